@@ -1,0 +1,1 @@
+//! The gRPC side: decode, call, encode.

@@ -1,0 +1,142 @@
+//! Identifiers: UUIDv7 inside, `TypeID` text (`pkg_01h…`) outside.
+//!
+//! Each kind of thing has a type of its own, so that a customer's id cannot stand where a package's
+//! is wanted. New ids carry the instant at which they were made, so that their indexes are
+//! append-mostly. A posting has no id of its own kind: its id is the request id, a plain UUID.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use type_safe_id::{DynamicType, TypeSafeId};
+use uuid::{NoContext, Timestamp, Uuid};
+
+/// Why a text is not an id of the wanted kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be an id such as {prefix}_01jd0c5hqbf9bvxk2mqnz8s6wt")]
+pub struct InvalidId {
+    /// The prefix that an id of the wanted kind has.
+    pub prefix: &'static str,
+}
+
+/// A new version-7 UUID that carries the instant `at`.
+pub fn new_uuid(at: DateTime<Utc>) -> Uuid {
+    let seconds = u64::try_from(at.timestamp()).unwrap_or(0);
+    Uuid::new_v7(Timestamp::from_unix(
+        NoContext,
+        seconds,
+        at.timestamp_subsec_nanos(),
+    ))
+}
+
+macro_rules! id_types {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// What the text form begins with, before the underscore.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A new id that carries the instant `at`.
+            pub fn generate(at: DateTime<Utc>) -> Self {
+                Self(new_uuid(at))
+            }
+
+            /// The id that this UUID is.
+            pub const fn from_uuid(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+
+            /// The UUID that the databases keep.
+            pub const fn uuid(self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match DynamicType::new(Self::PREFIX) {
+                    Ok(kind) => write!(f, "{}", TypeSafeId::from_type_and_uuid(kind, self.0)),
+                    Err(_) => Err(fmt::Error),
+                }
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let invalid = InvalidId { prefix: Self::PREFIX };
+                match text.parse::<TypeSafeId<DynamicType>>() {
+                    Ok(id) if id.type_prefix() == Self::PREFIX => Ok(Self(id.uuid())),
+                    _ => Err(invalid),
+                }
+            }
+        }
+    )+};
+}
+
+id_types! {
+    /// A business: one tenant.
+    BusinessId = "biz";
+    /// A member of a business's staff.
+    UserId = "usr";
+    /// An API token.
+    TokenId = "tok";
+    /// A credit type.
+    CreditTypeId = "ctp";
+    /// A product or service that credits can pay for.
+    ItemId = "itm";
+    /// A package as it is offered.
+    TemplateId = "tpl";
+    /// A line of a template version or of a package.
+    LineId = "lin";
+    /// A customer.
+    CustomerId = "cus";
+    /// One `SellPackages` call for one owner.
+    SaleId = "sal";
+    /// A package that was sold or given.
+    PackageId = "pkg";
+    /// The credits of one line in one package at one unit value.
+    LotId = "lot";
+    /// One fact to tell a customer.
+    NoticeId = "ntc";
+    /// One message to a customer.
+    EmailId = "eml";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_survives_its_text_form() {
+        let id = PackageId::generate(DateTime::from_timestamp(1_700_000_000, 0).unwrap());
+        let text = id.to_string();
+        assert!(text.starts_with("pkg_"), "{text}");
+        assert_eq!(text.parse::<PackageId>(), Ok(id));
+    }
+
+    #[test]
+    fn an_id_of_another_kind_is_refused() {
+        let lot = LotId::generate(DateTime::UNIX_EPOCH).to_string();
+        assert!(lot.parse::<PackageId>().is_err());
+        assert!("pkg_".parse::<PackageId>().is_err());
+        assert!("".parse::<PackageId>().is_err());
+    }
+
+    #[test]
+    fn later_ids_sort_after_earlier_ones() {
+        let first = LotId::generate(DateTime::from_timestamp(1_700_000_000, 0).unwrap());
+        let second = LotId::generate(DateTime::from_timestamp(1_700_000_001, 0).unwrap());
+        assert!(first < second);
+    }
+}

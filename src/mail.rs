@@ -1,0 +1,1 @@
+//! E-mail: templates, rendering and the SMTP session.

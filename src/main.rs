@@ -1,0 +1,3 @@
+//! The `carnet` program.
+
+fn main() {}
