@@ -1,7 +1,22 @@
 //! The rules, pure: no async, no database, no clock, no logging.
+//!
+//! Reading order: [`credits`], [`money`] and [`value`] are the numbers; [`calendar`] and [`validity`]
+//! the time; [`line`](mod@line), [`lot`] and [`entry`] the ledger's nouns; [`settle`](mod@settle),
+//! [`selection`] and [`decide`](mod@decide) its verbs; [`package`] and [`extend`](mod@extend) what
+//! surrounds a lot. Every "no" is a [`refusal::Refusal`].
 
 pub mod calendar;
 pub mod credits;
+pub mod decide;
+pub mod entry;
+pub mod extend;
+pub mod line;
+pub mod lot;
 pub mod money;
+pub mod package;
+pub mod posting;
+pub mod refusal;
+pub mod selection;
+pub mod settle;
 pub mod validity;
 pub mod value;

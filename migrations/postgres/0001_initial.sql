@@ -1,0 +1,463 @@
+-- The first schema. Conventions, alike on both databases:
+--   * an instant (`…_at`) is a BIGINT of microseconds since 1970, UTC; a local day is a DATE;
+--   * credits are a BIGINT of millionths, money is a BIGINT of minor units in the business's currency;
+--   * `business_id` is in every key of a tenant's data, so that the tables can be distributed by it;
+--   * `version` counts the changes of a row and is the caller's etag;
+--   * there are no sequences, and no time is taken from the database.
+
+-- Global tables: this list is exact. `schema_state` is made by the migrator itself.
+
+CREATE TABLE businesses (
+    id UUID PRIMARY KEY,
+    name TEXT NOT NULL,
+    time_zone TEXT NOT NULL,
+    locale TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    feature_enabled BOOLEAN NOT NULL,
+    account_payments_active BOOLEAN NOT NULL,
+    prices_include_tax BOOLEAN NOT NULL,
+    quarantine_days INTEGER NOT NULL CHECK (quarantine_days >= 0),
+    default_priority INTEGER NOT NULL,
+    reminder_policy JSONB NOT NULL,
+    from_name TEXT,
+    from_email TEXT,
+    reply_to TEXT,
+    link_base_url TEXT,
+    created_at BIGINT NOT NULL,
+    version BIGINT NOT NULL
+);
+
+-- Access.
+
+CREATE TABLE users (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    external_id TEXT,
+    name TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id)
+);
+
+CREATE TABLE tokens (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    secret_hash BYTEA NOT NULL,
+    permissions JSONB NOT NULL,
+    user_id UUID,
+    created_at BIGINT NOT NULL,
+    last_used_at BIGINT,
+    revoked_at BIGINT,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, user_id) REFERENCES users (business_id, id)
+);
+
+-- One row for each command that did something, except those whose request id lies in their entries.
+CREATE TABLE requests (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    request_id UUID NOT NULL,
+    method TEXT NOT NULL,
+    hash BYTEA NOT NULL,
+    answer BYTEA,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (business_id, request_id)
+);
+
+-- The catalogue.
+
+CREATE TABLE credit_types (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    external_id TEXT,
+    name TEXT NOT NULL,
+    name_plural TEXT NOT NULL,
+    description TEXT NOT NULL,
+    decimal_places SMALLINT NOT NULL CHECK (decimal_places BETWEEN 0 AND 6),
+    default_validity JSONB,
+    archived_at BIGINT,
+    created_at BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id)
+);
+
+CREATE TABLE items (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    external_id TEXT,
+    name TEXT NOT NULL,
+    category TEXT NOT NULL,
+    standard_rate_minor BIGINT,
+    active BOOLEAN NOT NULL,
+    created_at BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id)
+);
+
+CREATE TABLE templates (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    external_id TEXT,
+    state SMALLINT NOT NULL,
+    definition_version INTEGER NOT NULL,
+    created_at BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id)
+);
+
+-- What a template offers; a version that was sold is never changed, an edit makes the next one.
+CREATE TABLE template_versions (
+    business_id UUID NOT NULL,
+    template_id UUID NOT NULL,
+    definition_version INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT NOT NULL,
+    price_minor BIGINT NOT NULL CHECK (price_minor >= 0),
+    tax_basis_points INTEGER NOT NULL CHECK (tax_basis_points >= 0),
+    validity JSONB,
+    priority INTEGER,
+    quarantine_days INTEGER,
+    reminder_leads JSONB,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (business_id, template_id, definition_version),
+    FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id)
+);
+
+-- What one kind of credits pays for. Never changed, and shared by all packages that were sold with it.
+-- A line of credits given by hand belongs to no template.
+CREATE TABLE lines (
+    business_id UUID NOT NULL,
+    id UUID NOT NULL,
+    template_id UUID,
+    definition_version INTEGER,
+    position INTEGER NOT NULL,
+    kind SMALLINT NOT NULL,
+    credit_type_id UUID NOT NULL,
+    quantity BIGINT NOT NULL CHECK (quantity > 0),
+    covers JSONB NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, template_id, definition_version, position),
+    FOREIGN KEY (business_id, template_id, definition_version)
+        REFERENCES template_versions (business_id, template_id, definition_version),
+    FOREIGN KEY (business_id, credit_type_id) REFERENCES credit_types (business_id, id)
+);
+
+-- Customers. Personal data lies here and nowhere else; `search_text` is folded by us, not by the database.
+
+CREATE TABLE customers (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    external_id TEXT,
+    name TEXT NOT NULL,
+    email TEXT,
+    email_folded TEXT,
+    email_verified BOOLEAN NOT NULL,
+    phone TEXT,
+    locale TEXT,
+    time_zone TEXT,
+    active BOOLEAN NOT NULL,
+    may_purchase_on_account BOOLEAN NOT NULL,
+    search_text TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id)
+);
+CREATE INDEX customers_by_email ON customers (business_id, email_folded);
+
+-- Sales and packages.
+
+CREATE TABLE sales (
+    business_id UUID NOT NULL,
+    id UUID NOT NULL,
+    request_id UUID NOT NULL,
+    customer_id UUID NOT NULL,
+    list_price_minor BIGINT NOT NULL,
+    net_minor BIGINT NOT NULL,
+    tax_minor BIGINT NOT NULL,
+    total_minor BIGINT NOT NULL,
+    paid_minor BIGINT NOT NULL,
+    sold_by_kind SMALLINT NOT NULL,
+    sold_by UUID,
+    sold_at BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
+);
+
+CREATE TABLE payments (
+    business_id UUID NOT NULL,
+    id UUID NOT NULL,
+    sale_id UUID NOT NULL,
+    request_id UUID NOT NULL,
+    method SMALLINT NOT NULL,
+    amount_minor BIGINT NOT NULL CHECK (amount_minor > 0),
+    reference TEXT NOT NULL,
+    recorded_at BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id)
+);
+CREATE INDEX payments_by_sale ON payments (business_id, sale_id);
+
+CREATE TABLE packages (
+    business_id UUID NOT NULL,
+    id UUID NOT NULL,
+    external_id TEXT,
+    sale_id UUID,
+    customer_id UUID NOT NULL,
+    template_id UUID,
+    definition_version INTEGER,
+    name TEXT NOT NULL,
+    list_price_minor BIGINT NOT NULL,
+    price_minor BIGINT NOT NULL,
+    net_price_minor BIGINT NOT NULL,
+    priority INTEGER NOT NULL,
+    quarantine_days INTEGER,
+    validity JSONB NOT NULL,
+    expiry_source SMALLINT NOT NULL,
+    time_zone TEXT NOT NULL,
+    starts_at BIGINT NOT NULL,
+    expires_at BIGINT,
+    counts_from_first_use BOOLEAN NOT NULL,
+    first_used_on DATE,
+    expiry_epoch INTEGER NOT NULL,
+    frozen_at BIGINT,
+    frozen_until_max BIGINT,
+    expires_if_thawed BIGINT,
+    revoked_at BIGINT,
+    transferred_at BIGINT,
+    paid_at BIGINT,
+    change_seq INTEGER NOT NULL,
+    created_at BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id),
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    CHECK (expires_at IS NULL OR expires_at > starts_at)
+);
+CREATE INDEX packages_by_customer ON packages (business_id, customer_id, id);
+CREATE INDEX packages_by_expiry ON packages (business_id, expires_at, id);
+CREATE INDEX packages_by_sale ON packages (business_id, sale_id);
+
+-- The ledger. A lot caches what the fold of its entries says, and copies what deciding needs from its
+-- package; `is_open` says that something is available, and flips seldom, so that the partial indexes
+-- leave almost every update heap-only.
+
+CREATE TABLE lots (
+    business_id UUID NOT NULL,
+    id UUID NOT NULL,
+    package_id UUID NOT NULL,
+    line_id UUID NOT NULL,
+    customer_id UUID NOT NULL,
+    credit_type_id UUID NOT NULL,
+    origin SMALLINT NOT NULL,
+    priority INTEGER NOT NULL,
+    starts_at BIGINT NOT NULL,
+    expires_at BIGINT,
+    counts_from_first_use BOOLEAN NOT NULL,
+    first_used_on DATE,
+    time_zone TEXT NOT NULL,
+    frozen BOOLEAN NOT NULL,
+    revoked BOOLEAN NOT NULL,
+    issued_quantity BIGINT NOT NULL CHECK (issued_quantity > 0),
+    issued_value BIGINT NOT NULL CHECK (issued_value >= 0),
+    basis_quantity BIGINT NOT NULL CHECK (basis_quantity >= 0),
+    basis_value BIGINT NOT NULL CHECK (basis_value >= 0),
+    issued BIGINT NOT NULL CHECK (issued <= 0),
+    available BIGINT NOT NULL CHECK (available >= 0),
+    held BIGINT NOT NULL CHECK (held >= 0),
+    consumed BIGINT NOT NULL CHECK (consumed >= 0),
+    expired BIGINT NOT NULL CHECK (expired >= 0),
+    revoked_credits BIGINT NOT NULL CHECK (revoked_credits >= 0),
+    transferred BIGINT NOT NULL,
+    value_unused BIGINT NOT NULL CHECK (value_unused >= 0),
+    value_consumed BIGINT NOT NULL CHECK (value_consumed >= 0),
+    value_expired BIGINT NOT NULL CHECK (value_expired >= 0),
+    value_revoked BIGINT NOT NULL CHECK (value_revoked >= 0),
+    value_transferred BIGINT NOT NULL,
+    seq BIGINT NOT NULL,
+    last_posting_id UUID NOT NULL,
+    last_n INTEGER NOT NULL,
+    last_hash BYTEA NOT NULL,
+    last_recorded_at BIGINT NOT NULL,
+    next_timeout_at BIGINT,
+    is_open BOOLEAN NOT NULL,
+    created_at BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    FOREIGN KEY (business_id, line_id) REFERENCES lines (business_id, id),
+    CHECK (issued + available + held + consumed + expired + revoked_credits + transferred = 0),
+    CHECK (is_open = (available > 0))
+) WITH (fillfactor = 80);
+CREATE INDEX lots_by_package ON lots (business_id, package_id);
+CREATE INDEX lots_by_customer ON lots (business_id, customer_id);
+CREATE INDEX lots_open_by_customer ON lots (business_id, customer_id, priority, expires_at) WHERE is_open;
+CREATE INDEX lots_due ON lots (expires_at) WHERE is_open;
+
+CREATE TABLE entries (
+    business_id UUID NOT NULL,
+    posting_id UUID NOT NULL,
+    n INTEGER NOT NULL,
+    lot_id UUID NOT NULL,
+    seq BIGINT NOT NULL,
+    previous_posting_id UUID,
+    previous_n INTEGER,
+    hash BYTEA NOT NULL,
+    kind SMALLINT NOT NULL,
+    from_account SMALLINT NOT NULL,
+    to_account SMALLINT NOT NULL,
+    amount BIGINT NOT NULL,
+    value BIGINT NOT NULL,
+    available BIGINT NOT NULL,
+    held BIGINT NOT NULL,
+    consumed BIGINT NOT NULL,
+    expired BIGINT NOT NULL,
+    revoked BIGINT NOT NULL,
+    transferred BIGINT NOT NULL,
+    effective_at BIGINT NOT NULL,
+    recorded_at BIGINT NOT NULL,
+    by_time BOOLEAN NOT NULL,
+    undoes_posting_id UUID,
+    undoes_n INTEGER,
+    request_hash BYTEA,
+    method TEXT NOT NULL,
+    actor_kind SMALLINT NOT NULL,
+    actor_id UUID,
+    consumed_by UUID,
+    customer_id UUID,
+    item_id UUID,
+    units BIGINT,
+    invoice_line_id UUID,
+    booking_id UUID,
+    hold_id UUID,
+    feed XID8 NOT NULL DEFAULT pg_current_xact_id(),
+    PRIMARY KEY (business_id, posting_id, n)
+);
+CREATE INDEX entries_by_recorded_at ON entries USING brin (recorded_at);
+CREATE INDEX entries_undone ON entries (business_id, undoes_posting_id, undoes_n)
+    WHERE undoes_posting_id IS NOT NULL;
+
+-- Free text of postings and changes: outside the hash, so that it can be erased.
+CREATE TABLE posting_notes (
+    business_id UUID NOT NULL,
+    posting_id UUID NOT NULL,
+    note TEXT NOT NULL,
+    PRIMARY KEY (business_id, posting_id)
+);
+
+-- What changed on a package and is not an entry.
+CREATE TABLE changes (
+    business_id UUID NOT NULL,
+    package_id UUID NOT NULL,
+    seq INTEGER NOT NULL,
+    kind SMALLINT NOT NULL,
+    old_value JSONB NOT NULL,
+    new_value JSONB NOT NULL,
+    request_id UUID NOT NULL,
+    actor_kind SMALLINT NOT NULL,
+    actor_id UUID,
+    recorded_at BIGINT NOT NULL,
+    feed XID8 NOT NULL DEFAULT pg_current_xact_id(),
+    PRIMARY KEY (business_id, package_id, seq),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id)
+);
+
+CREATE FUNCTION refuse_to_rewrite_history() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END $$;
+CREATE TRIGGER entries_are_never_changed BEFORE UPDATE OR DELETE ON entries
+    FOR EACH ROW EXECUTE FUNCTION refuse_to_rewrite_history();
+CREATE TRIGGER entries_are_never_truncated BEFORE TRUNCATE ON entries
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_rewrite_history();
+CREATE TRIGGER changes_are_never_changed BEFORE UPDATE OR DELETE ON changes
+    FOR EACH ROW EXECUTE FUNCTION refuse_to_rewrite_history();
+CREATE TRIGGER changes_are_never_truncated BEFORE TRUNCATE ON changes
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_rewrite_history();
+
+-- Mail. A notice is one fact to tell a customer; an e-mail carries one or more of them.
+
+CREATE TABLE emails (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    customer_id UUID NOT NULL,
+    kind SMALLINT NOT NULL,
+    occasion TEXT NOT NULL,
+    state SMALLINT NOT NULL,
+    reason TEXT,
+    mail_day DATE,
+    due_at BIGINT NOT NULL,
+    attempts INTEGER NOT NULL,
+    lease_until BIGINT,
+    fence BIGINT NOT NULL,
+    message_id TEXT NOT NULL,
+    to_address TEXT,
+    subject TEXT,
+    html_body TEXT,
+    text_body TEXT,
+    rendered_at BIGINT,
+    created_at BIGINT NOT NULL,
+    finished_at BIGINT,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, customer_id, kind, occasion),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
+);
+CREATE INDEX emails_due ON emails (due_at) WHERE finished_at IS NULL;
+CREATE INDEX emails_by_mail_day ON emails (business_id, mail_day);
+
+CREATE TABLE notices (
+    business_id UUID NOT NULL,
+    id UUID NOT NULL,
+    kind SMALLINT NOT NULL,
+    package_id UUID NOT NULL,
+    cause TEXT NOT NULL,
+    customer_id UUID NOT NULL,
+    email_id UUID,
+    expiry_epoch INTEGER NOT NULL,
+    lead_days INTEGER,
+    dropped_reason TEXT,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, kind, package_id, cause),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    FOREIGN KEY (business_id, email_id) REFERENCES emails (business_id, id)
+);
+CREATE INDEX notices_by_email ON notices (business_id, email_id);
+
+-- One row for each attempt, written before its first byte goes out.
+CREATE TABLE email_attempts (
+    business_id UUID NOT NULL,
+    email_id UUID NOT NULL,
+    attempt INTEGER NOT NULL,
+    started_at BIGINT NOT NULL,
+    finished_at BIGINT,
+    outcome SMALLINT,
+    smtp_code INTEGER,
+    detail TEXT,
+    PRIMARY KEY (business_id, email_id, attempt),
+    FOREIGN KEY (business_id, email_id) REFERENCES emails (business_id, id)
+);
+
+-- One run for each business and local day decides which timed e-mails there are.
+CREATE TABLE mail_days (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    local_day DATE NOT NULL,
+    due_at BIGINT NOT NULL,
+    lease_until BIGINT,
+    fence BIGINT NOT NULL,
+    done_at BIGINT,
+    PRIMARY KEY (business_id, local_day)
+);
+
+CREATE TABLE suppressions (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    address_folded TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    created_at BIGINT NOT NULL,
+    PRIMARY KEY (business_id, address_folded)
+);

@@ -1,0 +1,459 @@
+-- The first schema. Conventions, alike on both databases:
+--   * an instant (`…_at`) is an INTEGER of microseconds since 1970, UTC; a local day is a TEXT `YYYY-MM-DD`;
+--   * credits are an INTEGER of millionths, money is an INTEGER of minor units in the business's currency;
+--   * `business_id` is in every key of a tenant's data, so that the tables can be distributed by it;
+--   * `version` counts the changes of a row and is the caller's etag;
+--   * there are no sequences, and no time is taken from the database;
+--   * the feed of entries and changes is in the order of their rowids.
+
+-- Global tables: this list is exact. `schema_state` is made by the migrator itself.
+
+CREATE TABLE businesses (
+    id BLOB PRIMARY KEY,
+    name TEXT NOT NULL,
+    time_zone TEXT NOT NULL,
+    locale TEXT NOT NULL,
+    currency TEXT NOT NULL,
+    feature_enabled INTEGER NOT NULL,
+    account_payments_active INTEGER NOT NULL,
+    prices_include_tax INTEGER NOT NULL,
+    quarantine_days INTEGER NOT NULL CHECK (quarantine_days >= 0),
+    default_priority INTEGER NOT NULL,
+    reminder_policy TEXT NOT NULL,
+    from_name TEXT,
+    from_email TEXT,
+    reply_to TEXT,
+    link_base_url TEXT,
+    created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL
+) STRICT;
+
+-- Access.
+
+CREATE TABLE users (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    external_id TEXT,
+    name TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id)
+) STRICT;
+
+CREATE TABLE tokens (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    secret_hash BLOB NOT NULL,
+    permissions TEXT NOT NULL,
+    user_id BLOB,
+    created_at INTEGER NOT NULL,
+    last_used_at INTEGER,
+    revoked_at INTEGER,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, user_id) REFERENCES users (business_id, id)
+) STRICT;
+
+-- One row for each command that did something, except those whose request id lies in their entries.
+CREATE TABLE requests (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    request_id BLOB NOT NULL,
+    method TEXT NOT NULL,
+    hash BLOB NOT NULL,
+    answer BLOB,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (business_id, request_id)
+) STRICT;
+
+-- The catalogue.
+
+CREATE TABLE credit_types (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    external_id TEXT,
+    name TEXT NOT NULL,
+    name_plural TEXT NOT NULL,
+    description TEXT NOT NULL,
+    decimal_places INTEGER NOT NULL CHECK (decimal_places BETWEEN 0 AND 6),
+    default_validity TEXT,
+    archived_at INTEGER,
+    created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id)
+) STRICT;
+
+CREATE TABLE items (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    external_id TEXT,
+    name TEXT NOT NULL,
+    category TEXT NOT NULL,
+    standard_rate_minor INTEGER,
+    active INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id)
+) STRICT;
+
+CREATE TABLE templates (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    external_id TEXT,
+    state INTEGER NOT NULL,
+    definition_version INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id)
+) STRICT;
+
+-- What a template offers; a version that was sold is never changed, an edit makes the next one.
+CREATE TABLE template_versions (
+    business_id BLOB NOT NULL,
+    template_id BLOB NOT NULL,
+    definition_version INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT NOT NULL,
+    price_minor INTEGER NOT NULL CHECK (price_minor >= 0),
+    tax_basis_points INTEGER NOT NULL CHECK (tax_basis_points >= 0),
+    validity TEXT,
+    priority INTEGER,
+    quarantine_days INTEGER,
+    reminder_leads TEXT,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (business_id, template_id, definition_version),
+    FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id)
+) STRICT;
+
+-- What one kind of credits pays for. Never changed, and shared by all packages that were sold with it.
+-- A line of credits given by hand belongs to no template.
+CREATE TABLE lines (
+    business_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    template_id BLOB,
+    definition_version INTEGER,
+    position INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    credit_type_id BLOB NOT NULL,
+    quantity INTEGER NOT NULL CHECK (quantity > 0),
+    covers TEXT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, template_id, definition_version, position),
+    FOREIGN KEY (business_id, template_id, definition_version)
+        REFERENCES template_versions (business_id, template_id, definition_version),
+    FOREIGN KEY (business_id, credit_type_id) REFERENCES credit_types (business_id, id)
+) STRICT;
+
+-- Customers. Personal data lies here and nowhere else; `search_text` is folded by us, not by the database.
+
+CREATE TABLE customers (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    external_id TEXT,
+    name TEXT NOT NULL,
+    email TEXT,
+    email_folded TEXT,
+    email_verified INTEGER NOT NULL,
+    phone TEXT,
+    locale TEXT,
+    time_zone TEXT,
+    active INTEGER NOT NULL,
+    may_purchase_on_account INTEGER NOT NULL,
+    search_text TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id)
+) STRICT;
+CREATE INDEX customers_by_email ON customers (business_id, email_folded);
+
+-- Sales and packages.
+
+CREATE TABLE sales (
+    business_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    request_id BLOB NOT NULL,
+    customer_id BLOB NOT NULL,
+    list_price_minor INTEGER NOT NULL,
+    net_minor INTEGER NOT NULL,
+    tax_minor INTEGER NOT NULL,
+    total_minor INTEGER NOT NULL,
+    paid_minor INTEGER NOT NULL,
+    sold_by_kind INTEGER NOT NULL,
+    sold_by BLOB,
+    sold_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
+) STRICT;
+
+CREATE TABLE payments (
+    business_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    sale_id BLOB NOT NULL,
+    request_id BLOB NOT NULL,
+    method INTEGER NOT NULL,
+    amount_minor INTEGER NOT NULL CHECK (amount_minor > 0),
+    reference TEXT NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id)
+) STRICT;
+CREATE INDEX payments_by_sale ON payments (business_id, sale_id);
+
+CREATE TABLE packages (
+    business_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    external_id TEXT,
+    sale_id BLOB,
+    customer_id BLOB NOT NULL,
+    template_id BLOB,
+    definition_version INTEGER,
+    name TEXT NOT NULL,
+    list_price_minor INTEGER NOT NULL,
+    price_minor INTEGER NOT NULL,
+    net_price_minor INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    quarantine_days INTEGER,
+    validity TEXT NOT NULL,
+    expiry_source INTEGER NOT NULL,
+    time_zone TEXT NOT NULL,
+    starts_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    counts_from_first_use INTEGER NOT NULL,
+    first_used_on TEXT,
+    expiry_epoch INTEGER NOT NULL,
+    frozen_at INTEGER,
+    frozen_until_max INTEGER,
+    expires_if_thawed INTEGER,
+    revoked_at INTEGER,
+    transferred_at INTEGER,
+    paid_at INTEGER,
+    change_seq INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id),
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    CHECK (expires_at IS NULL OR expires_at > starts_at)
+) STRICT;
+CREATE INDEX packages_by_customer ON packages (business_id, customer_id, id);
+CREATE INDEX packages_by_expiry ON packages (business_id, expires_at, id);
+CREATE INDEX packages_by_sale ON packages (business_id, sale_id);
+
+-- The ledger. A lot caches what the fold of its entries says, and copies what deciding needs from its
+-- package; `is_open` says that something is available, and flips seldom, so that the partial indexes
+-- leave almost every update heap-only.
+
+CREATE TABLE lots (
+    business_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    package_id BLOB NOT NULL,
+    line_id BLOB NOT NULL,
+    customer_id BLOB NOT NULL,
+    credit_type_id BLOB NOT NULL,
+    origin INTEGER NOT NULL,
+    priority INTEGER NOT NULL,
+    starts_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    counts_from_first_use INTEGER NOT NULL,
+    first_used_on TEXT,
+    time_zone TEXT NOT NULL,
+    frozen INTEGER NOT NULL,
+    revoked INTEGER NOT NULL,
+    issued_quantity INTEGER NOT NULL CHECK (issued_quantity > 0),
+    issued_value INTEGER NOT NULL CHECK (issued_value >= 0),
+    basis_quantity INTEGER NOT NULL CHECK (basis_quantity >= 0),
+    basis_value INTEGER NOT NULL CHECK (basis_value >= 0),
+    issued INTEGER NOT NULL CHECK (issued <= 0),
+    available INTEGER NOT NULL CHECK (available >= 0),
+    held INTEGER NOT NULL CHECK (held >= 0),
+    consumed INTEGER NOT NULL CHECK (consumed >= 0),
+    expired INTEGER NOT NULL CHECK (expired >= 0),
+    revoked_credits INTEGER NOT NULL CHECK (revoked_credits >= 0),
+    transferred INTEGER NOT NULL,
+    value_unused INTEGER NOT NULL CHECK (value_unused >= 0),
+    value_consumed INTEGER NOT NULL CHECK (value_consumed >= 0),
+    value_expired INTEGER NOT NULL CHECK (value_expired >= 0),
+    value_revoked INTEGER NOT NULL CHECK (value_revoked >= 0),
+    value_transferred INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    last_posting_id BLOB NOT NULL,
+    last_n INTEGER NOT NULL,
+    last_hash BLOB NOT NULL,
+    last_recorded_at INTEGER NOT NULL,
+    next_timeout_at INTEGER,
+    is_open INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    FOREIGN KEY (business_id, line_id) REFERENCES lines (business_id, id),
+    CHECK (issued + available + held + consumed + expired + revoked_credits + transferred = 0),
+    CHECK (is_open = (available > 0))
+) STRICT;
+CREATE INDEX lots_by_package ON lots (business_id, package_id);
+CREATE INDEX lots_by_customer ON lots (business_id, customer_id);
+CREATE INDEX lots_open_by_customer ON lots (business_id, customer_id, priority, expires_at) WHERE is_open;
+CREATE INDEX lots_due ON lots (expires_at) WHERE is_open;
+
+CREATE TABLE entries (
+    business_id BLOB NOT NULL,
+    posting_id BLOB NOT NULL,
+    n INTEGER NOT NULL,
+    lot_id BLOB NOT NULL,
+    seq INTEGER NOT NULL,
+    previous_posting_id BLOB,
+    previous_n INTEGER,
+    hash BLOB NOT NULL,
+    kind INTEGER NOT NULL,
+    from_account INTEGER NOT NULL,
+    to_account INTEGER NOT NULL,
+    amount INTEGER NOT NULL,
+    value INTEGER NOT NULL,
+    available INTEGER NOT NULL,
+    held INTEGER NOT NULL,
+    consumed INTEGER NOT NULL,
+    expired INTEGER NOT NULL,
+    revoked INTEGER NOT NULL,
+    transferred INTEGER NOT NULL,
+    effective_at INTEGER NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    by_time INTEGER NOT NULL,
+    undoes_posting_id BLOB,
+    undoes_n INTEGER,
+    request_hash BLOB,
+    method TEXT NOT NULL,
+    actor_kind INTEGER NOT NULL,
+    actor_id BLOB,
+    consumed_by BLOB,
+    customer_id BLOB,
+    item_id BLOB,
+    units INTEGER,
+    invoice_line_id BLOB,
+    booking_id BLOB,
+    hold_id BLOB,
+    PRIMARY KEY (business_id, posting_id, n)
+) STRICT;
+CREATE INDEX entries_by_recorded_at ON entries (recorded_at);
+CREATE INDEX entries_undone ON entries (business_id, undoes_posting_id, undoes_n)
+    WHERE undoes_posting_id IS NOT NULL;
+
+-- Free text of postings and changes: outside the hash, so that it can be erased.
+CREATE TABLE posting_notes (
+    business_id BLOB NOT NULL,
+    posting_id BLOB NOT NULL,
+    note TEXT NOT NULL,
+    PRIMARY KEY (business_id, posting_id)
+) STRICT;
+
+-- What changed on a package and is not an entry.
+CREATE TABLE changes (
+    business_id BLOB NOT NULL,
+    package_id BLOB NOT NULL,
+    seq INTEGER NOT NULL,
+    kind INTEGER NOT NULL,
+    old_value TEXT NOT NULL,
+    new_value TEXT NOT NULL,
+    request_id BLOB NOT NULL,
+    actor_kind INTEGER NOT NULL,
+    actor_id BLOB,
+    recorded_at INTEGER NOT NULL,
+    PRIMARY KEY (business_id, package_id, seq),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id)
+) STRICT;
+
+-- `PRAGMA recursive_triggers = ON` makes INSERT OR REPLACE fire the delete triggers.
+CREATE TRIGGER entries_are_never_updated BEFORE UPDATE ON entries
+    BEGIN SELECT RAISE(ABORT, 'entries is append-only'); END;
+CREATE TRIGGER entries_are_never_deleted BEFORE DELETE ON entries
+    BEGIN SELECT RAISE(ABORT, 'entries is append-only'); END;
+CREATE TRIGGER changes_are_never_updated BEFORE UPDATE ON changes
+    BEGIN SELECT RAISE(ABORT, 'changes is append-only'); END;
+CREATE TRIGGER changes_are_never_deleted BEFORE DELETE ON changes
+    BEGIN SELECT RAISE(ABORT, 'changes is append-only'); END;
+
+-- Mail. A notice is one fact to tell a customer; an e-mail carries one or more of them.
+
+CREATE TABLE emails (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    customer_id BLOB NOT NULL,
+    kind INTEGER NOT NULL,
+    occasion TEXT NOT NULL,
+    state INTEGER NOT NULL,
+    reason TEXT,
+    mail_day TEXT,
+    due_at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    lease_until INTEGER,
+    fence INTEGER NOT NULL,
+    message_id TEXT NOT NULL,
+    to_address TEXT,
+    subject TEXT,
+    html_body TEXT,
+    text_body TEXT,
+    rendered_at INTEGER,
+    created_at INTEGER NOT NULL,
+    finished_at INTEGER,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, customer_id, kind, occasion),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
+) STRICT;
+CREATE INDEX emails_due ON emails (due_at) WHERE finished_at IS NULL;
+CREATE INDEX emails_by_mail_day ON emails (business_id, mail_day);
+
+CREATE TABLE notices (
+    business_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    kind INTEGER NOT NULL,
+    package_id BLOB NOT NULL,
+    cause TEXT NOT NULL,
+    customer_id BLOB NOT NULL,
+    email_id BLOB,
+    expiry_epoch INTEGER NOT NULL,
+    lead_days INTEGER,
+    dropped_reason TEXT,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, kind, package_id, cause),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    FOREIGN KEY (business_id, email_id) REFERENCES emails (business_id, id)
+) STRICT;
+CREATE INDEX notices_by_email ON notices (business_id, email_id);
+
+-- One row for each attempt, written before its first byte goes out.
+CREATE TABLE email_attempts (
+    business_id BLOB NOT NULL,
+    email_id BLOB NOT NULL,
+    attempt INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    finished_at INTEGER,
+    outcome INTEGER,
+    smtp_code INTEGER,
+    detail TEXT,
+    PRIMARY KEY (business_id, email_id, attempt),
+    FOREIGN KEY (business_id, email_id) REFERENCES emails (business_id, id)
+) STRICT;
+
+-- One run for each business and local day decides which timed e-mails there are.
+CREATE TABLE mail_days (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    local_day TEXT NOT NULL,
+    due_at INTEGER NOT NULL,
+    lease_until INTEGER,
+    fence INTEGER NOT NULL,
+    done_at INTEGER,
+    PRIMARY KEY (business_id, local_day)
+) STRICT;
+
+CREATE TABLE suppressions (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    address_folded TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    PRIMARY KEY (business_id, address_folded)
+) STRICT;

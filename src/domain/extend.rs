@@ -1,0 +1,182 @@
+//! Extending a package, and restoring an expired one, which is the same thing (semantics 14).
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::credits::Credits;
+use crate::domain::entry::{About, Account, EntryKind};
+use crate::domain::line::Line;
+use crate::domain::lot::{Basis, Fold, Lot, Movement, Origin, Tail};
+use crate::domain::package::{ChangeKind, Package};
+use crate::domain::posting::{Draft, Posting};
+use crate::domain::refusal::Refusal;
+use crate::domain::settle::settle;
+use crate::domain::value;
+use crate::ids::LotId;
+
+/// A later expiry, with what the caller may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Extension {
+    /// The new expiry, exclusive.
+    pub expires_at: DateTime<Utc>,
+    /// The quarantine of the business, in days.
+    pub quarantine_days: i32,
+    /// Whether to restore after the quarantine; the caller's permission was checked.
+    pub force: bool,
+    /// Credits to add for nothing.
+    pub bonuses: Vec<NewLot>,
+}
+
+/// A lot to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewLot {
+    /// Its id.
+    pub id: LotId,
+    /// Its line.
+    pub line: Arc<Line>,
+    /// Why it exists.
+    pub origin: Origin,
+    /// How many credits.
+    pub quantity: Credits,
+    /// For which value, in minor units and without tax.
+    pub value: i64,
+}
+
+/// Extends `package`, whose lots are all here, and says what kind of change it was.
+///
+/// # Errors
+/// The package never expires, the new expiry is not later than both the old one and now, or its
+/// quarantine is over. The package is then as before.
+pub fn extend(
+    package: &mut Package,
+    lots: Vec<Lot>,
+    extension: Extension,
+    draft: Draft<'_>,
+) -> Result<(Posting, ChangeKind), Refusal> {
+    let mut draft = draft;
+    for lot in lots {
+        draft.add(lot);
+    }
+    let now = draft.stamp().now;
+    let kind = check(package, &extension, now)?;
+    settle(&mut draft)?;
+    let mut extended = package.clone();
+    extended.expires_at = Some(extension.expires_at);
+    extended.expiry_epoch = extended.expiry_epoch.saturating_add(1);
+    let terms = extended.terms();
+    for lot in draft.lots_mut() {
+        lot.terms = terms.clone();
+    }
+    restore_all(&mut draft)?;
+    for bonus in extension.bonuses {
+        issue(&mut draft, &extended, bonus)?;
+    }
+    *package = extended;
+    Ok((draft.close(), kind))
+}
+
+fn check(
+    package: &Package,
+    extension: &Extension,
+    now: DateTime<Utc>,
+) -> Result<ChangeKind, Refusal> {
+    let package_id = package.id;
+    if package.revoked_at.is_some() {
+        return Err(Refusal::PackageRevoked { package_id });
+    }
+    if package.frozen_at.is_some() {
+        return Err(Refusal::PackageFrozen { package_id });
+    }
+    let old = package
+        .expires_at
+        .ok_or(Refusal::PackageNeverExpires { package_id })?;
+    let new = extension.expires_at;
+    if new <= old || new <= now {
+        return Err(Refusal::ExpiryNotLater {
+            old: old.max(now),
+            new,
+        });
+    }
+    if now < old {
+        return Ok(ChangeKind::Extended);
+    }
+    match package.restorable_until(extension.quarantine_days) {
+        Some(restorable_until) if now >= restorable_until && !extension.force => {
+            Err(Refusal::QuarantineOver {
+                package_id,
+                restorable_until,
+            })
+        }
+        _ => Ok(ChangeKind::Restored),
+    }
+}
+
+/// Brings back what the latest expiry took, with the value that it took.
+fn restore_all(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+    let effective_at = draft.stamp().now;
+    let lost: Vec<_> = draft
+        .lots()
+        .map(|lot| (lot.id, lot.fold.balances.expired, lot.fold.pools.expired))
+        .filter(|(_, expired, _)| *expired > Credits::ZERO)
+        .collect();
+    for (lot_id, expired, expired_value) in lost {
+        draft.post(
+            lot_id,
+            Movement {
+                kind: EntryKind::Restore,
+                from: Account::Expired,
+                to: Account::Available,
+                amount: expired,
+                value: value::share(expired_value, expired, expired),
+                effective_at,
+                by_time: false,
+                undoes: None,
+                about: About::default(),
+            },
+        )?;
+    }
+    Ok(())
+}
+
+/// Makes a lot of `package` and issues its credits.
+pub fn issue(draft: &mut Draft<'_>, package: &Package, new: NewLot) -> Result<(), Refusal> {
+    let now = draft.stamp().now;
+    let lot_id = new.id;
+    draft.add(Lot {
+        id: lot_id,
+        business_id: package.business_id,
+        package_id: package.id,
+        line: new.line,
+        customer_id: package.customer_id,
+        origin: new.origin,
+        priority: package.priority,
+        terms: package.terms(),
+        issued: Basis {
+            value: new.value,
+            quantity: new.quantity,
+        },
+        fold: Fold::default(),
+        tail: Tail::default(),
+        next_timeout_at: None,
+        created_at: now,
+        version: 0,
+    });
+    draft.post(
+        lot_id,
+        Movement {
+            kind: EntryKind::Issue,
+            from: Account::Issued,
+            to: Account::Available,
+            amount: new.quantity,
+            value: new.value,
+            effective_at: now,
+            by_time: false,
+            undoes: None,
+            about: About {
+                customer_id: Some(package.customer_id),
+                ..About::default()
+            },
+        },
+    )
+}

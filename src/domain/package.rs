@@ -1,0 +1,238 @@
+//! Packages that were sold or given: their status, counters and validity.
+//!
+//! The status is derived from facts at the moment of asking and never stored, so it cannot be stale:
+//! a package is expired at its instant, job or no job.
+
+use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono_tz::Tz;
+
+use crate::domain::calendar;
+use crate::domain::credits::Credits;
+use crate::domain::entry::{Balances, coded};
+use crate::domain::lot::{Lot, Terms};
+use crate::domain::validity::{self, Anchor, ExpirySource, Validity};
+use crate::ids::{BusinessId, CustomerId, PackageId, SaleId, TemplateId};
+
+/// The most units that are listed one by one; above it there are counters only (D8).
+pub const UNITS_MAX: usize = 200;
+
+coded! {
+    /// What a package is at one moment; the first that holds (design section 2).
+    Status {
+        /// Taken away early.
+        Revoked = 1, "revoked";
+        /// Moved to another customer.
+        Transferred = 2, "transferred";
+        /// All of it used, nothing lost, and paid.
+        Completed = 3, "completed";
+        /// Set aside: no use, no expiry.
+        Frozen = 4, "frozen";
+        /// Its validity has ended.
+        Expired = 5, "expired";
+        /// Nothing is left, but it is not paid.
+        UsedUp = 6, "used_up";
+        /// Waits for another package.
+        Queued = 7, "queued";
+        /// Starts later.
+        Upcoming = 8, "upcoming";
+        /// Can be used.
+        Active = 9, "active";
+    }
+}
+
+coded! {
+    /// What kind of change of a package that is not an entry.
+    ChangeKind {
+        /// Its expiry was moved later while it was valid.
+        Extended = 1, "extended";
+        /// It had expired and was brought back.
+        Restored = 2, "restored";
+        /// Its first use set the clock of its validity.
+        ClockStarted = 3, "clock_started";
+    }
+}
+
+/// One package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Package {
+    /// The package.
+    pub id: PackageId,
+    /// Whose it is.
+    pub business_id: BusinessId,
+    /// The caller's own id of it.
+    pub external_id: Option<String>,
+    /// The sale that it came from; none if it was given.
+    pub sale_id: Option<SaleId>,
+    /// Its owner.
+    pub customer_id: CustomerId,
+    /// The template and the version of it that was sold.
+    pub template: Option<(TemplateId, i32)>,
+    /// What the customer reads.
+    pub name: String,
+    /// What the template asks, in minor units.
+    pub list_price_minor: i64,
+    /// What was agreed, in minor units, as the business writes prices.
+    pub price_minor: i64,
+    /// What was agreed without tax, in minor units: the value of its credits.
+    pub net_price_minor: i64,
+    /// The lower number pays first.
+    pub priority: i32,
+    /// Days after expiry in which it can be restored; none: the business's setting.
+    pub quarantine_days: Option<i32>,
+    /// The rule of its validity.
+    pub validity: Validity,
+    /// Where that rule came from.
+    pub expiry_source: ExpirySource,
+    /// The business's zone when it was sold.
+    pub zone: Tz,
+    /// From when on it can be used.
+    pub starts_at: DateTime<Utc>,
+    /// From when on it cannot; none: never, or frozen.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Whether validity is counted from the first use.
+    pub counts_from_first_use: bool,
+    /// The local day of the first use.
+    pub first_used_on: Option<NaiveDate>,
+    /// How often its expiry was changed.
+    pub expiry_epoch: i32,
+    /// Since when it is frozen.
+    pub frozen_at: Option<DateTime<Utc>>,
+    /// When it was taken away.
+    pub revoked_at: Option<DateTime<Utc>>,
+    /// When it was moved to another customer.
+    pub transferred_at: Option<DateTime<Utc>>,
+    /// When it was paid in full; a given package is paid when it is made.
+    pub paid_at: Option<DateTime<Utc>>,
+    /// The number of its last change.
+    pub change_seq: i32,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// How often it changed; the caller's etag.
+    pub version: i64,
+}
+
+/// What of one unit of a lot is in which state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unit {
+    /// The state that the unit begins with.
+    pub state: UnitState,
+    /// How much of it is in that state.
+    pub amount: Credits,
+}
+
+/// The states of units, in the order in which a lot shows them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnitState {
+    /// Used.
+    Used,
+    /// Set aside.
+    Held,
+    /// Free to use.
+    Unused,
+    /// Lost.
+    Expired,
+    /// Taken away.
+    Revoked,
+    /// Moved elsewhere.
+    Transferred,
+}
+
+impl Package {
+    /// The status at `now`, given the package's lots settled at `now`.
+    pub fn status(&self, lots: &[Lot], now: DateTime<Utc>) -> Status {
+        let nothing_left = lots
+            .iter()
+            .all(|lot| lot.fold.unused() == Some(Credits::ZERO));
+        let nothing_lost = lots
+            .iter()
+            .all(|lot| lot.fold.balances.expired == Credits::ZERO);
+        if self.revoked_at.is_some() {
+            Status::Revoked
+        } else if self.transferred_at.is_some() {
+            Status::Transferred
+        } else if nothing_left && nothing_lost && self.paid_at.is_some() {
+            Status::Completed
+        } else if self.frozen_at.is_some() {
+            Status::Frozen
+        } else if self.expires_at.is_some_and(|at| at <= now) {
+            Status::Expired
+        } else if nothing_left {
+            Status::UsedUp
+        } else if now < self.starts_at {
+            Status::Upcoming
+        } else {
+            Status::Active
+        }
+    }
+
+    /// The last local day on which it can be used.
+    pub fn last_usable_day(&self) -> Option<NaiveDate> {
+        self.expires_at
+            .map(|expires_at| calendar::last_usable_day(expires_at, self.zone))
+    }
+
+    /// Until when an expired package can be restored (E3): the end of the local day that lies
+    /// `quarantine_days` after its last usable day, the business's number unless it has its own.
+    pub fn restorable_until(&self, business_days: i32) -> Option<DateTime<Utc>> {
+        let days = self.quarantine_days.unwrap_or(business_days);
+        let days = Days::new(u64::try_from(days).unwrap_or(0));
+        let last_day = self.last_usable_day()?.checked_add_days(days)?;
+        calendar::end_of(last_day, self.zone)
+    }
+
+    /// What its lots copy from it.
+    pub fn terms(&self) -> Terms {
+        Terms {
+            starts_at: self.starts_at,
+            expires_at: self.expires_at,
+            counts_from_first_use: self.counts_from_first_use,
+            first_used_on: self.first_used_on,
+            zone: self.zone,
+            frozen: self.frozen_at.is_some(),
+            revoked: self.revoked_at.is_some(),
+        }
+    }
+
+    /// Counts validity from the local day `first_used_on` (semantics 9).
+    pub fn start_clock(&mut self, first_used_on: NaiveDate) {
+        self.first_used_on = Some(first_used_on);
+        if let Validity::Period {
+            length,
+            anchor: Anchor::FirstUse { .. },
+        } = &self.validity
+        {
+            self.expires_at = validity::started(*length, first_used_on, self.zone);
+            self.expiry_epoch = self.expiry_epoch.saturating_add(1);
+        }
+    }
+}
+
+/// The units of a lot one by one, or `None` if there are more than [`UNITS_MAX`] (D8). Unit i is the
+/// i-th whole credit: used, held, unused, expired, revoked, transferred in this order.
+pub fn units(balances: &Balances) -> Option<Vec<Unit>> {
+    let segments = [
+        (UnitState::Used, balances.consumed),
+        (UnitState::Held, balances.held),
+        (UnitState::Unused, balances.available),
+        (UnitState::Expired, balances.expired),
+        (UnitState::Revoked, balances.revoked),
+        (UnitState::Transferred, balances.transferred),
+    ];
+    let mut units = Vec::new();
+    let mut room = Credits::ZERO;
+    for (state, mut left) in segments {
+        let filled = room.min(left.max(Credits::ZERO));
+        room = room.checked_sub(filled)?;
+        left = left.checked_sub(filled)?;
+        while left > Credits::ZERO {
+            let amount = left.min(Credits::UNIT);
+            units.push(Unit { state, amount });
+            if units.len() > UNITS_MAX {
+                return None;
+            }
+            room = Credits::UNIT.checked_sub(amount)?;
+            left = left.checked_sub(amount)?;
+        }
+    }
+    Some(units)
+}

@@ -1,0 +1,111 @@
+//! Which lots can pay, and which of them pay first.
+
+use std::cmp::Ordering;
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::credits::Credits;
+use crate::domain::line::{ItemFacts, LineKind};
+use crate::domain::lot::{Basis, Lot};
+use crate::ids::CreditTypeId;
+
+/// What is to be paid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Units of an item; a part of a unit counts as a unit that one line pays.
+    Item {
+        /// The item.
+        item: ItemFacts,
+        /// How many units.
+        units: Credits,
+    },
+    /// An amount of a credit type, by hand.
+    Credits {
+        /// The credit type.
+        credit_type_id: CreditTypeId,
+        /// How many credits.
+        amount: Credits,
+    },
+}
+
+/// Why a lot cannot pay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WhyNot {
+    /// Nothing is available.
+    UsedUp,
+    /// It could be used from later on only, or did not exist yet.
+    NotStarted(DateTime<Utc>),
+    /// It had ended.
+    Expired(DateTime<Utc>),
+    /// Its package is frozen.
+    Frozen,
+    /// Its package was taken away.
+    Revoked,
+    /// It pays for other things.
+    NotCovered,
+}
+
+/// The credits that one unit takes from this lot for a service at `at`, recorded at `now`.
+///
+/// # Errors
+/// The reason why the lot cannot pay.
+pub fn judge(
+    lot: &Lot,
+    wanted: &Wanted,
+    at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Credits, WhyNot> {
+    let per_unit = covered(lot, wanted).ok_or(WhyNot::NotCovered)?;
+    if lot.terms.revoked {
+        return Err(WhyNot::Revoked);
+    }
+    if lot.terms.frozen {
+        return Err(WhyNot::Frozen);
+    }
+    let usable_from = lot.terms.starts_at.max(lot.created_at);
+    if usable_from > at {
+        return Err(WhyNot::NotStarted(usable_from));
+    }
+    if let Some(expires_at) = lot.terms.expires_at
+        && (expires_at <= at || expires_at <= now)
+    {
+        return Err(WhyNot::Expired(expires_at));
+    }
+    if lot.available() <= Credits::ZERO {
+        return Err(WhyNot::UsedUp);
+    }
+    Ok(per_unit)
+}
+
+fn covered(lot: &Lot, wanted: &Wanted) -> Option<Credits> {
+    match (lot.line.kind, wanted) {
+        (LineKind::Rate, _) => None,
+        (LineKind::Prepaid, Wanted::Item { item, .. }) => lot.line.credits_per_unit(item),
+        (LineKind::Prepaid, Wanted::Credits { credit_type_id, .. }) => {
+            (lot.line.credit_type_id == *credit_type_id).then_some(Credits::UNIT)
+        }
+    }
+}
+
+/// The order in which lots pay: priority, earliest expiry (never last), narrower line, lower unit value
+/// as issued (so a bonus first), oldest, id. A total order (design section 2).
+pub fn pay_order(a: &Lot, b: &Lot) -> Ordering {
+    a.priority
+        .cmp(&b.priority)
+        .then_with(|| earliest(a.terms.expires_at, b.terms.expires_at))
+        .then_with(|| a.line.narrowness().cmp(&b.line.narrowness()))
+        .then_with(|| unit_value(a.issued, b.issued))
+        .then_with(|| a.created_at.cmp(&b.created_at))
+        .then_with(|| a.id.cmp(&b.id))
+}
+
+fn earliest(a: Option<DateTime<Utc>>, b: Option<DateTime<Utc>>) -> Ordering {
+    (a.is_none(), a).cmp(&(b.is_none(), b))
+}
+
+/// Compares value per credit without dividing.
+fn unit_value(a: Basis, b: Basis) -> Ordering {
+    let of_a = i128::from(a.value).saturating_mul(i128::from(b.quantity.millionths()));
+    let of_b = i128::from(b.value).saturating_mul(i128::from(a.quantity.millionths()));
+    of_a.cmp(&of_b)
+}
