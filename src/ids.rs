@@ -8,6 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use type_safe_id::{DynamicType, TypeSafeId};
 use uuid::{NoContext, Timestamp, Uuid};
 
@@ -70,6 +71,20 @@ macro_rules! id_types {
             }
         }
 
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?
+                    .parse()
+                    .map_err(serde::de::Error::custom)
+            }
+        }
+
         impl FromStr for $name {
             type Err = InvalidId;
 
@@ -111,6 +126,8 @@ id_types! {
     NoticeId = "ntc";
     /// One message to a customer.
     EmailId = "eml";
+    /// A payment that was recorded.
+    PaymentId = "pay";
 }
 
 #[cfg(test)]

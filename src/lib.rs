@@ -6,3 +6,4 @@ pub mod grpc;
 pub mod ids;
 pub mod mail;
 pub mod proto;
+pub mod store;

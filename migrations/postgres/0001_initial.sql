@@ -59,7 +59,7 @@ CREATE TABLE requests (
     request_id UUID NOT NULL,
     method TEXT NOT NULL,
     hash BYTEA NOT NULL,
-    answer BYTEA,
+    answer JSONB,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (business_id, request_id)
 );
@@ -136,6 +136,7 @@ CREATE TABLE lines (
     position INTEGER NOT NULL,
     kind SMALLINT NOT NULL,
     credit_type_id UUID NOT NULL,
+    decimal_places SMALLINT NOT NULL,
     quantity BIGINT NOT NULL CHECK (quantity > 0),
     covers JSONB NOT NULL,
     PRIMARY KEY (business_id, id),

@@ -60,7 +60,7 @@ CREATE TABLE requests (
     request_id BLOB NOT NULL,
     method TEXT NOT NULL,
     hash BLOB NOT NULL,
-    answer BLOB,
+    answer TEXT,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (business_id, request_id)
 ) STRICT;
@@ -137,6 +137,7 @@ CREATE TABLE lines (
     position INTEGER NOT NULL,
     kind INTEGER NOT NULL,
     credit_type_id BLOB NOT NULL,
+    decimal_places INTEGER NOT NULL,
     quantity INTEGER NOT NULL CHECK (quantity > 0),
     covers TEXT NOT NULL,
     PRIMARY KEY (business_id, id),

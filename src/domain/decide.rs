@@ -110,11 +110,7 @@ fn payers<'a>(lots: &[&'a Lot], consume: &Consume, now: DateTime<Utc>) -> Vec<Pa
 }
 
 /// A named package is used or refused, never silently replaced (semantics 5).
-fn refuse_unusable(
-    lots: &[&Lot],
-    consume: &Consume,
-    now: DateTime<Utc>,
-) -> Result<(), Refusal> {
+fn refuse_unusable(lots: &[&Lot], consume: &Consume, now: DateTime<Utc>) -> Result<(), Refusal> {
     for package_id in &consume.package_ids {
         let package_id = *package_id;
         let mut reasons = Vec::new();

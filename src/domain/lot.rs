@@ -127,7 +127,7 @@ pub struct Lot {
     pub next_timeout_at: Option<DateTime<Utc>>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
-    /// How often it changed.
+    /// How often it was written; 0 until it is for the first time.
     pub version: i64,
 }
 
@@ -177,13 +177,7 @@ pub struct Imbalance(pub LotId);
 impl Fold {
     /// What the fold is after `amount` and `value` moved, or `None` if that breaks an invariant: an
     /// account or a pool would fall below zero, or a number leaves its range.
-    pub fn moved(
-        &self,
-        from: Account,
-        to: Account,
-        amount: Credits,
-        value: i64,
-    ) -> Option<Self> {
+    pub fn moved(&self, from: Account, to: Account, amount: Credits, value: i64) -> Option<Self> {
         let mut next = *self;
         if amount < Credits::ZERO || value < 0 {
             return None;
@@ -281,12 +275,7 @@ impl Lot {
     ///
     /// # Errors
     /// [`Imbalance`] if it would break an invariant; the lot is then as before.
-    pub fn post(
-        &mut self,
-        stamp: &Stamp,
-        n: i32,
-        movement: Movement,
-    ) -> Result<Entry, Imbalance> {
+    pub fn post(&mut self, stamp: &Stamp, n: i32, movement: Movement) -> Result<Entry, Imbalance> {
         let imbalance = Imbalance(self.id);
         let fold = self
             .fold

@@ -1,0 +1,17 @@
+//! The store: one file for each table, with its entity, its queries, and how a row becomes a thing of
+//! the domain.
+//!
+//! Reads take `&impl ConnectionTrait`, writes take `&DatabaseTransaction`. The store never begins or
+//! commits: whoever calls it does, visibly. No rule is decided here.
+
+pub mod changes;
+pub mod columns;
+pub mod db;
+pub mod entries;
+pub mod error;
+pub mod lines;
+pub mod lots;
+pub mod migrate;
+pub mod packages;
+pub mod posting_notes;
+pub mod requests;

@@ -1,0 +1,138 @@
+//! `changes`: what changed on a package and is not an entry. Append-only, like the ledger.
+
+use chrono::{DateTime, Utc};
+use sea_orm::entity::prelude::*;
+use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::entry::Actor;
+use crate::domain::package::ChangeKind;
+use crate::ids::{BusinessId, PackageId};
+use crate::store::columns::{from_json, instant, known, micros, to_json};
+use crate::store::error::StoreError;
+
+const TABLE: &str = "changes";
+
+#[expect(unreachable_pub, reason = "SeaORM derives public items")]
+mod entity {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "changes")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub business_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub package_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub seq: i32,
+        pub kind: i16,
+        pub old_value: Json,
+        pub new_value: Json,
+        pub request_id: Uuid,
+        pub actor_kind: i16,
+        pub actor_id: Option<Uuid>,
+        pub recorded_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use entity::{ActiveModel, Column, Entity, Model};
+
+/// The expiry of a package at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expiry {
+    /// From when on it cannot be used; none: never.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// How often it had been changed.
+    pub expiry_epoch: i32,
+}
+
+/// One change of a package's expiry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The package.
+    pub package_id: PackageId,
+    /// Its number within the package, from 1.
+    pub seq: i32,
+    /// What kind.
+    pub kind: ChangeKind,
+    /// The expiry before.
+    pub old: Expiry,
+    /// The expiry after.
+    pub new: Expiry,
+    /// The request, which is also the posting's id.
+    pub request_id: Uuid,
+    /// Who caused it.
+    pub actor: Actor,
+    /// When it was written.
+    pub recorded_at: DateTime<Utc>,
+}
+
+/// Appends a change.
+pub async fn append(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    change: &Change,
+) -> Result<(), StoreError> {
+    let (actor_kind, actor_id) = change.actor.parts();
+    Entity::insert(ActiveModel {
+        business_id: Set(business_id.uuid()),
+        package_id: Set(change.package_id.uuid()),
+        seq: Set(change.seq),
+        kind: Set(change.kind.code()),
+        old_value: Set(to_json(&change.old, TABLE)?),
+        new_value: Set(to_json(&change.new, TABLE)?),
+        request_id: Set(change.request_id),
+        actor_kind: Set(actor_kind),
+        actor_id: Set(actor_id),
+        recorded_at: Set(micros(change.recorded_at)),
+    })
+    .exec_without_returning(txn)
+    .await?;
+    Ok(())
+}
+
+/// The changes of a package, newest first, before the number `before`.
+pub async fn of_package(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    package_id: PackageId,
+    before: Option<i32>,
+    limit: u64,
+) -> Result<Vec<Change>, StoreError> {
+    let mut query = Entity::find()
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::PackageId.eq(package_id.uuid()));
+    if let Some(before) = before {
+        query = query.filter(Column::Seq.lt(before));
+    }
+    let rows = query
+        .order_by_desc(Column::Seq)
+        .limit(limit)
+        .all(db)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+fn read(row: Model) -> Result<Change, StoreError> {
+    let package_id = PackageId::from_uuid(row.package_id);
+    Ok(Change {
+        package_id,
+        seq: row.seq,
+        kind: known(ChangeKind::from_code(row.kind), TABLE, package_id)?,
+        old: from_json(row.old_value, TABLE, package_id)?,
+        new: from_json(row.new_value, TABLE, package_id)?,
+        request_id: row.request_id,
+        actor: known(
+            Actor::from_parts(row.actor_kind, row.actor_id),
+            TABLE,
+            package_id,
+        )?,
+        recorded_at: instant(row.recorded_at, TABLE, package_id)?,
+    })
+}

@@ -1,0 +1,59 @@
+//! How values of the domain lie in columns, alike on both databases.
+
+use chrono::{DateTime, Utc};
+use sea_orm::JsonValue;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::domain::entry::Hash;
+use crate::store::error::StoreError;
+
+/// An instant as microseconds since 1970, UTC.
+pub fn micros(at: DateTime<Utc>) -> i64 {
+    at.timestamp_micros()
+}
+
+/// The instant that a column of `table` holds.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] if no calendar reaches it.
+pub fn instant(
+    micros: i64,
+    table: &'static str,
+    id: impl ToString,
+) -> Result<DateTime<Utc>, StoreError> {
+    DateTime::from_timestamp_micros(micros).ok_or_else(|| StoreError::corrupt(table, id))
+}
+
+/// The same for a column that may be empty.
+pub fn instant_opt(
+    micros: Option<i64>,
+    table: &'static str,
+    id: impl ToString,
+) -> Result<Option<DateTime<Utc>>, StoreError> {
+    micros.map(|micros| instant(micros, table, id)).transpose()
+}
+
+/// A value as a JSON column.
+pub fn to_json<T: Serialize>(value: &T, table: &'static str) -> Result<JsonValue, StoreError> {
+    serde_json::to_value(value).map_err(|_| StoreError::corrupt(table, "a value to be written"))
+}
+
+/// What a JSON column of `table` says.
+pub fn from_json<T: DeserializeOwned>(
+    json: JsonValue,
+    table: &'static str,
+    id: impl ToString,
+) -> Result<T, StoreError> {
+    serde_json::from_value(json).map_err(|_| StoreError::corrupt(table, id))
+}
+
+/// A stored hash.
+pub fn hash(bytes: &[u8], table: &'static str, id: impl ToString) -> Result<Hash, StoreError> {
+    bytes.try_into().map_err(|_| StoreError::corrupt(table, id))
+}
+
+/// The value that a code or text of a row stands for.
+pub fn known<T>(value: Option<T>, table: &'static str, id: impl ToString) -> Result<T, StoreError> {
+    value.ok_or_else(|| StoreError::corrupt(table, id))
+}

@@ -1,0 +1,151 @@
+//! The connection to one of the two databases.
+//!
+//! SQLite has one writer, whose transactions begin IMMEDIATE, and a pool of readers; PostgreSQL has one
+//! pool. Time is bounded by the database itself (statement and lock time-outs), never by dropping a
+//! future that is in the middle of a statement.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{
+    AccessMode, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+
+use crate::store::error::StoreError;
+
+/// How long a statement may run.
+const STATEMENT_SECONDS_MAX: u64 = 30;
+/// How long a statement may wait for a lock.
+const LOCK_WAIT_SECONDS_MAX: u64 = 10;
+/// How long a unit may wait for a connection.
+const ACQUIRE_SECONDS_MAX: u64 = 5;
+/// How many connections read SQLite.
+const SQLITE_READERS: u32 = 4;
+/// A connection that lay idle for longer is tested before it is used.
+const TEST_AFTER_IDLE: Duration = Duration::from_secs(30);
+
+/// A database that is ready for use.
+#[derive(Clone, Debug)]
+pub struct Database {
+    writer: DatabaseConnection,
+    reader: DatabaseConnection,
+}
+
+impl Database {
+    /// Connects to `sqlite://path` or `postgres://…`. An SQLite file is made if it is missing.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if there is no database there.
+    pub async fn connect(url: &str, connections_max: u32) -> Result<Self, StoreError> {
+        if url.starts_with("sqlite:") {
+            Self::connect_sqlite(url).await
+        } else {
+            Self::connect_postgres(url, connections_max).await
+        }
+    }
+
+    async fn connect_sqlite(url: &str) -> Result<Self, StoreError> {
+        let writer = sea_orm::Database::connect(sqlite(url, 1)).await?;
+        let reader = sea_orm::Database::connect(sqlite(url, SQLITE_READERS)).await?;
+        Ok(Self { writer, reader })
+    }
+
+    async fn connect_postgres(url: &str, connections_max: u32) -> Result<Self, StoreError> {
+        let mut options = common(url, connections_max);
+        options.map_sqlx_postgres_opts(|options| {
+            options.options([
+                (
+                    "statement_timeout",
+                    format!("{STATEMENT_SECONDS_MAX}s").as_str(),
+                ),
+                ("lock_timeout", format!("{LOCK_WAIT_SECONDS_MAX}s").as_str()),
+                ("idle_in_transaction_session_timeout", "60s"),
+            ])
+        });
+        let pool = sea_orm::Database::connect(options)
+            .await
+            .map_err(StoreError::Unavailable)?;
+        Ok(Self {
+            writer: pool.clone(),
+            reader: pool,
+        })
+    }
+
+    /// Which of the two databases it is.
+    pub fn backend(&self) -> DbBackend {
+        self.writer.get_database_backend()
+    }
+
+    /// Where single reads go; they never wait for a writer.
+    pub fn reader(&self) -> &DatabaseConnection {
+        &self.reader
+    }
+
+    /// Begins a transaction that writes.
+    pub async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        Ok(self.writer.begin_with_options(options).await?)
+    }
+
+    /// Begins a transaction that reads one unchanging state of everything.
+    pub async fn snapshot(&self) -> Result<DatabaseTransaction, StoreError> {
+        let options = match self.backend() {
+            DbBackend::Postgres => TransactionOptions {
+                isolation_level: Some(IsolationLevel::RepeatableRead),
+                access_mode: Some(AccessMode::ReadOnly),
+                ..TransactionOptions::default()
+            },
+            _ => TransactionOptions::default(),
+        };
+        Ok(self.reader.begin_with_options(options).await?)
+    }
+
+    /// Asks the database for an answer.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        Ok(self.reader.ping().await.map_err(StoreError::Unavailable)?)
+    }
+
+    /// Closes every connection.
+    pub async fn close(self) -> Result<(), DbErr> {
+        self.reader.close().await?;
+        self.writer.close().await
+    }
+}
+
+/// The path of the file that an `sqlite:` URL names.
+pub fn sqlite_path(url: &str) -> Option<&Path> {
+    let rest = url.strip_prefix("sqlite:")?;
+    let path = rest.strip_prefix("//").unwrap_or(rest);
+    Some(Path::new(path.split('?').next().unwrap_or(path)))
+}
+
+fn common(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(connections)
+        .acquire_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX))
+        .connect_timeout(Duration::from_secs(ACQUIRE_SECONDS_MAX))
+        .test_before_acquire_if_idle_for(TEST_AFTER_IDLE)
+        .sqlx_logging(false)
+        .record_stmt_in_spans(false);
+    options
+}
+
+fn sqlite(url: &str, connections: u32) -> ConnectOptions {
+    let mut options = common(url, connections);
+    options.map_sqlx_sqlite_opts(|options: SqliteConnectOptions| {
+        options
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(LOCK_WAIT_SECONDS_MAX))
+            .pragma("recursive_triggers", "ON")
+    });
+    options
+}

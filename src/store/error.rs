@@ -1,0 +1,104 @@
+//! What can go wrong with a database, in the few ways that a caller can act on.
+
+use sea_orm::{DbErr, RuntimeErr, SqlErr, SqlxError, TransactionError};
+
+/// A failure of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be reached, or had no connection to give in time.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(DbErr),
+    /// Somebody else held what was needed; the whole unit may be tried again.
+    #[error("the database was contended: {0}")]
+    Contention(DbErr),
+    /// A unique key is taken.
+    #[error("a unique key is taken: {0}")]
+    Taken(String),
+    /// A row says what no row can say.
+    #[error("{table} {id} is damaged")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// Which row.
+        id: String,
+    },
+    /// Any other failure: a defect of ours.
+    #[error("the database refused: {0}")]
+    Database(DbErr),
+}
+
+impl StoreError {
+    /// A damaged row of `table`.
+    pub fn corrupt(table: &'static str, id: impl ToString) -> Self {
+        Self::Corrupt {
+            table,
+            id: id.to_string(),
+        }
+    }
+}
+
+/// PostgreSQL: serialization failure, deadlock, lock not available, statement cancelled by its time-out.
+const POSTGRES_CONTENTION: &[&str] = &["40001", "40P01", "55P03", "57014"];
+/// PostgreSQL: shutting down, crashed, starting up, too many connections, cannot connect now.
+const POSTGRES_UNAVAILABLE: &[&str] = &["57P01", "57P02", "57P03", "53300", "25006"];
+/// SQLite: busy, locked, and their extended codes for recovery, snapshot and shared cache.
+const SQLITE_CONTENTION: &[&str] = &["5", "6", "261", "262", "517"];
+
+impl From<DbErr> for StoreError {
+    fn from(error: DbErr) -> Self {
+        if let Some(SqlErr::UniqueConstraintViolation(what)) = error.sql_err() {
+            return Self::Taken(what);
+        }
+        if matches!(error, DbErr::ConnectionAcquire(_)) {
+            return Self::Unavailable(error);
+        }
+        let Some(cause) = cause(&error) else {
+            return Self::Database(error);
+        };
+        match cause {
+            SqlxError::Database(_) => {
+                let code = code(&error).unwrap_or_default();
+                let is_in = |codes: &[&str]| codes.contains(&code.as_str());
+                if is_in(POSTGRES_CONTENTION) || is_in(SQLITE_CONTENTION) {
+                    Self::Contention(error)
+                } else if is_in(POSTGRES_UNAVAILABLE) {
+                    Self::Unavailable(error)
+                } else {
+                    Self::Database(error)
+                }
+            }
+            SqlxError::Io(_)
+            | SqlxError::Tls(_)
+            | SqlxError::PoolTimedOut
+            | SqlxError::PoolClosed
+            | SqlxError::WorkerCrashed => Self::Unavailable(error),
+            _ => Self::Database(error),
+        }
+    }
+}
+
+fn cause(error: &DbErr) -> Option<&SqlxError> {
+    match error {
+        DbErr::Conn(RuntimeErr::SqlxError(cause))
+        | DbErr::Exec(RuntimeErr::SqlxError(cause))
+        | DbErr::Query(RuntimeErr::SqlxError(cause)) => Some(cause),
+        _ => None,
+    }
+}
+
+/// The database's own code of a failure: an SQLSTATE, or SQLite's extended result code.
+pub fn code(error: &DbErr) -> Option<String> {
+    match cause(error)? {
+        SqlxError::Database(failure) => failure.code().map(Into::into),
+        _ => None,
+    }
+}
+
+impl From<TransactionError<Self>> for StoreError {
+    fn from(error: TransactionError<Self>) -> Self {
+        match error {
+            TransactionError::Connection(error) => error.into(),
+            TransactionError::Transaction(error) => error,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! `lines`: what one kind of credits pays for. Rows are never changed.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use sea_orm::entity::prelude::*;
+use sea_orm::{DatabaseTransaction, QueryOrder, Set};
+
+use crate::domain::credits::Credits;
+use crate::domain::line::{Line, LineKind};
+use crate::ids::{BusinessId, CreditTypeId, LineId, TemplateId};
+use crate::store::columns::{from_json, known, to_json};
+use crate::store::error::StoreError;
+
+const TABLE: &str = "lines";
+
+#[expect(unreachable_pub, reason = "SeaORM derives public items")]
+mod entity {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "lines")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub business_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub template_id: Option<Uuid>,
+        pub definition_version: Option<i32>,
+        pub position: i32,
+        pub kind: i16,
+        pub credit_type_id: Uuid,
+        pub decimal_places: i16,
+        pub quantity: i64,
+        pub covers: Json,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use entity::{ActiveModel, Column, Entity, Model};
+
+const PREPAID: i16 = 1;
+const RATE: i16 = 2;
+
+/// Writes lines; those of a template name the version that they belong to.
+pub async fn insert(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    template: Option<(TemplateId, i32)>,
+    lines: &[Arc<Line>],
+) -> Result<(), StoreError> {
+    let mut rows = Vec::with_capacity(lines.len());
+    for line in lines {
+        rows.push(ActiveModel {
+            business_id: Set(business_id.uuid()),
+            id: Set(line.id.uuid()),
+            template_id: Set(template.map(|(id, _)| id.uuid())),
+            definition_version: Set(template.map(|(_, version)| version)),
+            position: Set(line.position),
+            kind: Set(match line.kind {
+                LineKind::Prepaid => PREPAID,
+                LineKind::Rate => RATE,
+            }),
+            credit_type_id: Set(line.credit_type_id.uuid()),
+            decimal_places: Set(i16::try_from(line.decimal_places)
+                .map_err(|_| StoreError::corrupt(TABLE, line.id))?),
+            quantity: Set(line.quantity.millionths()),
+            covers: Set(to_json(&line.covers, TABLE)?),
+        });
+    }
+    if !rows.is_empty() {
+        Entity::insert_many(rows)
+            .exec_without_returning(txn)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The lines of one version of a template, in their order.
+pub async fn of_template(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    template_id: TemplateId,
+    definition_version: i32,
+) -> Result<Vec<Arc<Line>>, StoreError> {
+    let rows = Entity::find()
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::TemplateId.eq(template_id.uuid()))
+        .filter(Column::DefinitionVersion.eq(definition_version))
+        .order_by_asc(Column::Position)
+        .all(db)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Those of these lines that exist, by id.
+pub async fn by_ids(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    ids: impl IntoIterator<Item = LineId>,
+) -> Result<HashMap<LineId, Arc<Line>>, StoreError> {
+    let mut ids: Vec<Uuid> = ids.into_iter().map(LineId::uuid).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = Entity::find()
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::Id.is_in(ids))
+        .all(db)
+        .await?;
+    rows.into_iter()
+        .map(|row| read(row).map(|line| (line.id, line)))
+        .collect()
+}
+
+/// The lines of templates that count in this credit type, in the current version of each template.
+pub async fn of_credit_type(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    credit_type_id: CreditTypeId,
+) -> Result<Vec<Arc<Line>>, StoreError> {
+    let rows = Entity::find()
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::CreditTypeId.eq(credit_type_id.uuid()))
+        .filter(Expr::cust(
+            "EXISTS (SELECT 1 FROM templates t WHERE t.business_id = lines.business_id \
+             AND t.id = lines.template_id AND t.definition_version = lines.definition_version)",
+        ))
+        .order_by_asc(Column::Id)
+        .all(db)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+fn read(row: Model) -> Result<Arc<Line>, StoreError> {
+    let id = LineId::from_uuid(row.id);
+    let kind = match row.kind {
+        PREPAID => Some(LineKind::Prepaid),
+        RATE => Some(LineKind::Rate),
+        _ => None,
+    };
+    Ok(Arc::new(Line {
+        id,
+        position: row.position,
+        kind: known(kind, TABLE, id)?,
+        credit_type_id: CreditTypeId::from_uuid(row.credit_type_id),
+        decimal_places: u32::try_from(row.decimal_places)
+            .map_err(|_| StoreError::corrupt(TABLE, id))?,
+        quantity: Credits::from_millionths(row.quantity),
+        covers: from_json(row.covers, TABLE, id)?,
+    }))
+}

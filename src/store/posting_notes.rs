@@ -1,0 +1,74 @@
+//! `posting_notes`: the free text of postings and changes, outside the ledger's hash.
+
+use std::collections::HashMap;
+
+use sea_orm::entity::prelude::*;
+use sea_orm::{DatabaseTransaction, Set};
+
+use crate::ids::BusinessId;
+use crate::store::error::StoreError;
+
+#[expect(unreachable_pub, reason = "SeaORM derives public items")]
+mod entity {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "posting_notes")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub business_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub posting_id: Uuid,
+        pub note: String,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use entity::{ActiveModel, Column, Entity};
+
+/// Keeps the note of a posting; an empty one is not kept.
+pub async fn insert(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    posting_id: Uuid,
+    note: &str,
+) -> Result<(), StoreError> {
+    if note.is_empty() {
+        return Ok(());
+    }
+    Entity::insert(ActiveModel {
+        business_id: Set(business_id.uuid()),
+        posting_id: Set(posting_id),
+        note: Set(note.to_owned()),
+    })
+    .exec_without_returning(txn)
+    .await?;
+    Ok(())
+}
+
+/// The notes of those of these postings that have one.
+pub async fn of_postings(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    posting_ids: impl IntoIterator<Item = Uuid>,
+) -> Result<HashMap<Uuid, String>, StoreError> {
+    let mut posting_ids: Vec<Uuid> = posting_ids.into_iter().collect();
+    posting_ids.sort_unstable();
+    posting_ids.dedup();
+    if posting_ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows = Entity::find()
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::PostingId.is_in(posting_ids))
+        .all(db)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.posting_id, row.note))
+        .collect())
+}
