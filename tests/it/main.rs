@@ -1,1 +1,9 @@
 //! The one integration-test binary.
+#![cfg(test)]
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows should fail"
+)]
+
+mod postgres;
+mod support;
