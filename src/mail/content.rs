@@ -1,0 +1,200 @@
+//! What an e-mail says, as typed data: the input of rendering.
+//!
+//! Everything here was computed by the caller, which knows the clock, the zone and the ledger;
+//! rendering decides nothing but words and looks. Amounts are whole millionths of a credit. Texts
+//! come from people: they are cleaned of control characters here, so that no name can begin a header
+//! of its own. Deliberately absent: addresses, ids and notes, which no template may print.
+
+use chrono::NaiveDate;
+
+/// The kinds of e-mail; each has a folder of three templates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EmailKind {
+    /// A package was sold or given.
+    Confirmation,
+    /// What is left of packages runs out soon.
+    Expiring,
+    /// Packages have run out with something left in them.
+    Expired,
+}
+
+impl EmailKind {
+    /// Every kind, in the order of a package's life.
+    pub const ALL: [Self; 3] = [Self::Confirmation, Self::Expiring, Self::Expired];
+
+    /// The name of its folder under `email-templates/`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Confirmation => "confirmation",
+            Self::Expiring => "expiring",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// How a business shows itself in its e-mails.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BusinessLook {
+    /// The name that customers know.
+    pub name: String,
+    /// Whether an answer reaches somebody; the e-mail then invites to answer.
+    pub can_reply: bool,
+    /// An `https://` address of a picture shown above the text, about 40 pixels high.
+    pub logo_url: Option<String>,
+    /// The colour of the button and of unused marks.
+    pub accent: Option<Colour>,
+    /// Where the button leads, `https://` or `http://`; without it there is no button.
+    pub link_base_url: Option<String>,
+}
+
+/// A colour of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Colour {
+    red: u8,
+    green: u8,
+    blue: u8,
+}
+
+impl Colour {
+    /// The accent of a business that chose none.
+    pub const DEFAULT_ACCENT: Self = Self {
+        red: 0x0f,
+        green: 0x76,
+        blue: 0x6e,
+    };
+
+    /// Reads `#rrggbb`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.strip_prefix('#')?;
+        if digits.len() != 6 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        let part = |range| u8::from_str_radix(digits.get(range)?, 16).ok();
+        Some(Self {
+            red: part(0..2)?,
+            green: part(2..4)?,
+            blue: part(4..6)?,
+        })
+    }
+
+    /// Its text form, `#rrggbb`.
+    pub fn css(self) -> String {
+        format!("#{:02x}{:02x}{:02x}", self.red, self.green, self.blue)
+    }
+
+    /// Black or white, whichever is easier to read on it.
+    pub fn text_css(self) -> &'static str {
+        // Perceived brightness in thousandths of a step, after ITU-R BT.601.
+        let [red, green, blue] = [self.red, self.green, self.blue].map(u32::from);
+        let parts = [
+            red.saturating_mul(299),
+            green.saturating_mul(587),
+            blue.saturating_mul(114),
+        ];
+        if parts.into_iter().fold(0, u32::saturating_add) > 150_000 {
+            "#18181b"
+        } else {
+            "#ffffff"
+        }
+    }
+}
+
+/// An amount of money in the minor units of its currency.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// Cents, for most currencies.
+    pub minor_units: i64,
+    /// ISO 4217, such as `EUR`.
+    pub currency_code: String,
+}
+
+/// One line of a package; amounts are millionths of a credit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineFacts {
+    /// The credit type's name for one.
+    pub credit_name: String,
+    /// The credit type's name for several.
+    pub credit_name_plural: String,
+    /// As issued.
+    pub quantity: i64,
+    /// What can still be used, held included.
+    pub available: i64,
+    /// What was used.
+    pub used: i64,
+    /// What expired.
+    pub lost: i64,
+}
+
+/// One package that the e-mail is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackageFacts {
+    /// The name under which it was sold.
+    pub name: String,
+    /// The last local day on which it can be used; `None`: it never expires.
+    pub last_usable_day: Option<NaiveDate>,
+    /// Last usable day − today.
+    pub days_left: Option<i64>,
+    /// The last local day on which what expired can be brought back.
+    pub restorable_through: Option<NaiveDate>,
+    /// Its prepaid lines.
+    pub lines: Vec<LineFacts>,
+    /// What was agreed for it; `None` if it was given.
+    pub price: Option<Price>,
+}
+
+/// All that one e-mail says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmailContent {
+    /// Which templates are used.
+    pub kind: EmailKind,
+    /// The customer's language, a tag such as `et-EE`; unknown ones fall back to English.
+    pub locale: String,
+    /// Who writes.
+    pub business: BusinessLook,
+    /// Whom the e-mail greets.
+    pub customer_name: String,
+    /// At least one.
+    pub packages: Vec<PackageFacts>,
+    /// Today in the business's zone.
+    pub today: NaiveDate,
+}
+
+/// The text without characters that steer instead of being read: control characters, line and
+/// paragraph separators and those that turn the writing direction become spaces.
+pub fn one_line(text: &str) -> String {
+    let steers = |character: char| {
+        character.is_control()
+            || matches!(character, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let cleaned: String = text
+        .chars()
+        .map(|character| if steers(character) { ' ' } else { character })
+        .collect();
+    cleaned.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_cannot_begin_a_header() {
+        assert_eq!(
+            one_line("Mari\r\nBcc: all@example.com"),
+            "Mari Bcc: all@example.com"
+        );
+        assert_eq!(one_line("a\u{2028}b\u{202e}c\0d"), "a b c d");
+        assert_eq!(one_line("  Liis  O'Neil "), "Liis O'Neil");
+    }
+
+    #[test]
+    fn a_colour_is_six_digits_and_its_text_can_be_read() {
+        assert_eq!(Colour::parse("#0f766e"), Some(Colour::DEFAULT_ACCENT));
+        assert_eq!(Colour::DEFAULT_ACCENT.css(), "#0f766e");
+        for wrong in ["0f766e", "#0f766", "#0f766g", "#0f766é", "red;}"] {
+            assert_eq!(Colour::parse(wrong), None, "{wrong}");
+        }
+        assert_eq!(Colour::DEFAULT_ACCENT.text_css(), "#ffffff");
+        assert_eq!(Colour::parse("#fde047").unwrap().text_css(), "#18181b");
+    }
+}

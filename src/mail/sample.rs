@@ -1,0 +1,73 @@
+//! Sample e-mails: the schema that templates are checked against, and what they are tried with.
+
+use chrono::{Days, NaiveDate};
+
+use super::content::{
+    BusinessLook, Colour, EmailContent, EmailKind, LineFacts, PackageFacts, Price,
+};
+
+/// A sample that says something in every field, with two packages.
+pub(super) fn content(kind: EmailKind, locale: &str) -> EmailContent {
+    let today = NaiveDate::default();
+    let last_day = today.checked_add_days(Days::new(3)).unwrap_or(today);
+    let package = PackageFacts {
+        name: "Standard".to_owned(),
+        last_usable_day: Some(last_day),
+        days_left: Some(3),
+        restorable_through: Some(last_day),
+        lines: vec![line(8, 5, 1, 2), line(50, 50, 0, 0)],
+        price: Some(Price {
+            minor_units: 4_900,
+            currency_code: "EUR".to_owned(),
+        }),
+    };
+    EmailContent {
+        kind,
+        locale: locale.to_owned(),
+        business: BusinessLook {
+            name: "Studio".to_owned(),
+            can_reply: true,
+            logo_url: Some("https://studio.example/logo.png".to_owned()),
+            accent: Some(Colour::DEFAULT_ACCENT),
+            link_base_url: Some("https://studio.example/".to_owned()),
+        },
+        customer_name: "Mari".to_owned(),
+        packages: vec![package.clone(), package],
+        today,
+    }
+}
+
+/// The full sample, one package of it, and one that says as little as it may.
+pub(super) fn all(kind: EmailKind, locale: &str) -> [EmailContent; 3] {
+    let full = content(kind, locale);
+    let mut single = full.clone();
+    single.packages.truncate(1);
+    let mut least = single.clone();
+    least.business = BusinessLook {
+        name: "Studio".to_owned(),
+        ..BusinessLook::default()
+    };
+    for package in &mut least.packages {
+        package.restorable_through = None;
+        package.price = None;
+        package.lines.truncate(1);
+        package.days_left = Some(0);
+        if kind == EmailKind::Confirmation {
+            package.last_usable_day = None;
+            package.days_left = None;
+        }
+    }
+    [full, single, least]
+}
+
+fn line(quantity: i64, available: i64, used: i64, lost: i64) -> LineFacts {
+    let credits = |units: i64| units.saturating_mul(1_000_000);
+    LineFacts {
+        credit_name: "Lesson".to_owned(),
+        credit_name_plural: "Lessons".to_owned(),
+        quantity: credits(quantity),
+        available: credits(available),
+        used: credits(used),
+        lost: credits(lost),
+    }
+}

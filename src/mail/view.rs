@@ -1,0 +1,350 @@
+//! What templates may print: the content of an e-mail put into words of one language.
+//!
+//! The fields of [`View`] are the published variables; `published_variables` lists them and a
+//! template that names any other is refused. Every field is always there, with `null` where it says
+//! nothing, so that a sample of the view is its own schema.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::content::{
+    BusinessLook, Colour, EmailContent, EmailKind, LineFacts, PackageFacts, one_line,
+};
+use super::locale::Locale;
+
+/// Millionths in one credit.
+const CREDIT: i64 = 1_000_000;
+/// Up to so many whole units are drawn, one mark each; above, the numbers alone speak.
+const MARKS_MAX: i64 = 20;
+/// Marks that fit beside each other on a phone.
+const MARKS_PER_ROW: usize = 10;
+
+#[derive(Debug, Serialize)]
+pub(super) struct View {
+    kind: &'static str,
+    locale: String,
+    customer_name: String,
+    business: BusinessView,
+    package_count: usize,
+    first: PackageView,
+    packages: Vec<PackageView>,
+    preheader: String,
+}
+
+#[derive(Debug, Serialize)]
+struct BusinessView {
+    name: String,
+    logo_url: Option<String>,
+    link_url: Option<String>,
+    accent: String,
+    accent_text: &'static str,
+    can_reply: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct PackageView {
+    name: String,
+    usable_through: Option<String>,
+    usable_through_near: Option<String>,
+    days_left: Option<i64>,
+    restorable_through: Option<String>,
+    price: Option<String>,
+    left: String,
+    lines: Vec<LineView>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct LineView {
+    quantity: String,
+    available: String,
+    used: String,
+    lost: String,
+    name_of_all: String,
+    name_of_available: String,
+    name_of_lost: String,
+    mark_rows: Vec<Vec<Mark>>,
+    legend: Option<String>,
+}
+
+/// One whole unit; exactly one of the three is true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+struct Mark {
+    used: bool,
+    left: bool,
+    lost: bool,
+}
+
+impl View {
+    /// Puts the content into words.
+    ///
+    /// # Errors
+    ///
+    /// What is missing: a phrase, or all packages.
+    pub(super) fn new(content: &EmailContent, locale: &Locale) -> Result<Self, String> {
+        let words = Words {
+            locale,
+            kind: content.kind,
+            today: content.today,
+        };
+        let packages: Vec<PackageView> = content
+            .packages
+            .iter()
+            .map(|package| words.package(package))
+            .collect::<Result<_, _>>()?;
+        let first = packages
+            .first()
+            .cloned()
+            .ok_or("an e-mail needs a package to speak of")?;
+        let preheader: Vec<String> = packages
+            .iter()
+            .map(|package| format!("{}: {}", package.name, package.left))
+            .collect();
+        Ok(Self {
+            kind: content.kind.name(),
+            locale: locale.tag().to_owned(),
+            customer_name: one_line(&content.customer_name),
+            business: BusinessView::new(&content.business),
+            package_count: packages.len(),
+            first,
+            packages,
+            preheader: preheader.join(" · "),
+        })
+    }
+}
+
+impl BusinessView {
+    fn new(look: &BusinessLook) -> Self {
+        let accent = look.accent.unwrap_or(Colour::DEFAULT_ACCENT);
+        let safe = |url: &Option<String>, schemes: &[&str]| {
+            let url = url.as_deref().map(one_line)?;
+            schemes
+                .iter()
+                .any(|scheme| url.starts_with(scheme))
+                .then_some(url)
+        };
+        Self {
+            name: one_line(&look.name),
+            logo_url: safe(&look.logo_url, &["https://"]),
+            link_url: safe(&look.link_base_url, &["https://", "http://"]),
+            accent: accent.css(),
+            accent_text: accent.text_css(),
+            can_reply: look.can_reply,
+        }
+    }
+}
+
+struct Words<'a> {
+    locale: &'a Locale,
+    kind: EmailKind,
+    today: NaiveDate,
+}
+
+impl Words<'_> {
+    fn package(&self, facts: &PackageFacts) -> Result<PackageView, String> {
+        let near = |day| self.locale.date_near(day, self.today);
+        let amounts: Vec<String> = facts.lines.iter().map(|line| self.amount(line)).collect();
+        Ok(PackageView {
+            name: one_line(&facts.name),
+            usable_through: facts.last_usable_day.map(|day| self.locale.date(day)),
+            usable_through_near: facts.last_usable_day.map(near),
+            days_left: facts.days_left,
+            restorable_through: facts.restorable_through.map(|day| self.locale.date(day)),
+            price: facts.price.as_ref().map(|price| self.locale.money(price)),
+            left: self.list(&amounts)?,
+            lines: facts
+                .lines
+                .iter()
+                .map(|line| self.line(line))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// What the e-mail is about in this line: "7 lessons".
+    fn amount(&self, line: &LineFacts) -> String {
+        let millionths = match self.kind {
+            EmailKind::Confirmation => line.quantity,
+            EmailKind::Expiring => line.available,
+            EmailKind::Expired => line.lost,
+        };
+        // The number and its noun stay on one line.
+        format!(
+            "{}\u{a0}{}",
+            self.locale.credits(millionths),
+            self.credit_name(line, millionths)
+        )
+    }
+
+    fn list(&self, parts: &[String]) -> Result<String, String> {
+        let Some((last, before)) = parts.split_last() else {
+            return Ok(String::new());
+        };
+        if before.is_empty() {
+            return Ok(last.clone());
+        }
+        let comma = self.phrase("list.comma")?;
+        Ok(format!(
+            "{}{}{last}",
+            before.join(&comma),
+            self.phrase("list.and")?
+        ))
+    }
+
+    fn line(&self, facts: &LineFacts) -> Result<LineView, String> {
+        let marks = marks(facts);
+        Ok(LineView {
+            quantity: self.locale.credits(facts.quantity),
+            available: self.locale.credits(facts.available),
+            used: self.locale.credits(facts.used),
+            lost: self.locale.credits(facts.lost),
+            name_of_all: self.credit_name(facts, facts.quantity),
+            name_of_available: self.credit_name(facts, facts.available),
+            name_of_lost: self.credit_name(facts, facts.lost),
+            legend: if marks.is_empty() {
+                None
+            } else {
+                self.legend(facts)?
+            },
+            mark_rows: marks.chunks(MARKS_PER_ROW).map(<[Mark]>::to_vec).collect(),
+        })
+    }
+
+    /// What the marks mean, if they are not all alike: "✓ 1 used · 7 left".
+    fn legend(&self, facts: &LineFacts) -> Result<Option<String>, String> {
+        let parts = [
+            ("\u{2713} ", facts.used, "mark.used"),
+            ("", facts.available, "mark.left"),
+            ("\u{2715} ", facts.lost, "mark.lost"),
+        ];
+        let shown: Vec<String> = parts
+            .into_iter()
+            .filter(|(_, millionths, _)| *millionths > 0)
+            .map(|(sign, millionths, key)| {
+                let number = self.locale.credits(millionths);
+                Ok(format!("{sign}{number}\u{a0}{}", self.phrase(key)?))
+            })
+            .collect::<Result<_, String>>()?;
+        Ok((shown.len() > 1).then(|| shown.join(" · ")))
+    }
+
+    fn credit_name(&self, line: &LineFacts, millionths: i64) -> String {
+        let one = self.locale.is_one(millionths);
+        one_line(if one {
+            &line.credit_name
+        } else {
+            &line.credit_name_plural
+        })
+    }
+
+    fn phrase(&self, key: &str) -> Result<String, String> {
+        self.locale.phrase(key, None, &BTreeMap::new())
+    }
+}
+
+/// One mark for each whole unit, used ones first; none if the line has parts of a unit, has too many
+/// of them, or has some that are neither used nor left nor lost.
+fn marks(line: &LineFacts) -> Vec<Mark> {
+    let whole = |millionths: i64| {
+        let units = millionths.checked_div(CREDIT)?;
+        (millionths.checked_rem(CREDIT) == Some(0))
+            .then(|| usize::try_from(units).ok())
+            .flatten()
+    };
+    let (Some(used), Some(left), Some(lost)) =
+        (whole(line.used), whole(line.available), whole(line.lost))
+    else {
+        return Vec::new();
+    };
+    let total = line
+        .used
+        .checked_add(line.available)
+        .and_then(|sum| sum.checked_add(line.lost));
+    if total != Some(line.quantity) || line.quantity > MARKS_MAX.saturating_mul(CREDIT) {
+        return Vec::new();
+    }
+    let none = Mark {
+        used: false,
+        left: false,
+        lost: false,
+    };
+    let mut marks = vec![Mark { used: true, ..none }; used];
+    marks.extend(vec![Mark { left: true, ..none }; left]);
+    marks.extend(vec![Mark { lost: true, ..none }; lost]);
+    marks
+}
+
+/// The variables that templates may print, by path, from a full view; list elements are written
+/// `packages[].name`.
+pub(super) fn paths(view: &Value) -> Vec<String> {
+    fn walk(value: &Value, path: &str, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                for (name, field) in fields {
+                    let dot = if path.is_empty() { "" } else { "." };
+                    walk(field, &format!("{path}{dot}{name}"), found);
+                }
+            }
+            Value::Array(items) => {
+                if let Some(item) = items.first() {
+                    walk(item, &format!("{path}[]"), found);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                found.push(path.to_owned());
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(view, "", &mut found);
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(quantity: i64, available: i64, used: i64, lost: i64) -> LineFacts {
+        LineFacts {
+            credit_name: "Lesson".to_owned(),
+            credit_name_plural: "Lessons".to_owned(),
+            quantity: quantity.saturating_mul(CREDIT),
+            available: available.saturating_mul(CREDIT),
+            used: used.saturating_mul(CREDIT),
+            lost: lost.saturating_mul(CREDIT),
+        }
+    }
+
+    fn drawn(line: &LineFacts) -> String {
+        let sign = |mark: &Mark| match (mark.used, mark.left, mark.lost) {
+            (true, false, false) => 'u',
+            (false, true, false) => 'l',
+            (false, false, true) => 'x',
+            _ => '?',
+        };
+        marks(line).iter().map(sign).collect()
+    }
+
+    #[test]
+    fn each_whole_unit_is_drawn_once_in_order() {
+        assert_eq!(drawn(&line(8, 7, 1, 0)), "ulllllll");
+        assert_eq!(drawn(&line(5, 0, 2, 3)), "uuxxx");
+        assert_eq!(drawn(&line(20, 20, 0, 0)).len(), 20);
+    }
+
+    #[test]
+    fn what_cannot_be_drawn_truly_is_not_drawn() {
+        assert_eq!(drawn(&line(21, 21, 0, 0)), "");
+        assert_eq!(drawn(&line(8, 6, 1, 0)), "");
+        assert_eq!(
+            drawn(&LineFacts {
+                used: 500_000,
+                available: 1_500_000,
+                ..line(2, 0, 0, 0)
+            }),
+            ""
+        );
+        assert_eq!(drawn(&line(1, 2, -1, 0)), "");
+    }
+}
