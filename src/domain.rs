@@ -5,6 +5,7 @@
 //! [`selection`] and [`decide`](mod@decide) its verbs; [`package`] and [`extend`](mod@extend) what
 //! surrounds a lot. Every "no" is a [`refusal::Refusal`].
 
+pub mod business;
 pub mod calendar;
 pub mod credits;
 pub mod decide;
@@ -14,6 +15,7 @@ pub mod line;
 pub mod lot;
 pub mod money;
 pub mod package;
+pub mod permission;
 pub mod posting;
 pub mod refusal;
 pub mod selection;

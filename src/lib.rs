@@ -4,6 +4,8 @@ pub mod clock;
 pub mod domain;
 pub mod grpc;
 pub mod ids;
+pub mod ledger;
 pub mod mail;
 pub mod proto;
+pub mod service;
 pub mod store;

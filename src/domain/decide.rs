@@ -30,7 +30,7 @@ pub struct Consume {
     pub customer_id: CustomerId,
     /// For what.
     pub wanted: Wanted,
-    /// Only these packages; none: the best ones.
+    /// Only these packages, in this order; none: the best ones.
     pub package_ids: Vec<PackageId>,
     /// When the service was delivered; not later than now.
     pub delivered_at: DateTime<Utc>,
@@ -78,7 +78,13 @@ fn decide_consume(draft: &mut Draft<'_>, consume: &Consume) -> Result<(), Refusa
     }
     let takes = {
         let mut lots: Vec<&Lot> = draft.lots().collect();
-        lots.sort_unstable_by(|a, b| pay_order(a, b));
+        let named = |lot: &Lot| {
+            consume
+                .package_ids
+                .iter()
+                .position(|id| *id == lot.package_id)
+        };
+        lots.sort_unstable_by(|a, b| named(a).cmp(&named(b)).then_with(|| pay_order(a, b)));
         refuse_unusable(&lots, consume, now)?;
         let mut payers = payers(&lots, consume, now);
         match &consume.wanted {

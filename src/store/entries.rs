@@ -1,7 +1,11 @@
 //! `entries`: the ledger. The only file that inserts into it; nothing updates or deletes.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::{Condition, DatabaseTransaction, ExprTrait, QueryOrder, QuerySelect, Set};
+use sea_orm::sea_query::Value;
+use sea_orm::{
+    Condition, DatabaseTransaction, ExprTrait, PaginatorTrait, QueryOrder, QuerySelect, Set,
+    Statement,
+};
 
 use crate::domain::credits::Credits;
 use crate::domain::entry::{About, Account, Actor, Balances, Entry, EntryKey, EntryKind};
@@ -112,6 +116,47 @@ pub async fn get(
         .one(db)
         .await?;
     row.map(read).transpose()
+}
+
+/// The chain of a lot's entries from `from` backwards, at most `limit` of them: the history, newest
+/// first. There is no index for history; an entry names the one before it.
+pub async fn chain(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    from: EntryKey,
+    limit: u64,
+) -> Result<Vec<Entry>, StoreError> {
+    let values: [Value; 4] = [
+        business_id.uuid().into(),
+        from.posting_id.into(),
+        from.n.into(),
+        i64::try_from(limit).unwrap_or(i64::MAX).into(),
+    ];
+    let statement = Statement::from_sql_and_values(
+        db.get_database_backend(),
+        "WITH RECURSIVE chain AS (
+            SELECT entries.*, 1 AS depth FROM entries
+            WHERE business_id = $1 AND posting_id = $2 AND n = $3
+            UNION ALL
+            SELECT earlier.*, chain.depth + 1 FROM chain
+            JOIN entries AS earlier ON earlier.business_id = chain.business_id
+                AND earlier.posting_id = chain.previous_posting_id
+                AND earlier.n = chain.previous_n
+            WHERE chain.depth < $4
+        )
+        SELECT * FROM chain ORDER BY depth",
+        values,
+    );
+    let rows = Entity::find().from_raw_sql(statement).all(db).await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// How many entries a business has.
+pub async fn count(db: &impl ConnectionTrait, business_id: BusinessId) -> Result<u64, StoreError> {
+    Ok(Entity::find()
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .count(db)
+        .await?)
 }
 
 /// What was recorded from `from` on and before `before`, newest first, after the position

@@ -148,6 +148,24 @@ pub async fn candidates(
     Ok(ids.into_iter().map(LotId::from_uuid).collect())
 }
 
+/// The ids of all lots of packages, without locks.
+pub async fn ids_of_packages(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    package_ids: &[PackageId],
+) -> Result<Vec<LotId>, StoreError> {
+    let package_ids: Vec<Uuid> = package_ids.iter().copied().map(PackageId::uuid).collect();
+    let ids: Vec<Uuid> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::PackageId.is_in(package_ids))
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(ids.into_iter().map(LotId::from_uuid).collect())
+}
+
 /// Locks lots in the order of their ids and reads them.
 pub async fn lock(
     txn: &DatabaseTransaction,

@@ -1,0 +1,80 @@
+//! Businesses: the tenants, with their settings.
+
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::money::Currency;
+use crate::ids::BusinessId;
+
+/// The lead days of a business that has not chosen its own.
+const DEFAULT_LEAD_DAYS: [u32; 3] = [30, 7, 1];
+/// The local hour of a business that has not chosen its own.
+const DEFAULT_LOCAL_HOUR: u32 = 9;
+
+/// A tenant: everything belongs to exactly one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Business {
+    /// The business.
+    pub id: BusinessId,
+    /// What customers read.
+    pub name: String,
+    /// Where its days begin and end.
+    pub zone: Tz,
+    /// The language of its e-mails, as a BCP 47 tag.
+    pub locale: String,
+    /// What its prices are in; never changes.
+    pub currency: Currency,
+    /// Whether packages are switched on (C10).
+    pub feature_enabled: bool,
+    /// Whether it sells on account (B3).
+    pub account_payments_active: bool,
+    /// Whether prices are written with tax.
+    pub prices_include_tax: bool,
+    /// Days after expiry in which a package can be restored (E3).
+    pub quarantine_days: i32,
+    /// The priority of packages whose template has none.
+    pub default_priority: i32,
+    /// When which reminders go out.
+    pub reminder_policy: ReminderPolicy,
+    /// Who its e-mails come from.
+    pub sender: Sender,
+    /// How often it changed; the caller's etag.
+    pub version: i64,
+}
+
+/// Who e-mails come from; what is missing is the operator's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sender {
+    /// The display name.
+    pub from_name: Option<String>,
+    /// The address.
+    pub from_email: Option<String>,
+    /// Where answers go.
+    pub reply_to: Option<String>,
+    /// What links in e-mails begin with.
+    pub link_base_url: Option<String>,
+}
+
+/// When which reminders go out (G2, G3, G4).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReminderPolicy {
+    /// Days before the last usable day, largest first, without repeats.
+    pub lead_days: Vec<u32>,
+    /// The hour of the business's day at which timed e-mails become due, 0 to 23.
+    pub local_hour: u32,
+    /// Whether a notice goes out after expiry.
+    pub expired_notice: bool,
+    /// Whether a package is confirmed.
+    pub confirmation: bool,
+}
+
+impl Default for ReminderPolicy {
+    fn default() -> Self {
+        Self {
+            lead_days: DEFAULT_LEAD_DAYS.to_vec(),
+            local_hour: DEFAULT_LOCAL_HOUR,
+            expired_notice: true,
+            confirmation: true,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What a token may do. The names are those of the API's `Permission` without its prefix; a test holds
+//! the two lists against each other.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! permissions {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal;)+) => {
+        /// One thing that a token may be allowed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Permission {
+            $($(#[$doc])* #[serde(rename = $name)] $variant,)+
+        }
+
+        impl Permission {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The stable name.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// The permission of this name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                match name { $($name => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+permissions! {
+    /// Read the settings.
+    SettingsRead = "SETTINGS_READ";
+    /// Change the settings.
+    SettingsManage = "SETTINGS_MANAGE";
+    /// Make, list and revoke tokens.
+    TokensManage = "TOKENS_MANAGE";
+    /// Read the staff.
+    UsersRead = "USERS_READ";
+    /// Change the staff.
+    UsersManage = "USERS_MANAGE";
+    /// Read the catalogue.
+    CatalogRead = "CATALOG_READ";
+    /// Change the catalogue.
+    CatalogManage = "CATALOG_MANAGE";
+    /// Read customers.
+    CustomersRead = "CUSTOMERS_READ";
+    /// Change customers.
+    CustomersManage = "CUSTOMERS_MANAGE";
+    /// Read packages and balances.
+    PackagesRead = "PACKAGES_READ";
+    /// Sell packages.
+    PackagesSell = "PACKAGES_SELL";
+    /// Sell at another price or expiry than the template's.
+    PackagesOverridePrice = "PACKAGES_OVERRIDE_PRICE";
+    /// Extend packages.
+    PackagesExtend = "PACKAGES_EXTEND";
+    /// Restore packages after their quarantine.
+    PackagesForceRestore = "PACKAGES_FORCE_RESTORE";
+    /// Give credits by hand.
+    CreditsIssue = "CREDITS_ISSUE";
+    /// Use credits.
+    CreditsConsume = "CREDITS_CONSUME";
+    /// Use credits for services of the past.
+    CreditsConsumeBackdated = "CREDITS_CONSUME_BACKDATED";
+    /// Read the ledger.
+    LedgerRead = "LEDGER_READ";
+    /// Read e-mails and their policy.
+    EmailsRead = "EMAILS_READ";
+    /// Change the policy of e-mails.
+    EmailsManage = "EMAILS_MANAGE";
+}
+
+/// The permissions of a token.
+pub type Permissions = BTreeSet<Permission>;

@@ -1,0 +1,36 @@
+//! The write path of credits, and the only one.
+//!
+//! Calls that only move credits are given to [`Ledger::submit`]; callers that need more in the same
+//! transaction (sales, extensions) decide themselves and call [`post::post_in`]. Both are idempotent by
+//! the request id, which is the posting's id: the primary key of `entries` is the idempotency key.
+//!
+//! Order of locks, everywhere: customer, package, lots, each by id. The hot path locks lots only; a
+//! decision with effects on a package is not written there but taken again in the second lane, which
+//! locks the package first ([`submit`]).
+
+pub mod post;
+pub mod replay;
+pub mod submit;
+pub mod verify;
+
+pub use submit::{Ledger, Receipt, Submission};
+
+use crate::domain::refusal::Refusal;
+use crate::store::error::StoreError;
+
+/// How the ledger can say no or fail; nothing is kept in either case.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The rules say no.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sea_orm::DbErr> for LedgerError {
+    fn from(error: sea_orm::DbErr) -> Self {
+        Self::Store(error.into())
+    }
+}

@@ -1,0 +1,133 @@
+//! Writing a posting into a transaction.
+
+use sea_orm::DatabaseTransaction;
+
+use crate::domain::extend::NewLot;
+use crate::domain::lot::{Lot, Stamp};
+use crate::domain::package::{ChangeKind, Package};
+use crate::domain::posting::{Draft, Effect, Posting};
+use crate::domain::refusal::Refusal;
+use crate::domain::{extend, lot::Terms};
+use crate::ids::BusinessId;
+use crate::store::changes::{Change, Expiry};
+use crate::store::error::StoreError;
+use crate::store::{changes, entries, lots, packages, posting_notes};
+
+/// Appends the posting's entries and writes its lots, in the caller's transaction. Effects are the
+/// caller's to write. The lots were locked by the caller, or are new.
+pub async fn post_in(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    posting: &Posting,
+    note: &str,
+) -> Result<(), StoreError> {
+    let (new, changed): (Vec<Lot>, Vec<Lot>) = posting
+        .lots
+        .iter()
+        .cloned()
+        .partition(|lot| lot.version == 0);
+    entries::append(txn, business_id, &posting.entries).await?;
+    lots::insert(txn, &new).await?;
+    lots::update(txn, &changed).await?;
+    posting_notes::insert(txn, business_id, posting.id, note).await
+}
+
+/// The posting that issues new lots of packages that are made in the same transaction.
+///
+/// # Errors
+/// [`Refusal::AmountTooLarge`] if a number leaves its range.
+pub fn issue(
+    stamp: &Stamp,
+    issues: impl IntoIterator<Item = (Package, Vec<NewLot>)>,
+) -> Result<Posting, Refusal> {
+    let mut draft = Draft::open(stamp, []);
+    for (package, new_lots) in issues {
+        for new_lot in new_lots {
+            extend::issue(&mut draft, &package, new_lot)?;
+        }
+    }
+    Ok(draft.close())
+}
+
+/// Writes what a posting changes on packages that are locked, with all their lots in `lots`; lots that
+/// the posting moved are brought up to date in it, the others are written here.
+pub async fn apply_effects(
+    txn: &DatabaseTransaction,
+    stamp: &Stamp,
+    posting: &mut Posting,
+    locked_packages: &mut [Package],
+    locked_lots: &[Lot],
+) -> Result<(), StoreError> {
+    for effect in posting.effects.clone() {
+        let Effect::StartClock {
+            package_id,
+            first_used_on,
+        } = effect;
+        let package = locked_packages
+            .iter_mut()
+            .find(|package| package.id == package_id)
+            .ok_or_else(|| StoreError::corrupt("packages", package_id))?;
+        let old = expiry(package);
+        package.start_clock(first_used_on);
+        record_change(txn, stamp, package, ChangeKind::ClockStarted, old).await?;
+        let terms = package.terms();
+        let untouched = retell(posting, locked_lots, package, &terms);
+        lots::update(txn, &untouched).await?;
+    }
+    Ok(())
+}
+
+/// Gives the package's lots its new terms, those of the posting in place; answers with the others.
+fn retell(
+    posting: &mut Posting,
+    locked_lots: &[Lot],
+    package: &Package,
+    terms: &Terms,
+) -> Vec<Lot> {
+    for lot in &mut posting.lots {
+        if lot.package_id == package.id {
+            lot.terms = terms.clone();
+        }
+    }
+    locked_lots
+        .iter()
+        .filter(|lot| lot.package_id == package.id)
+        .filter(|lot| posting.lots.iter().all(|moved| moved.id != lot.id))
+        .map(|lot| Lot {
+            terms: terms.clone(),
+            ..lot.clone()
+        })
+        .collect()
+}
+
+/// The package's expiry as a change tells it.
+pub fn expiry(package: &Package) -> Expiry {
+    Expiry {
+        expires_at: package.expires_at,
+        expiry_epoch: package.expiry_epoch,
+    }
+}
+
+/// Writes a changed package, and the change that says how.
+pub async fn record_change(
+    txn: &DatabaseTransaction,
+    stamp: &Stamp,
+    package: &mut Package,
+    kind: ChangeKind,
+    old: Expiry,
+) -> Result<Change, StoreError> {
+    package.change_seq = package.change_seq.saturating_add(1);
+    let change = Change {
+        package_id: package.id,
+        seq: package.change_seq,
+        kind,
+        old,
+        new: expiry(package),
+        request_id: stamp.posting_id,
+        actor: stamp.actor,
+        recorded_at: stamp.now,
+    };
+    changes::append(txn, package.business_id, &change).await?;
+    packages::update(txn, package).await?;
+    Ok(change)
+}

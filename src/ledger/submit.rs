@@ -1,0 +1,293 @@
+//! Submitting a command that only moves credits.
+//!
+//! The first lane locks the lots concerned, looks up the request id, settles, decides, appends and
+//! commits. What it must not write goes to the second lane: a decision with effects on a package, and a
+//! call without a named package whose candidates did not suffice though there may be more. The second
+//! lane locks the packages first, then all their lots, reads again and decides again.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rand::RngExt;
+use sea_orm::DatabaseTransaction;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::domain::credits::Credits;
+use crate::domain::decide::{Command, decide};
+use crate::domain::entry::{Actor, Entry, Hash};
+use crate::domain::lot::{Lot, Stamp};
+use crate::domain::package::Package;
+use crate::domain::posting::Posting;
+use crate::domain::refusal::Refusal;
+use crate::ids::{BusinessId, CustomerId, LotId, PackageId};
+use crate::ledger::{LedgerError, post, replay};
+use crate::store::db::Database;
+use crate::store::error::StoreError;
+use crate::store::{lots, packages};
+
+/// How often a unit is tried that lost to others.
+const TRIES_MAX: u32 = 8;
+/// The longest pause before the second try; it doubles with each.
+const FIRST_PAUSE_MILLISECONDS_MAX: u64 = 10;
+
+/// A command with all that its entries say of it.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// Whose credits.
+    pub business_id: BusinessId,
+    /// The request id, which becomes the posting's id.
+    pub request_id: Uuid,
+    /// The hash of the request.
+    pub request_hash: Hash,
+    /// The method that was called.
+    pub method: &'static str,
+    /// Who calls.
+    pub actor: Actor,
+    /// What is to be done.
+    pub command: Command,
+    /// The note to keep beside it.
+    pub note: String,
+    /// Whether nothing is to be kept.
+    pub validate_only: bool,
+}
+
+/// What a submission did.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    /// Its entries, without what time caused.
+    pub entries: Vec<Entry>,
+    /// The lots that they are in.
+    pub lots: HashMap<LotId, Lot>,
+    /// Whether an earlier call with the same request id did it.
+    pub replayed: bool,
+}
+
+/// The write path of credits.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    db: Database,
+    clock: Clock,
+}
+
+/// Which lots a submission is decided on.
+enum Scope {
+    /// These; whether there may be more that could pay.
+    Lots { ids: Vec<LotId>, complete: bool },
+    /// All lots of these packages.
+    Packages(Vec<PackageId>),
+}
+
+/// How far a lane came.
+enum Outcome {
+    Done(Receipt),
+    /// The other lane must decide, on all lots of these packages.
+    Escalate(Vec<PackageId>),
+}
+
+impl Ledger {
+    /// A write path on `db`.
+    pub fn new(db: Database, clock: Clock) -> Self {
+        Self { db, clock }
+    }
+
+    /// Does what the submission says, once.
+    ///
+    /// # Errors
+    /// Every refusal of the rules, and failures of the database; nothing is kept then.
+    pub async fn submit(&self, submission: &Submission) -> Result<Receipt, LedgerError> {
+        let mut tries = 1;
+        loop {
+            let result = self.attempt(submission).await;
+            let again = match &result {
+                // Another copy of this request was faster: its entries are there now.
+                Err(LedgerError::Store(StoreError::Taken(_))) => true,
+                Err(LedgerError::Store(StoreError::Contention(_))) => true,
+                Ok(_) | Err(_) => false,
+            };
+            if !again || tries >= TRIES_MAX {
+                return result;
+            }
+            pause_before(tries).await;
+            tries = tries.saturating_add(1);
+        }
+    }
+
+    async fn attempt(&self, submission: &Submission) -> Result<Receipt, LedgerError> {
+        let scope = self.scope(submission).await?;
+        match self.unit(submission, scope).await? {
+            Outcome::Done(receipt) => Ok(receipt),
+            Outcome::Escalate(package_ids) => {
+                match self.unit(submission, Scope::Packages(package_ids)).await? {
+                    Outcome::Done(receipt) => Ok(receipt),
+                    Outcome::Escalate(_) => {
+                        Err(StoreError::corrupt("packages", "an effect").into())
+                    }
+                }
+            }
+        }
+    }
+
+    /// The lots that could be concerned, read without locks.
+    async fn scope(&self, submission: &Submission) -> Result<Scope, StoreError> {
+        let Command::Consume(consume) = &submission.command;
+        let business_id = submission.business_id;
+        let reader = self.db.reader();
+        if consume.package_ids.is_empty() {
+            let ids = lots::candidates(reader, business_id, consume.customer_id).await?;
+            let complete = u64::try_from(ids.len()).is_ok_and(|found| found < lots::CANDIDATES_MAX);
+            return Ok(Scope::Lots { ids, complete });
+        }
+        let ids = lots::ids_of_packages(reader, business_id, &consume.package_ids).await?;
+        Ok(Scope::Lots {
+            ids,
+            complete: true,
+        })
+    }
+
+    /// One transaction: lock, look up, settle and decide, append, commit.
+    async fn unit(&self, submission: &Submission, scope: Scope) -> Result<Outcome, LedgerError> {
+        let txn = self.db.begin().await?;
+        let outcome = self.decide_in(&txn, submission, &scope).await?;
+        let takes_effect = matches!(&outcome, Outcome::Done(receipt) if !receipt.replayed);
+        if takes_effect && !submission.validate_only {
+            txn.commit().await?;
+        } else {
+            txn.rollback().await?;
+        }
+        Ok(outcome)
+    }
+
+    async fn decide_in(
+        &self,
+        txn: &DatabaseTransaction,
+        submission: &Submission,
+        scope: &Scope,
+    ) -> Result<Outcome, LedgerError> {
+        let business_id = submission.business_id;
+        let (mut locked_packages, locked_lots) = lock(txn, business_id, scope).await?;
+        let stamp = self.stamp(submission);
+        if let Some(receipt) = replayed(txn, submission).await? {
+            return Ok(Outcome::Done(receipt));
+        }
+        let decided = decide(locked_lots.iter().cloned(), &submission.command, &stamp);
+        let mut posting = match decided {
+            Ok(posting) => posting,
+            Err(Refusal::InsufficientCredits { .. }) if scope.may_hide_more() => {
+                let Command::Consume(consume) = &submission.command;
+                let all = packages_of(txn, business_id, consume.customer_id).await?;
+                return Ok(Outcome::Escalate(all));
+            }
+            Err(refusal) => return Err(refusal.into()),
+        };
+        if !posting.effects.is_empty() && !scope.holds_packages() {
+            let moved = posting.lots.iter().map(|lot| lot.package_id).collect();
+            return Ok(Outcome::Escalate(moved));
+        }
+        let packages = &mut locked_packages;
+        post::apply_effects(txn, &stamp, &mut posting, packages, &locked_lots).await?;
+        post::post_in(txn, business_id, &posting, &submission.note).await?;
+        Ok(Outcome::Done(receipt(posting)))
+    }
+
+    fn stamp(&self, submission: &Submission) -> Stamp {
+        Stamp {
+            posting_id: submission.request_id,
+            now: self.clock.now(),
+            request_hash: Some(submission.request_hash),
+            method: submission.method.to_owned(),
+            actor: submission.actor,
+        }
+    }
+}
+
+impl Scope {
+    fn may_hide_more(&self) -> bool {
+        matches!(
+            self,
+            Self::Lots {
+                complete: false,
+                ..
+            }
+        )
+    }
+
+    fn holds_packages(&self) -> bool {
+        matches!(self, Self::Packages(_))
+    }
+}
+
+async fn lock(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    scope: &Scope,
+) -> Result<(Vec<Package>, Vec<Lot>), StoreError> {
+    match scope {
+        Scope::Lots { ids, .. } => Ok((Vec::new(), lots::lock(txn, business_id, ids).await?)),
+        Scope::Packages(ids) => {
+            let packages = packages::lock(txn, business_id, ids).await?;
+            let lots = lots::lock_of_packages(txn, business_id, ids).await?;
+            Ok((packages, lots))
+        }
+    }
+}
+
+/// The packages of a customer in which something is left.
+async fn packages_of(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    customer_id: CustomerId,
+) -> Result<Vec<PackageId>, StoreError> {
+    let mut ids: Vec<PackageId> = lots::of_customer(txn, business_id, customer_id)
+        .await?
+        .into_iter()
+        .filter(|lot| lot.available() > Credits::ZERO)
+        .map(|lot| lot.package_id)
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    Ok(ids)
+}
+
+async fn replayed(
+    txn: &DatabaseTransaction,
+    submission: &Submission,
+) -> Result<Option<Receipt>, LedgerError> {
+    let business_id = submission.business_id;
+    let found = replay::of_request(
+        txn,
+        business_id,
+        submission.request_id,
+        &submission.request_hash,
+    )
+    .await?;
+    let Some(entries) = found else {
+        return Ok(None);
+    };
+    let ids: Vec<LotId> = entries.iter().map(|entry| entry.lot_id).collect();
+    let lots = lots::by_ids(txn, business_id, &ids).await?;
+    Ok(Some(Receipt {
+        entries,
+        lots: lots.into_iter().map(|lot| (lot.id, lot)).collect(),
+        replayed: true,
+    }))
+}
+
+fn receipt(posting: Posting) -> Receipt {
+    Receipt {
+        entries: posting
+            .entries
+            .into_iter()
+            .filter(|entry| !entry.by_time)
+            .collect(),
+        lots: posting.lots.into_iter().map(|lot| (lot.id, lot)).collect(),
+        replayed: false,
+    }
+}
+
+/// Waits a random while, longer with each try, so that those who collided do not collide again.
+async fn pause_before(next_try: u32) {
+    let most = FIRST_PAUSE_MILLISECONDS_MAX.saturating_mul(1 << next_try.min(6));
+    let pause = rand::rng().random_range(0..=most);
+    tokio::time::sleep(Duration::from_millis(pause)).await;
+}

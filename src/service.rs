@@ -1,0 +1,13 @@
+//! Use cases: one file for each family. Each command has one shape: authorise, lock, look up the
+//! request id, settle, decide, append, commit; begin and commit stand in the same function.
+//!
+//! A service knows nothing of protobuf. Its answers are remembered with the request id, so that a
+//! repeat gets what the first call got.
+
+pub mod call;
+pub mod context;
+pub mod error;
+
+pub use call::{Answer, Call, Caller};
+pub use context::Context;
+pub use error::ServiceError;

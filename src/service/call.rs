@@ -1,0 +1,141 @@
+//! One call: who calls, with which request id, and what was answered.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use sea_orm::DatabaseTransaction;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+
+use crate::domain::business::Business;
+use crate::domain::entry::{Actor, Hash};
+use crate::domain::permission::{Permission, Permissions};
+use crate::domain::refusal::Refusal;
+use crate::ids::{BusinessId, TokenId};
+use crate::ledger::replay;
+use crate::service::error::ServiceError;
+use crate::store::columns::{from_json, to_json};
+use crate::store::requests;
+
+/// Who calls.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The business that the token belongs to, as it was when the call came in.
+    pub business: Arc<Business>,
+    /// The token.
+    pub token_id: TokenId,
+    /// The member of staff that the token belongs to, or the token.
+    pub actor: Actor,
+    /// What the token may do.
+    pub permissions: Permissions,
+}
+
+/// One call of one method.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// Who calls.
+    pub caller: Caller,
+    /// The method.
+    pub method: &'static str,
+    /// The caller's request id; always there on calls that move credits or money.
+    pub request_id: Option<Uuid>,
+    /// SHA-256 over the method and the message without its request id.
+    pub hash: Hash,
+    /// Whether nothing is to be kept.
+    pub validate_only: bool,
+}
+
+/// What a command answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer<T> {
+    /// The answer.
+    pub value: T,
+    /// Whether it is that of an earlier call with the same request id.
+    pub replayed: bool,
+}
+
+impl<T> Answer<T> {
+    /// The answer of a command that took effect now.
+    pub fn fresh(value: T) -> Self {
+        Self {
+            value,
+            replayed: false,
+        }
+    }
+}
+
+impl Call {
+    /// The business of the caller.
+    pub fn business_id(&self) -> BusinessId {
+        self.caller.business.id
+    }
+
+    /// Refuses a caller whose token lacks `permission`: for uses that need more than the method does.
+    pub fn require(&self, permission: Permission) -> Result<(), Refusal> {
+        if self.caller.permissions.contains(&permission) {
+            return Ok(());
+        }
+        Err(Refusal::PermissionDenied {
+            permission: permission.as_str(),
+        })
+    }
+
+    /// Claims the request id for this transaction, or answers what was answered to it before.
+    ///
+    /// # Errors
+    /// [`Refusal::RequestIdReused`] if it was used for another request.
+    pub async fn claim<T: DeserializeOwned>(
+        &self,
+        txn: &DatabaseTransaction,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Answer<T>>, ServiceError> {
+        let Some(request_id) = self.request_id else {
+            return Ok(None);
+        };
+        let business_id = self.business_id();
+        if let Some(method) = replay::method_of(txn, business_id, request_id).await? {
+            return Err(Refusal::RequestIdReused { method }.into());
+        }
+        let claimed =
+            requests::claim(txn, business_id, request_id, self.method, &self.hash, now).await?;
+        if claimed {
+            return Ok(None);
+        }
+        let earlier = requests::earlier(txn, business_id, request_id).await?;
+        let Some(earlier) = earlier.filter(|earlier| earlier.hash == self.hash) else {
+            return Err(Refusal::RequestIdReused {
+                method: self.method.to_owned(),
+            }
+            .into());
+        };
+        let answer = earlier.answer.unwrap_or_default();
+        Ok(Some(Answer {
+            value: from_json(answer, "requests", request_id)?,
+            replayed: true,
+        }))
+    }
+
+    /// Remembers the answer under the request id.
+    pub async fn remember<T: Serialize>(
+        &self,
+        txn: &DatabaseTransaction,
+        value: &T,
+    ) -> Result<(), ServiceError> {
+        if let Some(request_id) = self.request_id {
+            let answer = to_json(value, "requests")?;
+            requests::answer(txn, self.business_id(), request_id, answer).await?;
+        }
+        Ok(())
+    }
+
+    /// Commits, unless the call only wanted to know; then nothing is kept, the request id included.
+    pub async fn commit(&self, txn: DatabaseTransaction) -> Result<(), ServiceError> {
+        if self.validate_only {
+            txn.rollback().await?;
+        } else {
+            txn.commit().await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,69 @@
+//! How a use case can fail.
+
+use crate::domain::refusal::Refusal;
+use crate::ledger::LedgerError;
+use crate::store::error::StoreError;
+
+/// A failure of a use case.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The rules say no; nothing was kept.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// One entry of several was refused, so none was kept.
+    #[error("entry {index}: {refusal}")]
+    EntriesRefused {
+        /// Every entry that was refused: its index and why.
+        refusals: Vec<(usize, Refusal)>,
+        /// The first of them.
+        index: usize,
+        /// Why the first was refused.
+        refusal: Refusal,
+    },
+    /// The database failed; nothing was kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ServiceError {
+    /// The refusal of a batch, or `None` if nothing was refused.
+    pub fn of_entries(refusals: Vec<(usize, Refusal)>) -> Option<Self> {
+        let (index, refusal) = refusals.first().cloned()?;
+        Some(Self::EntriesRefused {
+            refusals,
+            index,
+            refusal,
+        })
+    }
+
+    /// Whether the whole unit may be tried again as it is.
+    pub fn is_contention(&self) -> bool {
+        matches!(self, Self::Store(StoreError::Contention(_)))
+    }
+
+    /// Says a taken unique key in the words of the field that it stands for.
+    pub fn taken(error: StoreError, field: &'static str, value: &str) -> Self {
+        match error {
+            StoreError::Taken(_) => Self::Refused(Refusal::AlreadyExists {
+                field,
+                value: value.to_owned(),
+            }),
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl From<sea_orm::DbErr> for ServiceError {
+    fn from(error: sea_orm::DbErr) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<LedgerError> for ServiceError {
+    fn from(error: LedgerError) -> Self {
+        match error {
+            LedgerError::Refused(refusal) => Self::Refused(refusal),
+            LedgerError::Store(error) => Self::Store(error),
+        }
+    }
+}
