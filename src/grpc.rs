@@ -1,1 +1,10 @@
 //! The gRPC side: decode, call, encode.
+//!
+//! Nothing here decides anything about credits. What a request says is read by [`faults`], with every
+//! fault at once; what it must be allowed to do is read from the descriptors by [`permission`].
+
+pub mod faults;
+pub mod layers;
+pub mod page;
+pub mod permission;
+pub mod status;

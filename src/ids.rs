@@ -30,6 +30,15 @@ pub fn new_uuid(at: DateTime<Utc>) -> Uuid {
     ))
 }
 
+/// How a client names a thing: by the id that we gave it, or by the client's own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Reference<I> {
+    /// Our id, such as `pkg_01jd0c5hqbf9bvxk2mqnz8s6wt`.
+    Id(I),
+    /// The client's id, written `ext:` and the id; without the `ext:` here.
+    External(String),
+}
+
 macro_rules! id_types {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)+) => {$(
         $(#[$doc])*

@@ -5,5 +5,7 @@
     reason = "a test that overflows should fail"
 )]
 
+mod dependencies;
 mod postgres;
 mod support;
+mod tidy;

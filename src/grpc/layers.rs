@@ -1,0 +1,9 @@
+//! What surrounds every call, before a service sees it.
+//!
+//! From the outside in: [`panic`], so that a fault in anything else is still an answer; [`shed`], so
+//! that a crowd is refused before it costs anything; [`deadline`]. They know HTTP and gRPC, and
+//! nothing of credits. Who the caller is, is asked further in, since that needs the database.
+
+pub mod deadline;
+pub mod panic;
+pub mod shed;
