@@ -39,6 +39,15 @@ pub enum Reference<I> {
     External(String),
 }
 
+impl<I: fmt::Display> fmt::Display for Reference<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::External(external_id) => write!(f, "ext:{external_id}"),
+        }
+    }
+}
+
 macro_rules! id_types {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)+) => {$(
         $(#[$doc])*

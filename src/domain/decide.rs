@@ -122,7 +122,7 @@ fn refuse_unusable(lots: &[&Lot], consume: &Consume, now: DateTime<Utc>) -> Resu
         let mut reasons = Vec::new();
         for lot in lots.iter().filter(|lot| lot.package_id == package_id) {
             if lot.customer_id != consume.customer_id {
-                return Err(Refusal::PackageOfAnotherCustomer {
+                return Err(Refusal::PackageOfOtherCustomer {
                     package_id,
                     customer_id: consume.customer_id,
                 });
@@ -135,14 +135,15 @@ fn refuse_unusable(lots: &[&Lot], consume: &Consume, now: DateTime<Utc>) -> Resu
         match reasons.into_iter().min() {
             // Nothing left is said with the numbers, by whoever works out the takes.
             Some(WhyNot::UsedUp) => {}
-            Some(reason) => return Err(refusal(package_id, reason)),
-            None => return Err(Refusal::ItemNotCovered { package_id }),
+            Some(reason) => return Err(refusal(package_id, reason, &consume.wanted)),
+            None => return Err(refusal(package_id, WhyNot::NotCovered, &consume.wanted)),
         }
     }
     Ok(())
 }
 
-fn refusal(package_id: PackageId, reason: WhyNot) -> Refusal {
+/// The refusal of a package that was named and cannot pay.
+pub fn refusal(package_id: PackageId, reason: WhyNot, wanted: &Wanted) -> Refusal {
     match reason {
         WhyNot::NotStarted(starts_at) => Refusal::PackageNotStarted {
             package_id,
@@ -154,7 +155,16 @@ fn refusal(package_id: PackageId, reason: WhyNot) -> Refusal {
         },
         WhyNot::Frozen => Refusal::PackageFrozen { package_id },
         WhyNot::Revoked => Refusal::PackageRevoked { package_id },
-        WhyNot::NotCovered | WhyNot::UsedUp => Refusal::ItemNotCovered { package_id },
+        WhyNot::NotCovered | WhyNot::UsedUp => match wanted {
+            Wanted::Item { item, .. } => Refusal::ItemNotCovered {
+                package_id,
+                item_id: item.id,
+            },
+            Wanted::Credits { credit_type_id, .. } => Refusal::CreditTypeNotInPackage {
+                package_id,
+                credit_type_id: *credit_type_id,
+            },
+        },
     }
 }
 
@@ -294,6 +304,7 @@ fn cost(payer: &Payer<'_>, units: Credits) -> Result<Credits, Refusal> {
         .ok_or(Refusal::AmountTooFine {
             amount: units,
             decimal_places: payer.lot.line.decimal_places,
+            credit_type_id: payer.lot.line.credit_type_id,
         })?;
     refuse_too_fine(payer.lot, amount)?;
     Ok(amount)
@@ -305,6 +316,7 @@ fn refuse_too_fine(lot: &Lot, amount: Credits) -> Result<(), Refusal> {
         return Err(Refusal::AmountTooFine {
             amount,
             decimal_places,
+            credit_type_id: lot.line.credit_type_id,
         });
     }
     Ok(())

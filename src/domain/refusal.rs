@@ -6,9 +6,10 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use crate::domain::credits::Credits;
-use crate::ids::{CustomerId, LotId, PackageId, TemplateId};
+use crate::ids::{CreditTypeId, CustomerId, ItemId, LotId, PackageId, TemplateId};
 
 /// What the numbers of a refusal count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,12 +43,14 @@ pub enum Refusal {
         counted_in: CountedIn,
     },
     /// The amount has more decimal places than the credit type.
-    #[error("{amount} is finer than the {decimal_places} decimal places of the credit type")]
+    #[error("{amount} is finer than the {decimal_places} decimal places of {credit_type_id}")]
     AmountTooFine {
         /// The amount.
         amount: Credits,
         /// What the credit type allows.
         decimal_places: u32,
+        /// The credit type.
+        credit_type_id: CreditTypeId,
     },
     /// A number left the range that the ledger keeps.
     #[error("the amount is larger than Carnet can keep")]
@@ -80,15 +83,25 @@ pub enum Refusal {
         /// The package.
         package_id: PackageId,
     },
-    /// A named package does not pay for what was asked.
-    #[error("package {package_id} does not cover this")]
+    /// A named package does not cover the item.
+    #[error("package {package_id} does not cover item {item_id}")]
     ItemNotCovered {
         /// The package.
         package_id: PackageId,
+        /// The item.
+        item_id: ItemId,
+    },
+    /// A named package has no credits of the type that was asked for.
+    #[error("package {package_id} has no credits of type {credit_type_id}")]
+    CreditTypeNotInPackage {
+        /// The package.
+        package_id: PackageId,
+        /// The credit type.
+        credit_type_id: CreditTypeId,
     },
     /// A package belongs to somebody else.
     #[error("package {package_id} does not belong to customer {customer_id}")]
-    PackageOfAnotherCustomer {
+    PackageOfOtherCustomer {
         /// The package.
         package_id: PackageId,
         /// The customer who wanted to use it.
@@ -123,6 +136,40 @@ pub enum Refusal {
         /// The state that it is in.
         state: &'static str,
     },
+    /// The credit type is archived.
+    #[error("credit type {credit_type_id} is archived")]
+    CreditTypeArchived {
+        /// The credit type.
+        credit_type_id: CreditTypeId,
+    },
+    /// The credit type is used by a template that is not archived.
+    #[error("credit type {credit_type_id} is used by template {template_id}")]
+    CreditTypeInUse {
+        /// The credit type.
+        credit_type_id: CreditTypeId,
+        /// A template that uses it.
+        template_id: TemplateId,
+    },
+    /// The item is no longer offered.
+    #[error("item {item_id} is no longer offered")]
+    ItemInactive {
+        /// The item.
+        item_id: ItemId,
+    },
+    /// The template is archived and cannot be changed.
+    #[error("template {template_id} is archived")]
+    TemplateArchived {
+        /// The template.
+        template_id: TemplateId,
+    },
+    /// Lines of this credit type ask different amounts for the same thing.
+    #[error("lines with credit type {credit_type_id} ask different credits per unit of {target}; name what the credits are for")]
+    CoverageAmbiguous {
+        /// The credit type.
+        credit_type_id: CreditTypeId,
+        /// The item or category.
+        target: String,
+    },
     /// The template lacks what selling it needs.
     #[error("template {template_id} needs at least one line that covers at least one item")]
     TemplateIncomplete {
@@ -135,23 +182,9 @@ pub enum Refusal {
         /// What is wrong with it.
         problem: String,
     },
-    /// Something is archived and cannot be used anew.
-    #[error("{what} is archived")]
-    Archived {
-        /// Which thing, with its id.
-        what: String,
-    },
-    /// Something is still used by a template that can be sold.
-    #[error("{what} is still used by template {template_id}")]
-    StillInUse {
-        /// Which thing, with its id.
-        what: String,
-        /// The template that uses it.
-        template_id: TemplateId,
-    },
-    /// The payment is larger than the price.
-    #[error("the payment of {paid_minor} is more than the total of {total_minor} minor units")]
-    PaymentTooLarge {
+    /// More was paid than is due.
+    #[error("{paid_minor} minor units were paid, the total is {total_minor}")]
+    PaymentExceedsPrice {
         /// What was paid.
         paid_minor: i64,
         /// What was to pay.
@@ -180,30 +213,30 @@ pub enum Refusal {
         restorable_until: DateTime<Utc>,
     },
     /// Another change came first.
-    #[error("it was changed meanwhile: its etag is {current}, not {given}")]
+    #[error("{kind} {id} was changed meanwhile: read it again")]
     EtagMismatch {
-        /// The etag that the caller knew.
-        given: String,
-        /// The etag now.
-        current: String,
+        /// What it is.
+        kind: &'static str,
+        /// Which one.
+        id: String,
     },
     /// The request id was used for another request.
-    #[error("this request_id was used for another request ({method})")]
+    #[error("request_id {request_id} was used for another request")]
     RequestIdReused {
-        /// The method of that request.
-        method: String,
+        /// The id.
+        request_id: Uuid,
+    },
+    /// Another thing of this kind has this external id.
+    #[error("a {kind} with external id {external_id:?} exists")]
+    ExternalIdTaken {
+        /// What it is.
+        kind: &'static str,
+        /// The external id.
+        external_id: String,
     },
     /// The business has not switched the feature on.
     #[error("packages are switched off for this business")]
     FeatureOff,
-    /// Something with this external id or name is there already.
-    #[error("{field} {value:?} is taken")]
-    AlreadyExists {
-        /// Which field.
-        field: &'static str,
-        /// Its value.
-        value: String,
-    },
     /// There is nothing of this id, or it is another business's.
     #[error("there is no {kind} {id}")]
     NotFound {
@@ -235,27 +268,31 @@ impl Refusal {
             Self::PackageFrozen { .. } => "PACKAGE_FROZEN",
             Self::PackageRevoked { .. } => "PACKAGE_REVOKED",
             Self::ItemNotCovered { .. } => "ITEM_NOT_COVERED",
-            Self::PackageOfAnotherCustomer { .. } => "PACKAGE_OF_ANOTHER_CUSTOMER",
+            Self::CreditTypeNotInPackage { .. } => "CREDIT_TYPE_NOT_IN_PACKAGE",
+            Self::PackageOfOtherCustomer { .. } => "PACKAGE_OF_OTHER_CUSTOMER",
             Self::DeliveredInFuture { .. } => "DELIVERED_IN_FUTURE",
             Self::CustomerInactive { .. } => "CUSTOMER_INACTIVE",
             Self::CustomerMayNotPurchaseOnAccount { .. } => "CUSTOMER_MAY_NOT_PURCHASE_ON_ACCOUNT",
             Self::AccountPaymentsInactive => "ACCOUNT_PAYMENTS_INACTIVE",
+            Self::CreditTypeArchived { .. } => "CREDIT_TYPE_ARCHIVED",
+            Self::CreditTypeInUse { .. } => "CREDIT_TYPE_IN_USE",
+            Self::ItemInactive { .. } => "ITEM_INACTIVE",
+            Self::TemplateArchived { .. } => "TEMPLATE_ARCHIVED",
             Self::TemplateNotActive { .. } => "TEMPLATE_NOT_ACTIVE",
             Self::TemplateIncomplete { .. } => "TEMPLATE_INCOMPLETE",
+            Self::CoverageAmbiguous { .. } => "COVERAGE_AMBIGUOUS",
             Self::ValidityImpossible { .. } => "VALIDITY_IMPOSSIBLE",
-            Self::Archived { .. } => "ARCHIVED",
-            Self::StillInUse { .. } => "STILL_IN_USE",
-            Self::PaymentTooLarge { .. } => "PAYMENT_TOO_LARGE",
+            Self::PaymentExceedsPrice { .. } => "PAYMENT_EXCEEDS_PRICE",
             Self::ExpiryNotLater { .. } => "EXPIRY_NOT_LATER",
             Self::PackageNeverExpires { .. } => "PACKAGE_NEVER_EXPIRES",
             Self::QuarantineOver { .. } => "QUARANTINE_OVER",
             Self::EtagMismatch { .. } => "ETAG_MISMATCH",
             Self::RequestIdReused { .. } => "REQUEST_ID_REUSED",
+            Self::ExternalIdTaken { .. } => "EXTERNAL_ID_TAKEN",
             Self::FeatureOff => "FEATURE_OFF",
-            Self::AlreadyExists { .. } => "ALREADY_EXISTS",
             Self::NotFound { .. } => "NOT_FOUND",
             Self::PermissionDenied { .. } => "PERMISSION_DENIED",
-            Self::LotCorrupt(_) => "LOT_CORRUPT",
+            Self::LotCorrupt(_) => "LEDGER_CORRUPT",
         }
     }
 }

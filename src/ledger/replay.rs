@@ -13,21 +13,15 @@ use crate::ledger::LedgerError;
 use crate::store::error::StoreError;
 use crate::store::{entries, requests};
 
-/// The method that a posting of this id came from, or `None` if there is none.
-pub async fn method_of(
+/// Whether a posting of this id exists: for a command that has just claimed the id in `requests`, a call
+/// of the ledger used it before.
+pub async fn has_entries(
     db: &impl ConnectionTrait,
     business_id: BusinessId,
-    posting_id: Uuid,
-) -> Result<Option<String>, StoreError> {
-    let entries = entries::of_posting(db, business_id, posting_id).await?;
-    let has_request_row = requests::earlier(db, business_id, posting_id)
-        .await?
-        .is_some();
-    Ok(entries
-        .into_iter()
-        .next()
-        .filter(|_| !has_request_row)
-        .map(|entry| entry.method))
+    request_id: Uuid,
+) -> Result<bool, StoreError> {
+    let entries = entries::of_posting(db, business_id, request_id).await?;
+    Ok(!entries.is_empty())
 }
 
 /// The entries that this very request wrote earlier, without what time caused in them; `None` if its id
@@ -44,20 +38,14 @@ pub async fn of_request(
     let entries = entries::of_posting(db, business_id, request_id).await?;
     if let Some(first) = entries.first() {
         if first.request_hash.as_ref() != Some(hash) {
-            return Err(Refusal::RequestIdReused {
-                method: first.method.clone(),
-            }
-            .into());
+            return Err(Refusal::RequestIdReused { request_id }.into());
         }
         return Ok(Some(
             entries.into_iter().filter(|entry| !entry.by_time).collect(),
         ));
     }
     match requests::earlier(db, business_id, request_id).await? {
-        Some(earlier) => Err(Refusal::RequestIdReused {
-            method: earlier.method,
-        }
-        .into()),
+        Some(_) => Err(Refusal::RequestIdReused { request_id }.into()),
         None => Ok(None),
     }
 }

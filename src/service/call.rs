@@ -94,20 +94,17 @@ impl Call {
             return Ok(None);
         };
         let business_id = self.business_id();
-        if let Some(method) = replay::method_of(txn, business_id, request_id).await? {
-            return Err(Refusal::RequestIdReused { method }.into());
-        }
         let claimed =
             requests::claim(txn, business_id, request_id, self.method, &self.hash, now).await?;
         if claimed {
-            return Ok(None);
+            return match replay::has_entries(txn, business_id, request_id).await? {
+                true => Err(Refusal::RequestIdReused { request_id }.into()),
+                false => Ok(None),
+            };
         }
         let earlier = requests::earlier(txn, business_id, request_id).await?;
         let Some(earlier) = earlier.filter(|earlier| earlier.hash == self.hash) else {
-            return Err(Refusal::RequestIdReused {
-                method: self.method.to_owned(),
-            }
-            .into());
+            return Err(Refusal::RequestIdReused { request_id }.into());
         };
         let answer = earlier.answer.unwrap_or_default();
         Ok(Some(Answer {

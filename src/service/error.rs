@@ -41,14 +41,14 @@ impl ServiceError {
         matches!(self, Self::Store(StoreError::Contention(_)))
     }
 
-    /// Says a taken unique key in the words of the field that it stands for.
-    pub fn taken(error: StoreError, field: &'static str, value: &str) -> Self {
-        match error {
-            StoreError::Taken(_) => Self::Refused(Refusal::AlreadyExists {
-                field,
-                value: value.to_owned(),
+    /// Says a taken unique key as what it stands for: the external id of a thing of this kind.
+    pub fn taken(error: StoreError, kind: &'static str, external_id: Option<&str>) -> Self {
+        match (error, external_id) {
+            (StoreError::Taken(_), Some(external_id)) => Self::Refused(Refusal::ExternalIdTaken {
+                kind,
+                external_id: external_id.to_owned(),
             }),
-            other => Self::Store(other),
+            (other, _) => Self::Store(other),
         }
     }
 }

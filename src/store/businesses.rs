@@ -1,0 +1,144 @@
+//! `businesses`: the tenants. A global table.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use sea_orm::entity::prelude::*;
+use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
+
+use crate::domain::business::{Business, Sender};
+use crate::domain::money::Currency;
+use crate::ids::BusinessId;
+use crate::store::columns::{from_json, known, micros, to_json};
+use crate::store::error::StoreError;
+
+const TABLE: &str = "businesses";
+
+#[expect(unreachable_pub, reason = "SeaORM derives public items")]
+mod entity {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "businesses")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub name: String,
+        pub time_zone: String,
+        pub locale: String,
+        pub currency: String,
+        pub feature_enabled: bool,
+        pub account_payments_active: bool,
+        pub prices_include_tax: bool,
+        pub quarantine_days: i32,
+        pub default_priority: i32,
+        pub reminder_policy: Json,
+        pub from_name: Option<String>,
+        pub from_email: Option<String>,
+        pub reply_to: Option<String>,
+        pub link_base_url: Option<String>,
+        pub created_at: i64,
+        pub version: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use entity::{ActiveModel, Column, Entity, Model};
+
+/// Writes a new business.
+pub async fn insert(
+    txn: &DatabaseTransaction,
+    business: &Business,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let mut row = row(business)?;
+    row.created_at = Set(micros(now));
+    Entity::insert(row).exec_without_returning(txn).await?;
+    Ok(())
+}
+
+/// Writes a locked business as it is now, and counts its version up.
+pub async fn update(txn: &DatabaseTransaction, business: &mut Business) -> Result<(), StoreError> {
+    business.version = business.version.saturating_add(1);
+    let mut row = row(business)?;
+    row.id = Unchanged(business.id.uuid());
+    Entity::update(row).exec(txn).await?;
+    Ok(())
+}
+
+/// One business.
+pub async fn get(
+    db: &impl ConnectionTrait,
+    id: BusinessId,
+) -> Result<Option<Business>, StoreError> {
+    let row = Entity::find_by_id(id.uuid()).one(db).await?;
+    row.map(read).transpose()
+}
+
+/// Locks one business and reads it.
+pub async fn lock(
+    txn: &DatabaseTransaction,
+    id: BusinessId,
+) -> Result<Option<Business>, StoreError> {
+    let row = Entity::find_by_id(id.uuid())
+        .lock_exclusive()
+        .one(txn)
+        .await?;
+    row.map(read).transpose()
+}
+
+/// All businesses, oldest first.
+pub async fn all(db: &impl ConnectionTrait) -> Result<Vec<Business>, StoreError> {
+    let rows = Entity::find().order_by_asc(Column::Id).all(db).await?;
+    rows.into_iter().map(read).collect()
+}
+
+fn read(row: Model) -> Result<Business, StoreError> {
+    let id = BusinessId::from_uuid(row.id);
+    let zone: Option<Tz> = row.time_zone.parse().ok();
+    Ok(Business {
+        id,
+        name: row.name,
+        zone: known(zone, TABLE, id)?,
+        locale: row.locale,
+        currency: known(Currency::parse(&row.currency).ok(), TABLE, id)?,
+        feature_enabled: row.feature_enabled,
+        account_payments_active: row.account_payments_active,
+        prices_include_tax: row.prices_include_tax,
+        quarantine_days: row.quarantine_days,
+        default_priority: row.default_priority,
+        reminder_policy: from_json(row.reminder_policy, TABLE, id)?,
+        sender: Sender {
+            from_name: row.from_name,
+            from_email: row.from_email,
+            reply_to: row.reply_to,
+            link_base_url: row.link_base_url,
+        },
+        version: row.version,
+    })
+}
+
+fn row(business: &Business) -> Result<ActiveModel, StoreError> {
+    Ok(ActiveModel {
+        id: Set(business.id.uuid()),
+        name: Set(business.name.clone()),
+        time_zone: Set(business.zone.name().to_owned()),
+        locale: Set(business.locale.clone()),
+        currency: Set(business.currency.code().to_owned()),
+        feature_enabled: Set(business.feature_enabled),
+        account_payments_active: Set(business.account_payments_active),
+        prices_include_tax: Set(business.prices_include_tax),
+        quarantine_days: Set(business.quarantine_days),
+        default_priority: Set(business.default_priority),
+        reminder_policy: Set(to_json(&business.reminder_policy, TABLE)?),
+        from_name: Set(business.sender.from_name.clone()),
+        from_email: Set(business.sender.from_email.clone()),
+        reply_to: Set(business.sender.reply_to.clone()),
+        link_base_url: Set(business.sender.link_base_url.clone()),
+        created_at: sea_orm::NotSet,
+        version: Set(business.version),
+    })
+}
