@@ -1,10 +1,12 @@
 //! The gRPC side: decode, call, encode.
 //!
 //! Nothing here decides anything about credits. What a request says is read by [`faults`], with every
-//! fault at once; what it must be allowed to do is read from the descriptors by [`permission`].
+//! fault at once; what it must be allowed to do is read from the descriptors by [`permission`]. Every
+//! error is made by [`status`].
 
 pub mod faults;
 pub mod layers;
+pub mod mask;
 pub mod page;
 pub mod permission;
 pub mod status;

@@ -1,5 +1,6 @@
 //! Carnet: prepaid packages that never lose count.
 
+pub mod cli;
 pub mod clock;
 pub mod domain;
 pub mod grpc;

@@ -1,3 +1,11 @@
-//! The `carnet` program.
+//! The `carnet` program: reads its arguments and hands over to the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+use carnet::cli::{self, Cli};
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    cli::run(Cli::parse()).await
+}

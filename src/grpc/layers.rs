@@ -1,6 +1,6 @@
 //! What surrounds every call, before a service sees it.
 //!
-//! From the outside in: [`panic`], so that a fault in anything else is still an answer; [`shed`], so
+//! From the outside in: [`mod@panic`], so that a fault in anything else is still an answer; [`shed`], so
 //! that a crowd is refused before it costs anything; [`deadline`]. They know HTTP and gRPC, and
 //! nothing of credits. Who the caller is, is asked further in, since that needs the database.
 
