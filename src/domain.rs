@@ -5,8 +5,11 @@
 //! [`selection`] and [`decide`](mod@decide) its verbs; [`package`] and [`extend`](mod@extend) what
 //! surrounds a lot. Every "no" is a [`refusal::Refusal`].
 
+pub mod access;
 pub mod business;
 pub mod calendar;
+pub mod catalog;
+pub mod change;
 pub mod credits;
 pub mod decide;
 pub mod entry;

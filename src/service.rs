@@ -4,9 +4,12 @@
 //! A service knows nothing of protobuf. Its answers are remembered with the request id, so that a
 //! repeat gets what the first call got.
 
+pub mod access;
 pub mod call;
 pub mod context;
+pub mod credit_types;
 pub mod error;
+pub mod resolve;
 
 pub use call::{Answer, Call, Caller};
 pub use context::Context;

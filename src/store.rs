@@ -4,8 +4,10 @@
 //! Reads take `&impl ConnectionTrait`, writes take `&DatabaseTransaction`. The store never begins or
 //! commits: whoever calls it does, visibly. No rule is decided here.
 
+pub mod businesses;
 pub mod changes;
 pub mod columns;
+pub mod credit_types;
 pub mod db;
 pub mod entries;
 pub mod error;
@@ -15,3 +17,6 @@ pub mod migrate;
 pub mod packages;
 pub mod posting_notes;
 pub mod requests;
+pub mod template_versions;
+pub mod templates;
+pub mod tokens;

@@ -1,10 +1,14 @@
 //! What can be sold: credit types, items and templates.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::entry::coded;
+use crate::domain::line::Line;
 use crate::domain::validity::Validity;
-use crate::ids::CreditTypeId;
+use crate::ids::{CreditTypeId, ItemId, TemplateId};
 
 /// The unit that credits of a kind are counted in (A1).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,4 +33,79 @@ pub struct CreditType {
     pub created_at: DateTime<Utc>,
     /// How often it changed; the caller's etag.
     pub version: i64,
+}
+
+/// A product or service that credits can pay for (A2).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Item {
+    /// The item.
+    pub id: ItemId,
+    /// The caller's own id of it.
+    pub external_id: Option<String>,
+    /// What it is called.
+    pub name: String,
+    /// Its category; empty if it has none.
+    pub category: String,
+    /// What one unit costs without a package, in minor units.
+    pub standard_rate_minor: Option<i64>,
+    /// Whether it is still offered.
+    pub active: bool,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// How often it changed; the caller's etag.
+    pub version: i64,
+}
+
+coded! {
+    /// What a template is at one moment.
+    TemplateState {
+        /// In the making; cannot be sold.
+        Draft = 1, "draft";
+        /// Can be sold.
+        Active = 2, "active";
+        /// Put away; cannot be sold or changed.
+        Archived = 3, "archived";
+    }
+}
+
+/// A package as it is offered (A3), in its current version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    /// The template.
+    pub id: TemplateId,
+    /// The caller's own id of it.
+    pub external_id: Option<String>,
+    /// Whether it can be sold.
+    pub state: TemplateState,
+    /// What it offers.
+    pub definition: Definition,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// How often it changed; the caller's etag.
+    pub version: i64,
+}
+
+/// One version of what a template offers; never changed once it was sold (A5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// Its number, from 1.
+    pub number: i32,
+    /// What the customer reads.
+    pub name: String,
+    /// What the customer reads.
+    pub description: String,
+    /// What it costs, in minor units, as the business writes prices.
+    pub price_minor: i64,
+    /// The tax in it or on it, in hundredths of a percent.
+    pub tax_basis_points: i32,
+    /// Its validity; none: that of the first line's credit type.
+    pub validity: Option<Validity>,
+    /// The lower number pays first; none: the business's.
+    pub priority: Option<i32>,
+    /// Days after expiry in which a package can be restored; none: the business's.
+    pub quarantine_days: Option<i32>,
+    /// Days before expiry on which reminders go out; none: the business's.
+    pub reminder_leads: Option<Vec<u32>>,
+    /// What it consists of, in the order of their positions.
+    pub lines: Vec<Arc<Line>>,
 }

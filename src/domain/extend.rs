@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::change::ChangeKind;
 use crate::domain::credits::Credits;
 use crate::domain::entry::{About, Account, EntryKind};
 use crate::domain::line::Line;
 use crate::domain::lot::{Basis, Fold, Lot, Movement, Origin, Tail};
-use crate::domain::package::{ChangeKind, Package};
+use crate::domain::package::Package;
 use crate::domain::posting::{Draft, Posting};
 use crate::domain::refusal::Refusal;
 use crate::domain::settle::settle;

@@ -40,18 +40,6 @@ coded! {
     }
 }
 
-coded! {
-    /// What kind of change of a package that is not an entry.
-    ChangeKind {
-        /// Its expiry was moved later while it was valid.
-        Extended = 1, "extended";
-        /// It had expired and was brought back.
-        Restored = 2, "restored";
-        /// Its first use set the clock of its validity.
-        ClockStarted = 3, "clock_started";
-    }
-}
-
 /// One package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Package {

@@ -163,7 +163,9 @@ pub enum Refusal {
         template_id: TemplateId,
     },
     /// Lines of this credit type ask different amounts for the same thing.
-    #[error("lines with credit type {credit_type_id} ask different credits per unit of {target}; name what the credits are for")]
+    #[error(
+        "lines with credit type {credit_type_id} ask different credits per unit of {target}; name what the credits are for"
+    )]
     CoverageAmbiguous {
         /// The credit type.
         credit_type_id: CreditTypeId,

@@ -2,14 +2,14 @@
 
 use sea_orm::DatabaseTransaction;
 
+use crate::domain::change::{Change, ChangeKind, Expiry};
 use crate::domain::extend::NewLot;
 use crate::domain::lot::{Lot, Stamp};
-use crate::domain::package::{ChangeKind, Package};
+use crate::domain::package::Package;
 use crate::domain::posting::{Draft, Effect, Posting};
 use crate::domain::refusal::Refusal;
 use crate::domain::{extend, lot::Terms};
 use crate::ids::BusinessId;
-use crate::store::changes::{Change, Expiry};
 use crate::store::error::StoreError;
 use crate::store::{changes, entries, lots, packages, posting_notes};
 

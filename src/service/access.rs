@@ -13,13 +13,13 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
+use crate::domain::access::Token;
 use crate::domain::entry::{Actor, Hash};
 use crate::domain::permission::Permissions;
 use crate::ids::{BusinessId, TokenId, UserId};
 use crate::service::call::Caller;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
-use crate::store::tokens::Token;
 use crate::store::{businesses, tokens};
 
 /// What every token's text begins with, so that scanners for leaked secrets can know it.

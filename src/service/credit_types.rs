@@ -140,7 +140,12 @@ pub async fn update(
     let mut credit_type = credit_types::lock(&txn, call.business_id(), id)
         .await?
         .ok_or_else(|| resolve::not_found("credit type", &input.id))?;
-    resolve::check_etag("credit type", id, credit_type.version, input.etag.as_deref())?;
+    resolve::check_etag(
+        "credit type",
+        id,
+        credit_type.version,
+        input.etag.as_deref(),
+    )?;
     let change = input.clone();
     credit_type.external_id = change.external_id.unwrap_or(credit_type.external_id);
     credit_type.name = change.name.unwrap_or(credit_type.name);
@@ -185,7 +190,12 @@ pub async fn archive(
     let mut credit_type = credit_types::lock(&txn, call.business_id(), id)
         .await?
         .ok_or_else(|| resolve::not_found("credit type", &input.id))?;
-    resolve::check_etag("credit type", id, credit_type.version, input.etag.as_deref())?;
+    resolve::check_etag(
+        "credit type",
+        id,
+        credit_type.version,
+        input.etag.as_deref(),
+    )?;
     if let Some(template_id) = templates::using(&txn, call.business_id(), id).await? {
         return Err(Refusal::CreditTypeInUse {
             credit_type_id: id,

@@ -1,12 +1,10 @@
 //! `changes`: what changed on a package and is not an entry. Append-only, like the ledger.
 
-use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set};
-use serde::{Deserialize, Serialize};
 
+use crate::domain::change::{Change, ChangeKind};
 use crate::domain::entry::Actor;
-use crate::domain::package::ChangeKind;
 use crate::ids::{BusinessId, PackageId};
 use crate::store::columns::{from_json, instant, known, micros, to_json};
 use crate::store::error::StoreError;
@@ -42,36 +40,6 @@ mod entity {
 }
 
 use entity::{ActiveModel, Column, Entity, Model};
-
-/// The expiry of a package at one time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Expiry {
-    /// From when on it cannot be used; none: never.
-    pub expires_at: Option<DateTime<Utc>>,
-    /// How often it had been changed.
-    pub expiry_epoch: i32,
-}
-
-/// One change of a package's expiry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
-    /// The package.
-    pub package_id: PackageId,
-    /// Its number within the package, from 1.
-    pub seq: i32,
-    /// What kind.
-    pub kind: ChangeKind,
-    /// The expiry before.
-    pub old: Expiry,
-    /// The expiry after.
-    pub new: Expiry,
-    /// The request, which is also the posting's id.
-    pub request_id: Uuid,
-    /// Who caused it.
-    pub actor: Actor,
-    /// When it was written.
-    pub recorded_at: DateTime<Utc>,
-}
 
 /// Appends a change.
 pub async fn append(

@@ -4,8 +4,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 
-use crate::domain::entry::Hash;
-use crate::domain::permission::Permissions;
+use crate::domain::access::Token;
 use crate::ids::{BusinessId, TokenId, UserId};
 use crate::store::columns::{from_json, hash, instant, instant_opt, micros, to_json};
 use crate::store::error::StoreError;
@@ -39,27 +38,6 @@ mod entity {
 }
 
 use entity::{ActiveModel, Column, Entity, Model};
-
-/// An API token, without its secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
-    /// The token.
-    pub id: TokenId,
-    /// What people call it.
-    pub name: String,
-    /// SHA-256 of its secret.
-    pub secret_hash: Hash,
-    /// What it may do.
-    pub permissions: Permissions,
-    /// The member of staff that it belongs to.
-    pub user_id: Option<UserId>,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-    /// When it was last used, to the hour.
-    pub last_used_at: Option<DateTime<Utc>>,
-    /// When it was revoked.
-    pub revoked_at: Option<DateTime<Utc>>,
-}
 
 /// Writes a new token.
 pub async fn insert(
@@ -110,11 +88,7 @@ pub async fn list(
     if let Some(before) = before {
         query = query.filter(Column::Id.lt(before.uuid()));
     }
-    let rows = query
-        .order_by_desc(Column::Id)
-        .limit(limit)
-        .all(db)
-        .await?;
+    let rows = query.order_by_desc(Column::Id).limit(limit).all(db).await?;
     rows.into_iter().map(read).collect()
 }
 

@@ -1,0 +1,121 @@
+//! `template_versions`: what a template offers, version by version. Rows are never changed.
+
+use sea_orm::entity::prelude::*;
+use sea_orm::{DatabaseTransaction, Set};
+
+use crate::domain::catalog::{Definition, Template};
+use crate::ids::{BusinessId, TemplateId};
+use crate::store::columns::{from_json, micros, to_json};
+use crate::store::error::StoreError;
+use crate::store::lines;
+
+const TABLE: &str = "template_versions";
+
+#[expect(unreachable_pub, reason = "SeaORM derives public items")]
+mod entity {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "template_versions")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub business_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub template_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub definition_version: i32,
+        pub name: String,
+        pub description: String,
+        pub price_minor: i64,
+        pub tax_basis_points: i32,
+        pub validity: Option<Json>,
+        pub priority: Option<i32>,
+        pub quarantine_days: Option<i32>,
+        pub reminder_leads: Option<Json>,
+        pub created_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use entity::{ActiveModel, Entity, Model};
+
+/// Writes the template's current version, with its lines.
+pub async fn insert(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    template: &Template,
+) -> Result<(), StoreError> {
+    let definition = &template.definition;
+    Entity::insert(ActiveModel {
+        business_id: Set(business_id.uuid()),
+        template_id: Set(template.id.uuid()),
+        definition_version: Set(definition.number),
+        name: Set(definition.name.clone()),
+        description: Set(definition.description.clone()),
+        price_minor: Set(definition.price_minor),
+        tax_basis_points: Set(definition.tax_basis_points),
+        validity: Set(definition
+            .validity
+            .as_ref()
+            .map(|validity| to_json(validity, TABLE))
+            .transpose()?),
+        priority: Set(definition.priority),
+        quarantine_days: Set(definition.quarantine_days),
+        reminder_leads: Set(definition
+            .reminder_leads
+            .as_ref()
+            .map(|leads| to_json(leads, TABLE))
+            .transpose()?),
+        created_at: Set(micros(template.created_at)),
+    })
+    .exec_without_returning(txn)
+    .await?;
+    let version = Some((template.id, definition.number));
+    lines::insert(txn, business_id, version, &definition.lines).await
+}
+
+/// One version of a template, with its lines.
+pub async fn get(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    template_id: TemplateId,
+    number: i32,
+) -> Result<Option<Definition>, StoreError> {
+    let row = Entity::find_by_id((business_id.uuid(), template_id.uuid(), number))
+        .one(db)
+        .await?;
+    match row {
+        Some(row) => Ok(Some(read(db, business_id, row).await?)),
+        None => Ok(None),
+    }
+}
+
+async fn read(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    row: Model,
+) -> Result<Definition, StoreError> {
+    let id = TemplateId::from_uuid(row.template_id);
+    Ok(Definition {
+        number: row.definition_version,
+        name: row.name,
+        description: row.description,
+        price_minor: row.price_minor,
+        tax_basis_points: row.tax_basis_points,
+        validity: row
+            .validity
+            .map(|json| from_json(json, TABLE, id))
+            .transpose()?,
+        priority: row.priority,
+        quarantine_days: row.quarantine_days,
+        reminder_leads: row
+            .reminder_leads
+            .map(|json| from_json(json, TABLE, id))
+            .transpose()?,
+        lines: lines::of_template(db, business_id, id, row.definition_version).await?,
+    })
+}
