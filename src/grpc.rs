@@ -4,9 +4,12 @@
 //! fault at once; what it must be allowed to do is read from the descriptors by [`permission`]. Every
 //! error is made by [`status`].
 
+pub mod api;
+pub mod convert;
 pub mod faults;
 pub mod layers;
 pub mod mask;
 pub mod page;
 pub mod permission;
+pub mod refusal;
 pub mod status;

@@ -4,6 +4,7 @@
 //! that a crowd is refused before it costs anything; [`deadline`]. They know HTTP and gRPC, and
 //! nothing of credits. Who the caller is, is asked further in, since that needs the database.
 
+pub mod authenticate;
 pub mod deadline;
 pub mod panic;
 pub mod shed;

@@ -121,6 +121,29 @@ impl<P: Serialize + DeserializeOwned> Page<P> {
         })
     }
 
+    /// How many rows to ask the store for: one more than the page holds, to know whether there is a next.
+    pub fn limit(&self) -> u64 {
+        u64::from(self.size).saturating_add(1)
+    }
+
+    /// Cuts what was found to the page, with the token of the next one; empty if this is the last.
+    pub fn cut<T>(
+        &self,
+        mut found: Vec<T>,
+        position: impl FnOnce(&T) -> P,
+    ) -> Result<(Vec<T>, String), Status> {
+        let size = usize::from(self.size);
+        if found.len() <= size {
+            return Ok((found, String::new()));
+        }
+        found.truncate(size);
+        let token = match found.last() {
+            Some(last) => self.next_token(position(last))?,
+            None => String::new(),
+        };
+        Ok((found, token))
+    }
+
     /// The token of the page behind this one, whose last row is at `position`.
     pub fn next_token(&self, position: P) -> Result<String, Status> {
         let token = Token {

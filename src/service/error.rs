@@ -20,9 +20,15 @@ pub enum ServiceError {
         /// Why the first was refused.
         refusal: Refusal,
     },
-    /// The database failed; nothing was kept.
+    /// The database cannot be reached; whether anything was kept is found out by repeating the call.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(StoreError),
+    /// Others held what was needed; nothing was kept, and the whole unit may be tried again.
+    #[error("the database is contended: {0}")]
+    Contention(StoreError),
+    /// Any other failure: a defect, or a damaged row.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Broken(StoreError),
 }
 
 impl ServiceError {
@@ -38,7 +44,7 @@ impl ServiceError {
 
     /// Whether the whole unit may be tried again as it is.
     pub fn is_contention(&self) -> bool {
-        matches!(self, Self::Store(StoreError::Contention(_)))
+        matches!(self, Self::Contention(_))
     }
 
     /// Says a taken unique key as what it stands for: the external id of a thing of this kind.
@@ -48,14 +54,26 @@ impl ServiceError {
                 kind,
                 external_id: external_id.to_owned(),
             }),
-            (other, _) => Self::Store(other),
+            (other, _) => other.into(),
         }
     }
 }
 
 impl From<sea_orm::DbErr> for ServiceError {
     fn from(error: sea_orm::DbErr) -> Self {
-        Self::Store(error.into())
+        StoreError::from(error).into()
+    }
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Unavailable(_) => Self::Unavailable(error),
+            StoreError::Contention(_) => Self::Contention(error),
+            StoreError::Taken(_) | StoreError::Corrupt { .. } | StoreError::Database(_) => {
+                Self::Broken(error)
+            }
+        }
     }
 }
 
@@ -63,7 +81,7 @@ impl From<LedgerError> for ServiceError {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Refused(refusal) => Self::Refused(refusal),
-            LedgerError::Store(error) => Self::Store(error),
+            LedgerError::Store(error) => error.into(),
         }
     }
 }

@@ -1,0 +1,206 @@
+//! What every handler does around its use case: read the request with all its faults, run the use case
+//! in a task of its own, and say how it ended.
+//!
+//! A client that hangs up drops the handler, never the task: a database unit is not cut in the middle.
+//! A unit that lost to others is tried again here, as a whole.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use prost::Message;
+use rand::RngExt;
+use sha2::{Digest, Sha256};
+use tokio_util::task::TaskTracker;
+use tonic::{Request, Status};
+use uuid::Uuid;
+
+use crate::grpc::faults::Faults;
+use crate::grpc::layers::panic::internal;
+use crate::grpc::refusal;
+use crate::proto::v1;
+use crate::service::{Call, Caller, Context, ServiceError};
+
+/// How often a unit is tried that lost to others.
+const TRIES_MAX: u32 = 6;
+/// The longest pause before the second try; it doubles with each.
+const FIRST_PAUSE_MILLISECONDS_MAX: u64 = 20;
+
+/// What the handlers of all services share.
+#[derive(Clone, Debug)]
+pub struct Api {
+    ctx: Context,
+    tasks: TaskTracker,
+}
+
+/// A request that writes.
+pub trait Command: Message + Clone {
+    /// The name of its method.
+    const METHOD: &'static str;
+
+    /// Reads its request id, which some calls must have and others may.
+    fn read_request_id(&self, faults: &mut Faults) -> Option<Option<Uuid>>;
+
+    /// Whether nothing is to be kept.
+    fn validate_only(&self) -> bool;
+
+    /// The same without request id and `validate_only`: what must be equal in a repeat.
+    #[must_use]
+    fn essence(&self) -> Self;
+}
+
+macro_rules! commands {
+    ($($reader:ident: $($method:literal $request:ident),+;)+) => {$($(
+        impl Command for v1::$request {
+            const METHOD: &'static str = $method;
+
+            fn read_request_id(&self, faults: &mut Faults) -> Option<Option<Uuid>> {
+                $reader(&self.request_id, faults)
+            }
+
+            fn validate_only(&self) -> bool {
+                self.validate_only
+            }
+
+            fn essence(&self) -> Self {
+                let mut essence = self.clone();
+                essence.request_id.clear();
+                essence.validate_only = false;
+                essence
+            }
+        }
+    )+)+};
+}
+
+commands! {
+    required:
+        "SellPackages" SellPackagesRequest,
+        "ExtendPackage" ExtendPackageRequest,
+        "Issue" IssueRequest,
+        "Consume" ConsumeRequest;
+    optional:
+        "UpdateSettings" UpdateSettingsRequest,
+        "CreateToken" CreateTokenRequest,
+        "RevokeToken" RevokeTokenRequest,
+        "CreateUser" CreateUserRequest,
+        "CreateCreditType" CreateCreditTypeRequest,
+        "UpdateCreditType" UpdateCreditTypeRequest,
+        "ArchiveCreditType" ArchiveCreditTypeRequest,
+        "CreateItem" CreateItemRequest,
+        "UpdateItem" UpdateItemRequest,
+        "ArchiveItem" ArchiveItemRequest,
+        "CreateTemplate" CreateTemplateRequest,
+        "UpdateTemplate" UpdateTemplateRequest,
+        "ActivateTemplate" ActivateTemplateRequest,
+        "ArchiveTemplate" ArchiveTemplateRequest,
+        "UnarchiveTemplate" UnarchiveTemplateRequest,
+        "CreateCustomer" CreateCustomerRequest,
+        "UpdateCustomer" UpdateCustomerRequest,
+        "UpdateReminderPolicy" UpdateReminderPolicyRequest;
+}
+
+fn required(text: &str, faults: &mut Faults) -> Option<Option<Uuid>> {
+    faults.request_id(text).map(Some)
+}
+
+fn optional(text: &str, faults: &mut Faults) -> Option<Option<Uuid>> {
+    faults.optional_request_id(text)
+}
+
+impl Api {
+    /// Handlers on `ctx`, whose units run among `tasks`.
+    pub fn new(ctx: Context, tasks: TaskTracker) -> Self {
+        Self { ctx, tasks }
+    }
+
+    /// Reads a request that writes; `read` reads all but its request id.
+    pub fn command<M: Command, I>(
+        request: Request<M>,
+        read: impl FnOnce(&M, &Caller, &mut Faults) -> Option<I>,
+    ) -> Result<(Call, I), Status> {
+        let caller = caller(&request)?;
+        let message = request.into_inner();
+        let mut faults = Faults::new();
+        let request_id = message.read_request_id(&mut faults);
+        let input = read(&message, &caller, &mut faults);
+        let (request_id, input) = faults.all((request_id, input))?;
+        let mut hasher = Sha256::new();
+        hasher.update(M::METHOD.as_bytes());
+        hasher.update([0]);
+        hasher.update(message.essence().encode_to_vec());
+        let call = Call {
+            caller,
+            method: M::METHOD,
+            request_id,
+            hash: hasher.finalize().into(),
+            validate_only: message.validate_only(),
+        };
+        Ok((call, input))
+    }
+
+    /// Reads a request that only reads.
+    pub fn query<M, I>(
+        request: Request<M>,
+        read: impl FnOnce(&M, &Caller, &mut Faults) -> Option<I>,
+    ) -> Result<(Call, I), Status> {
+        let caller = caller(&request)?;
+        let mut faults = Faults::new();
+        let input = read(request.get_ref(), &caller, &mut faults);
+        let input = faults.all(input)?;
+        let call = Call {
+            caller,
+            method: "",
+            request_id: None,
+            hash: [0; 32],
+            validate_only: false,
+        };
+        Ok((call, input))
+    }
+
+    /// Runs a use case in a task of its own.
+    pub async fn run<I, T, W>(&self, call: Call, input: I, work: W) -> Result<T, Status>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+        W: for<'a> Fn(&'a Context, &'a Call, &'a I) -> BoxFuture<'a, Result<T, ServiceError>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let ctx = self.ctx.clone();
+        let task = self.tasks.spawn(async move {
+            let mut tries = 1;
+            loop {
+                let result = work(&ctx, &call, &input).await;
+                let again = matches!(&result, Err(error) if error.is_contention());
+                if !again || tries >= TRIES_MAX {
+                    return result;
+                }
+                pause_before(tries).await;
+                tries = tries.saturating_add(1);
+            }
+        });
+        match task.await {
+            Ok(result) => result.map_err(|error| refusal::status(&error)),
+            Err(error) => {
+                tracing::error!(%error, "a use case ended in a panic: {error}");
+                Err(internal())
+            }
+        }
+    }
+}
+
+/// Who calls, as the layer of authentication found out.
+fn caller<M>(request: &Request<M>) -> Result<Caller, Status> {
+    request
+        .extensions()
+        .get::<Caller>()
+        .cloned()
+        .ok_or_else(internal)
+}
+
+/// Waits a random while, longer with each try, so that those who collided do not collide again.
+async fn pause_before(tries: u32) {
+    let most = FIRST_PAUSE_MILLISECONDS_MAX.saturating_mul(1 << tries.min(6));
+    let pause = rand::rng().random_range(0..=most);
+    tokio::time::sleep(Duration::from_millis(pause)).await;
+}

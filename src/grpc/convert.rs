@@ -1,0 +1,4 @@
+//! Between messages and the things of the domain: one file for each service's nouns.
+
+pub mod catalog;
+pub mod common;

@@ -1,0 +1,137 @@
+//! Finds out who calls, before anything of the request is read.
+//!
+//! Every method of Carnet needs a token with the permission that the method declares; health and
+//! reflection need none. A caller learns that a token is wrong, never why.
+
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use futures_util::future::BoxFuture;
+use http::{Request, Response};
+use tonic::body::Body;
+use tonic::{Code, Status};
+use tower::{Layer, Service};
+
+use crate::domain::permission::Permission;
+use crate::domain::refusal::Refusal;
+use crate::grpc::permission::{Permissions, permission_named};
+use crate::grpc::refusal;
+use crate::grpc::status::Failure;
+use crate::proto::v1::Reason;
+use crate::service::{Caller, Context, access};
+
+/// The methods that anybody may call begin with one of these.
+const OPEN_TO_ALL: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
+/// The service that answers while packages are switched off (C10).
+const ALWAYS_ON: &str = "/carnet.v1.BusinessService/";
+
+/// Puts the [`Caller`] into the request's extensions, or refuses the call.
+#[derive(Clone, Debug)]
+pub struct AuthenticateLayer {
+    ctx: Context,
+    permissions: Arc<Permissions>,
+}
+
+impl AuthenticateLayer {
+    /// A layer that looks tokens up through `ctx`.
+    pub fn new(ctx: Context, permissions: Permissions) -> Self {
+        Self {
+            ctx,
+            permissions: Arc::new(permissions),
+        }
+    }
+}
+
+impl<S> Layer<S> for AuthenticateLayer {
+    type Service = Authenticate<S>;
+
+    fn layer(&self, inner: S) -> Authenticate<S> {
+        Authenticate {
+            inner,
+            layer: self.clone(),
+        }
+    }
+}
+
+/// The service behind [`AuthenticateLayer`].
+#[derive(Clone, Debug)]
+pub struct Authenticate<S> {
+    inner: S,
+    layer: AuthenticateLayer,
+}
+
+impl<S> Service<Request<Body>> for Authenticate<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let layer = self.layer.clone();
+        Box::pin(async move {
+            let path = request.uri().path().to_owned();
+            if OPEN_TO_ALL.iter().any(|prefix| path.starts_with(prefix)) {
+                return inner.call(request).await;
+            }
+            let token = bearer(&request).map(str::to_owned);
+            match admit(&layer, &path, token).await {
+                Ok(caller) => {
+                    request.extensions_mut().insert(caller);
+                    inner.call(request).await
+                }
+                Err(status) => Ok(status.into_http()),
+            }
+        })
+    }
+}
+
+async fn admit(
+    layer: &AuthenticateLayer,
+    path: &str,
+    token: Option<String>,
+) -> Result<Caller, Status> {
+    let text = token.ok_or_else(unauthenticated)?;
+    // In a task of its own: the look-up may note the token's use, which must not be cut.
+    let ctx = layer.ctx.clone();
+    let found = tokio::spawn(async move { access::authenticate(&ctx, &text).await })
+        .await
+        .map_err(|_| crate::grpc::layers::panic::internal())?
+        .map_err(|error| refusal::status(&error))?;
+    let caller = found.ok_or_else(unauthenticated)?;
+    let held: Vec<_> = caller
+        .permissions
+        .iter()
+        .copied()
+        .map(Permission::as_str)
+        .filter_map(permission_named)
+        .collect();
+    layer.permissions.check(path, &held)?;
+    if !caller.business.feature_enabled && !path.starts_with(ALWAYS_ON) {
+        return Err(refusal::failure(&Refusal::FeatureOff).into_status());
+    }
+    Ok(caller)
+}
+
+fn bearer(request: &Request<Body>) -> Option<&str> {
+    let value = request.headers().get(http::header::AUTHORIZATION)?;
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+fn unauthenticated() -> Status {
+    Failure::new(
+        Code::Unauthenticated,
+        Reason::Unauthenticated,
+        "send a valid token as `authorization: Bearer carnet_…`",
+    )
+    .into_status()
+}

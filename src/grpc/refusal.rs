@@ -1,0 +1,214 @@
+//! How a use case's failure looks on the wire: one exhaustive match.
+
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use tonic::{Code, Status};
+
+use crate::domain::refusal::Refusal;
+use crate::grpc::layers::panic::internal;
+use crate::grpc::status::Failure;
+use crate::proto::v1::Reason;
+use crate::service::ServiceError;
+
+/// After which time an unreachable database is worth another try.
+const UNAVAILABLE_RETRY: Duration = Duration::from_secs(1);
+/// After which time contended rows are worth another try.
+const CONTENTION_RETRY: Duration = Duration::from_millis(100);
+
+/// The status of a failed use case. What a person must look at is logged here, once.
+pub fn status(error: &ServiceError) -> Status {
+    match error {
+        ServiceError::Refused(refusal) => failure(refusal).into_status(),
+        ServiceError::EntriesRefused { refusals, .. } => entries_refused(refusals),
+        ServiceError::Unavailable(error) => {
+            tracing::warn!(%error, "the database is unavailable: {error}");
+            Failure::new(
+                Code::Unavailable,
+                Reason::DatabaseUnavailable,
+                "the database cannot be reached",
+            )
+            .retry_after(UNAVAILABLE_RETRY)
+            .into_status()
+        }
+        ServiceError::Contention(_) => Failure::new(
+            Code::Aborted,
+            Reason::Contention,
+            "others are changing the same rows; repeat it with the same request_id",
+        )
+        .retry_after(CONTENTION_RETRY)
+        .into_status(),
+        ServiceError::Broken(error) => {
+            tracing::error!(%error, "a call failed: {error}");
+            internal()
+        }
+    }
+}
+
+/// The published reason of a refusal.
+pub fn reason(refusal: &Refusal) -> Reason {
+    Reason::from_str_name(&format!("REASON_{}", refusal.reason())).unwrap_or(Reason::Internal)
+}
+
+fn entries_refused(refusals: &[(usize, Refusal)]) -> Status {
+    let mut failure = Failure::new(
+        Code::FailedPrecondition,
+        Reason::SaleRefused,
+        format!("{} of the entries are refused, so nothing was sold", refusals.len()),
+    )
+    .with("refused", &refusals.len());
+    for (index, refusal) in refusals {
+        let subject = format!("entries[{index}]");
+        failure = failure.with_unmet(reason(refusal), &subject, &refusal.to_string());
+    }
+    failure.into_status()
+}
+
+/// An error with the numbers and names of the refusal.
+pub fn failure(refusal: &Refusal) -> Failure {
+    let failure = Failure::new(code(refusal), reason(refusal), refusal.to_string());
+    match refusal {
+        Refusal::InsufficientCredits {
+            available,
+            requested,
+            counted_in,
+        } => failure
+            .with("available", available)
+            .with("requested", requested)
+            .with("counted_in", counted_in),
+        Refusal::AmountTooFine {
+            amount,
+            decimal_places,
+            credit_type_id,
+        } => failure
+            .with("amount", amount)
+            .with("decimal_places", decimal_places)
+            .with("credit_type_id", credit_type_id),
+        Refusal::PackageExpired {
+            package_id,
+            expires_at,
+        } => failure
+            .with("package_id", package_id)
+            .with("expires_at", &rfc3339(*expires_at)),
+        Refusal::PackageNotStarted {
+            package_id,
+            starts_at,
+        } => failure
+            .with("package_id", package_id)
+            .with("starts_at", &rfc3339(*starts_at)),
+        Refusal::PackageFrozen { package_id }
+        | Refusal::PackageRevoked { package_id }
+        | Refusal::PackageNeverExpires { package_id } => failure.with("package_id", package_id),
+        Refusal::QuarantineOver {
+            package_id,
+            restorable_until,
+        } => failure
+            .with("package_id", package_id)
+            .with("restorable_until", &rfc3339(*restorable_until)),
+        Refusal::ItemNotCovered {
+            package_id,
+            item_id,
+        } => failure
+            .with("package_id", package_id)
+            .with("item_id", item_id),
+        Refusal::CreditTypeNotInPackage {
+            package_id,
+            credit_type_id,
+        } => failure
+            .with("package_id", package_id)
+            .with("credit_type_id", credit_type_id),
+        Refusal::PackageOfOtherCustomer {
+            package_id,
+            customer_id,
+        } => failure
+            .with("package_id", package_id)
+            .with("customer_id", customer_id),
+        _ => with_the_rest(failure, refusal),
+    }
+}
+
+/// The refusals that are not about using or extending a package.
+fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
+    match refusal {
+        Refusal::DeliveredInFuture { delivered_at } => {
+            failure.with("delivered_at", &rfc3339(*delivered_at))
+        }
+        Refusal::CustomerInactive { customer_id }
+        | Refusal::CustomerMayNotPurchaseOnAccount { customer_id } => {
+            failure.with("customer_id", customer_id)
+        }
+        Refusal::CreditTypeArchived { credit_type_id } => {
+            failure.with("credit_type_id", credit_type_id)
+        }
+        Refusal::CreditTypeInUse {
+            credit_type_id,
+            template_id,
+        } => failure
+            .with("credit_type_id", credit_type_id)
+            .with("template_id", template_id),
+        Refusal::ItemInactive { item_id } => failure.with("item_id", item_id),
+        Refusal::TemplateArchived { template_id } | Refusal::TemplateIncomplete { template_id } => {
+            failure.with("template_id", template_id)
+        }
+        Refusal::TemplateNotActive { template_id, state } => failure
+            .with("template_id", template_id)
+            .with("state", *state),
+        Refusal::CoverageAmbiguous {
+            credit_type_id,
+            target,
+        } => failure
+            .with("credit_type_id", credit_type_id)
+            .with("target", target),
+        Refusal::ValidityImpossible { problem } => failure.with("problem", problem),
+        Refusal::PaymentExceedsPrice {
+            paid_minor,
+            total_minor,
+        } => failure
+            .with("paid_minor_units", paid_minor)
+            .with("total_minor_units", total_minor),
+        Refusal::ExpiryNotLater { old, new } => failure
+            .with("expires_at", &rfc3339(*new))
+            .with("not_before", &rfc3339(*old)),
+        Refusal::EtagMismatch { kind, id } => failure.with("kind", *kind).with("id", id),
+        Refusal::RequestIdReused { request_id } => failure.with("request_id", request_id),
+        Refusal::ExternalIdTaken { kind, external_id } => failure
+            .with("kind", *kind)
+            .with("external_id", external_id),
+        Refusal::NotFound { kind, id } => failure.about(kind, id),
+        Refusal::PermissionDenied { permission } => failure.with("permission", *permission),
+        Refusal::LotCorrupt(lot_id) => {
+            tracing::error!(%lot_id, "lot {lot_id} does not add up: run `carnet verify`");
+            failure.with("lot_id", lot_id)
+        }
+        _ => failure,
+    }
+}
+
+fn code(refusal: &Refusal) -> Code {
+    match refusal {
+        Refusal::AmountTooFine { .. } => Code::InvalidArgument,
+        Refusal::AmountTooLarge => Code::OutOfRange,
+        Refusal::EtagMismatch { .. } => Code::Aborted,
+        Refusal::RequestIdReused { .. } | Refusal::ExternalIdTaken { .. } => Code::AlreadyExists,
+        Refusal::NotFound { .. } => Code::NotFound,
+        Refusal::PermissionDenied { .. } => Code::PermissionDenied,
+        Refusal::LotCorrupt(_) => Code::DataLoss,
+        _ => Code::FailedPrecondition,
+    }
+}
+
+fn rfc3339(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::AutoSi, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_keeps_its_published_reason() {
+        let refusal = Refusal::FeatureOff;
+        assert_eq!(reason(&refusal), Reason::FeatureOff);
+        assert_eq!(status(&refusal.into()).code(), Code::FailedPrecondition);
+    }
+}
