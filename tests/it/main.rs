@@ -1,1 +1,5 @@
 //! The one integration-test binary.
+#![cfg(test)]
+
+mod smtp;
+mod support;
