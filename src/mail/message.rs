@@ -120,6 +120,15 @@ pub fn build_message(parts: &MessageParts<'_>) -> Result<Outgoing, MessageError>
     })
 }
 
+/// Whether a message can be sent to this address; what is kept as a customer's must pass.
+pub fn is_address(text: &str) -> bool {
+    let party = Party {
+        name: String::new(),
+        address: text.to_owned(),
+    };
+    mailbox(&party, "address").is_ok()
+}
+
 fn mailbox(party: &Party, field: &'static str) -> Result<Mailbox, MessageError> {
     refuse_control(&party.name, field)?;
     refuse_control(&party.address, field)?;
@@ -261,6 +270,7 @@ mod tests {
                 MessageError::Address { field: "recipient" },
                 "{address}"
             );
+            assert!(!is_address(address), "{address}");
         }
         for id in [
             "",
