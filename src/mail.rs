@@ -2,13 +2,18 @@
 //!
 //! A leaf: it knows no database, no job and no RPC. Callers compute what an e-mail says
 //! ([`content`]), have it rendered in the customer's language ([`templates`]), keep the result, and
-//! later build the message and hand it to a transport.
+//! later build the message ([`message`]) and hand it to a [`transport`].
 
+pub mod capture;
 mod check;
 pub mod content;
 mod helper;
 pub mod locale;
+pub mod message;
 mod output;
+mod reply;
 mod sample;
+pub mod session;
 pub mod templates;
+pub mod transport;
 mod view;

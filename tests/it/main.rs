@@ -6,6 +6,8 @@
 )]
 
 mod dependencies;
+mod foreign_smtp;
 mod postgres;
+mod smtp;
 mod support;
 mod tidy;

@@ -1,0 +1,335 @@
+//! One SMTP session: many messages over one connection, each with a certain outcome.
+//!
+//! Invariants: only 2xx to the final dot counts as accepted. The connection is taken out of its slot
+//! before it is used and put back only between messages, so whatever ends an attempt early (an error,
+//! a time-out, a dropped future) drops the connection, and no answer to one message can be taken for
+//! that of the next. Every stage has a time-out of its own. A connection that the server closed in
+//! the meantime is replaced once, as long as no recipient was named on it.
+//!
+//! Deliberately absent: a pool (each worker owns one session), logging (replies hold addresses), and
+//! encryption "if offered".
+
+pub mod settings;
+mod stream;
+
+use std::fmt::{self, Display};
+use std::time::Duration;
+
+use lettre::Address;
+use lettre::transport::smtp::authentication::Mechanism;
+use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout};
+
+use self::settings::{SmtpSettings, Timeouts};
+use self::stream::Failure;
+use super::message::Outgoing;
+use super::reply::{Reply, unexpected};
+use super::transport::{Outcome, Stage};
+
+/// A connection that lay idle longer is not used again; many servers hang up after a minute.
+const IDLE_MAX: Duration = Duration::from_secs(25);
+/// Messages over one connection; many servers allow a hundred.
+const MESSAGES_MAX: u32 = 100;
+/// How long the farewell may take.
+const QUIT_MAX: Duration = Duration::from_secs(2);
+/// The message is written in pieces of this size.
+const CHUNK_BYTES: usize = 16 * 1024;
+
+/// A session with one mail server; owned by one worker.
+pub struct SmtpSession {
+    settings: SmtpSettings,
+    me: ClientId,
+    open: Option<Open>,
+}
+
+/// A connection on which the next command may be `MAIL`.
+struct Open {
+    connection: AsyncSmtpConnection,
+    messages: u32,
+    used_at: Instant,
+}
+
+impl fmt::Debug for SmtpSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let open = self.open.is_some();
+        f.debug_struct("SmtpSession")
+            .field("settings", &self.settings)
+            .field("open", &open)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SmtpSession {
+    /// A session that connects when the first message comes.
+    pub fn new(settings: SmtpSettings) -> Self {
+        Self {
+            settings,
+            me: ClientId::default(),
+            open: None,
+        }
+    }
+
+    /// Tries once to deliver a message.
+    pub async fn send(&mut self, message: &Outgoing) -> Outcome {
+        if let Some(open) = self.open.take().filter(Open::is_fresh) {
+            let outcome = self.send_over(open, message).await;
+            if !matches!(outcome, Outcome::NotTried { .. }) {
+                return outcome;
+            }
+        }
+        match self.connect().await {
+            Ok(open) => self.send_over(open, message).await,
+            Err((stage, reason)) => Outcome::NotTried { stage, reason },
+        }
+    }
+
+    /// Says goodbye, if there is a connection.
+    pub async fn close(&mut self) {
+        if let Some(mut open) = self.open.take() {
+            let _ = timeout(QUIT_MAX, open.connection.quit()).await;
+        }
+    }
+
+    async fn connect(&self) -> Result<Open, Failure> {
+        let limits = self.settings.timeouts();
+        let stream = stream::open(&self.settings, &self.me).await?;
+        let greeting = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.me);
+        let mut connection = match timeout(limits.greeting, greeting).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => return Err((Stage::Greeting, Reply::of_error(&error).describe())),
+            Err(_) => {
+                return Err((
+                    Stage::Greeting,
+                    Reply::timed_out(limits.greeting).describe(),
+                ));
+            }
+        };
+        if let Some(credentials) = &self.settings.credentials {
+            let mechanisms = [Mechanism::Plain, Mechanism::Login];
+            let auth = connection.auth(&mechanisms, credentials);
+            let reply = Reply::within(limits.auth, auth).await;
+            if !reply.is_completion() {
+                return Err((Stage::Auth, reply.describe()));
+            }
+        }
+        Ok(Open {
+            connection,
+            messages: 0,
+            used_at: Instant::now(),
+        })
+    }
+
+    /// Sends over this connection and keeps it if the dialogue ended cleanly.
+    async fn send_over(&mut self, mut open: Open, message: &Outgoing) -> Outcome {
+        let limits = *self.settings.timeouts();
+        let (outcome, end) = open.dialogue(message, &limits).await;
+        let clean = match end {
+            End::Between => true,
+            End::Inside => open.ask(Rset, limits.command).await.is_completion(),
+            End::Broken => false,
+        };
+        if clean {
+            open.messages = open.messages.saturating_add(1);
+            open.used_at = Instant::now();
+            self.open = Some(open);
+        }
+        outcome
+    }
+}
+
+/// How a dialogue left the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// The server is ready for the next message.
+    Between,
+    /// The server still has a sender or recipient in mind.
+    Inside,
+    /// Nobody knows; not to be used again.
+    Broken,
+}
+
+impl Open {
+    fn is_fresh(&self) -> bool {
+        self.messages < MESSAGES_MAX && self.used_at.elapsed() < IDLE_MAX
+    }
+
+    async fn ask(&mut self, command: impl Display, limit: Duration) -> Reply {
+        Reply::within(limit, self.connection.command(command)).await
+    }
+
+    async fn dialogue(&mut self, message: &Outgoing, limits: &Timeouts) -> (Outcome, End) {
+        let parameters = match self.mail_parameters(message) {
+            Ok(parameters) => parameters,
+            Err(outcome) => return (outcome, End::Between),
+        };
+        let mail = Mail::new(Some(message.sender.clone()), parameters);
+        let reply = self.ask(mail, limits.command).await;
+        if !reply.is_completion() {
+            let outcome = Outcome::NotTried {
+                stage: Stage::Sender,
+                reason: reply.describe(),
+            };
+            return (outcome, End::Broken);
+        }
+        let recipient = Rcpt::new(message.recipient.clone(), Vec::new());
+        let reply = self.ask(recipient, limits.command).await;
+        if !reply.is_completion() {
+            return reply.into_failure(Stage::Recipient, End::Inside);
+        }
+        let reply = self.ask(Data, limits.data).await;
+        if !reply.is_go_ahead() {
+            return reply.into_failure(Stage::Data, End::Inside);
+        }
+        self.transmit(&message.bytes, limits).await
+    }
+
+    /// Writes the message and the final dot, and waits for the answer.
+    async fn transmit(&mut self, bytes: &[u8], limits: &Timeouts) -> (Outcome, End) {
+        let body_written = Notify::new();
+        let chunks = Chunks {
+            rest: bytes,
+            end: &body_written,
+        };
+        let sending = self.connection.message_iter(chunks);
+        tokio::pin!(sending);
+        // The dot is written as soon as the last chunk is, so from then on it may be on its way.
+        let dot_begun = body_written.notified();
+        tokio::pin!(dot_begun);
+        let early = tokio::select! {
+            biased;
+            () = &mut dot_begun => None,
+            result = &mut sending => Some(result),
+            () = tokio::time::sleep(limits.body) => {
+                let reason = Reply::timed_out(limits.body).describe();
+                return (Outcome::Interrupted { stage: Stage::Body, reason }, End::Broken);
+            }
+        };
+        let reply = match early {
+            Some(result) => {
+                // Both at once: the notice of the last chunk was left behind by a quick server.
+                let began = futures_util::FutureExt::now_or_never(dot_begun).is_some();
+                let reply = Reply::of(&result);
+                if !began {
+                    return reply.into_failure(Stage::Body, End::Broken);
+                }
+                reply
+            }
+            None => Reply::within(limits.final_dot, sending).await,
+        };
+        reply.into_final()
+    }
+
+    /// What the server must be told beforehand about letters beyond ASCII.
+    fn mail_parameters(&self, message: &Outgoing) -> Result<Vec<MailParameter>, Outcome> {
+        let server = self.connection.server_info();
+        let is_ascii = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
+        let mut parameters = Vec::new();
+        if !(is_ascii(&message.sender) && is_ascii(&message.recipient)) {
+            if !server.supports_feature(Extension::SmtpUtfEight) {
+                let reason = "the server takes no addresses beyond ASCII".to_owned();
+                return Err(if is_ascii(&message.sender) {
+                    let stage = Stage::Recipient;
+                    let (code, enhanced) = (None, None);
+                    Outcome::Refused {
+                        permanent: true,
+                        stage,
+                        code,
+                        enhanced,
+                        reply: reason,
+                    }
+                } else {
+                    Outcome::NotTried {
+                        stage: Stage::Sender,
+                        reason,
+                    }
+                });
+            }
+            parameters.push(MailParameter::SmtpUtfEight);
+        }
+        if !message.bytes.is_ascii() && server.supports_feature(Extension::EightBitMime) {
+            parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
+        }
+        Ok(parameters)
+    }
+}
+
+/// The message piece by piece; tells when the last piece was written.
+struct Chunks<'a> {
+    rest: &'a [u8],
+    end: &'a Notify,
+}
+
+impl<'a> Iterator for Chunks<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        if self.rest.is_empty() {
+            self.end.notify_one();
+            return None;
+        }
+        let (chunk, rest) = self.rest.split_at(self.rest.len().min(CHUNK_BYTES));
+        self.rest = rest;
+        Some(chunk)
+    }
+}
+
+impl Reply {
+    /// The outcome of a command after the recipient was named, before the final dot.
+    fn into_failure(self, stage: Stage, kept: End) -> (Outcome, End) {
+        match self {
+            Self::Said { code, .. } if code >= 400 => {
+                let end = if code == 421 { End::Broken } else { kept };
+                (self.into_refusal(stage), end)
+            }
+            Self::Said { .. } => {
+                let reason = unexpected(&self.describe());
+                (Outcome::Interrupted { stage, reason }, End::Broken)
+            }
+            Self::Broken { reason } => (Outcome::Interrupted { stage, reason }, End::Broken),
+        }
+    }
+
+    /// The outcome of the final dot.
+    fn into_final(self) -> (Outcome, End) {
+        match self {
+            Self::Said { .. } if self.is_completion() => (
+                Outcome::Accepted {
+                    reply: self.describe(),
+                },
+                End::Between,
+            ),
+            Self::Said { code, .. } if code >= 400 => {
+                let end = if code == 421 {
+                    End::Broken
+                } else {
+                    End::Between
+                };
+                (self.into_refusal(Stage::FinalDot), end)
+            }
+            Self::Said { .. } => (
+                Outcome::Unknown {
+                    reason: unexpected(&self.describe()),
+                },
+                End::Broken,
+            ),
+            Self::Broken { reason } => (Outcome::Unknown { reason }, End::Broken),
+        }
+    }
+
+    fn into_refusal(self, stage: Stage) -> Outcome {
+        let reply = self.describe();
+        match self {
+            Self::Said { code, enhanced, .. } => Outcome::Refused {
+                permanent: code >= 500,
+                stage,
+                code: Some(code),
+                enhanced,
+                reply,
+            },
+            Self::Broken { reason } => Outcome::Interrupted { stage, reason },
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Where finished messages go: to a mail server, or into a folder.
+//!
+//! What came of an attempt is an [`Outcome`]; it says no more than is certain. Replies may hold
+//! addresses: they belong into the e-mail's own delivery log and never into the program's log, so
+//! nothing here logs.
+
+use std::fmt;
+
+use super::capture::CaptureFolder;
+use super::message::Outgoing;
+use super::session::SmtpSession;
+
+/// How far a session with a mail server came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Resolving the name and opening the connection.
+    Connect,
+    /// `STARTTLS` and the handshake.
+    Tls,
+    /// The server's greeting and `EHLO`.
+    Greeting,
+    /// Signing in.
+    Auth,
+    /// `MAIL FROM`.
+    Sender,
+    /// `RCPT TO`.
+    Recipient,
+    /// The `DATA` command.
+    Data,
+    /// Writing the message.
+    Body,
+    /// The final dot and its answer.
+    FinalDot,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Greeting => "greeting",
+            Self::Auth => "auth",
+            Self::Sender => "sender",
+            Self::Recipient => "recipient",
+            Self::Data => "data",
+            Self::Body => "body",
+            Self::FinalDot => "final dot",
+        })
+    }
+}
+
+/// What came of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The server took the message: 2xx to the final dot.
+    Accepted {
+        /// What it said.
+        reply: String,
+    },
+    /// The server refused this recipient or this message.
+    Refused {
+        /// 5xx: trying again will not help.
+        permanent: bool,
+        /// Where.
+        stage: Stage,
+        /// The reply's code; `None` if no server was asked because it could not have taken it.
+        code: Option<u16>,
+        /// The enhanced status code, such as `5.1.1`.
+        enhanced: Option<String>,
+        /// What it said.
+        reply: String,
+    },
+    /// The session broke after the recipient was named and before the final dot: certainly not
+    /// delivered. It costs an attempt, lest one recipient that hangs hold up all others.
+    Interrupted {
+        /// Where.
+        stage: Stage,
+        /// What happened.
+        reason: String,
+    },
+    /// The failure lies before any recipient was named: it says nothing about this message. It
+    /// pauses the transport and costs no attempt.
+    NotTried {
+        /// Where.
+        stage: Stage,
+        /// What happened.
+        reason: String,
+    },
+    /// The final dot may have been sent and no answer came: the server may or may not have taken it.
+    Unknown {
+        /// What happened.
+        reason: String,
+    },
+}
+
+impl Outcome {
+    /// Whether the refusal says that the address itself is bad (`5.1.x` for the recipient), so that
+    /// nothing more should be sent there.
+    pub fn suppresses_address(&self) -> bool {
+        match self {
+            Self::Refused {
+                permanent,
+                stage,
+                enhanced,
+                ..
+            } => {
+                let bad_address = enhanced
+                    .as_deref()
+                    .is_some_and(|code| code.starts_with("5.1."));
+                *permanent && *stage == Stage::Recipient && bad_address
+            }
+            Self::Accepted { .. }
+            | Self::Interrupted { .. }
+            | Self::NotTried { .. }
+            | Self::Unknown { .. } => false,
+        }
+    }
+}
+
+/// A way out for messages; one worker owns one.
+#[derive(Debug)]
+pub enum Transport {
+    /// To a mail server.
+    Smtp(Box<SmtpSession>),
+    /// Into a folder, to look at.
+    Capture(CaptureFolder),
+}
+
+impl Transport {
+    /// Tries once to deliver a message. May be dropped at any moment: what was begun is cut off and
+    /// never disturbs the next message.
+    pub async fn send(&mut self, message: &Outgoing) -> Outcome {
+        match self {
+            Self::Smtp(session) => session.send(message).await,
+            Self::Capture(folder) => folder.store(message).await,
+        }
+    }
+
+    /// Takes leave of the server, if there is a session.
+    pub async fn close(&mut self) {
+        match self {
+            Self::Smtp(session) => session.close().await,
+            Self::Capture(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_bad_recipient_suppresses_the_address() {
+        let refused = |permanent, stage, enhanced: &str| Outcome::Refused {
+            permanent,
+            stage,
+            code: Some(550),
+            enhanced: Some(enhanced.to_owned()),
+            reply: String::new(),
+        };
+        assert!(refused(true, Stage::Recipient, "5.1.1").suppresses_address());
+        assert!(!refused(true, Stage::Recipient, "5.7.1").suppresses_address());
+        assert!(!refused(true, Stage::FinalDot, "5.1.1").suppresses_address());
+        assert!(!refused(false, Stage::Recipient, "4.1.1").suppresses_address());
+    }
+}

@@ -1,0 +1,377 @@
+//! A mail server on loopback that holds a real dialogue and misbehaves on request.
+//!
+//! [`SmtpServer::plan`] queues what it does the next time a stage is reached; without a plan it is a
+//! good server. It keeps every message that it took, whether or not it told the client so.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+/// Where in the dialogue the server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    Greeting,
+    Ehlo,
+    StartTls,
+    Auth,
+    Mail,
+    Rcpt,
+    Data,
+    /// After the first line of the message.
+    Body,
+    /// After the final dot.
+    Dot,
+    Rset,
+}
+
+/// What the server does instead of the right thing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Act {
+    /// Answers this, with a line break added.
+    Say(&'static str),
+    /// Answers this and hangs up.
+    SayAndDrop(&'static str),
+    /// Hangs up.
+    Drop,
+    /// Says nothing more and keeps the connection.
+    Hang,
+    /// Only at the dot: keeps the message and then hangs up without an answer.
+    TakeAndDrop,
+    /// Only at the dot: keeps the message and never answers.
+    TakeAndHang,
+    /// Only at the dot: answers properly, then hangs up.
+    TakeAnswerAndDrop,
+}
+
+/// One message as it arrived, without dot-stuffing.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    pub(crate) sender: String,
+    pub(crate) recipient: String,
+    pub(crate) text: String,
+    pub(crate) encrypted: bool,
+    pub(crate) signed_in: Option<String>,
+}
+
+#[derive(Default)]
+struct State {
+    plans: VecDeque<(At, Act)>,
+    received: Vec<Received>,
+    connections: usize,
+    resets: usize,
+}
+
+impl State {
+    fn count_connection(&mut self) {
+        self.connections = self.connections.saturating_add(1);
+    }
+
+    fn count_reset(&mut self) {
+        self.resets = self.resets.saturating_add(1);
+    }
+}
+
+/// How the server encrypts.
+#[derive(Clone)]
+pub(crate) enum Mode {
+    Clear,
+    StartTls(TlsAcceptor),
+    Implicit(TlsAcceptor),
+}
+
+/// The server; stops when dropped.
+pub(crate) struct SmtpServer {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for SmtpServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl SmtpServer {
+    pub(crate) async fn start(mode: Mode) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        let address = listener.local_addr().expect("bound");
+        let state = Arc::new(Mutex::new(State::default()));
+        let shared = Arc::clone(&state);
+        let task = tokio::spawn(async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                shared.lock().unwrap().count_connection();
+                tokio::spawn(serve(tcp, mode.clone(), Arc::clone(&shared)));
+            }
+        });
+        Self {
+            address,
+            state,
+            task,
+        }
+    }
+
+    /// `127.0.0.1:port`.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The URL of a server that speaks in the clear.
+    pub(crate) fn clear_url(&self) -> String {
+        format!("smtp://{}?tls=none", self.address)
+    }
+
+    /// The next time `at` is reached the server does `act`; plans for one stage are used in order.
+    pub(crate) fn plan(&self, at: At, act: Act) {
+        self.state.lock().unwrap().plans.push_back((at, act));
+    }
+
+    /// Every message the server took.
+    pub(crate) fn received(&self) -> Vec<Received> {
+        self.state.lock().unwrap().received.clone()
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.state.lock().unwrap().connections
+    }
+
+    pub(crate) fn resets(&self) -> usize {
+        self.state.lock().unwrap().resets
+    }
+}
+
+trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
+/// Why a connection ended.
+struct Ended;
+
+impl From<io::Error> for Ended {
+    fn from(_: io::Error) -> Self {
+        Self
+    }
+}
+
+struct Connection {
+    wire: BufReader<Box<dyn Wire>>,
+    state: Arc<Mutex<State>>,
+    encrypted: bool,
+    offers_tls: bool,
+    sender: Option<String>,
+    recipient: Option<String>,
+    signed_in: Option<String>,
+}
+
+async fn serve(tcp: TcpStream, mode: Mode, state: Arc<Mutex<State>>) {
+    tcp.set_nodelay(true).expect("a live socket");
+    let mut encrypted = false;
+    let wire: Box<dyn Wire> = match &mode {
+        Mode::Implicit(acceptor) => match acceptor.accept(tcp).await {
+            Ok(tls) => {
+                encrypted = true;
+                Box::new(tls)
+            }
+            Err(_) => return,
+        },
+        Mode::Clear | Mode::StartTls(_) => Box::new(tcp),
+    };
+    let mut connection = Connection {
+        wire: BufReader::new(wire),
+        state,
+        encrypted,
+        offers_tls: matches!(mode, Mode::StartTls(_)),
+        sender: None,
+        recipient: None,
+        signed_in: None,
+    };
+    if connection
+        .act(At::Greeting, "220 test.example ESMTP")
+        .await
+        .is_err()
+    {
+        return;
+    }
+    while let Ok(Some(line)) = connection.line().await {
+        if line.eq_ignore_ascii_case("STARTTLS")
+            && let Mode::StartTls(acceptor) = &mode
+        {
+            if connection.act(At::StartTls, "220 go ahead").await.is_err() {
+                return;
+            }
+            let Ok(tls) = acceptor.accept(connection.wire.into_inner()).await else {
+                return;
+            };
+            connection.wire = BufReader::new(Box::new(tls));
+            connection.encrypted = true;
+            connection.offers_tls = false;
+        } else if connection.command(&line).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Connection {
+    async fn line(&mut self) -> io::Result<Option<String>> {
+        let mut line = Vec::new();
+        if self.wire.read_until(b'\n', &mut line).await? == 0 {
+            return Ok(None);
+        }
+        Ok(Some(
+            String::from_utf8_lossy(&line)
+                .trim_end_matches(['\r', '\n'])
+                .to_owned(),
+        ))
+    }
+
+    async fn say(&mut self, reply: &str) -> Result<(), Ended> {
+        self.wire
+            .write_all(format!("{reply}\r\n").as_bytes())
+            .await?;
+        self.wire.flush().await?;
+        Ok(())
+    }
+
+    fn planned(&self, at: At) -> Option<Act> {
+        let mut state = self.state.lock().unwrap();
+        let index = state.plans.iter().position(|(planned, _)| *planned == at)?;
+        state.plans.remove(index).map(|(_, act)| act)
+    }
+
+    /// Does what is planned here; otherwise says `reply`. True if it was not planned.
+    async fn act(&mut self, at: At, reply: &str) -> Result<bool, Ended> {
+        match self.planned(at) {
+            None => {
+                self.say(reply).await?;
+                Ok(true)
+            }
+            Some(Act::Say(other)) => {
+                self.say(other).await?;
+                Ok(false)
+            }
+            Some(Act::SayAndDrop(other)) => {
+                self.say(other).await?;
+                Err(Ended)
+            }
+            Some(Act::Hang | Act::TakeAndHang) => std::future::pending().await,
+            Some(Act::TakeAnswerAndDrop) => {
+                self.say(reply).await?;
+                Err(Ended)
+            }
+            Some(Act::Drop | Act::TakeAndDrop) => Err(Ended),
+        }
+    }
+
+    async fn command(&mut self, line: &str) -> Result<(), Ended> {
+        let verb = line
+            .split([' ', ':'])
+            .next()
+            .unwrap_or_default()
+            .to_ascii_uppercase();
+        match verb.as_str() {
+            "EHLO" => {
+                let tls = if self.offers_tls {
+                    "250-STARTTLS\r\n"
+                } else {
+                    ""
+                };
+                let reply =
+                    format!("250-test.example\r\n{tls}250-8BITMIME\r\n250 AUTH PLAIN LOGIN");
+                self.act(At::Ehlo, &reply).await?;
+            }
+            "AUTH" => {
+                if self.act(At::Auth, "235 2.7.0 welcome").await? {
+                    self.signed_in = line.split(' ').next_back().map(str::to_owned);
+                }
+            }
+            "MAIL" => {
+                if self.act(At::Mail, "250 2.1.0 ok").await? {
+                    self.sender = Some(address(line));
+                }
+            }
+            "RCPT" => {
+                if self.act(At::Rcpt, "250 2.1.5 ok").await? {
+                    self.recipient = Some(address(line));
+                }
+            }
+            "DATA" if self.recipient.is_none() => self.say("503 5.5.1 whom for?").await?,
+            "DATA" => {
+                if self.act(At::Data, "354 go ahead").await? {
+                    self.data().await?;
+                }
+            }
+            "RSET" => {
+                self.state.lock().unwrap().count_reset();
+                (self.sender, self.recipient) = (None, None);
+                self.act(At::Rset, "250 2.0.0 forgotten").await?;
+            }
+            "NOOP" => self.say("250 2.0.0 ok").await?,
+            "QUIT" => {
+                self.say("221 2.0.0 bye").await?;
+                return Err(Ended);
+            }
+            _ => self.say("500 5.5.1 what?").await?,
+        }
+        Ok(())
+    }
+
+    async fn data(&mut self) -> Result<(), Ended> {
+        let mut text = String::new();
+        loop {
+            let line = self.line().await?.ok_or(Ended)?;
+            if line == "." {
+                break;
+            }
+            text.push_str(line.strip_prefix('.').unwrap_or(&line));
+            text.push_str("\r\n");
+            match self.planned(At::Body) {
+                Some(Act::Hang) => std::future::pending().await,
+                Some(_) => return Err(Ended),
+                None => {}
+            }
+        }
+        let received = Received {
+            sender: self.sender.take().unwrap_or_default(),
+            recipient: self.recipient.take().unwrap_or_default(),
+            text,
+            encrypted: self.encrypted,
+            signed_in: self.signed_in.clone(),
+        };
+        let next = self
+            .state
+            .lock()
+            .unwrap()
+            .plans
+            .iter()
+            .find(|(at, _)| *at == At::Dot)
+            .copied();
+        let takes = match next {
+            None => true,
+            Some((_, act)) => {
+                matches!(
+                    act,
+                    Act::TakeAndDrop | Act::TakeAndHang | Act::TakeAnswerAndDrop
+                )
+            }
+        };
+        if takes {
+            self.state.lock().unwrap().received.push(received);
+        }
+        self.act(At::Dot, "250 2.0.0 taken").await?;
+        Ok(())
+    }
+}
+
+fn address(line: &str) -> String {
+    let inner = line
+        .split_once('<')
+        .and_then(|(_, rest)| rest.split_once('>'));
+    inner
+        .map(|(address, _)| address.to_owned())
+        .unwrap_or_default()
+}
