@@ -10,7 +10,8 @@ use crate::domain::credits::Credits;
 use crate::ids::{CreditTypeId, ItemId, LineId};
 
 /// Whether the credits of a line pay, or its units are priced and counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LineKind {
     /// The credits pay.
     Prepaid,
@@ -47,7 +48,7 @@ pub struct ItemFacts {
 }
 
 /// One line of a template version, or of credits that were given by hand.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// The line.
     pub id: LineId,

@@ -54,7 +54,10 @@ fn entries_refused(refusals: &[(usize, Refusal)]) -> Status {
     let mut failure = Failure::new(
         Code::FailedPrecondition,
         Reason::SaleRefused,
-        format!("{} of the entries are refused, so nothing was sold", refusals.len()),
+        format!(
+            "{} of the entries are refused, so nothing was sold",
+            refusals.len()
+        ),
     )
     .with("refused", &refusals.len());
     for (index, refusal) in refusals {
@@ -171,9 +174,9 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
             .with("not_before", &rfc3339(*old)),
         Refusal::EtagMismatch { kind, id } => failure.with("kind", *kind).with("id", id),
         Refusal::RequestIdReused { request_id } => failure.with("request_id", request_id),
-        Refusal::ExternalIdTaken { kind, external_id } => failure
-            .with("kind", *kind)
-            .with("external_id", external_id),
+        Refusal::ExternalIdTaken { kind, external_id } => {
+            failure.with("kind", *kind).with("external_id", external_id)
+        }
         Refusal::NotFound { kind, id } => failure.about(kind, id),
         Refusal::PermissionDenied { permission } => failure.with("permission", *permission),
         Refusal::LotCorrupt(lot_id) => {

@@ -79,9 +79,9 @@ pub fn credit_type_update(
         let name_plural = mask
             .has("name_plural")
             .then(|| faults.required_text("name_plural", &message.name_plural, NAME_LENGTH_MAX));
-        let description = mask.has("description").then(|| {
-            faults.long_text("description", &message.description, DESCRIPTION_LENGTH_MAX)
-        });
+        let description = mask
+            .has("description")
+            .then(|| faults.long_text("description", &message.description, DESCRIPTION_LENGTH_MAX));
         let validity = message.default_validity.as_ref();
         let default_validity = mask
             .has("default_validity")

@@ -5,9 +5,7 @@ use prost_types::Timestamp;
 
 use crate::domain::credits::Credits;
 use crate::domain::money::Currency;
-use crate::domain::validity::{
-    Anchor, ExpirySource, MustStartBy, Period, PeriodUnit, Validity,
-};
+use crate::domain::validity::{Anchor, ExpirySource, MustStartBy, Period, PeriodUnit, Validity};
 use crate::grpc::faults::{Faults, timestamp};
 use crate::proto::v1;
 
@@ -50,7 +48,10 @@ pub fn money(
             read = None;
         }
         if !(0..=MONEY_MINOR_MAX).contains(&money.minor_units) {
-            faults.add("minor_units", format!("must be from 0 to {MONEY_MINOR_MAX}"));
+            faults.add(
+                "minor_units",
+                format!("must be from 0 to {MONEY_MINOR_MAX}"),
+            );
             read = None;
         }
     });
@@ -137,11 +138,11 @@ fn period_rule(faults: &mut Faults, message: &v1::ValidityPeriod) -> Option<Vali
 
 fn start_deadline(faults: &mut Faults, message: &v1::StartDeadline) -> Option<MustStartBy> {
     match faults.required("deadline", message.deadline.as_ref())? {
-        v1::start_deadline::Deadline::Date(date) => {
-            faults.date("date", date).map(MustStartBy::On)
-        }
+        v1::start_deadline::Deadline::Date(date) => faults.date("date", date).map(MustStartBy::On),
         v1::start_deadline::Deadline::AfterSale(after) => faults
-            .within("after_sale", |faults| period(faults, after.count, after.unit))
+            .within("after_sale", |faults| {
+                period(faults, after.count, after.unit)
+            })
             .map(MustStartBy::Within),
     }
 }
