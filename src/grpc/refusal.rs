@@ -54,7 +54,10 @@ fn entries_refused(refusals: &[(usize, Refusal)]) -> Status {
     let mut failure = Failure::new(
         Code::FailedPrecondition,
         Reason::SaleRefused,
-        format!("{} of the entries are refused, so nothing was sold", refusals.len()),
+        format!(
+            "{} of the entries are refused, so nothing was sold",
+            refusals.len()
+        ),
     )
     .with("refused", &refusals.len());
     for (index, refusal) in refusals {
@@ -65,6 +68,10 @@ fn entries_refused(refusals: &[(usize, Refusal)]) -> Status {
 }
 
 /// An error with the numbers and names of the refusal.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the others follow in `with_the_rest`"
+)]
 pub fn failure(refusal: &Refusal) -> Failure {
     let failure = Failure::new(code(refusal), reason(refusal), refusal.to_string());
     match refusal {
@@ -128,6 +135,10 @@ pub fn failure(refusal: &Refusal) -> Failure {
 }
 
 /// The refusals that are not about using or extending a package.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the others were before, or have nothing to tell but their message"
+)]
 fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
     match refusal {
         Refusal::DeliveredInFuture { delivered_at } => {
@@ -171,9 +182,9 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
             .with("not_before", &rfc3339(*old)),
         Refusal::EtagMismatch { kind, id } => failure.with("kind", *kind).with("id", id),
         Refusal::RequestIdReused { request_id } => failure.with("request_id", request_id),
-        Refusal::ExternalIdTaken { kind, external_id } => failure
-            .with("kind", *kind)
-            .with("external_id", external_id),
+        Refusal::ExternalIdTaken { kind, external_id } => {
+            failure.with("kind", *kind).with("external_id", external_id)
+        }
         Refusal::NotFound { kind, id } => failure.about(kind, id),
         Refusal::PermissionDenied { permission } => failure.with("permission", *permission),
         Refusal::LotCorrupt(lot_id) => {
@@ -184,6 +195,10 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "most refusals are conditions that do not hold; the exceptions are named"
+)]
 fn code(refusal: &Refusal) -> Code {
     match refusal {
         Refusal::AmountTooFine { .. } => Code::InvalidArgument,
