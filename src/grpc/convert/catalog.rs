@@ -127,6 +127,10 @@ pub fn to_credit_type(credit_type: CreditType) -> v1::CreditType {
 }
 
 /// A field of an update: not in the mask, or what was read of it; `None` if a fault was noted.
+#[expect(
+    clippy::option_option,
+    reason = "outside: whether it could be read; inside: whether it is there"
+)]
 fn given<T>(read: Option<Option<T>>) -> Option<Option<T>> {
     match read {
         None => Some(None),

@@ -170,7 +170,7 @@ pub fn to_validity(validity: &Validity) -> v1::Validity {
         Validity::Never => v1::validity::Rule::Never(v1::Never {}),
         Validity::Until(date) => v1::validity::Rule::UntilDate(date.to_string()),
         Validity::Period { length, anchor } => {
-            let (anchor, must_start_by) = to_anchor(anchor);
+            let (anchor, must_start_by) = to_anchor(*anchor);
             let period = to_period(*length);
             v1::validity::Rule::Period(v1::ValidityPeriod {
                 count: period.count,
@@ -183,15 +183,15 @@ pub fn to_validity(validity: &Validity) -> v1::Validity {
     v1::Validity { rule: Some(rule) }
 }
 
-fn to_anchor(anchor: &Anchor) -> (v1::Anchor, Option<v1::StartDeadline>) {
+fn to_anchor(anchor: Anchor) -> (v1::Anchor, Option<v1::StartDeadline>) {
     match anchor {
         Anchor::Sale => (v1::Anchor::Sale, None),
         Anchor::StartDate => (v1::Anchor::StartDate, None),
         Anchor::FirstUse { must_start_by } => {
-            let deadline = must_start_by.as_ref().map(|by| match by {
+            let deadline = must_start_by.map(|by| match by {
                 MustStartBy::On(date) => v1::start_deadline::Deadline::Date(date.to_string()),
                 MustStartBy::Within(period) => {
-                    v1::start_deadline::Deadline::AfterSale(to_period(*period))
+                    v1::start_deadline::Deadline::AfterSale(to_period(period))
                 }
             });
             let deadline = deadline.map(|deadline| v1::StartDeadline {
