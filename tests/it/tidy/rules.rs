@@ -137,7 +137,9 @@ const LAYERS: [Layer; 12] = [
     ),
     layer(
         "grpc",
-        &["clock", "config", "domain", "ids", "proto", "service"],
+        &[
+            "clock", "config", "domain", "ids", "mail", "proto", "service",
+        ],
         &[
             "handlebars",
             "lettre",
