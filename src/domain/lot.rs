@@ -275,6 +275,10 @@ impl Lot {
     ///
     /// # Errors
     /// [`Imbalance`] if it would break an invariant; the lot is then as before.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a movement is made once: it becomes its entry"
+    )]
     pub fn post(&mut self, stamp: &Stamp, n: i32, movement: Movement) -> Result<Entry, Imbalance> {
         let imbalance = Imbalance(self.id);
         let fold = self

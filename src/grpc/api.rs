@@ -98,10 +98,18 @@ commands! {
         "UpdateReminderPolicy" UpdateReminderPolicyRequest;
 }
 
+#[expect(
+    clippy::option_option,
+    reason = "outside: whether it could be read; inside: whether it is there"
+)]
 fn required(text: &str, faults: &mut Faults) -> Option<Option<Uuid>> {
     faults.request_id(text).map(Some)
 }
 
+#[expect(
+    clippy::option_option,
+    reason = "outside: whether it could be read; inside: whether it is there"
+)]
 fn optional(text: &str, faults: &mut Faults) -> Option<Option<Uuid>> {
     faults.optional_request_id(text)
 }
@@ -138,6 +146,10 @@ impl Api {
     }
 
     /// Reads a request that only reads.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "handlers own their request and are done with it here, as in `command`"
+    )]
     pub fn query<M, I>(
         request: Request<M>,
         read: impl FnOnce(&M, &Caller, &mut Faults) -> Option<I>,

@@ -68,6 +68,10 @@ fn entries_refused(refusals: &[(usize, Refusal)]) -> Status {
 }
 
 /// An error with the numbers and names of the refusal.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the others follow in `with_the_rest`"
+)]
 pub fn failure(refusal: &Refusal) -> Failure {
     let failure = Failure::new(code(refusal), reason(refusal), refusal.to_string());
     match refusal {
@@ -131,6 +135,10 @@ pub fn failure(refusal: &Refusal) -> Failure {
 }
 
 /// The refusals that are not about using or extending a package.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the others were before, or have nothing to tell but their message"
+)]
 fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
     match refusal {
         Refusal::DeliveredInFuture { delivered_at } => {
@@ -191,6 +199,10 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "most refusals are conditions that do not hold; the exceptions are named"
+)]
 fn code(refusal: &Refusal) -> Code {
     match refusal {
         Refusal::AmountTooFine { .. } | Refusal::CoverageRepeated { .. } => Code::InvalidArgument,

@@ -101,8 +101,7 @@ impl Ledger {
             let result = self.attempt(submission).await;
             let again = match &result {
                 // Another copy of this request was faster: its entries are there now.
-                Err(LedgerError::Store(StoreError::Taken(_))) => true,
-                Err(LedgerError::Store(StoreError::Contention(_))) => true,
+                Err(LedgerError::Store(StoreError::Taken(_) | StoreError::Contention(_))) => true,
                 Ok(_) | Err(_) => false,
             };
             if !again || tries >= TRIES_MAX {

@@ -97,10 +97,10 @@ impl Call {
         let claimed =
             requests::claim(txn, business_id, request_id, self.method, &self.hash, now).await?;
         if claimed {
-            return match replay::has_entries(txn, business_id, request_id).await? {
-                true => Err(Refusal::RequestIdReused { request_id }.into()),
-                false => Ok(None),
-            };
+            if replay::has_entries(txn, business_id, request_id).await? {
+                return Err(Refusal::RequestIdReused { request_id }.into());
+            }
+            return Ok(None);
         }
         let earlier = requests::earlier(txn, business_id, request_id).await?;
         let Some(earlier) = earlier.filter(|earlier| earlier.hash == self.hash) else {

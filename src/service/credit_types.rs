@@ -79,7 +79,7 @@ pub async fn create(
         name_plural: input.name_plural.clone(),
         description: input.description.clone(),
         decimal_places: input.decimal_places,
-        default_validity: input.default_validity.clone(),
+        default_validity: input.default_validity,
         archived_at: None,
         created_at: now,
         version: 1,

@@ -94,20 +94,21 @@ impl Database {
 
     /// Begins a transaction that reads one unchanging state of everything.
     pub async fn snapshot(&self) -> Result<DatabaseTransaction, StoreError> {
-        let options = match self.backend() {
-            DbBackend::Postgres => TransactionOptions {
+        let options = if self.backend() == DbBackend::Postgres {
+            TransactionOptions {
                 isolation_level: Some(IsolationLevel::RepeatableRead),
                 access_mode: Some(AccessMode::ReadOnly),
                 ..TransactionOptions::default()
-            },
-            _ => TransactionOptions::default(),
+            }
+        } else {
+            TransactionOptions::default()
         };
         Ok(self.reader.begin_with_options(options).await?)
     }
 
     /// Asks the database for an answer.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        Ok(self.reader.ping().await.map_err(StoreError::Unavailable)?)
+        self.reader.ping().await.map_err(StoreError::Unavailable)
     }
 
     /// Closes every connection.

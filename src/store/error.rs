@@ -29,6 +29,10 @@ pub enum StoreError {
 
 impl StoreError {
     /// A damaged row of `table`.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "ids are small, and callers read better without borrowing them"
+    )]
     pub fn corrupt(table: &'static str, id: impl ToString) -> Self {
         Self::Corrupt {
             table,
@@ -45,6 +49,10 @@ const POSTGRES_UNAVAILABLE: &[&str] = &["57P01", "57P02", "57P03", "53300", "250
 const SQLITE_CONTENTION: &[&str] = &["5", "6", "261", "262", "517"];
 
 impl From<DbErr> for StoreError {
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "they are another crate's, and it may add some"
+    )]
     fn from(error: DbErr) -> Self {
         if let Some(SqlErr::UniqueConstraintViolation(what)) = error.sql_err() {
             return Self::Taken(what);
@@ -77,6 +85,10 @@ impl From<DbErr> for StoreError {
     }
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "they are another crate's, and it may add some"
+)]
 fn cause(error: &DbErr) -> Option<&SqlxError> {
     match error {
         DbErr::Conn(RuntimeErr::SqlxError(cause))
@@ -87,6 +99,10 @@ fn cause(error: &DbErr) -> Option<&SqlxError> {
 }
 
 /// The database's own code of a failure: an SQLSTATE, or SQLite's extended result code.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "they are another crate's, and it may add some"
+)]
 pub fn code(error: &DbErr) -> Option<String> {
     match cause(error)? {
         SqlxError::Database(failure) => failure.code().map(Into::into),

@@ -23,6 +23,7 @@ mod entity {
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
     #[sea_orm(table_name = "lots")]
+    #[expect(clippy::struct_excessive_bools, reason = "it is the table's row")]
     pub struct Model {
         #[sea_orm(primary_key, auto_increment = false)]
         pub business_id: Uuid,
@@ -317,7 +318,7 @@ async fn read(
 ) -> Result<Vec<Lot>, StoreError> {
     let line_ids = rows.iter().map(|row| LineId::from_uuid(row.line_id));
     let lines = lines::by_ids(db, business_id, line_ids).await?;
-    rows.into_iter()
+    rows.iter()
         .map(|row| {
             let line_id = LineId::from_uuid(row.line_id);
             let line = known(lines.get(&line_id), TABLE, LotId::from_uuid(row.id))?;
@@ -326,7 +327,7 @@ async fn read(
         .collect()
 }
 
-fn lot(row: Model, line: Arc<crate::domain::line::Line>) -> Result<Lot, StoreError> {
+fn lot(row: &Model, line: Arc<crate::domain::line::Line>) -> Result<Lot, StoreError> {
     let id = LotId::from_uuid(row.id);
     let zone: Option<Tz> = row.time_zone.parse().ok();
     Ok(Lot {

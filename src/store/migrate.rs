@@ -81,9 +81,10 @@ pub async fn migrate(db: &Database) -> Result<(SchemaState, SchemaState), Schema
     let mut after = before;
     for migration in MIGRATIONS {
         if migration.version > before.version {
-            let sql = match txn.get_database_backend() {
-                DbBackend::Postgres => migration.postgres,
-                _ => migration.sqlite,
+            let sql = if txn.get_database_backend() == DbBackend::Postgres {
+                migration.postgres
+            } else {
+                migration.sqlite
             };
             txn.execute_unprepared(sql)
                 .await
@@ -150,11 +151,11 @@ async fn make_state_row(db: &Database) -> Result<(), StoreError> {
         Err(error) => {
             txn.rollback().await?;
             let made_meanwhile = error::code(&error).as_deref() == Some(DUPLICATE_TABLE);
-            match StoreError::from(error) {
-                StoreError::Taken(_) => Ok(()),
-                _ if made_meanwhile => Ok(()),
-                other => Err(other),
+            let error = StoreError::from(error);
+            if made_meanwhile || matches!(error, StoreError::Taken(_)) {
+                return Ok(());
             }
+            Err(error)
         }
     }
 }

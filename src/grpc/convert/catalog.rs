@@ -79,9 +79,9 @@ pub fn credit_type_update(
         let name_plural = mask
             .has("name_plural")
             .then(|| faults.required_text("name_plural", &message.name_plural, NAME_LENGTH_MAX));
-        let description = mask.has("description").then(|| {
-            faults.long_text("description", &message.description, DESCRIPTION_LENGTH_MAX)
-        });
+        let description = mask
+            .has("description")
+            .then(|| faults.long_text("description", &message.description, DESCRIPTION_LENGTH_MAX));
         let validity = message.default_validity.as_ref();
         let default_validity = mask
             .has("default_validity")
@@ -127,6 +127,10 @@ pub fn to_credit_type(credit_type: CreditType) -> v1::CreditType {
 }
 
 /// A field of an update: not in the mask, or what was read of it; `None` if a fault was noted.
+#[expect(
+    clippy::option_option,
+    reason = "outside: whether it could be read; inside: whether it is there"
+)]
 fn given<T>(read: Option<Option<T>>) -> Option<Option<T>> {
     match read {
         None => Some(None),

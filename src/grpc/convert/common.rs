@@ -5,9 +5,7 @@ use prost_types::Timestamp;
 
 use crate::domain::credits::Credits;
 use crate::domain::money::Currency;
-use crate::domain::validity::{
-    Anchor, ExpirySource, MustStartBy, Period, PeriodUnit, Validity,
-};
+use crate::domain::validity::{Anchor, ExpirySource, MustStartBy, Period, PeriodUnit, Validity};
 use crate::grpc::faults::{Faults, timestamp};
 use crate::proto::v1;
 
@@ -50,7 +48,10 @@ pub fn money(
             read = None;
         }
         if !(0..=MONEY_MINOR_MAX).contains(&money.minor_units) {
-            faults.add("minor_units", format!("must be from 0 to {MONEY_MINOR_MAX}"));
+            faults.add(
+                "minor_units",
+                format!("must be from 0 to {MONEY_MINOR_MAX}"),
+            );
             read = None;
         }
     });
@@ -137,11 +138,11 @@ fn period_rule(faults: &mut Faults, message: &v1::ValidityPeriod) -> Option<Vali
 
 fn start_deadline(faults: &mut Faults, message: &v1::StartDeadline) -> Option<MustStartBy> {
     match faults.required("deadline", message.deadline.as_ref())? {
-        v1::start_deadline::Deadline::Date(date) => {
-            faults.date("date", date).map(MustStartBy::On)
-        }
+        v1::start_deadline::Deadline::Date(date) => faults.date("date", date).map(MustStartBy::On),
         v1::start_deadline::Deadline::AfterSale(after) => faults
-            .within("after_sale", |faults| period(faults, after.count, after.unit))
+            .within("after_sale", |faults| {
+                period(faults, after.count, after.unit)
+            })
             .map(MustStartBy::Within),
     }
 }
@@ -169,7 +170,7 @@ pub fn to_validity(validity: &Validity) -> v1::Validity {
         Validity::Never => v1::validity::Rule::Never(v1::Never {}),
         Validity::Until(date) => v1::validity::Rule::UntilDate(date.to_string()),
         Validity::Period { length, anchor } => {
-            let (anchor, must_start_by) = to_anchor(anchor);
+            let (anchor, must_start_by) = to_anchor(*anchor);
             let period = to_period(*length);
             v1::validity::Rule::Period(v1::ValidityPeriod {
                 count: period.count,
@@ -182,15 +183,15 @@ pub fn to_validity(validity: &Validity) -> v1::Validity {
     v1::Validity { rule: Some(rule) }
 }
 
-fn to_anchor(anchor: &Anchor) -> (v1::Anchor, Option<v1::StartDeadline>) {
+fn to_anchor(anchor: Anchor) -> (v1::Anchor, Option<v1::StartDeadline>) {
     match anchor {
         Anchor::Sale => (v1::Anchor::Sale, None),
         Anchor::StartDate => (v1::Anchor::StartDate, None),
         Anchor::FirstUse { must_start_by } => {
-            let deadline = must_start_by.as_ref().map(|by| match by {
+            let deadline = must_start_by.map(|by| match by {
                 MustStartBy::On(date) => v1::start_deadline::Deadline::Date(date.to_string()),
                 MustStartBy::Within(period) => {
-                    v1::start_deadline::Deadline::AfterSale(to_period(*period))
+                    v1::start_deadline::Deadline::AfterSale(to_period(period))
                 }
             });
             let deadline = deadline.map(|deadline| v1::StartDeadline {

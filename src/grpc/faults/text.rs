@@ -5,7 +5,7 @@ use icu_locale_core::LanguageIdentifier;
 use iso_currency::Currency;
 
 use super::Faults;
-use crate::mail::message::is_address;
+use crate::mail::message;
 
 /// The longest e-mail address, in characters, as the mail standards have it.
 const EMAIL_LENGTH_MAX: usize = 254;
@@ -67,7 +67,7 @@ impl Faults {
             return Some(None);
         }
         let folded = text.to_lowercase();
-        if !is_address(&folded) {
+        if !message::is_address(&folded) {
             self.add(field, "must be an e-mail address");
             return None;
         }

@@ -124,7 +124,9 @@ async fn admit(
 fn bearer(request: &Request<Body>) -> Option<&str> {
     let value = request.headers().get(http::header::AUTHORIZATION)?;
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
 }
 
 fn unauthenticated() -> Status {
