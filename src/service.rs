@@ -7,6 +7,7 @@
 pub mod access;
 pub mod balances;
 pub mod call;
+mod confirmation;
 pub mod consume;
 pub mod context;
 pub mod credit_types;

@@ -133,7 +133,7 @@ impl Offer {
     ) -> Result<(Validity, ExpirySource, Resolved), Refusal> {
         let with_rule = |rule: &Validity, source| {
             let resolved = self.resolve_rule(rule, business, now)?;
-            Ok((rule.clone(), source, resolved))
+            Ok((*rule, source, resolved))
         };
         match (&self.validity_override, &self.validity) {
             (Some(ValidityOverride::ExpiresAt(expires_at)), _) => {

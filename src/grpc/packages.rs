@@ -74,7 +74,9 @@ impl v1::package_service_server::PackageService for Packages {
         let business = call.caller.business.clone();
         let sale = self
             .0
-            .run(call, id, |ctx, call, id| Box::pin(sales::get(ctx, call, id)))
+            .run(call, id, |ctx, call, id| {
+                Box::pin(sales::get(ctx, call, id))
+            })
             .await?;
         Ok(Response::new(v1::GetSaleResponse {
             sale: Some(to_sale(&sale, &business, Detail::Full)),
@@ -132,8 +134,9 @@ impl v1::package_service_server::PackageService for Packages {
         &self,
         request: Request<v1::ExtendPackageRequest>,
     ) -> Answered<v1::ExtendPackageResponse> {
-        let (call, input) =
-            Api::command(request, |message, _, faults| convert::extension(message, faults))?;
+        let (call, input) = Api::command(request, |message, _, faults| {
+            convert::extension(message, faults)
+        })?;
         let currency = call.caller.business.currency;
         let reason = input.reason.clone();
         let answer = self

@@ -97,7 +97,7 @@ pub async fn extend_package(
         expires_at: new_end(&package, input.until)?,
         quarantine_days: business.quarantine_days,
         force: input.force,
-        bonuses: bonuses(&package, &package_lots, &input.bonuses, now)?,
+        bonuses: bonuses(&package_lots, &input.bonuses, now)?,
     };
     let old = post::expiry(&package);
     let draft = Draft::open(&stamp, package_lots.clone());
@@ -151,7 +151,6 @@ fn new_end(package: &Package, until: Until) -> Result<DateTime<Utc>, Refusal> {
 }
 
 fn bonuses(
-    package: &Package,
     package_lots: &[Lot],
     bonuses: &[(LineId, Credits)],
     now: DateTime<Utc>,

@@ -108,7 +108,7 @@ pub async fn issue(
     offer.is_paid = true;
     offer.external_id.clone_from(&input.external_id);
     offer.start_date = input.start_date;
-    offer.validity_override = input.validity.clone().map(ValidityOverride::Rule);
+    offer.validity_override = input.validity.map(ValidityOverride::Rule);
     offer.name = input.name.clone().unwrap_or(offer.name);
     let (package, lots) = offer.make(&business, now)?;
     packages::insert(&txn, std::slice::from_ref(&package))
@@ -117,7 +117,14 @@ pub async fn issue(
     let posting = post::issue(&call.stamp(now), [(package.clone(), lots)])?;
     post::post_in(&txn, business_id, &posting, &input.reason).await?;
     let occasion = package.id.to_string();
-    confirmation::queue(&txn, &business, &[package.clone()], &occasion, now).await?;
+    confirmation::queue(
+        &txn,
+        &business,
+        std::slice::from_ref(&package),
+        &occasion,
+        now,
+    )
+    .await?;
     let view = view(&package, &posting.lots, &business, now);
     call.remember(&txn, &view).await?;
     call.commit(txn).await?;
@@ -130,9 +137,8 @@ async fn active_customer(
     reference: &Reference<CustomerId>,
 ) -> Result<CustomerId, ServiceError> {
     let id = resolve::customer(txn, call.business_id(), reference).await?;
-    let found = customers::share(txn, call.business_id(), &[id]).await?;
-    let customer = found
-        .first()
+    let customer = customers::share(txn, call.business_id(), id)
+        .await?
         .ok_or_else(|| resolve::not_found("customer", reference))?;
     if !customer.active {
         return Err(Refusal::CustomerInactive { customer_id: id }.into());

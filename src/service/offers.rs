@@ -67,7 +67,7 @@ pub(super) async fn of_template(
         priority: *priority,
         quarantine_days: *quarantine_days,
         lines: weighed(txn, business_id, lines).await?,
-        validity: validity.clone(),
+        validity: *validity,
         defaults: defaults(txn, business_id, lines).await?,
         validity_override: None,
         start_date: None,

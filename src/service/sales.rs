@@ -82,7 +82,7 @@ struct Planned {
 pub async fn sell(
     ctx: &Context,
     call: &Call,
-    entries: &Vec<SaleEntry>,
+    entries: &[SaleEntry],
 ) -> Result<Answer<Sold>, ServiceError> {
     let overrides =
         |entry: &SaleEntry| entry.price_minor.is_some() || entry.validity_override.is_some();
@@ -144,11 +144,13 @@ async fn lock_buyers(
     }
     ids.sort_unstable();
     ids.dedup();
-    let found = customers::share(txn, call.business_id(), &ids).await?;
-    Ok(found
-        .into_iter()
-        .map(|customer| (customer.id, customer))
-        .collect())
+    let mut buyers = BTreeMap::new();
+    for id in ids {
+        if let Some(customer) = customers::share(txn, call.business_id(), id).await? {
+            buyers.insert(id, customer);
+        }
+    }
+    Ok(buyers)
 }
 
 async fn plan_all(

@@ -9,9 +9,7 @@ use crate::domain::lot::Origin;
 use crate::domain::money::Currency;
 use crate::domain::package::{Status, UnitState, units};
 use crate::domain::sale::{Payment, PaymentMethod, Sale};
-use crate::grpc::convert::common::{
-    etag, to_expiry_source, to_money, to_timestamp, to_validity,
-};
+use crate::grpc::convert::common::{etag, to_expiry_source, to_money, to_timestamp, to_validity};
 use crate::grpc::faults::timestamp;
 use crate::proto::v1;
 use crate::service::package_view::{LineView, LotView, PackageView};
@@ -86,7 +84,7 @@ fn to_line(view: LineView, currency: Currency, detail: Detail) -> v1::PackageLin
         Vec::new()
     } else {
         view.lots
-            .into_iter()
+            .iter()
             .map(|lot| to_lot(lot, currency, detail))
             .collect()
     };
@@ -101,7 +99,7 @@ fn to_line(view: LineView, currency: Currency, detail: Detail) -> v1::PackageLin
     }
 }
 
-fn to_lot(lot: LotView, currency: Currency, detail: Detail) -> v1::Lot {
+fn to_lot(lot: &LotView, currency: Currency, detail: Detail) -> v1::Lot {
     let units = units(&lot.balances).unwrap_or_default();
     let id = match detail {
         Detail::Unkept => String::new(),
@@ -251,7 +249,11 @@ pub fn to_sale(sale: &Sale, business: &Business, detail: Detail) -> v1::Sale {
         v1::PaymentState::Unpaid
     };
     v1::Sale {
-        id: is_kept.then(|| sale.id.to_string()).unwrap_or_default(),
+        id: if is_kept {
+            sale.id.to_string()
+        } else {
+            String::new()
+        },
         customer_id: sale.customer_id.to_string(),
         package_ids: sale
             .package_ids

@@ -55,11 +55,7 @@ pub fn sale_entries(
     Some(entries)
 }
 
-fn sale_entry(
-    entry: &v1::SaleEntry,
-    caller: &Caller,
-    faults: &mut Faults,
-) -> Option<SaleEntry> {
+fn sale_entry(entry: &v1::SaleEntry, caller: &Caller, faults: &mut Faults) -> Option<SaleEntry> {
     let customer = faults.reference("customer_id", &entry.customer_id);
     let template = faults.reference("template_id", &entry.template_id);
     let external_id = faults.external_id("external_id", &entry.external_id);
