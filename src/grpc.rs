@@ -12,4 +12,5 @@ pub mod mask;
 pub mod page;
 pub mod permission;
 pub mod refusal;
+pub mod server;
 pub mod status;

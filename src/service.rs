@@ -9,6 +9,7 @@ pub mod call;
 pub mod context;
 pub mod credit_types;
 pub mod error;
+pub mod readiness;
 pub mod resolve;
 
 pub use call::{Answer, Call, Caller};
