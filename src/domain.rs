@@ -29,3 +29,10 @@ pub mod settle;
 pub mod user;
 pub mod validity;
 pub mod value;
+
+#[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows should fail"
+)]
+pub(crate) mod testing;

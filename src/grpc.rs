@@ -14,4 +14,5 @@ pub mod packages;
 pub mod page;
 pub mod permission;
 pub mod refusal;
+pub mod server;
 pub mod status;

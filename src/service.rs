@@ -18,6 +18,7 @@ pub mod issue;
 mod offers;
 pub mod package_view;
 pub mod packages;
+pub mod readiness;
 pub mod resolve;
 pub mod sales;
 pub mod usable;

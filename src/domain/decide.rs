@@ -388,3 +388,10 @@ fn clock_started(lot: &Lot, delivered_at: DateTime<Utc>) -> Option<Effect> {
             first_used_on: day,
         })
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows should fail"
+)]
+mod tests;
