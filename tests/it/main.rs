@@ -8,6 +8,9 @@
 mod dependencies;
 mod foreign_smtp;
 mod postgres;
+mod schema;
+mod serving;
 mod smtp;
+mod stopping;
 mod support;
 mod tidy;
