@@ -5,11 +5,19 @@
 //! repeat gets what the first call got.
 
 pub mod access;
+pub mod business;
 pub mod call;
 pub mod context;
 pub mod credit_types;
+pub mod customers;
 pub mod error;
+pub mod items;
+pub mod reminder_policy;
 pub mod resolve;
+pub mod template_lines;
+pub mod templates;
+pub mod tokens;
+pub mod users;
 
 pub use call::{Answer, Call, Caller};
 pub use context::Context;
