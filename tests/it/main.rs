@@ -14,3 +14,4 @@ mod smtp;
 mod stopping;
 mod support;
 mod tidy;
+mod using;
