@@ -5,7 +5,10 @@
 //! error is made by [`status`].
 
 pub mod api;
+pub mod business;
+pub mod catalog;
 pub mod convert;
+pub mod customers;
 pub mod faults;
 pub mod layers;
 pub mod mask;
