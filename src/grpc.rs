@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod convert;
+pub mod emails;
 pub mod faults;
 pub mod layers;
 pub mod mask;

@@ -6,9 +6,13 @@
 
 pub mod access;
 pub mod call;
+pub mod confirmation;
 pub mod context;
 pub mod credit_types;
+pub mod emails;
 pub mod error;
+pub mod health;
+pub mod reminder_policy;
 pub mod resolve;
 
 pub use call::{Answer, Call, Caller};

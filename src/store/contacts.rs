@@ -1,5 +1,6 @@
 //! The columns of `customers` that e-mails need. Read only.
 
+use sea_orm::QuerySelect;
 use sea_orm::entity::prelude::*;
 
 use crate::ids::{BusinessId, CustomerId};
@@ -16,6 +17,7 @@ mod entity {
         pub business_id: Uuid,
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: Uuid,
+        pub external_id: Option<String>,
         pub name: String,
         pub email: Option<String>,
         pub locale: Option<String>,
@@ -28,7 +30,7 @@ mod entity {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-use entity::Entity;
+use entity::{Column, Entity};
 
 /// How a customer is written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,4 +60,21 @@ pub async fn contact(
         locale: row.locale,
         active: row.active,
     }))
+}
+
+/// The id of the customer that the caller knows as `external_id`.
+pub async fn by_external_id(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    external_id: &str,
+) -> Result<Option<CustomerId>, StoreError> {
+    let id: Option<Uuid> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::ExternalId.eq(external_id))
+        .into_tuple()
+        .one(db)
+        .await?;
+    Ok(id.map(CustomerId::from_uuid))
 }

@@ -273,7 +273,9 @@ fn text(row: Model, id: EmailId) -> Result<Option<Text>, StoreError> {
 
 fn row(email: &Email) -> Result<ActiveModel, StoreError> {
     let text = email.text.as_ref();
-    let envelope = text.map(|text| to_json(&text.envelope, TABLE)).transpose()?;
+    let envelope = text
+        .map(|text| to_json(&text.envelope, TABLE))
+        .transpose()?;
     Ok(ActiveModel {
         business_id: Set(email.business_id.uuid()),
         id: Set(email.id.uuid()),

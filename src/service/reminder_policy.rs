@@ -1,0 +1,80 @@
+//! When which reminders go out: read and changed. A change counts for the next run of the day.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::business::ReminderPolicy;
+use crate::service::call::{Answer, Call};
+use crate::service::context::Context;
+use crate::service::error::ServiceError;
+use crate::service::resolve;
+use crate::store::businesses;
+
+/// The policy and the version that it was read in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionedPolicy {
+    /// The policy.
+    pub policy: ReminderPolicy,
+    /// The version of the business; the caller's etag.
+    pub version: i64,
+}
+
+/// What is to change; `None` leaves a field as it is.
+#[derive(Clone, Debug)]
+pub struct PolicyUpdate {
+    /// The version that the caller knows; none: whatever it is.
+    pub etag: Option<String>,
+    /// Days before the last usable day.
+    pub lead_days: Option<Vec<u32>>,
+    /// The local hour of timed e-mails.
+    pub local_hour: Option<u32>,
+    /// Whether a notice goes out after expiry.
+    pub expired_notice: Option<bool>,
+    /// Whether a package is confirmed.
+    pub confirmation: Option<bool>,
+}
+
+/// The policy as it is.
+pub async fn get(ctx: &Context, call: &Call) -> Result<VersionedPolicy, ServiceError> {
+    let id = call.business_id();
+    let found = businesses::get(ctx.db.reader(), id).await?;
+    let business = found.ok_or_else(|| resolve::not_found("business", &id))?;
+    Ok(VersionedPolicy {
+        policy: business.reminder_policy,
+        version: business.version,
+    })
+}
+
+/// Changes the policy.
+///
+/// # Errors
+/// [`crate::domain::refusal::Refusal::EtagMismatch`].
+pub async fn update(
+    ctx: &Context,
+    call: &Call,
+    input: &PolicyUpdate,
+) -> Result<Answer<VersionedPolicy>, ServiceError> {
+    let id = call.business_id();
+    let txn = ctx.db.begin().await?;
+    if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
+        return Ok(earlier);
+    }
+    let locked = businesses::lock(&txn, id).await?;
+    let mut business = locked.ok_or_else(|| resolve::not_found("business", &id))?;
+    resolve::check_etag("business", id, business.version, input.etag.as_deref())?;
+    let policy = &mut business.reminder_policy;
+    if let Some(lead_days) = &input.lead_days {
+        policy.lead_days.clone_from(lead_days);
+        policy.lead_days.sort_unstable_by(|a, b| b.cmp(a));
+    }
+    policy.local_hour = input.local_hour.unwrap_or(policy.local_hour);
+    policy.expired_notice = input.expired_notice.unwrap_or(policy.expired_notice);
+    policy.confirmation = input.confirmation.unwrap_or(policy.confirmation);
+    businesses::update(&txn, &mut business).await?;
+    let value = VersionedPolicy {
+        policy: business.reminder_policy,
+        version: business.version,
+    };
+    call.remember(&txn, &value).await?;
+    call.commit(txn).await?;
+    Ok(Answer::fresh(value))
+}
