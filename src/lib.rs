@@ -5,6 +5,7 @@ pub mod clock;
 pub mod domain;
 pub mod grpc;
 pub mod ids;
+pub mod jobs;
 pub mod ledger;
 pub mod mail;
 pub mod proto;

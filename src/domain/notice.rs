@@ -254,9 +254,8 @@ pub fn has_something_to_lose(lots: &[Lot]) -> bool {
 
 /// Whether something was lost.
 pub fn has_lost_something(lots: &[Lot]) -> bool {
-    lots.iter().any(|lot| {
-        lot.line.kind == LineKind::Prepaid && lot.fold.balances.expired > Credits::ZERO
-    })
+    lots.iter()
+        .any(|lot| lot.line.kind == LineKind::Prepaid && lot.fold.balances.expired > Credits::ZERO)
 }
 
 /// What matters about the customer who is told.

@@ -90,10 +90,7 @@ fn a_package_gets_only_leads_later_than_the_day_of_its_sale() {
         since: day("2026-01-03"),
         ..timeline()
     };
-    assert_eq!(
-        due("2026-01-02", "2026-01-03", &sold),
-        Reminders::default()
-    );
+    assert_eq!(due("2026-01-02", "2026-01-03", &sold), Reminders::default());
     assert_eq!(due("2026-01-08", "2026-01-09", &sold), told(1));
 }
 
@@ -300,7 +297,12 @@ fn package() -> (Package, Lot) {
         created_at: package.created_at,
         version: 1,
     };
-    shift(&mut lot, EntryKind::Issue, Account::Issued, Account::Available);
+    shift(
+        &mut lot,
+        EntryKind::Issue,
+        Account::Issued,
+        Account::Available,
+    );
     (package, lot)
 }
 
@@ -411,7 +413,12 @@ fn a_timed_notice_is_dropped_when_the_expiry_was_changed() {
 fn nothing_is_told_if_nothing_would_be_lost_or_was_lost() {
     use DropReason::{AlreadyExpired, NotExpired, NothingLost, UsedUp};
     let use_up = |_: &mut Package, lot: &mut Lot| {
-        shift(lot, EntryKind::Consume, Account::Available, Account::Consumed);
+        shift(
+            lot,
+            EntryKind::Consume,
+            Account::Available,
+            Account::Consumed,
+        );
     };
     assert_eq!(
         truths(BEFORE, BEFORE, use_up),
