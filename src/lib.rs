@@ -7,6 +7,7 @@ pub mod config;
 pub mod domain;
 pub mod grpc;
 pub mod ids;
+pub mod jobs;
 pub mod ledger;
 pub mod mail;
 pub mod proto;
