@@ -55,8 +55,9 @@ impl v1::email_service_server::EmailService for Emails {
         &self,
         request: Request<v1::ListEmailsRequest>,
     ) -> Answered<v1::ListEmailsResponse> {
-        let (call, (input, page)) =
-            Api::query(request, |message, _, faults| convert::email_list(message, faults))?;
+        let (call, (input, page)) = Api::query(request, |message, _, faults| {
+            convert::email_list(message, faults)
+        })?;
         let found = self
             .0
             .run(call, input, |ctx, call, input| {

@@ -63,7 +63,11 @@ pub fn policy_update(
     faults: &mut Faults,
 ) -> Option<PolicyUpdate> {
     let message = faults.required("policy", request.policy.as_ref())?;
-    let mask = Mask::read(request.update_mask.as_ref(), &policy_fields(message), faults);
+    let mask = Mask::read(
+        request.update_mask.as_ref(),
+        &policy_fields(message),
+        faults,
+    );
     faults.within("policy", |faults| {
         let leads = lead_days(message, faults);
         let hour = faults.number("local_hour", message.local_hour, 0..=HOUR_MAX);
@@ -149,7 +153,10 @@ pub fn to_listed_email(details: EmailDetails) -> v1::Email {
         kind: to_kind(email.kind).into(),
         customer_id: email.customer_id.to_string(),
         package_ids,
-        local_date: email.mail_day.map(|day| day.to_string()).unwrap_or_default(),
+        local_date: email
+            .mail_day
+            .map(|day| day.to_string())
+            .unwrap_or_default(),
         state: to_state(email.state).into(),
         reason: email.reason.unwrap_or_default(),
         to_email,
