@@ -13,3 +13,4 @@ pub mod mail;
 pub mod proto;
 pub mod service;
 pub mod store;
+pub mod web;

@@ -87,7 +87,7 @@ pub async fn get(ctx: &Context, call: &Call, id: &EmailId) -> Result<EmailDetail
     let reader = ctx.db.reader();
     let found = emails::get(reader, call.business_id(), *id).await?;
     let email = found.ok_or_else(|| resolve::not_found("e-mail", id))?;
-    Ok(details(ctx, email).await?)
+    details(ctx, email).await
 }
 
 async fn details(ctx: &Context, email: Email) -> Result<EmailDetails, ServiceError> {

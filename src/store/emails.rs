@@ -5,7 +5,7 @@ use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{LockBehavior, LockType, Query};
 use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 
-use crate::domain::email::{Email, EmailState, Text};
+use crate::domain::email::{Email, EmailState, Envelope, Text};
 use crate::domain::notice::NoticeKind;
 use crate::ids::{BusinessId, CustomerId, EmailId, PackageId};
 use crate::store::columns::{from_json, instant, instant_opt, known, micros, to_json};
@@ -262,7 +262,7 @@ fn text(row: Model, id: EmailId) -> Result<Option<Text>, StoreError> {
         to_address: row.to_address.unwrap_or_default(),
         envelope: match row.envelope {
             Some(json) => from_json(json, TABLE, id)?,
-            None => Default::default(),
+            None => Envelope::default(),
         },
         subject: row.subject.unwrap_or_default(),
         html: row.html_body.unwrap_or_default(),

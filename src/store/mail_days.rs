@@ -77,7 +77,7 @@ pub async fn lock(
         .lock_exclusive()
         .one(txn)
         .await?;
-    read(row.ok_or_else(|| StoreError::corrupt(TABLE, business_id))?)
+    read(&row.ok_or_else(|| StoreError::corrupt(TABLE, business_id))?)
 }
 
 /// Locks the row if the run numbered `fence` still has it.
@@ -93,7 +93,7 @@ pub async fn lock_running(
         .lock_exclusive()
         .one(txn)
         .await?;
-    row.map(read).transpose()
+    row.as_ref().map(read).transpose()
 }
 
 /// Locks the runs of earlier days that were begun and never finished.
@@ -110,7 +110,7 @@ pub async fn lock_unfinished_before(
         .lock_exclusive()
         .all(txn)
         .await?;
-    rows.into_iter().map(read).collect()
+    rows.iter().map(read).collect()
 }
 
 /// Writes a locked row as it is now.
@@ -137,7 +137,7 @@ pub async fn get(
     let row = Entity::find_by_id((business_id.uuid(), local_day))
         .one(db)
         .await?;
-    row.map(read).transpose()
+    row.as_ref().map(read).transpose()
 }
 
 /// The last day whose run told everything up to it.
@@ -165,7 +165,7 @@ pub async fn remove(txn: &DatabaseTransaction, day: &MailDay) -> Result<(), Stor
     Ok(())
 }
 
-fn read(row: Model) -> Result<MailDay, StoreError> {
+fn read(row: &Model) -> Result<MailDay, StoreError> {
     let business_id = BusinessId::from_uuid(row.business_id);
     Ok(MailDay {
         business_id,
