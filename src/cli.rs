@@ -9,8 +9,15 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::clock::Clock;
+use crate::config::{LogSettings, Settings};
 
+pub mod business;
 pub mod call;
+pub mod logging;
+pub mod migrate;
+pub mod serve;
+pub mod token;
+pub mod verify;
 
 /// Prepaid packages that never lose count.
 #[derive(Debug, Parser)]
@@ -19,27 +26,66 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// What is logged.
+    #[command(flatten)]
+    pub log: LogSettings,
 }
 
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Serve gRPC and run the jobs.
+    Serve(Box<ServeArgs>),
+    /// Bring the schema of the database up to date.
+    Migrate(migrate::MigrateArgs),
+    /// Make and list businesses.
+    #[command(subcommand)]
+    Business(business::BusinessCommand),
+    /// Make API tokens.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    /// Prove that every balance is what its entries say.
+    Verify(verify::VerifyArgs),
     /// Call any method of a running server with JSON.
     Call(call::CallArgs),
+}
+
+/// What to serve.
+#[derive(clap::Args, Debug)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    settings: Settings,
 }
 
 /// Runs a command to its end.
 pub async fn run(cli: Cli) -> ExitCode {
     let (mut out, mut err) = (io::stdout(), io::stderr());
+    let clock = Clock::System;
+    if let Err(error) = logging::start(&cli.log) {
+        return failed(&error, &mut err, 2);
+    }
     let done = match cli.command {
-        Command::Call(args) => call::run(&args, &Clock::System, &mut out, &mut err).await,
+        Command::Serve(args) => serve::run(args.settings).await,
+        Command::Migrate(args) => migrate::run(&args, &mut out).await,
+        Command::Business(command) => business::run(&command, &clock, &mut out).await,
+        Command::Token(command) => token::run(&command, &clock, &mut out).await,
+        Command::Verify(args) => verify::run(&args, &mut out, &mut err).await,
+        Command::Call(args) => match call::run(&args, &clock, &mut out, &mut err).await {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                // If the error cannot be shown, the exit code still tells of it.
+                let _unshown = call::report::write_error(&mut err, &error);
+                return ExitCode::from(error.exit_code());
+            }
+        },
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // If the error cannot be shown, the exit code still tells of it.
-            let _unshown = call::report::write_error(&mut err, &error).and_then(|()| err.flush());
-            ExitCode::from(error.exit_code())
-        }
+        Err(error) => failed(&error, &mut err, 1),
     }
+}
+
+fn failed(error: &anyhow::Error, err: &mut impl Write, exit_code: u8) -> ExitCode {
+    let _unshown = writeln!(err, "carnet: {error:#}");
+    ExitCode::from(exit_code)
 }

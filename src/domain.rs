@@ -18,12 +18,21 @@ pub mod extend;
 pub mod line;
 pub mod lot;
 pub mod money;
+pub mod offer;
 pub mod package;
 pub mod permission;
 pub mod posting;
 pub mod refusal;
+pub mod sale;
 pub mod selection;
 pub mod settle;
 pub mod user;
 pub mod validity;
 pub mod value;
+
+#[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows should fail"
+)]
+pub(crate) mod testing;

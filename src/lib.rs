@@ -1,7 +1,9 @@
 //! Carnet: prepaid packages that never lose count.
 
+pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod grpc;
 pub mod ids;

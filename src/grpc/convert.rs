@@ -6,4 +6,7 @@ pub mod credit_type;
 pub mod customer;
 pub mod item;
 pub mod line;
+pub mod package;
+pub mod selling;
 pub mod template;
+pub mod using;

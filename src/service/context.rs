@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::ledger::Ledger;
+use crate::service::readiness::Readiness;
 use crate::store::db::Database;
 
 /// The parts that use cases share.
@@ -13,12 +14,19 @@ pub struct Context {
     pub clock: Clock,
     /// The write path of credits.
     pub ledger: Ledger,
+    /// Whether this process may be given work.
+    pub readiness: Readiness,
 }
 
 impl Context {
     /// A context on `db` with its own ledger.
     pub fn new(db: Database, clock: Clock) -> Self {
         let ledger = Ledger::new(db.clone(), clock.clone());
-        Self { db, clock, ledger }
+        Self {
+            db,
+            clock,
+            ledger,
+            readiness: Readiness::default(),
+        }
     }
 }

@@ -5,9 +5,11 @@ use std::fmt::Display;
 use sea_orm::ConnectionTrait;
 
 use crate::domain::refusal::Refusal;
-use crate::ids::{BusinessId, CreditTypeId, CustomerId, ItemId, Reference, TemplateId, UserId};
+use crate::ids::{
+    BusinessId, CreditTypeId, CustomerId, ItemId, PackageId, Reference, TemplateId, UserId,
+};
 use crate::service::error::ServiceError;
-use crate::store::{credit_types, customers, items, templates, users};
+use crate::store::{credit_types, customers, items, packages, templates, users};
 
 /// The refusal of a name that stands for nothing in this business.
 pub fn not_found(kind: &'static str, id: &impl Display) -> Refusal {
@@ -62,6 +64,7 @@ references! {
     credit_type: CreditTypeId = "credit type" in credit_types;
     customer: CustomerId = "customer" in customers;
     item: ItemId = "item" in items;
+    package: PackageId = "package" in packages;
     template: TemplateId = "template" in templates;
     user: UserId = "user" in users;
 }

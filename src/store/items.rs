@@ -185,6 +185,24 @@ pub async fn list(
     rows.into_iter().map(read).collect()
 }
 
+/// The highest standard rate among the offered items of a category, in minor units.
+pub async fn dearest_rate(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    category: &str,
+) -> Result<Option<i64>, StoreError> {
+    let highest: Option<Option<i64>> = Entity::find()
+        .select_only()
+        .column_as(Column::StandardRateMinor.max(), "highest")
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::Category.eq(category))
+        .filter(Column::Active.eq(true))
+        .into_tuple()
+        .one(db)
+        .await?;
+    Ok(highest.flatten())
+}
+
 fn read(row: Model) -> Result<Item, StoreError> {
     let id = ItemId::from_uuid(row.id);
     Ok(Item {

@@ -8,6 +8,10 @@
 mod dependencies;
 mod foreign_smtp;
 mod postgres;
+mod schema;
+mod serving;
 mod smtp;
+mod stopping;
 mod support;
 mod tidy;
+mod using;

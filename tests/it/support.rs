@@ -1,5 +1,10 @@
 //! What the tests stand on.
 
+pub(crate) mod app;
+pub(crate) mod fresh;
 pub(crate) mod postgres;
+pub(crate) mod refused;
+pub(crate) mod shop;
 pub(crate) mod smtp;
+pub(crate) mod tenant;
 pub(crate) mod tls;

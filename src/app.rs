@@ -1,0 +1,209 @@
+//! The composition root: [`App::build`] opens what a server needs and starts nothing, [`App::bind`]
+//! starts it all, [`Running::stop`] ends it within a bound.
+//!
+//! A stop has three steps: no new work (health says so at once), the drain time for calls under way,
+//! and a short while for the database units that still run. What is not done by then is left to the
+//! database, which rolls it back; nobody was told that it was done.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::config::{DatabaseSettings, Settings};
+use crate::grpc::server;
+use crate::service::{Context, readiness};
+use crate::store::db::{Database, sqlite_path};
+use crate::store::migrate;
+use crate::store::serve_lock::ServeLock;
+
+/// How long database units are given after the calls that began them.
+const UNITS_GRACE: Duration = Duration::from_secs(5);
+/// How long connections to the database are given to say goodbye.
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+/// A server that has what it needs and has not begun.
+#[derive(Debug)]
+pub struct App {
+    settings: Settings,
+    ctx: Context,
+    lock: Option<ServeLock>,
+}
+
+/// A server that serves.
+#[derive(Debug)]
+pub struct Running {
+    /// Where gRPC is served, unless it is switched off.
+    pub grpc_address: Option<SocketAddr>,
+    ctx: Context,
+    drain: Duration,
+    parts: JoinSet<anyhow::Result<()>>,
+    tasks: TaskTracker,
+    stopped: CancellationToken,
+    lock: Option<ServeLock>,
+}
+
+/// Connects to the database of `settings`.
+///
+/// # Errors
+/// If it cannot be reached.
+pub async fn connect(settings: &DatabaseSettings) -> anyhow::Result<Database> {
+    let url = settings.database_url.expose();
+    Database::connect(url, settings.database_connections_max)
+        .await
+        .context("cannot open the database")
+}
+
+impl App {
+    /// Opens the database and looks at its schema. That of an SQLite file is brought up to date, that of
+    /// PostgreSQL only if the settings say so, since other replicas may not be ready for it.
+    ///
+    /// # Errors
+    /// If the database cannot be reached, its schema cannot be served, or it is an SQLite file that another
+    /// process serves.
+    pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Self> {
+        let url = settings.database.database_url.expose();
+        let lock = ServeLock::take(url)?;
+        let db = connect(&settings.database).await?;
+        if settings.server.migrate || sqlite_path(url).is_some() {
+            migrate::migrate(&db).await?;
+        } else {
+            migrate::check(&db).await?;
+        }
+        Ok(Self {
+            settings,
+            ctx: Context::new(db, clock),
+            lock,
+        })
+    }
+
+    /// What its use cases work with.
+    pub fn context(&self) -> &Context {
+        &self.ctx
+    }
+
+    /// Starts everything that the settings ask for and says where it is.
+    ///
+    /// # Errors
+    /// If an address is taken.
+    pub async fn bind(self) -> anyhow::Result<Running> {
+        let Self {
+            settings,
+            ctx,
+            lock,
+        } = self;
+        let mut running = Running {
+            grpc_address: None,
+            drain: settings.server.drain(),
+            parts: JoinSet::new(),
+            tasks: TaskTracker::new(),
+            stopped: CancellationToken::new(),
+            ctx,
+            lock,
+        };
+        readiness::check(&running.ctx).await;
+        running.start(readiness::follow(running.ctx.clone()));
+        if !settings.server.no_grpc {
+            running.start_grpc(settings).await?;
+        }
+        Ok(running)
+    }
+
+    /// Serves until `shutdown`, then stops.
+    ///
+    /// # Errors
+    /// If an address is taken, or a part of the server ended by itself.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let mut running = self.bind().await?;
+        if let Some(address) = running.grpc_address {
+            tracing::info!(%address, "gRPC is served at {address}");
+        }
+        let ended = tokio::select! {
+            () = shutdown => Ok(()),
+            ended = running.ended() => ended,
+        };
+        running.stop().await;
+        ended
+    }
+}
+
+impl Running {
+    /// What its use cases work with.
+    pub fn context(&self) -> &Context {
+        &self.ctx
+    }
+
+    /// Runs a part that has no end of its own until the server stops.
+    fn start(&mut self, part: impl Future<Output = ()> + Send + 'static) {
+        let stopped = self.stopped.clone();
+        self.parts.spawn(async move {
+            stopped.run_until_cancelled(part).await;
+            Ok(())
+        });
+    }
+
+    async fn start_grpc(&mut self, settings: Settings) -> anyhow::Result<()> {
+        let wanted = settings.server.grpc_address;
+        let (listener, address) = listen(wanted).await?;
+        self.grpc_address = Some(address);
+        let (ctx, tasks) = (self.ctx.clone(), self.tasks.clone());
+        let stopped = self.stopped.clone();
+        self.parts.spawn(async move {
+            let stopped = stopped.cancelled();
+            server::serve(listener, &settings.server, &ctx, tasks, stopped).await?;
+            Ok(())
+        });
+        Ok(())
+    }
+
+    /// Waits until a part ends although nobody told it to.
+    async fn ended(&mut self) -> anyhow::Result<()> {
+        match self.parts.join_next().await {
+            Some(ended) => ended?.and_then(|()| anyhow::bail!("a part of the server ended")),
+            None => anyhow::bail!("there is nothing to serve"),
+        }
+    }
+
+    /// Ends everything, within the drain time and a few seconds.
+    pub async fn stop(mut self) {
+        self.ctx.readiness.stop();
+        self.stopped.cancel();
+        let drained = timeout(self.drain, async {
+            while let Some(ended) = self.parts.join_next().await {
+                if let Ok(Err(error)) = ended {
+                    tracing::error!(%error, "a part of the server failed: {error}");
+                }
+            }
+        });
+        if drained.await.is_err() {
+            tracing::warn!("the drain time is over, connections that are still open are cut");
+            self.parts.shutdown().await;
+        }
+        self.tasks.close();
+        if timeout(UNITS_GRACE, self.tasks.wait()).await.is_err() {
+            let units = self.tasks.len();
+            tracing::warn!(units, "{units} database units are left to be rolled back");
+        }
+        let closed = timeout(CLOSE_GRACE, self.ctx.db.close()).await;
+        if let Ok(Err(error)) = closed {
+            tracing::warn!(%error, "the database was not closed well: {error}");
+        }
+        drop(self.lock);
+        tracing::info!("stopped");
+    }
+}
+
+async fn listen(wanted: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(wanted)
+        .await
+        .with_context(|| format!("cannot listen on {wanted}"))?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}

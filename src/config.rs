@@ -1,0 +1,260 @@
+//! All settings: flag, environment variable, default and help text in one place.
+//!
+//! Nothing else asks the environment. URLs that may hold a password are [`Secret`]: they are never
+//! shown, not even in a `Debug` text.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+/// A text that is not to be shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Secret {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Everything that a server is told.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// Where the data is.
+    #[command(flatten)]
+    pub database: DatabaseSettings,
+    /// What is served.
+    #[command(flatten)]
+    pub server: ServerSettings,
+    /// How e-mails go out.
+    #[command(flatten)]
+    pub mail: MailSettings,
+}
+
+/// Where the data is.
+#[derive(Args, Clone, Debug)]
+pub struct DatabaseSettings {
+    /// The database: `sqlite://<path>`, or `postgres://user:password@host/database`.
+    #[arg(
+        long,
+        env = "CARNET_DATABASE_URL",
+        default_value = "sqlite://carnet.db",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub database_url: Secret,
+    /// How many connections to PostgreSQL are open at most.
+    #[arg(
+        long,
+        env = "CARNET_DATABASE_CONNECTIONS_MAX",
+        default_value_t = 16,
+        value_name = "COUNT",
+        value_parser = clap::value_parser!(u32).range(1..=1_000)
+    )]
+    pub database_connections_max: u32,
+}
+
+/// What is served, and within which limits.
+#[derive(Args, Clone, Debug)]
+pub struct ServerSettings {
+    /// Bring the schema of a PostgreSQL database up to date first. That of an SQLite file always is.
+    #[arg(long, env = "CARNET_MIGRATE")]
+    pub migrate: bool,
+    /// Where gRPC is served. Port 0 takes a free one.
+    #[arg(
+        long,
+        env = "CARNET_GRPC_ADDRESS",
+        default_value = "127.0.0.1:50051",
+        value_name = "ADDRESS"
+    )]
+    pub grpc_address: SocketAddr,
+    /// Serve no gRPC: only run the jobs.
+    #[arg(long, env = "CARNET_NO_GRPC")]
+    pub no_grpc: bool,
+    /// Run no jobs: only serve.
+    #[arg(long, env = "CARNET_NO_SCHEDULER")]
+    pub no_scheduler: bool,
+    /// Where health, metrics and the customers' pages are served. Port 0 takes a free one.
+    #[arg(
+        long,
+        env = "CARNET_HTTP_ADDRESS",
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDRESS"
+    )]
+    pub http_address: SocketAddr,
+    /// How many calls may be under way at once; more are refused with `RESOURCE_EXHAUSTED`.
+    #[arg(
+        long,
+        env = "CARNET_CALLS_MAX",
+        default_value_t = 1_024,
+        value_name = "COUNT",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub calls_max: u32,
+    /// After how many seconds a call is answered with `DEADLINE_EXCEEDED`.
+    #[arg(
+        long,
+        env = "CARNET_DEADLINE_SECONDS",
+        default_value_t = 30,
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..=3_600)
+    )]
+    pub deadline_seconds: u64,
+    /// How many seconds calls under way are given when the server is told to stop.
+    #[arg(
+        long,
+        env = "CARNET_DRAIN_SECONDS",
+        default_value_t = 10,
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(0..=3_600)
+    )]
+    pub drain_seconds: u64,
+}
+
+impl ServerSettings {
+    /// After which time a call is answered with `DEADLINE_EXCEEDED`.
+    pub fn deadline(&self) -> Duration {
+        Duration::from_secs(self.deadline_seconds)
+    }
+
+    /// How long calls under way are given when the server is told to stop.
+    pub fn drain(&self) -> Duration {
+        Duration::from_secs(self.drain_seconds)
+    }
+}
+
+/// How e-mails go out.
+#[derive(Args, Clone, Debug)]
+pub struct MailSettings {
+    /// The mail server: `smtps://user:password@host`, or `smtp://…` with STARTTLS. Without it e-mails
+    /// are captured into a folder.
+    #[arg(
+        long,
+        env = "CARNET_SMTP_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub smtp_url: Option<Secret>,
+    /// A PEM file of the only authorities that the mail server's certificate may come from.
+    #[arg(long, env = "CARNET_SMTP_CA_FILE", value_name = "FILE")]
+    pub smtp_ca_file: Option<PathBuf>,
+    /// The folder that e-mails are captured into while there is no mail server.
+    #[arg(
+        long,
+        env = "CARNET_MAIL_CAPTURE_FOLDER",
+        default_value = "captured-mail",
+        value_name = "FOLDER"
+    )]
+    pub mail_capture_folder: PathBuf,
+    /// The address that e-mails come from where a business has none of its own.
+    #[arg(
+        long,
+        env = "CARNET_MAIL_FROM_ADDRESS",
+        default_value = "carnet@localhost",
+        value_name = "ADDRESS"
+    )]
+    pub mail_from_address: String,
+    /// The name that e-mails come from where a business has none of its own.
+    #[arg(
+        long,
+        env = "CARNET_MAIL_FROM_NAME",
+        default_value = "Carnet",
+        value_name = "NAME"
+    )]
+    pub mail_from_name: String,
+    /// A folder whose files override the e-mail templates and words that are built in.
+    #[arg(long, env = "CARNET_TEMPLATES_FOLDER", value_name = "FOLDER")]
+    pub templates_folder: Option<PathBuf>,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What is logged, and how; the log goes to standard error.
+#[derive(Args, Clone, Debug)]
+pub struct LogSettings {
+    /// How a line of the log looks.
+    #[arg(
+        long,
+        env = "CARNET_LOG_FORMAT",
+        default_value = "text",
+        value_enum,
+        global = true
+    )]
+    pub log_format: LogFormat,
+    /// What is logged: a level, or levels by module such as `info,carnet::jobs=debug`.
+    #[arg(
+        long,
+        env = "CARNET_LOG",
+        default_value = "info",
+        value_name = "FILTER",
+        global = true
+    )]
+    pub log_filter: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Program {
+        #[command(flatten)]
+        settings: Settings,
+    }
+
+    #[test]
+    fn a_password_is_in_no_debug_text() {
+        let program = Program::parse_from([
+            "carnet",
+            "--database-url=postgres://carnet:hunter2@db/carnet",
+            "--smtp-url=smtps://carnet:hunter2@mail",
+        ]);
+        let url = program.settings.database.database_url.expose();
+        assert_eq!(url, "postgres://carnet:hunter2@db/carnet");
+        assert!(!format!("{program:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn every_setting_has_a_variable_a_default_and_a_help_text() {
+        let command = <Program as clap::CommandFactory>::command();
+        for argument in command.get_arguments() {
+            let name = argument.get_id();
+            assert!(argument.get_help().is_some(), "{name} has no help");
+            let variable = argument.get_env().map(|name| name.to_string_lossy());
+            assert!(
+                variable.is_some_and(|variable| variable.starts_with("CARNET_")),
+                "{name} has no variable"
+            );
+        }
+        Program::parse_from(["carnet"]);
+    }
+}

@@ -1,0 +1,136 @@
+//! The gRPC server: every service, behind the layers that surround each call.
+//!
+//! From the outside in: panic, shed, deadline, authenticate. Health and reflection (v1 and v1alpha,
+//! which older clients need) stand behind the same layers and need no token. Health follows the
+//! readiness of the process, under the empty name and under that of each service.
+
+use std::future::Future;
+use std::time::Duration;
+
+use prost_reflect::DescriptorPool;
+use tokio::net::TcpListener;
+use tokio_util::task::TaskTracker;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
+
+use crate::config::ServerSettings;
+use crate::grpc::api::Api;
+use crate::grpc::credits::Credits;
+use crate::grpc::layers::authenticate::AuthenticateLayer;
+use crate::grpc::layers::deadline::DeadlineLayer;
+use crate::grpc::layers::panic;
+use crate::grpc::layers::shed::ShedLayer;
+use crate::grpc::packages::Packages;
+use crate::grpc::permission::Permissions;
+use crate::proto::FILE_DESCRIPTOR_SET;
+use crate::proto::v1::credit_service_server::CreditServiceServer;
+use crate::proto::v1::package_service_server::PackageServiceServer;
+use crate::service::Context;
+use crate::service::readiness::{NotReady, Readiness};
+
+/// The largest message that a service takes or gives, in bytes.
+pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// A client that answers no ping for this long is gone.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The descriptors that are built in are broken.
+    #[error("the built-in descriptors cannot be read: {0}")]
+    Descriptors(#[from] prost_reflect::DescriptorError),
+    /// Reflection does not take the descriptors that are built in.
+    #[error("reflection cannot be set up: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The transport failed.
+    #[error("the server failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// Every service of Carnet.
+pub fn routes(api: &Api) -> Routes {
+    Routes::default()
+        .add_service(
+            PackageServiceServer::new(Packages(api.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+        )
+        .add_service(
+            CreditServiceServer::new(Credits(api.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+        )
+}
+
+/// Serves on `listener` until `stopped`, then lets the calls under way end. That may take for ever, since
+/// a client may open a connection and say nothing: the caller sets the limit.
+pub async fn serve(
+    listener: TcpListener,
+    settings: &ServerSettings,
+    ctx: &Context,
+    tasks: TaskTracker,
+    stopped: impl Future<Output = ()>,
+) -> Result<(), ServerError> {
+    let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET)?;
+    let names = pool
+        .services()
+        .map(|service| service.full_name().to_owned());
+    let names: Vec<String> = names.chain([String::new()]).collect();
+    let health = HealthReporter::new();
+    report(&health, &names, ctx.readiness.get()).await;
+    let routes = with_common_services(routes(&Api::new(ctx.clone(), tasks)), &health)?;
+    let calls_max = usize::try_from(settings.calls_max).unwrap_or(usize::MAX);
+    let server = Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE))
+        .layer(panic::layer())
+        .layer(ShedLayer::new(calls_max))
+        .layer(DeadlineLayer::new(settings.deadline()))
+        .layer(AuthenticateLayer::new(ctx.clone(), Permissions::read()?))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            stopped,
+        );
+    tokio::select! {
+        ended = server => Ok(ended?),
+        () = keep_reporting(health, names, ctx.readiness.clone()) => Ok(()),
+    }
+}
+
+/// Adds health and reflection.
+fn with_common_services(routes: Routes, health: &HealthReporter) -> Result<Routes, ServerError> {
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    let health = HealthService::from_health_reporter(health.clone());
+    Ok(routes
+        .add_service(HealthServer::new(health))
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?))
+}
+
+/// Tells health of every change of the readiness, for as long as it is polled.
+async fn keep_reporting(health: HealthReporter, names: Vec<String>, readiness: Readiness) {
+    let mut changes = readiness.watch();
+    // The first report was made before this one began to listen.
+    changes.mark_changed();
+    while changes.changed().await.is_ok() {
+        let state = *changes.borrow_and_update();
+        report(&health, &names, state).await;
+    }
+}
+
+async fn report(health: &HealthReporter, names: &[String], state: Result<(), NotReady>) {
+    let status = match state {
+        Ok(()) => ServingStatus::Serving,
+        Err(_) => ServingStatus::NotServing,
+    };
+    for name in names {
+        health.set_service_status(name, status).await;
+    }
+}
