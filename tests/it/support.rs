@@ -3,6 +3,7 @@
 pub(crate) mod app;
 pub(crate) mod fresh;
 pub(crate) mod postgres;
+pub(crate) mod proxy;
 pub(crate) mod refused;
 pub(crate) mod smtp;
 pub(crate) mod tenant;
