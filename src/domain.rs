@@ -11,17 +11,28 @@ pub mod calendar;
 pub mod catalog;
 pub mod change;
 pub mod credits;
+pub mod customer;
 pub mod decide;
 pub mod entry;
 pub mod extend;
 pub mod line;
 pub mod lot;
 pub mod money;
+pub mod offer;
 pub mod package;
 pub mod permission;
 pub mod posting;
 pub mod refusal;
+pub mod sale;
 pub mod selection;
 pub mod settle;
+pub mod user;
 pub mod validity;
 pub mod value;
+
+#[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows should fail"
+)]
+pub(crate) mod testing;

@@ -6,9 +6,11 @@
 
 pub mod api;
 pub mod convert;
+pub mod credits;
 pub mod faults;
 pub mod layers;
 pub mod mask;
+pub mod packages;
 pub mod page;
 pub mod permission;
 pub mod refusal;

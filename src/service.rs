@@ -5,12 +5,23 @@
 //! repeat gets what the first call got.
 
 pub mod access;
+pub mod balances;
 pub mod call;
+mod confirmation;
+pub mod consume;
 pub mod context;
 pub mod credit_types;
 pub mod error;
+pub mod extension;
+pub mod history;
+pub mod issue;
+mod offers;
+pub mod package_view;
+pub mod packages;
 pub mod readiness;
 pub mod resolve;
+pub mod sales;
+pub mod usable;
 
 pub use call::{Answer, Call, Caller};
 pub use context::Context;

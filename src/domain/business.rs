@@ -12,7 +12,7 @@ const DEFAULT_LEAD_DAYS: [u32; 3] = [30, 7, 1];
 const DEFAULT_LOCAL_HOUR: u32 = 9;
 
 /// A tenant: everything belongs to exactly one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Business {
     /// The business.
     pub id: BusinessId,

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::entry::coded;
-use crate::domain::line::Line;
+use crate::domain::line::{self, Line};
 use crate::domain::validity::Validity;
 use crate::ids::{CreditTypeId, ItemId, TemplateId};
 
@@ -69,7 +69,7 @@ coded! {
 }
 
 /// A package as it is offered (A3), in its current version.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Template {
     /// The template.
     pub id: TemplateId,
@@ -85,8 +85,8 @@ pub struct Template {
     pub version: i64,
 }
 
-/// One version of what a template offers; never changed once it was sold (A5).
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One version of what a template offers; never changed, since it may have been sold (A5).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Definition {
     /// Its number, from 1.
     pub number: i32,
@@ -107,5 +107,13 @@ pub struct Definition {
     /// Days before expiry on which reminders go out; none: the business's.
     pub reminder_leads: Option<Vec<u32>>,
     /// What it consists of, in the order of their positions.
+    #[serde(with = "line::shared")]
     pub lines: Vec<Arc<Line>>,
+}
+
+impl Definition {
+    /// Whether a line covers an item or a category, without which nothing can be sold (A4).
+    pub fn covers_something(&self) -> bool {
+        self.lines.iter().any(|line| !line.covers.is_empty())
+    }
 }

@@ -29,7 +29,7 @@ pub struct Expiry {
 }
 
 /// One change of a package's expiry.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The package.
     pub package_id: PackageId,

@@ -32,8 +32,8 @@ pub struct Consume {
     pub wanted: Wanted,
     /// Only these packages, in this order; none: the best ones.
     pub package_ids: Vec<PackageId>,
-    /// When the service was delivered; not later than now.
-    pub delivered_at: DateTime<Utc>,
+    /// When the service was delivered, not later than now; none: now.
+    pub delivered_at: Option<DateTime<Utc>>,
     /// Who used them, if not the actor.
     pub consumed_by: Option<UserId>,
 }
@@ -71,11 +71,11 @@ pub fn decide(
 
 fn decide_consume(draft: &mut Draft<'_>, consume: &Consume) -> Result<(), Refusal> {
     let now = draft.stamp().now;
-    if consume.delivered_at > now {
-        return Err(Refusal::DeliveredInFuture {
-            delivered_at: consume.delivered_at,
-        });
+    let delivered_at = consume.delivered_at.unwrap_or(now);
+    if delivered_at > now {
+        return Err(Refusal::DeliveredInFuture { delivered_at });
     }
+    let judge = |lot: &Lot| judge(lot, &consume.wanted, delivered_at, now);
     let takes = {
         let mut lots: Vec<&Lot> = draft.lots().collect();
         let named = |lot: &Lot| {
@@ -85,27 +85,31 @@ fn decide_consume(draft: &mut Draft<'_>, consume: &Consume) -> Result<(), Refusa
                 .position(|id| *id == lot.package_id)
         };
         lots.sort_unstable_by(|a, b| named(a).cmp(&named(b)).then_with(|| pay_order(a, b)));
-        refuse_unusable(&lots, consume, now)?;
-        let mut payers = payers(&lots, consume, now);
+        refuse_unusable(&lots, consume, &judge)?;
+        let mut payers = payers(&lots, consume, &judge);
         match &consume.wanted {
             Wanted::Item { units, .. } => take_units(&mut payers, *units)?,
             Wanted::Credits { amount, .. } => take_amount(&mut payers, *amount)?,
         }
     };
     for take in takes {
-        post_take(draft, consume, &take)?;
+        post_take(draft, consume, delivered_at, &take)?;
     }
     Ok(())
 }
 
-fn payers<'a>(lots: &[&'a Lot], consume: &Consume, now: DateTime<Utc>) -> Vec<Payer<'a>> {
+fn payers<'a>(
+    lots: &[&'a Lot],
+    consume: &Consume,
+    judge: &impl Fn(&Lot) -> Result<Credits, WhyNot>,
+) -> Vec<Payer<'a>> {
     lots.iter()
         .filter(|lot| {
             lot.customer_id == consume.customer_id
                 && (consume.package_ids.is_empty() || consume.package_ids.contains(&lot.package_id))
         })
         .filter_map(|lot| {
-            let per_unit = judge(lot, &consume.wanted, consume.delivered_at, now).ok()?;
+            let per_unit = judge(lot).ok()?;
             Some(Payer {
                 lot,
                 per_unit,
@@ -116,7 +120,11 @@ fn payers<'a>(lots: &[&'a Lot], consume: &Consume, now: DateTime<Utc>) -> Vec<Pa
 }
 
 /// A named package is used or refused, never silently replaced (semantics 5).
-fn refuse_unusable(lots: &[&Lot], consume: &Consume, now: DateTime<Utc>) -> Result<(), Refusal> {
+fn refuse_unusable(
+    lots: &[&Lot],
+    consume: &Consume,
+    judge: &impl Fn(&Lot) -> Result<Credits, WhyNot>,
+) -> Result<(), Refusal> {
     for package_id in &consume.package_ids {
         let package_id = *package_id;
         let mut reasons = Vec::new();
@@ -127,7 +135,7 @@ fn refuse_unusable(lots: &[&Lot], consume: &Consume, now: DateTime<Utc>) -> Resu
                     customer_id: consume.customer_id,
                 });
             }
-            match judge(lot, &consume.wanted, consume.delivered_at, now) {
+            match judge(lot) {
                 Ok(_) => reasons.push(WhyNot::UsedUp),
                 Err(reason) => reasons.push(reason),
             }
@@ -326,14 +334,19 @@ fn less(a: Credits, b: Credits) -> Result<Credits, Refusal> {
     a.checked_sub(b).ok_or(Refusal::AmountTooLarge)
 }
 
-fn post_take(draft: &mut Draft<'_>, consume: &Consume, take: &Take) -> Result<(), Refusal> {
+fn post_take(
+    draft: &mut Draft<'_>,
+    consume: &Consume,
+    delivered_at: DateTime<Utc>,
+    take: &Take,
+) -> Result<(), Refusal> {
     let corrupt = Refusal::LotCorrupt(take.lot_id);
     let lot = draft
         .lots()
         .find(|lot| lot.id == take.lot_id)
         .ok_or(corrupt.clone())?;
     let value = lot.fold.value_leaving(take.amount).ok_or(corrupt)?;
-    if let Some(effect) = clock_started(lot, consume.delivered_at) {
+    if let Some(effect) = clock_started(lot, delivered_at) {
         draft.cause(effect);
     }
     draft.post(
@@ -344,7 +357,7 @@ fn post_take(draft: &mut Draft<'_>, consume: &Consume, take: &Take) -> Result<()
             to: Account::Consumed,
             amount: take.amount,
             value,
-            effective_at: consume.delivered_at,
+            effective_at: delivered_at,
             by_time: false,
             undoes: None,
             about: About {
@@ -375,3 +388,10 @@ fn clock_started(lot: &Lot, delivered_at: DateTime<Utc>) -> Option<Effect> {
             first_used_on: day,
         })
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows should fail"
+)]
+mod tests;

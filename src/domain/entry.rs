@@ -6,6 +6,7 @@
 //! lies in notes and can be erased) and the order of the change feed (the database's).
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -103,7 +104,8 @@ coded! {
 }
 
 /// Who caused something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Actor {
     /// Carnet itself: time alone, or a job.
     System,
@@ -144,7 +146,7 @@ pub struct EntryKey {
 }
 
 /// What is in each account of a lot; `issued` is minus the sum of these.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Balances {
     /// Free to use.
     pub available: Credits,

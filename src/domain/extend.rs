@@ -44,21 +44,16 @@ pub struct NewLot {
     pub value: i64,
 }
 
-/// Extends `package`, whose lots are all here, and says what kind of change it was.
+/// Extends `package`, all of whose lots are in `draft`, and says what kind of change it was.
 ///
 /// # Errors
 /// The package never expires, the new expiry is not later than both the old one and now, or its
 /// quarantine is over. The package is then as before.
 pub fn extend(
     package: &mut Package,
-    lots: Vec<Lot>,
     extension: Extension,
-    draft: Draft<'_>,
+    mut draft: Draft<'_>,
 ) -> Result<(Posting, ChangeKind), Refusal> {
-    let mut draft = draft;
-    for lot in lots {
-        draft.add(lot);
-    }
     let now = draft.stamp().now;
     let kind = check(package, &extension, now)?;
     settle(&mut draft)?;

@@ -4,13 +4,18 @@
 //! later edit of the template cannot reach them. The members of a category are those at the time of
 //! use (semantics 4), so a line names the category and not its items.
 
+use std::collections::HashSet;
+use std::{fmt, iter};
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::credits::Credits;
+use crate::domain::refusal::Refusal;
 use crate::ids::{CreditTypeId, ItemId, LineId};
 
 /// Whether the credits of a line pay, or its units are priced and counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LineKind {
     /// The credits pay.
     Prepaid,
@@ -28,7 +33,7 @@ pub struct Coverage {
 }
 
 /// What a coverage names.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// One item.
@@ -46,8 +51,17 @@ pub struct ItemFacts {
     pub category: String,
 }
 
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Item(id) => id.fmt(f),
+            Self::Category(category) => f.write_str(category),
+        }
+    }
+}
+
 /// One line of a template version, or of credits that were given by hand.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// The line.
     pub id: LineId,
@@ -92,6 +106,40 @@ impl Line {
             .map(|coverage| coverage.credits_per_unit)
     }
 
+    /// Checks what a new line says of itself; that what it names exists is for others to check.
+    ///
+    /// # Errors
+    /// [`Refusal::RateLinesUnsupported`], [`Refusal::AmountTooFine`], [`Refusal::CoverageRepeated`].
+    pub fn check(&self) -> Result<(), Refusal> {
+        if self.kind == LineKind::Rate {
+            return Err(Refusal::RateLinesUnsupported {
+                line: self.position,
+            });
+        }
+        let per_units = self.covers.iter().map(|coverage| coverage.credits_per_unit);
+        for amount in iter::once(self.quantity).chain(per_units) {
+            if amount.is_finer_than(self.decimal_places) {
+                return Err(Refusal::AmountTooFine {
+                    amount,
+                    decimal_places: self.decimal_places,
+                    credit_type_id: self.credit_type_id,
+                });
+            }
+        }
+        let mut seen = HashSet::new();
+        match self
+            .covers
+            .iter()
+            .find(|coverage| !seen.insert(&coverage.subject))
+        {
+            Some(repeated) => Err(Refusal::CoverageRepeated {
+                line: self.position,
+                target: repeated.subject.to_string(),
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// A list of items goes before a list with categories, then the shorter list as sold.
     pub fn narrowness(&self) -> Narrowness {
         Narrowness {
@@ -102,5 +150,86 @@ impl Line {
                 .any(|coverage| matches!(coverage.subject, Subject::Category(_))),
             length: self.covers.len(),
         }
+    }
+}
+
+/// Lines that are shared, as JSON.
+pub mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Line;
+
+    /// Writes lines.
+    pub fn serialize<S: Serializer>(lines: &[Arc<Line>], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(lines.iter().map(Arc::as_ref))
+    }
+
+    /// Reads lines.
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Arc<Line>>, D::Error> {
+        let lines = Vec::<Line>::deserialize(deserializer)?;
+        Ok(lines.into_iter().map(Arc::new).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    fn line(quantity: &str, covers: &[(Subject, &str)]) -> Line {
+        let coverage = |(subject, per_unit): &(Subject, &str)| Coverage {
+            subject: subject.clone(),
+            credits_per_unit: Credits::parse(per_unit).unwrap(),
+        };
+        Line {
+            id: LineId::generate(DateTime::UNIX_EPOCH),
+            position: 2,
+            kind: LineKind::Prepaid,
+            credit_type_id: CreditTypeId::generate(DateTime::UNIX_EPOCH),
+            decimal_places: 1,
+            quantity: Credits::parse(quantity).unwrap(),
+            covers: covers.iter().map(coverage).collect(),
+        }
+    }
+
+    fn category(name: &str) -> Subject {
+        Subject::Category(name.to_owned())
+    }
+
+    #[test]
+    fn a_line_is_no_finer_than_its_credit_type() {
+        assert_eq!(
+            line("10.5", &[(category("massage"), "0.5")]).check(),
+            Ok(())
+        );
+        for too_fine in [
+            line("10.25", &[]),
+            line("10", &[(category("massage"), "0.25")]),
+        ] {
+            let refusal = too_fine.check().unwrap_err();
+            assert_eq!(refusal.reason(), "AMOUNT_TOO_FINE");
+        }
+    }
+
+    #[test]
+    fn a_line_covers_each_item_and_category_once() {
+        let item = Subject::Item(ItemId::generate(DateTime::UNIX_EPOCH));
+        let both = [(item.clone(), "1"), (category("massage"), "2")];
+        assert_eq!(line("10", &both).check(), Ok(()));
+        let refusal = line("10", &[(item.clone(), "1"), (item.clone(), "2")]).check();
+        let target = item.to_string();
+        assert_eq!(refusal, Err(Refusal::CoverageRepeated { line: 2, target }));
+    }
+
+    #[test]
+    fn a_line_at_a_rate_is_refused() {
+        let mut line = line("10", &[]);
+        line.kind = LineKind::Rate;
+        assert_eq!(line.check(), Err(Refusal::RateLinesUnsupported { line: 2 }));
     }
 }

@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar;
 use crate::domain::credits::Credits;
@@ -41,7 +42,7 @@ coded! {
 }
 
 /// One package.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
     /// The package.
     pub id: PackageId,

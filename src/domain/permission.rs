@@ -63,8 +63,6 @@ permissions! {
     CreditsIssue = "CREDITS_ISSUE";
     /// Use credits.
     CreditsConsume = "CREDITS_CONSUME";
-    /// Use credits for services of the past.
-    CreditsConsumeBackdated = "CREDITS_CONSUME_BACKDATED";
     /// Read the ledger.
     LedgerRead = "LEDGER_READ";
     /// Read e-mails and their policy.

@@ -172,6 +172,20 @@ pub enum Refusal {
         /// The item or category.
         target: String,
     },
+    /// A line covers the same thing twice.
+    #[error("line {line} covers {target} twice")]
+    CoverageRepeated {
+        /// The line's place in the template, from 1.
+        line: i32,
+        /// The item or category.
+        target: String,
+    },
+    /// A line is to be priced at a rate, which this version cannot do.
+    #[error("line {line} is of kind RATE, which this version does not support")]
+    RateLinesUnsupported {
+        /// The line's place in the template, from 1.
+        line: i32,
+    },
     /// The template lacks what selling it needs.
     #[error("template {template_id} needs at least one line that covers at least one item")]
     TemplateIncomplete {
@@ -283,6 +297,8 @@ impl Refusal {
             Self::TemplateNotActive { .. } => "TEMPLATE_NOT_ACTIVE",
             Self::TemplateIncomplete { .. } => "TEMPLATE_INCOMPLETE",
             Self::CoverageAmbiguous { .. } => "COVERAGE_AMBIGUOUS",
+            Self::CoverageRepeated { .. } => "COVERAGE_REPEATED",
+            Self::RateLinesUnsupported { .. } => "RATE_LINES_UNSUPPORTED",
             Self::ValidityImpossible { .. } => "VALIDITY_IMPOSSIBLE",
             Self::PaymentExceedsPrice { .. } => "PAYMENT_EXCEEDS_PRICE",
             Self::ExpiryNotLater { .. } => "EXPIRY_NOT_LATER",

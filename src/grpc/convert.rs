@@ -2,3 +2,6 @@
 
 pub mod catalog;
 pub mod common;
+pub mod package;
+pub mod selling;
+pub mod using;

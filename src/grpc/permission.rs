@@ -117,9 +117,12 @@ fn declared(method: &MethodDescriptor) -> Option<Permission> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use tonic_types::StatusExt;
 
     use super::*;
+    use crate::domain::permission as domain;
 
     const CONSUME: &str = "/carnet.v1.CreditService/Consume";
 
@@ -179,5 +182,15 @@ mod tests {
         }
         assert_eq!(permission_named("UNSPECIFIED"), None);
         assert_eq!(permission_named("ROOT"), None);
+    }
+
+    #[test]
+    fn tokens_hold_the_permissions_that_are_published_and_no_others() {
+        let published: BTreeSet<_> = all_permissions().into_iter().map(permission_name).collect();
+        let held: BTreeSet<_> = domain::Permission::ALL
+            .iter()
+            .map(|permission| permission.as_str())
+            .collect();
+        assert_eq!(published, held);
     }
 }

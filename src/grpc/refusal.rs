@@ -170,6 +170,10 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
         } => failure
             .with("credit_type_id", credit_type_id)
             .with("target", target),
+        Refusal::CoverageRepeated { line, target } => {
+            failure.with("line", line).with("target", target)
+        }
+        Refusal::RateLinesUnsupported { line } => failure.with("line", line),
         Refusal::ValidityImpossible { problem } => failure.with("problem", problem),
         Refusal::PaymentExceedsPrice {
             paid_minor,
@@ -201,7 +205,8 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
 )]
 fn code(refusal: &Refusal) -> Code {
     match refusal {
-        Refusal::AmountTooFine { .. } => Code::InvalidArgument,
+        Refusal::AmountTooFine { .. } | Refusal::CoverageRepeated { .. } => Code::InvalidArgument,
+        Refusal::RateLinesUnsupported { .. } => Code::Unimplemented,
         Refusal::AmountTooLarge => Code::OutOfRange,
         Refusal::EtagMismatch { .. } => Code::Aborted,
         Refusal::RequestIdReused { .. } | Refusal::ExternalIdTaken { .. } => Code::AlreadyExists,
@@ -219,6 +224,25 @@ fn rfc3339(at: DateTime<Utc>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The reasons that refusals have, from the text of the match that gives them.
+    fn reasons_of_refusals() -> Vec<&'static str> {
+        let source = include_str!("../domain/refusal.rs");
+        let (_, source) = source.split_once("fn reason(").unwrap();
+        let arms = source.lines().filter_map(|line| line.split_once("=> \""));
+        arms.filter_map(|(_, rest)| rest.strip_suffix("\","))
+            .collect()
+    }
+
+    #[test]
+    fn every_refusal_has_a_published_reason() {
+        let reasons = reasons_of_refusals();
+        assert!(reasons.contains(&"INSUFFICIENT_CREDITS"), "{reasons:?}");
+        for reason in reasons {
+            let published = Reason::from_str_name(&format!("REASON_{reason}"));
+            assert!(published.is_some(), "{reason} is not in reasons.proto");
+        }
+    }
 
     #[test]
     fn a_refusal_keeps_its_published_reason() {

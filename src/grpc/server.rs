@@ -19,12 +19,16 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::config::ServerSettings;
 use crate::grpc::api::Api;
+use crate::grpc::credits::Credits;
 use crate::grpc::layers::authenticate::AuthenticateLayer;
 use crate::grpc::layers::deadline::DeadlineLayer;
 use crate::grpc::layers::panic;
 use crate::grpc::layers::shed::ShedLayer;
+use crate::grpc::packages::Packages;
 use crate::grpc::permission::Permissions;
 use crate::proto::FILE_DESCRIPTOR_SET;
+use crate::proto::v1::credit_service_server::CreditServiceServer;
+use crate::proto::v1::package_service_server::PackageServiceServer;
 use crate::service::Context;
 use crate::service::readiness::{NotReady, Readiness};
 
@@ -49,8 +53,16 @@ pub enum ServerError {
 }
 
 /// Every service of Carnet.
-pub fn routes(_api: &Api) -> Routes {
+pub fn routes(api: &Api) -> Routes {
     Routes::default()
+        .add_service(
+            PackageServiceServer::new(Packages(api.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+        )
+        .add_service(
+            CreditServiceServer::new(Credits(api.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX),
+        )
 }
 
 /// Serves on `listener` until `stopped`, then lets the calls under way end. That may take for ever, since

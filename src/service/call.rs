@@ -10,9 +10,10 @@ use uuid::Uuid;
 
 use crate::domain::business::Business;
 use crate::domain::entry::{Actor, Hash};
+use crate::domain::lot::Stamp;
 use crate::domain::permission::{Permission, Permissions};
 use crate::domain::refusal::Refusal;
-use crate::ids::{BusinessId, TokenId};
+use crate::ids::{BusinessId, TokenId, new_uuid};
 use crate::ledger::replay;
 use crate::service::error::ServiceError;
 use crate::store::columns::{from_json, to_json};
@@ -79,6 +80,17 @@ impl Call {
         Err(Refusal::PermissionDenied {
             permission: permission.as_str(),
         })
+    }
+
+    /// What the entries of this call have in common.
+    pub fn stamp(&self, now: DateTime<Utc>) -> Stamp {
+        Stamp {
+            posting_id: self.request_id.unwrap_or_else(|| new_uuid(now)),
+            now,
+            request_hash: Some(self.hash),
+            method: self.method.to_owned(),
+            actor: self.caller.actor,
+        }
     }
 
     /// Claims the request id for this transaction, or answers what was answered to it before.

@@ -5,9 +5,11 @@ use std::fmt::Display;
 use sea_orm::ConnectionTrait;
 
 use crate::domain::refusal::Refusal;
-use crate::ids::{BusinessId, CreditTypeId, Reference};
+use crate::ids::{
+    BusinessId, CreditTypeId, CustomerId, ItemId, PackageId, Reference, TemplateId, UserId,
+};
 use crate::service::error::ServiceError;
-use crate::store::credit_types;
+use crate::store::{credit_types, customers, items, packages, templates, users};
 
 /// The refusal of a name that stands for nothing in this business.
 pub fn not_found(kind: &'static str, id: &impl Display) -> Refusal {
@@ -36,20 +38,33 @@ pub fn check_etag(
     }
 }
 
-/// The credit type that a caller names.
-///
-/// # Errors
-/// [`Refusal::NotFound`] if no credit type has that external id.
-pub async fn credit_type(
-    db: &impl ConnectionTrait,
-    business_id: BusinessId,
-    reference: &Reference<CreditTypeId>,
-) -> Result<CreditTypeId, ServiceError> {
-    match reference {
-        Reference::Id(id) => Ok(*id),
-        Reference::External(external_id) => {
-            let found = credit_types::by_external_id(db, business_id, external_id).await?;
-            found.ok_or_else(|| not_found("credit type", reference).into())
+macro_rules! references {
+    ($($name:ident: $id:ty = $kind:literal in $table:ident;)+) => {$(
+        #[doc = concat!("The ", $kind, " that a caller names; one named by our id may not exist.")]
+        ///
+        /// # Errors
+        /// [`Refusal::NotFound`] if none has that external id.
+        pub async fn $name(
+            db: &impl ConnectionTrait,
+            business_id: BusinessId,
+            reference: &Reference<$id>,
+        ) -> Result<$id, ServiceError> {
+            match reference {
+                Reference::Id(id) => Ok(*id),
+                Reference::External(external_id) => {
+                    let found = $table::by_external_id(db, business_id, external_id).await?;
+                    found.ok_or_else(|| not_found($kind, reference).into())
+                }
+            }
         }
-    }
+    )+};
+}
+
+references! {
+    credit_type: CreditTypeId = "credit type" in credit_types;
+    customer: CustomerId = "customer" in customers;
+    item: ItemId = "item" in items;
+    package: PackageId = "package" in packages;
+    template: TemplateId = "template" in templates;
+    user: UserId = "user" in users;
 }

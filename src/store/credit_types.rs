@@ -90,6 +90,24 @@ pub async fn lock(
     row.map(read).transpose()
 }
 
+/// Locks those of these credit types that exist against being changed, and reads them: many templates may
+/// be written with them at once.
+pub async fn share_all(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    ids: impl IntoIterator<Item = CreditTypeId>,
+) -> Result<Vec<CreditType>, StoreError> {
+    let ids: Vec<Uuid> = ids.into_iter().map(CreditTypeId::uuid).collect();
+    let rows = Entity::find()
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::Id.is_in(ids))
+        .order_by_asc(Column::Id)
+        .lock_shared()
+        .all(txn)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// Those of these credit types that exist.
 pub async fn by_ids(
     db: &impl ConnectionTrait,

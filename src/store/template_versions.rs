@@ -1,5 +1,6 @@
 //! `template_versions`: what a template offers, version by version. Rows are never changed.
 
+use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, Set};
 
@@ -48,6 +49,7 @@ pub async fn insert(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
     template: &Template,
+    now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     let definition = &template.definition;
     Entity::insert(ActiveModel {
@@ -70,7 +72,7 @@ pub async fn insert(
             .as_ref()
             .map(|leads| to_json(leads, TABLE))
             .transpose()?),
-        created_at: Set(micros(template.created_at)),
+        created_at: Set(micros(now)),
     })
     .exec_without_returning(txn)
     .await?;

@@ -45,11 +45,11 @@ pub async fn insert(
 ) -> Result<(), StoreError> {
     let row = row(business_id, template);
     Entity::insert(row).exec_without_returning(txn).await?;
-    template_versions::insert(txn, business_id, template).await
+    template_versions::insert(txn, business_id, template, template.created_at).await
 }
 
-/// Writes a locked template as it is now, and counts its version up. A definition with a new number is
-/// written beside the earlier ones.
+/// Writes a locked template as it is now, and counts its version up. A new definition is written before,
+/// by [`template_versions::insert`].
 pub async fn update(
     txn: &DatabaseTransaction,
     business_id: BusinessId,

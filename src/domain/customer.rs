@@ -1,0 +1,84 @@
+//! The people who own and use packages.
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use crate::ids::CustomerId;
+
+/// A customer (B1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Customer {
+    /// The customer.
+    pub id: CustomerId,
+    /// The caller's own id of it.
+    pub external_id: Option<String>,
+    /// What the customer is called.
+    pub name: String,
+    /// Where e-mails go; none: the customer gets none.
+    pub email: Option<String>,
+    /// Whether the address is known to be the customer's.
+    pub email_verified: bool,
+    /// The telephone number, as it was written.
+    pub phone: Option<String>,
+    /// The language of e-mails, as a BCP 47 tag; none: the business's.
+    pub locale: Option<String>,
+    /// The customer's time zone; no date of a package depends on it.
+    pub time_zone: Option<Tz>,
+    /// Whether packages can be sold and given to the customer.
+    pub active: bool,
+    /// Whether the customer may pay on account (B3).
+    pub may_purchase_on_account: bool,
+    /// When the customer was added.
+    pub created_at: DateTime<Utc>,
+    /// How often it changed; the caller's etag.
+    pub version: i64,
+}
+
+impl Customer {
+    /// What a search looks through, folded; the fields lie on lines of their own, so that no search
+    /// reaches from one into the next.
+    pub fn search_text(&self) -> String {
+        let fields = [
+            Some(self.name.as_str()),
+            self.email.as_deref(),
+            self.external_id.as_deref(),
+            self.phone.as_deref(),
+        ];
+        let given: Vec<&str> = fields.into_iter().flatten().collect();
+        fold(&given.join("\n"))
+    }
+}
+
+/// A text as searches compare it: without surrounding blanks, in lower case, in any script.
+pub fn fold(text: &str) -> String {
+    text.trim().to_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_finds_every_field_in_any_case() {
+        let customer = Customer {
+            id: CustomerId::generate(DateTime::UNIX_EPOCH),
+            external_id: Some("CRM-7".to_owned()),
+            name: "Õnne ÕUN".to_owned(),
+            email: Some("onne@example.com".to_owned()),
+            email_verified: false,
+            phone: None,
+            locale: None,
+            time_zone: None,
+            active: true,
+            may_purchase_on_account: false,
+            created_at: DateTime::UNIX_EPOCH,
+            version: 1,
+        };
+        let text = customer.search_text();
+        for query in ["ÕNNE õ", "Example.COM", "crm-7"] {
+            assert!(text.contains(&fold(query)), "{query}");
+        }
+        assert!(!text.contains("õun onne"), "{text}");
+    }
+}

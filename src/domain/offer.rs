@@ -1,0 +1,197 @@
+//! Turning what is offered into a package: its validity, its lots and their value. Pure; the selling and
+//! the giving service read the facts and write the result.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use crate::domain::business::Business;
+use crate::domain::calendar;
+use crate::domain::extend::NewLot;
+use crate::domain::line::Line;
+use crate::domain::lot::Origin;
+use crate::domain::package::Package;
+use crate::domain::refusal::Refusal;
+use crate::domain::sale::{LineWeight, Price, allocate};
+use crate::domain::validity::{self, ExpirySource, Resolved, Validity};
+use crate::ids::{CustomerId, LotId, PackageId, SaleId, TemplateId};
+
+/// Another validity than the offered one, chosen at the sale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ValidityOverride {
+    /// Another rule.
+    Rule(Validity),
+    /// The very instant of expiry.
+    ExpiresAt(DateTime<Utc>),
+}
+
+/// All that a new package is made of.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// Who gets it.
+    pub customer_id: CustomerId,
+    /// The caller's own id of it.
+    pub external_id: Option<String>,
+    /// The sale; none if it is given.
+    pub sale_id: Option<SaleId>,
+    /// The template and its version.
+    pub template: Option<(TemplateId, i32)>,
+    /// What the customer reads.
+    pub name: String,
+    /// What the template asks, in minor units.
+    pub list_price_minor: i64,
+    /// What was agreed, as the business writes prices.
+    pub price_minor: i64,
+    /// The parts of what was agreed.
+    pub price: Price,
+    /// The lower number pays first; none: the business's.
+    pub priority: Option<i32>,
+    /// Days in which it can be restored; none: the business's.
+    pub quarantine_days: Option<i32>,
+    /// The lines, with what each is measured by.
+    pub lines: Vec<(Arc<Line>, LineWeight)>,
+    /// The template's validity.
+    pub validity: Option<Validity>,
+    /// The default validities of the lines' credit types.
+    pub defaults: Vec<Option<Validity>>,
+    /// Another validity, chosen at the sale.
+    pub validity_override: Option<ValidityOverride>,
+    /// From which local day on it can be used.
+    pub start_date: Option<NaiveDate>,
+    /// Whether nothing more is to be paid.
+    pub is_paid: bool,
+}
+
+impl Offer {
+    /// The package and its lots, made at `now`.
+    ///
+    /// # Errors
+    /// The validity cannot be resolved, or ends before it begins.
+    pub fn make(
+        self,
+        business: &Business,
+        now: DateTime<Utc>,
+    ) -> Result<(Package, Vec<NewLot>), Refusal> {
+        let (rule, source, resolved) = self.resolve(business, now)?;
+        let weights: Vec<LineWeight> = self.lines.iter().map(|(_, weight)| *weight).collect();
+        let values = allocate(self.price.net_minor, &weights);
+        let origin = if self.sale_id.is_some() {
+            Origin::Sold
+        } else {
+            Origin::Given
+        };
+        let lots = self
+            .lines
+            .iter()
+            .zip(values)
+            .map(|((line, _), value)| NewLot {
+                id: LotId::generate(now),
+                line: Arc::clone(line),
+                origin,
+                quantity: line.quantity,
+                value,
+            })
+            .collect();
+        let package = Package {
+            id: PackageId::generate(now),
+            business_id: business.id,
+            external_id: self.external_id,
+            sale_id: self.sale_id,
+            customer_id: self.customer_id,
+            template: self.template,
+            name: self.name,
+            list_price_minor: self.list_price_minor,
+            price_minor: self.price_minor,
+            net_price_minor: self.price.net_minor,
+            priority: self.priority.unwrap_or(business.default_priority),
+            quarantine_days: self.quarantine_days,
+            validity: rule,
+            expiry_source: source,
+            zone: business.zone,
+            starts_at: resolved.starts_at,
+            expires_at: resolved.expires_at,
+            counts_from_first_use: resolved.counts_from_first_use,
+            first_used_on: None,
+            expiry_epoch: 0,
+            frozen_at: None,
+            revoked_at: None,
+            transferred_at: None,
+            paid_at: self.is_paid.then_some(now),
+            change_seq: 0,
+            created_at: now,
+            version: 1,
+        };
+        Ok((package, lots))
+    }
+
+    /// Order of precedence: sale override, template, credit types (A6). Where these differ, the one that
+    /// ends first counts.
+    fn resolve(
+        &self,
+        business: &Business,
+        now: DateTime<Utc>,
+    ) -> Result<(Validity, ExpirySource, Resolved), Refusal> {
+        let with_rule = |rule: &Validity, source| {
+            let resolved = self.resolve_rule(rule, business, now)?;
+            Ok((*rule, source, resolved))
+        };
+        match (&self.validity_override, &self.validity) {
+            (Some(ValidityOverride::ExpiresAt(expires_at)), _) => {
+                self.resolve_instant(*expires_at, business, now)
+            }
+            (Some(ValidityOverride::Rule(rule)), _) => with_rule(rule, ExpirySource::Sale),
+            (None, Some(rule)) => with_rule(rule, ExpirySource::Template),
+            (None, None) => {
+                let mut best = with_rule(&Validity::Never, ExpirySource::CreditType)?;
+                for rule in self.defaults.iter().flatten() {
+                    let found = with_rule(rule, ExpirySource::CreditType)?;
+                    if ends_before(found.2.expires_at, best.2.expires_at) {
+                        best = found;
+                    }
+                }
+                Ok(best)
+            }
+        }
+    }
+
+    fn resolve_rule(
+        &self,
+        rule: &Validity,
+        business: &Business,
+        now: DateTime<Utc>,
+    ) -> Result<Resolved, Refusal> {
+        let impossible = |problem: String| Refusal::ValidityImpossible { problem };
+        let resolved = validity::resolve(rule, now, self.start_date, business.zone)
+            .map_err(|error| impossible(error.to_string()))?;
+        match resolved.expires_at {
+            Some(expires_at) if expires_at <= now => Err(impossible(format!(
+                "it would have ended on {}, before today",
+                calendar::last_usable_day(expires_at, business.zone)
+            ))),
+            _ => Ok(resolved),
+        }
+    }
+
+    fn resolve_instant(
+        &self,
+        expires_at: DateTime<Utc>,
+        business: &Business,
+        now: DateTime<Utc>,
+    ) -> Result<(Validity, ExpirySource, Resolved), Refusal> {
+        let mut resolved = self.resolve_rule(&Validity::Never, business, now)?;
+        let not_before = resolved.starts_at.max(now);
+        if expires_at <= not_before {
+            return Err(Refusal::ExpiryNotLater {
+                old: not_before,
+                new: expires_at,
+            });
+        }
+        resolved.expires_at = Some(expires_at);
+        let last_day = calendar::last_usable_day(expires_at, business.zone);
+        Ok((Validity::Until(last_day), ExpirySource::Sale, resolved))
+    }
+}
+
+fn ends_before(a: Option<DateTime<Utc>>, b: Option<DateTime<Utc>>) -> bool {
+    (a.is_none(), a) < (b.is_none(), b)
+}

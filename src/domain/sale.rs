@@ -1,0 +1,230 @@
+//! Selling: prices, tax, and which part of the price each line's credits are worth.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::credits::Credits;
+use crate::domain::entry::{Actor, coded};
+use crate::domain::value;
+use crate::ids::{CustomerId, PackageId, PaymentId, SaleId};
+
+/// Hundredths of a percent in the whole.
+const BASIS_POINTS: i64 = 10_000;
+
+coded! {
+    /// How something was paid elsewhere.
+    PaymentMethod {
+        /// In cash.
+        Cash = 1, "cash";
+        /// By card, on another system.
+        Card = 2, "card";
+        /// By bank transfer.
+        Transfer = 3, "transfer";
+        /// On the customer's account.
+        OnAccount = 4, "on_account";
+        /// In some other way.
+        Other = 5, "other";
+    }
+}
+
+/// A payment that took place elsewhere and is written down here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// The payment.
+    pub id: PaymentId,
+    /// How it was paid.
+    pub method: PaymentMethod,
+    /// How much, in minor units.
+    pub amount_minor: i64,
+    /// The receipt's or transfer's number.
+    pub reference: String,
+    /// When it was written down.
+    pub recorded_at: DateTime<Utc>,
+}
+
+/// What one call sold to one customer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sale {
+    /// The sale.
+    pub id: SaleId,
+    /// Who bought.
+    pub customer_id: CustomerId,
+    /// Its packages, in the order of the entries.
+    pub package_ids: Vec<PackageId>,
+    /// What the templates ask, in minor units.
+    pub list_price_minor: i64,
+    /// What is to be paid.
+    pub price: Price,
+    /// What was paid.
+    pub payments: Vec<Payment>,
+    /// Who sold.
+    pub sold_by: Actor,
+    /// When.
+    pub sold_at: DateTime<Utc>,
+}
+
+/// A price in its parts, in minor units: `net + tax = total`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Price {
+    /// Without tax: the value of the credits.
+    pub net_minor: i64,
+    /// The tax.
+    pub tax_minor: i64,
+    /// With tax.
+    pub total_minor: i64,
+}
+
+impl Price {
+    /// The parts of a price as the business writes it: with the tax in it or on top (semantics 26).
+    /// Half a minor unit goes to the even one. `None` if a number leaves its range.
+    pub fn of(written_minor: i64, tax_basis_points: i32, includes_tax: bool) -> Option<Self> {
+        let rate = i64::from(tax_basis_points);
+        let whole = BASIS_POINTS.checked_add(rate)?;
+        let scaled = |part: i64, of: i64| {
+            value::share(
+                written_minor,
+                Credits::from_millionths(part),
+                Credits::from_millionths(of),
+            )
+        };
+        if includes_tax {
+            let net_minor = scaled(BASIS_POINTS, whole);
+            Some(Self {
+                net_minor,
+                tax_minor: written_minor.checked_sub(net_minor)?,
+                total_minor: written_minor,
+            })
+        } else {
+            let total_minor = written_minor.checked_add(scaled(rate, BASIS_POINTS))?;
+            Some(Self {
+                net_minor: written_minor,
+                tax_minor: total_minor.checked_sub(written_minor)?,
+                total_minor,
+            })
+        }
+    }
+
+    /// The sum of two prices, or `None` if a number leaves its range.
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        Some(Self {
+            net_minor: self.net_minor.checked_add(other.net_minor)?,
+            tax_minor: self.tax_minor.checked_add(other.tax_minor)?,
+            total_minor: self.total_minor.checked_add(other.total_minor)?,
+        })
+    }
+}
+
+impl Sale {
+    /// What was paid so far, in minor units.
+    pub fn paid_minor(&self) -> i64 {
+        self.payments
+            .iter()
+            .fold(0, |sum, payment| sum.saturating_add(payment.amount_minor))
+    }
+}
+
+/// What a line is measured by when a price is spread over lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LineWeight {
+    /// The credits of the line.
+    pub quantity: Credits,
+    /// The standard rate of its dearest item, in minor units, and the credits that a unit of it takes.
+    pub dearest: Option<(i64, Credits)>,
+}
+
+/// The part of `net_minor` that each line's credits are worth (semantics 26): by the standard rate of the
+/// line's dearest item and the units that the line pays for; by quantity if any line has no rate. Largest
+/// remainder, so the parts sum to the whole.
+pub fn allocate(net_minor: i64, lines: &[LineWeight]) -> Vec<i64> {
+    let by_rate: Option<Vec<i128>> = lines.iter().map(rated).collect();
+    let weights = by_rate.unwrap_or_else(|| {
+        lines
+            .iter()
+            .map(|line| i128::from(line.quantity.millionths()))
+            .collect()
+    });
+    value::allocate(net_minor, &weights)
+}
+
+/// Rate × units, in millionths of a minor unit.
+fn rated(line: &LineWeight) -> Option<i128> {
+    let (rate, per_unit) = line.dearest?;
+    i128::from(rate)
+        .checked_mul(i128::from(line.quantity.millionths()))?
+        .checked_mul(i128::from(Credits::UNIT.millionths()))?
+        .checked_div(i128::from(per_unit.millionths()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credits(text: &str) -> Credits {
+        Credits::parse(text).unwrap()
+    }
+
+    #[test]
+    fn tax_that_is_in_the_price_is_taken_out_of_it() {
+        let price = Price::of(12_200, 2_200, true).unwrap();
+        assert_eq!((price.net_minor, price.tax_minor), (10_000, 2_200));
+        let odd = Price::of(100, 2_200, true).unwrap();
+        assert_eq!(
+            (odd.net_minor, odd.tax_minor, odd.total_minor),
+            (82, 18, 100)
+        );
+    }
+
+    #[test]
+    fn tax_that_is_not_in_the_price_is_put_on_top() {
+        let price = Price::of(10_000, 2_200, false).unwrap();
+        assert_eq!((price.net_minor, price.total_minor), (10_000, 12_200));
+        let untaxed = Price::of(999, 0, false).unwrap();
+        assert_eq!((untaxed.net_minor, untaxed.tax_minor), (999, 0));
+    }
+
+    #[test]
+    fn a_price_is_spread_by_the_dearest_items_rate() {
+        // 5 massages at 60.00 and 2 facials at 50.00, sold for 320.00.
+        let lines = [
+            LineWeight {
+                quantity: credits("5"),
+                dearest: Some((6_000, credits("1"))),
+            },
+            LineWeight {
+                quantity: credits("2"),
+                dearest: Some((5_000, credits("1"))),
+            },
+        ];
+        assert_eq!(allocate(32_000, &lines), [24_000, 8_000]);
+    }
+
+    #[test]
+    fn a_unit_that_takes_two_credits_counts_once() {
+        let lines = [
+            LineWeight {
+                quantity: credits("10"),
+                dearest: Some((6_000, credits("2"))),
+            },
+            LineWeight {
+                quantity: credits("5"),
+                dearest: Some((6_000, credits("1"))),
+            },
+        ];
+        assert_eq!(allocate(10_001, &lines), [5_001, 5_000]);
+    }
+
+    #[test]
+    fn without_a_rate_a_price_is_spread_by_quantity() {
+        let lines = [
+            LineWeight {
+                quantity: credits("3"),
+                dearest: None,
+            },
+            LineWeight {
+                quantity: credits("1"),
+                dearest: Some((100, credits("1"))),
+            },
+        ];
+        assert_eq!(allocate(100, &lines), [75, 25]);
+    }
+}

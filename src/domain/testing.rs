@@ -1,0 +1,122 @@
+//! Lots and lines for the tests of the rules.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use chrono_tz::Tz;
+use uuid::Uuid;
+
+use crate::domain::credits::Credits;
+use crate::domain::entry::{Account, Actor, EntryKind};
+use crate::domain::line::{Coverage, ItemFacts, Line, LineKind, Subject};
+use crate::domain::lot::{Basis, Fold, Lot, Movement, Origin, Stamp, Tail, Terms};
+use crate::ids::{BusinessId, CreditTypeId, CustomerId, ItemId, LineId, LotId, PackageId, TokenId};
+
+/// The instant at which the tests begin: noon in Tallinn.
+pub(crate) fn start() -> DateTime<Utc> {
+    "2026-03-16T10:00:00Z".parse().unwrap()
+}
+
+/// An amount.
+pub(crate) fn credits(text: &str) -> Credits {
+    Credits::parse(text).unwrap()
+}
+
+/// An item without a category.
+pub(crate) fn item() -> ItemFacts {
+    ItemFacts {
+        id: ItemId::generate(start()),
+        category: String::new(),
+    }
+}
+
+/// A line for some things at some credits per unit, of a credit type with one decimal place.
+pub(crate) fn line(covers: &[(Subject, &str)]) -> Arc<Line> {
+    Arc::new(Line {
+        id: LineId::generate(start()),
+        position: 1,
+        kind: LineKind::Prepaid,
+        credit_type_id: CreditTypeId::from_uuid(Uuid::nil()),
+        decimal_places: 1,
+        quantity: credits("8"),
+        covers: covers
+            .iter()
+            .map(|(subject, per_unit)| Coverage {
+                subject: subject.clone(),
+                credits_per_unit: credits(per_unit),
+            })
+            .collect(),
+    })
+}
+
+/// A line for one item at one credit a unit.
+pub(crate) fn line_for(item: &ItemFacts) -> Arc<Line> {
+    line(&[(Subject::Item(item.id), "1")])
+}
+
+/// What one posting's entries have in common, `hours` after the start.
+pub(crate) fn stamp(hours: i64) -> Stamp {
+    let now = start() + TimeDelta::hours(hours);
+    Stamp {
+        posting_id: crate::ids::new_uuid(now),
+        now,
+        request_hash: Some([7; 32]),
+        method: "Consume".to_owned(),
+        actor: Actor::Token(TokenId::from_uuid(Uuid::nil())),
+    }
+}
+
+/// A customer.
+pub(crate) fn customer() -> CustomerId {
+    CustomerId::from_uuid(Uuid::nil())
+}
+
+/// An issued lot of a package of its own.
+pub(crate) fn lot(line: &Arc<Line>, quantity: &str, value: i64) -> Lot {
+    let mut lot = Lot {
+        id: LotId::generate(start()),
+        business_id: BusinessId::from_uuid(Uuid::nil()),
+        package_id: PackageId::generate(start()),
+        line: Arc::clone(line),
+        customer_id: customer(),
+        origin: Origin::Sold,
+        priority: 0,
+        terms: Terms {
+            starts_at: start(),
+            expires_at: None,
+            counts_from_first_use: false,
+            first_used_on: None,
+            zone: Tz::Europe__Tallinn,
+            frozen: false,
+            revoked: false,
+        },
+        issued: Basis {
+            value,
+            quantity: credits(quantity),
+        },
+        fold: Fold::default(),
+        tail: Tail::default(),
+        next_timeout_at: None,
+        created_at: start(),
+        version: 1,
+    };
+    let issue = Movement {
+        kind: EntryKind::Issue,
+        from: Account::Issued,
+        to: Account::Available,
+        amount: credits(quantity),
+        value,
+        effective_at: start(),
+        by_time: false,
+        undoes: None,
+        about: crate::domain::entry::About::default(),
+    };
+    lot.post(&stamp(0), 0, issue).unwrap();
+    lot
+}
+
+/// The lot, ending `hours` after the start.
+pub(crate) fn ending(mut lot: Lot, hours: i64) -> Lot {
+    lot.terms.expires_at = Some(start() + TimeDelta::hours(hours));
+    lot
+}

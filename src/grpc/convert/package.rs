@@ -1,0 +1,290 @@
+//! Packages, sales and changes as messages.
+
+use crate::domain::business::Business;
+use crate::domain::change::{Change, ChangeKind};
+use crate::domain::credits::Credits;
+use crate::domain::entry::{Account, Actor, Balances};
+use crate::domain::line::{Coverage, Line, LineKind, Subject};
+use crate::domain::lot::Origin;
+use crate::domain::money::Currency;
+use crate::domain::package::{Status, UnitState, units};
+use crate::domain::sale::{Payment, PaymentMethod, Sale};
+use crate::grpc::convert::common::{etag, to_expiry_source, to_money, to_timestamp, to_validity};
+use crate::grpc::faults::timestamp;
+use crate::proto::v1;
+use crate::service::package_view::{LineView, LotView, PackageView};
+
+/// How much of a package a message shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// All, with lots and their units.
+    Full,
+    /// Without lots: for lists.
+    Summary,
+    /// As full, without ids: of what was not kept.
+    Unkept,
+}
+
+/// A package as a message.
+pub fn to_package(view: PackageView, currency: Currency, detail: Detail) -> v1::Package {
+    let PackageView {
+        package,
+        status,
+        last_usable_day,
+        restorable_until,
+        lines,
+    } = view;
+    let (template_id, template_version) = package
+        .template
+        .map(|(id, version)| (id.to_string(), version))
+        .unwrap_or_default();
+    let is_kept = detail != Detail::Unkept;
+    let id = |id: String| if is_kept { id } else { String::new() };
+    v1::Package {
+        id: id(package.id.to_string()),
+        external_id: package.external_id.unwrap_or_default(),
+        customer_id: package.customer_id.to_string(),
+        template_id,
+        template_version,
+        sale_id: id(package.sale_id.map(|id| id.to_string()).unwrap_or_default()),
+        name: package.name,
+        list_price: Some(to_money(package.list_price_minor, currency)),
+        price: Some(to_money(package.price_minor, currency)),
+        net_price: Some(to_money(package.net_price_minor, currency)),
+        status: to_status(status).into(),
+        starts_at: Some(timestamp(package.starts_at)),
+        expires_at: to_timestamp(package.expires_at),
+        last_usable_date: last_usable_day
+            .map(|day| day.to_string())
+            .unwrap_or_default(),
+        expiry_source: to_expiry_source(package.expiry_source).into(),
+        validity: Some(to_validity(&package.validity)),
+        expiry_epoch: package.expiry_epoch,
+        restorable_until: to_timestamp(restorable_until),
+        priority: package.priority,
+        lines: lines
+            .into_iter()
+            .map(|line| to_line(line, currency, detail))
+            .collect(),
+        created_at: Some(timestamp(package.created_at)),
+        etag: etag(package.version),
+    }
+}
+
+fn to_line(view: LineView, currency: Currency, detail: Detail) -> v1::PackageLine {
+    let Line {
+        id,
+        kind,
+        credit_type_id,
+        quantity,
+        covers,
+        ..
+    } = view.line;
+    let lots = if detail == Detail::Summary {
+        Vec::new()
+    } else {
+        view.lots
+            .iter()
+            .map(|lot| to_lot(lot, currency, detail))
+            .collect()
+    };
+    v1::PackageLine {
+        id: id.to_string(),
+        kind: to_line_kind(kind).into(),
+        credit_type_id: credit_type_id.to_string(),
+        quantity: quantity.to_string(),
+        covers: covers.into_iter().map(to_coverage).collect(),
+        balances: Some(to_balances(&view.balances)),
+        lots,
+    }
+}
+
+fn to_lot(lot: &LotView, currency: Currency, detail: Detail) -> v1::Lot {
+    let units = units(&lot.balances).unwrap_or_default();
+    let id = match detail {
+        Detail::Unkept => String::new(),
+        Detail::Full | Detail::Summary => lot.id.to_string(),
+    };
+    v1::Lot {
+        id,
+        bonus: lot.origin == Origin::Bonus,
+        quantity: lot.quantity.to_string(),
+        value: Some(to_money(lot.value_minor, currency)),
+        unused_value: Some(to_money(lot.unused_value_minor, currency)),
+        balances: Some(to_balances(&lot.balances)),
+        units: units
+            .into_iter()
+            .map(|unit| v1::Unit {
+                state: to_unit_state(unit.state).into(),
+                amount: unit.amount.to_string(),
+            })
+            .collect(),
+        created_at: Some(timestamp(lot.created_at)),
+    }
+}
+
+/// Balances as a message; what was issued is the sum of the others.
+pub fn to_balances(balances: &Balances) -> v1::Balances {
+    v1::Balances {
+        issued: balances.total().unwrap_or(Credits::ZERO).to_string(),
+        available: balances.available.to_string(),
+        held: balances.held.to_string(),
+        consumed: balances.consumed.to_string(),
+        expired: balances.expired.to_string(),
+        revoked: balances.revoked.to_string(),
+        transferred: balances.transferred.to_string(),
+    }
+}
+
+/// What a line covers, as a message.
+pub fn to_coverage(coverage: Coverage) -> v1::Coverage {
+    let target = match coverage.subject {
+        Subject::Item(id) => v1::coverage::Target::ItemId(id.to_string()),
+        Subject::Category(category) => v1::coverage::Target::Category(category),
+    };
+    v1::Coverage {
+        target: Some(target),
+        credits_per_unit: coverage.credits_per_unit.to_string(),
+    }
+}
+
+/// A kind of line as a message.
+pub fn to_line_kind(kind: LineKind) -> v1::LineKind {
+    match kind {
+        LineKind::Prepaid => v1::LineKind::Prepaid,
+        LineKind::Rate => v1::LineKind::Rate,
+    }
+}
+
+/// A status as a message.
+pub fn to_status(status: Status) -> v1::PackageStatus {
+    match status {
+        Status::Revoked => v1::PackageStatus::Revoked,
+        Status::Transferred => v1::PackageStatus::Transferred,
+        Status::Completed => v1::PackageStatus::Completed,
+        Status::Frozen => v1::PackageStatus::Frozen,
+        Status::Expired => v1::PackageStatus::Expired,
+        Status::UsedUp => v1::PackageStatus::UsedUp,
+        Status::Queued => v1::PackageStatus::Queued,
+        Status::Upcoming => v1::PackageStatus::Upcoming,
+        Status::Active => v1::PackageStatus::Active,
+    }
+}
+
+/// The status that a filter names; none for the unspecified one.
+pub fn status(status: v1::PackageStatus) -> Option<Status> {
+    Status::ALL
+        .iter()
+        .copied()
+        .find(|known| to_status(*known) == status)
+}
+
+fn to_unit_state(state: UnitState) -> v1::UnitState {
+    match state {
+        UnitState::Used => v1::UnitState::Used,
+        UnitState::Held => v1::UnitState::Held,
+        UnitState::Unused => v1::UnitState::Unused,
+        UnitState::Expired => v1::UnitState::Expired,
+        UnitState::Revoked => v1::UnitState::Revoked,
+        UnitState::Transferred => v1::UnitState::Transferred,
+    }
+}
+
+/// An account as a message.
+pub fn to_account(account: Account) -> v1::Account {
+    match account {
+        Account::Issued => v1::Account::Issued,
+        Account::Available => v1::Account::Available,
+        Account::Held => v1::Account::Held,
+        Account::Consumed => v1::Account::Consumed,
+        Account::Expired => v1::Account::Expired,
+        Account::Revoked => v1::Account::Revoked,
+        Account::Transferred => v1::Account::Transferred,
+    }
+}
+
+/// The id of whoever did something; empty for Carnet itself.
+pub fn to_actor(actor: Actor) -> String {
+    match actor {
+        Actor::System => String::new(),
+        Actor::User(id) => id.to_string(),
+        Actor::Token(id) => id.to_string(),
+    }
+}
+
+/// A change as a message.
+pub fn to_change(change: &Change, reason: String) -> v1::Change {
+    let kind = match change.kind {
+        ChangeKind::Extended => v1::ChangeKind::Extended,
+        ChangeKind::Restored => v1::ChangeKind::Restored,
+        ChangeKind::ClockStarted => v1::ChangeKind::ClockStarted,
+    };
+    v1::Change {
+        package_id: change.package_id.to_string(),
+        sequence: change.seq,
+        kind: kind.into(),
+        detail: Some(v1::change::Detail::Expiry(v1::ExpiryChange {
+            old_expires_at: to_timestamp(change.old.expires_at),
+            new_expires_at: to_timestamp(change.new.expires_at),
+            expiry_epoch: change.new.expiry_epoch,
+        })),
+        posting_id: change.request_id.to_string(),
+        actor_id: to_actor(change.actor),
+        reason,
+        effective_at: Some(timestamp(change.recorded_at)),
+        recorded_at: Some(timestamp(change.recorded_at)),
+    }
+}
+
+/// A sale as a message.
+pub fn to_sale(sale: &Sale, business: &Business, detail: Detail) -> v1::Sale {
+    let currency = business.currency;
+    let is_kept = detail != Detail::Unkept;
+    let paid = sale.paid_minor();
+    let payment_state = if paid >= sale.price.total_minor {
+        v1::PaymentState::Paid
+    } else if paid > 0 {
+        v1::PaymentState::PartlyPaid
+    } else {
+        v1::PaymentState::Unpaid
+    };
+    v1::Sale {
+        id: if is_kept {
+            sale.id.to_string()
+        } else {
+            String::new()
+        },
+        customer_id: sale.customer_id.to_string(),
+        package_ids: sale
+            .package_ids
+            .iter()
+            .filter(|_| is_kept)
+            .map(ToString::to_string)
+            .collect(),
+        net: Some(to_money(sale.price.net_minor, currency)),
+        tax: Some(to_money(sale.price.tax_minor, currency)),
+        total: Some(to_money(sale.price.total_minor, currency)),
+        payment_state: payment_state.into(),
+        payments: sale
+            .payments
+            .iter()
+            .map(|payment| to_payment(payment, currency))
+            .collect(),
+        created_at: Some(timestamp(sale.sold_at)),
+    }
+}
+
+fn to_payment(payment: &Payment, currency: Currency) -> v1::RecordedPayment {
+    let method = match payment.method {
+        PaymentMethod::Cash => v1::PaymentMethod::Cash,
+        PaymentMethod::Card => v1::PaymentMethod::Card,
+        PaymentMethod::Transfer => v1::PaymentMethod::Transfer,
+        PaymentMethod::OnAccount => v1::PaymentMethod::OnAccount,
+        PaymentMethod::Other => v1::PaymentMethod::Other,
+    };
+    v1::RecordedPayment {
+        method: method.into(),
+        amount: Some(to_money(payment.amount_minor, currency)),
+        reference: payment.reference.clone(),
+    }
+}

@@ -1,0 +1,194 @@
+//! Requests that sell, extend and list packages.
+
+use std::collections::BTreeSet;
+
+use crate::domain::offer::ValidityOverride;
+use crate::domain::sale::PaymentMethod;
+use crate::grpc::convert::common::{amount, money, optional_etag, period, validity};
+use crate::grpc::convert::package::status;
+use crate::grpc::faults::Faults;
+use crate::grpc::page::Page;
+use crate::ids::PackageId;
+use crate::proto::v1;
+use crate::service::Caller;
+use crate::service::extension::{ExtensionEntry, Until};
+use crate::service::packages::PackageList;
+use crate::service::sales::{PaymentEntry, SaleEntry};
+
+/// The most entries of one sale.
+const ENTRIES_MAX: usize = 200;
+/// The most bonuses of one extension.
+const BONUSES_MAX: usize = 50;
+/// The longest note, in characters.
+pub(super) const NOTE_LENGTH_MAX: usize = 2_000;
+/// The longest reference of a payment, in characters.
+const REFERENCE_LENGTH_MAX: usize = 200;
+
+/// What is to be sold.
+pub fn sale_entries(
+    request: &v1::SellPackagesRequest,
+    caller: &Caller,
+    faults: &mut Faults,
+) -> Option<Vec<SaleEntry>> {
+    faults.count("entries", request.entries.len(), 1..=ENTRIES_MAX)?;
+    let read: Vec<Option<SaleEntry>> = request
+        .entries
+        .iter()
+        .enumerate()
+        .map(|(index, entry)| {
+            faults.within_item("entries", index, |faults| sale_entry(entry, caller, faults))
+        })
+        .collect();
+    let entries: Vec<SaleEntry> = read.into_iter().collect::<Option<_>>()?;
+    let mut seen = BTreeSet::new();
+    for (index, entry) in entries.iter().enumerate() {
+        if let Some(external_id) = &entry.external_id
+            && !seen.insert(external_id)
+        {
+            faults.add(
+                &format!("entries[{index}].external_id"),
+                "must not be that of an earlier entry",
+            );
+            return None;
+        }
+    }
+    Some(entries)
+}
+
+fn sale_entry(entry: &v1::SaleEntry, caller: &Caller, faults: &mut Faults) -> Option<SaleEntry> {
+    let customer = faults.reference("customer_id", &entry.customer_id);
+    let template = faults.reference("template_id", &entry.template_id);
+    let external_id = faults.external_id("external_id", &entry.external_id);
+    let start_date = faults.optional_date("start_date", &entry.start_date);
+    let validity_override = match &entry.validity_override {
+        None => Some(None),
+        Some(v1::sale_entry::ValidityOverride::Validity(rule)) => {
+            validity(faults, "validity", rule).map(|rule| Some(ValidityOverride::Rule(rule)))
+        }
+        Some(v1::sale_entry::ValidityOverride::ExpiresAt(at)) => faults
+            .instant("expires_at", at)
+            .map(|at| Some(ValidityOverride::ExpiresAt(at))),
+    };
+    let price_minor = match &entry.price {
+        None => Some(None),
+        Some(price) => money(faults, "price", price, caller.business.currency).map(Some),
+    };
+    let payment = match &entry.payment {
+        None | Some(v1::sale_entry::Payment::None(_)) => Some(None),
+        Some(v1::sale_entry::Payment::Recorded(recorded)) => faults
+            .within("recorded", |faults| payment(recorded, caller, faults))
+            .map(Some),
+    };
+    let note = faults.long_text("note", &entry.note, NOTE_LENGTH_MAX);
+    Some(SaleEntry {
+        customer: customer?,
+        template: template?,
+        external_id: external_id?,
+        start_date: start_date?,
+        validity_override: validity_override?,
+        price_minor: price_minor?,
+        payment: payment?,
+        note: note?,
+    })
+}
+
+fn payment(
+    recorded: &v1::RecordedPayment,
+    caller: &Caller,
+    faults: &mut Faults,
+) -> Option<PaymentEntry> {
+    let method = faults.choice::<v1::PaymentMethod>("method", recorded.method);
+    let amount_minor = match &recorded.amount {
+        None => Some(None),
+        Some(paid) if paid.minor_units == 0 => {
+            faults.add("amount.minor_units", "must be more than 0");
+            None
+        }
+        Some(paid) => money(faults, "amount", paid, caller.business.currency).map(Some),
+    };
+    let reference = faults.text("reference", &recorded.reference, REFERENCE_LENGTH_MAX);
+    let method = match method? {
+        v1::PaymentMethod::Cash => PaymentMethod::Cash,
+        v1::PaymentMethod::Card => PaymentMethod::Card,
+        v1::PaymentMethod::Transfer => PaymentMethod::Transfer,
+        v1::PaymentMethod::OnAccount => PaymentMethod::OnAccount,
+        v1::PaymentMethod::Other | v1::PaymentMethod::Unspecified => PaymentMethod::Other,
+    };
+    Some(PaymentEntry {
+        method,
+        amount_minor: amount_minor?,
+        reference: reference?,
+    })
+}
+
+/// A package to be extended.
+pub fn extension(
+    request: &v1::ExtendPackageRequest,
+    faults: &mut Faults,
+) -> Option<ExtensionEntry> {
+    let package = faults.reference("package_id", &request.package_id);
+    let until = match &request.new_expiry {
+        None => {
+            faults.add(
+                "new_expiry",
+                "must be given: last_usable_date, expires_at or by",
+            );
+            None
+        }
+        Some(v1::extend_package_request::NewExpiry::LastUsableDate(date)) => faults
+            .date("last_usable_date", date)
+            .map(Until::LastUsableDay),
+        Some(v1::extend_package_request::NewExpiry::ExpiresAt(at)) => {
+            faults.instant("expires_at", at).map(Until::Instant)
+        }
+        Some(v1::extend_package_request::NewExpiry::By(by)) => faults
+            .within("by", |faults| period(faults, by.count, by.unit))
+            .map(Until::By),
+    };
+    let reason = faults.long_text("reason", &request.reason, NOTE_LENGTH_MAX);
+    faults.count("bonuses", request.bonuses.len(), 0..=BONUSES_MAX)?;
+    let bonuses: Vec<Option<_>> = request
+        .bonuses
+        .iter()
+        .enumerate()
+        .map(|(index, bonus)| {
+            faults.within_item("bonuses", index, |faults| {
+                let line_id = faults.id("line_id", &bonus.line_id);
+                let amount = amount(faults, "amount", &bonus.amount);
+                line_id.zip(amount)
+            })
+        })
+        .collect();
+    Some(ExtensionEntry {
+        package: package?,
+        until: until?,
+        bonuses: bonuses.into_iter().collect::<Option<_>>()?,
+        force: request.force_restore,
+        reason: reason?,
+        etag: optional_etag(&request.etag),
+    })
+}
+
+/// A page of packages.
+pub fn package_list(
+    request: &v1::ListPackagesRequest,
+    faults: &mut Faults,
+) -> Option<(PackageList, Page<PackageId>)> {
+    let page = Page::<PackageId>::read(request, faults);
+    let customer = faults.optional_reference("customer_id", &request.customer_id);
+    let template = faults.optional_reference("template_id", &request.template_id);
+    let statuses = faults.choices::<v1::PackageStatus>("statuses", &request.statuses);
+    let expires_from = faults.optional_instant("expires_from", request.expires_from.as_ref());
+    let expires_before = faults.optional_instant("expires_before", request.expires_before.as_ref());
+    let page = page?;
+    let list = PackageList {
+        customer: customer?,
+        template: template?,
+        statuses: statuses?.into_iter().filter_map(status).collect(),
+        expires_from: expires_from?,
+        expires_before: expires_before?,
+        before: page.after,
+        size: page.size.into(),
+    };
+    Some((list, page))
+}

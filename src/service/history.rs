@@ -1,0 +1,344 @@
+//! The ledger as callers read it (H1): who took what and when.
+//!
+//! A lot's history is its chain of entries, and a customer's is the merge of its lots' chains, newest
+//! first: no index is kept for it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::vec::IntoIter;
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DatabaseTransaction};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::domain::entry::{Actor, Entry, EntryKey, EntryKind};
+use crate::domain::lot::Lot;
+use crate::ids::{BusinessId, CustomerId, ItemId, LotId, PackageId, Reference, UserId};
+use crate::service::call::Call;
+use crate::service::context::Context;
+use crate::service::error::ServiceError;
+use crate::service::resolve;
+use crate::store::columns::micros;
+use crate::store::{customers, entries, lots, packages, posting_notes};
+
+/// How many entries of one chain are read ahead.
+const READ_AHEAD: u64 = 64;
+/// How many entries are looked at for one page; a page whose filters pass few of them ends early.
+const LOOKED_AT_MAX: usize = 2_000;
+
+/// Which entries.
+#[derive(Clone, Debug)]
+pub struct EntryList {
+    /// Whose.
+    pub scope: EntryScope,
+    /// Only for this item.
+    pub item: Option<Reference<ItemId>>,
+    /// Only with this user as the one who delivered or called.
+    pub user: Option<Reference<UserId>>,
+    /// Only of these kinds; none: all.
+    pub kinds: Vec<EntryKind>,
+    /// After this position.
+    pub after: Option<Position>,
+    /// How many at most.
+    pub size: usize,
+}
+
+/// Whose entries.
+#[derive(Clone, Debug)]
+pub enum EntryScope {
+    /// A package's.
+    Package(Reference<PackageId>),
+    /// Those of all packages of a customer.
+    Customer(Reference<CustomerId>),
+    /// A posting's.
+    Posting(Uuid),
+    /// Those recorded from the first instant on and before the second.
+    Recorded(DateTime<Utc>, DateTime<Utc>),
+}
+
+/// Where an entry stands among others: newest first by instant, then lot, then number in the lot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Position {
+    recorded_at: i64,
+    lot_id: LotId,
+    seq: i64,
+}
+
+/// A page of entries, newest first.
+#[derive(Clone, Debug)]
+pub struct EntryPage {
+    /// The entries, each with its lot and the note of its posting.
+    pub rows: Vec<EntryRow>,
+    /// Where the next page begins; none on the last.
+    pub next: Option<Position>,
+}
+
+/// One entry.
+#[derive(Clone, Debug)]
+pub struct EntryRow {
+    /// The entry.
+    pub entry: Entry,
+    /// Its lot, as it is now.
+    pub lot: Lot,
+    /// The note of its posting.
+    pub note: String,
+}
+
+impl Position {
+    fn of(entry: &Entry) -> Self {
+        Self {
+            recorded_at: micros(entry.recorded_at),
+            lot_id: entry.lot_id,
+            seq: entry.seq,
+        }
+    }
+}
+
+/// A page of entries.
+///
+/// # Errors
+/// [`NotFound`](crate::domain::refusal::Refusal::NotFound).
+pub async fn list(
+    ctx: &Context,
+    call: &Call,
+    input: &EntryList,
+) -> Result<EntryPage, ServiceError> {
+    let txn = ctx.db.snapshot().await?;
+    let business_id = call.business_id();
+    let wanted = Wanted::of(&txn, business_id, input).await?;
+    let mut source = Source::open(&txn, business_id, input).await?;
+    let mut found = Vec::new();
+    let mut next = None;
+    let mut last = None;
+    for looked_at in 0_usize.. {
+        let Some(entry) = source.next(&txn, business_id).await? else {
+            break;
+        };
+        if found.len() == input.size || looked_at == LOOKED_AT_MAX {
+            next = last;
+            break;
+        }
+        last = Some(Position::of(&entry));
+        if wanted.wants(&entry) {
+            found.push(entry);
+        }
+    }
+    let rows = rows(&txn, business_id, found).await?;
+    txn.commit().await?;
+    Ok(EntryPage { rows, next })
+}
+
+/// The filters, with what they name found.
+struct Wanted {
+    item_id: Option<ItemId>,
+    user_id: Option<UserId>,
+    kinds: Vec<EntryKind>,
+}
+
+impl Wanted {
+    async fn of(
+        db: &impl ConnectionTrait,
+        business_id: BusinessId,
+        input: &EntryList,
+    ) -> Result<Self, ServiceError> {
+        Ok(Self {
+            item_id: match &input.item {
+                Some(reference) => Some(resolve::item(db, business_id, reference).await?),
+                None => None,
+            },
+            user_id: match &input.user {
+                Some(reference) => Some(resolve::user(db, business_id, reference).await?),
+                None => None,
+            },
+            kinds: input.kinds.clone(),
+        })
+    }
+
+    fn wants(&self, entry: &Entry) -> bool {
+        let is_of = |user_id: UserId| {
+            entry.about.consumed_by == Some(user_id) || entry.actor == Actor::User(user_id)
+        };
+        self.item_id
+            .is_none_or(|item_id| entry.about.item_id == Some(item_id))
+            && self.user_id.is_none_or(is_of)
+            && (self.kinds.is_empty() || self.kinds.contains(&entry.kind))
+    }
+}
+
+/// Where entries come from, newest first.
+enum Source {
+    /// A list that was read whole, or the next piece of a range of time.
+    Listed {
+        rest: IntoIter<Entry>,
+        range: Option<(i64, i64)>,
+        last: Option<Position>,
+    },
+    /// The merge of chains.
+    Merged(Merge),
+}
+
+impl Source {
+    async fn open(
+        txn: &DatabaseTransaction,
+        business_id: BusinessId,
+        input: &EntryList,
+    ) -> Result<Self, ServiceError> {
+        let lots = match &input.scope {
+            EntryScope::Posting(posting_id) => {
+                let mut all = entries::of_posting(txn, business_id, *posting_id).await?;
+                all.sort_by_key(|entry| std::cmp::Reverse(Position::of(entry)));
+                all.retain(|entry| input.after.is_none_or(|after| Position::of(entry) < after));
+                return Ok(Self::Listed {
+                    rest: all.into_iter(),
+                    range: None,
+                    last: None,
+                });
+            }
+            EntryScope::Recorded(from, before) => {
+                return Ok(Self::Listed {
+                    rest: Vec::new().into_iter(),
+                    range: Some((micros(*from), micros(*before))),
+                    last: input.after,
+                });
+            }
+            EntryScope::Package(reference) => {
+                let id = resolve::package(txn, business_id, reference).await?;
+                packages::get(txn, business_id, id)
+                    .await?
+                    .ok_or_else(|| resolve::not_found("package", reference))?;
+                lots::of_packages(txn, business_id, &[id]).await?
+            }
+            EntryScope::Customer(reference) => {
+                let id = resolve::customer(txn, business_id, reference).await?;
+                customers::get(txn, business_id, id)
+                    .await?
+                    .ok_or_else(|| resolve::not_found("customer", reference))?;
+                lots::of_customer(txn, business_id, id).await?
+            }
+        };
+        Ok(Self::Merged(Merge::open(&lots, input.after)))
+    }
+
+    async fn next(
+        &mut self,
+        txn: &DatabaseTransaction,
+        business_id: BusinessId,
+    ) -> Result<Option<Entry>, ServiceError> {
+        match self {
+            Self::Merged(merge) => merge.next(txn, business_id).await,
+            Self::Listed { rest, range, last } => {
+                if let Some(entry) = rest.next() {
+                    *last = Some(Position::of(&entry));
+                    return Ok(Some(entry));
+                }
+                let Some(bounds) = *range else {
+                    return Ok(None);
+                };
+                let after = last.map(|last| (last.recorded_at, last.lot_id, last.seq));
+                let piece =
+                    entries::recorded_between(txn, business_id, bounds, after, READ_AHEAD).await?;
+                *rest = piece.into_iter();
+                let first = rest.next();
+                *last = first.as_ref().map(Position::of);
+                Ok(first)
+            }
+        }
+    }
+}
+
+/// The chains of several lots as one, newest first. A chain is read when its turn may have come.
+struct Merge {
+    after: Option<Position>,
+    /// The next entry of each chain that was read, and what was read behind it.
+    ready: BTreeMap<Position, (Entry, IntoIter<Entry>)>,
+    /// Chains to be read from this key on; the position is that of the key, or newer.
+    unread: BTreeMap<Position, EntryKey>,
+}
+
+impl Merge {
+    fn open(lots: &[Lot], after: Option<Position>) -> Self {
+        let mut unread = BTreeMap::new();
+        for lot in lots {
+            if let (Some(last), Some(recorded_at)) = (lot.tail.last, lot.tail.recorded_at) {
+                let position = Position {
+                    recorded_at: micros(recorded_at),
+                    lot_id: lot.id,
+                    seq: lot.tail.seq,
+                };
+                unread.insert(position, last);
+            }
+        }
+        Self {
+            after,
+            ready: BTreeMap::new(),
+            unread,
+        }
+    }
+
+    async fn next(
+        &mut self,
+        txn: &DatabaseTransaction,
+        business_id: BusinessId,
+    ) -> Result<Option<Entry>, ServiceError> {
+        loop {
+            let newest_ready = self.ready.last_key_value().map(|(position, _)| *position);
+            let newest_unread = self.unread.last_key_value().map(|(position, _)| *position);
+            if newest_unread > newest_ready {
+                let Some((_, key)) = self.unread.pop_last() else {
+                    return Ok(None);
+                };
+                let chain = entries::chain(txn, business_id, key, READ_AHEAD).await?;
+                self.put(chain.into_iter());
+                continue;
+            }
+            let Some((position, (entry, rest))) = self.ready.pop_last() else {
+                return Ok(None);
+            };
+            if rest.len() > 0 {
+                self.put(rest);
+            } else if let Some(key) = entry.previous {
+                let seq = position.seq.saturating_sub(1);
+                self.unread.insert(Position { seq, ..position }, key);
+            }
+            if self.after.is_none_or(|after| position < after) {
+                return Ok(Some(entry));
+            }
+        }
+    }
+
+    fn put(&mut self, mut chain: IntoIter<Entry>) {
+        if let Some(head) = chain.next() {
+            self.ready.insert(Position::of(&head), (head, chain));
+        }
+    }
+}
+
+async fn rows(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    found: Vec<Entry>,
+) -> Result<Vec<EntryRow>, ServiceError> {
+    let mut lot_ids: Vec<LotId> = found.iter().map(|entry| entry.lot_id).collect();
+    lot_ids.sort_unstable();
+    lot_ids.dedup();
+    let lots: HashMap<LotId, Lot> = lots::by_ids(txn, business_id, &lot_ids)
+        .await?
+        .into_iter()
+        .map(|lot| (lot.id, lot))
+        .collect();
+    let postings = found.iter().map(|entry| entry.key.posting_id);
+    let notes = posting_notes::of_postings(txn, business_id, postings).await?;
+    let mut rows = Vec::with_capacity(found.len());
+    for entry in found {
+        let lot = lots
+            .get(&entry.lot_id)
+            .cloned()
+            .ok_or_else(|| resolve::not_found("lot", &entry.lot_id))?;
+        let note = notes
+            .get(&entry.key.posting_id)
+            .cloned()
+            .unwrap_or_default();
+        rows.push(EntryRow { entry, lot, note });
+    }
+    Ok(rows)
+}

@@ -1,0 +1,120 @@
+//! Reading what an offer is made of: template, lines, rates and default validities.
+
+use std::sync::Arc;
+
+use sea_orm::DatabaseTransaction;
+
+use crate::domain::catalog::{Definition, Template, TemplateState};
+use crate::domain::line::{Line, Subject};
+use crate::domain::offer::Offer;
+use crate::domain::refusal::Refusal;
+use crate::domain::sale::{LineWeight, Price};
+use crate::domain::validity::Validity;
+use crate::ids::{BusinessId, CustomerId, Reference, TemplateId};
+use crate::service::error::ServiceError;
+use crate::service::resolve;
+use crate::store::{credit_types, items, templates};
+
+/// A template that can be sold, held against changes until the transaction ends.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`Refusal::TemplateNotActive`].
+pub(super) async fn template(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    reference: &Reference<TemplateId>,
+) -> Result<Template, ServiceError> {
+    let id = resolve::template(txn, business_id, reference).await?;
+    let template = templates::share(txn, business_id, id)
+        .await?
+        .ok_or_else(|| resolve::not_found("template", reference))?;
+    if template.state != TemplateState::Active {
+        return Err(Refusal::TemplateNotActive {
+            template_id: id,
+            state: template.state.as_str(),
+        }
+        .into());
+    }
+    Ok(template)
+}
+
+/// The offer of a template as it stands: everything that a sale may override is the template's.
+pub(super) async fn of_template(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    template: &Template,
+    customer_id: CustomerId,
+) -> Result<Offer, ServiceError> {
+    let Definition {
+        number,
+        name,
+        price_minor,
+        priority,
+        quarantine_days,
+        validity,
+        lines,
+        ..
+    } = &template.definition;
+    Ok(Offer {
+        customer_id,
+        external_id: None,
+        sale_id: None,
+        template: Some((template.id, *number)),
+        name: name.clone(),
+        list_price_minor: *price_minor,
+        price_minor: *price_minor,
+        price: Price::default(),
+        priority: *priority,
+        quarantine_days: *quarantine_days,
+        lines: weighed(txn, business_id, lines).await?,
+        validity: *validity,
+        defaults: defaults(txn, business_id, lines).await?,
+        validity_override: None,
+        start_date: None,
+        is_paid: false,
+    })
+}
+
+/// Each line with the standard rate of its dearest item; a category's items are those of now.
+async fn weighed(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    lines: &[Arc<Line>],
+) -> Result<Vec<(Arc<Line>, LineWeight)>, ServiceError> {
+    let mut weighed = Vec::with_capacity(lines.len());
+    for line in lines {
+        let mut dearest = None;
+        for coverage in &line.covers {
+            let rate = match &coverage.subject {
+                Subject::Item(id) => items::get(txn, business_id, *id)
+                    .await?
+                    .and_then(|item| item.standard_rate_minor),
+                Subject::Category(category) => {
+                    items::dearest_rate(txn, business_id, category).await?
+                }
+            };
+            let found = rate.map(|rate| (rate, coverage.credits_per_unit));
+            dearest = dearest.max(found);
+        }
+        let weight = LineWeight {
+            quantity: line.quantity,
+            dearest,
+        };
+        weighed.push((Arc::clone(line), weight));
+    }
+    Ok(weighed)
+}
+
+/// The default validity of each line's credit type.
+pub(super) async fn defaults(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    lines: &[Arc<Line>],
+) -> Result<Vec<Option<Validity>>, ServiceError> {
+    let ids = lines.iter().map(|line| line.credit_type_id);
+    let found = credit_types::by_ids(txn, business_id, ids).await?;
+    Ok(found
+        .into_iter()
+        .map(|credit_type| credit_type.default_validity)
+        .collect())
+}

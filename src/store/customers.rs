@@ -1,0 +1,241 @@
+//! `customers`: the people who own and use packages. Personal data lies here and nowhere else.
+
+use chrono_tz::Tz;
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::LikeExpr;
+use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
+
+use crate::domain::customer::{Customer, fold};
+use crate::ids::{BusinessId, CustomerId};
+use crate::store::columns::{instant, known, micros};
+use crate::store::error::StoreError;
+
+const TABLE: &str = "customers";
+/// What makes the next character of a pattern stand for itself.
+const ESCAPE: char = '!';
+
+#[expect(unreachable_pub, reason = "SeaORM derives public items")]
+mod entity {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "customers")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub business_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub external_id: Option<String>,
+        pub name: String,
+        pub email: Option<String>,
+        pub email_folded: Option<String>,
+        pub email_verified: bool,
+        pub phone: Option<String>,
+        pub locale: Option<String>,
+        pub time_zone: Option<String>,
+        pub active: bool,
+        pub may_purchase_on_account: bool,
+        pub search_text: String,
+        pub created_at: i64,
+        pub version: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use entity::{ActiveModel, Column, Entity, Model};
+
+/// Which customers a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Inactive ones too.
+    pub include_inactive: bool,
+    /// Only those that a search for this finds; empty: all.
+    pub query: String,
+}
+
+/// Writes a new customer.
+pub async fn insert(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    customer: &Customer,
+) -> Result<(), StoreError> {
+    let row = row(business_id, customer);
+    Entity::insert(row).exec_without_returning(txn).await?;
+    Ok(())
+}
+
+/// Writes a locked customer as it is now, and counts its version up.
+pub async fn update(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    customer: &mut Customer,
+) -> Result<(), StoreError> {
+    customer.version = customer.version.saturating_add(1);
+    let mut row = row(business_id, customer);
+    row.business_id = Unchanged(business_id.uuid());
+    row.id = Unchanged(customer.id.uuid());
+    Entity::update(row).exec(txn).await?;
+    Ok(())
+}
+
+/// One customer.
+pub async fn get(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    id: CustomerId,
+) -> Result<Option<Customer>, StoreError> {
+    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
+        .one(db)
+        .await?;
+    row.map(read).transpose()
+}
+
+/// Locks one customer and reads it.
+pub async fn lock(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: CustomerId,
+) -> Result<Option<Customer>, StoreError> {
+    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
+        .lock_exclusive()
+        .one(txn)
+        .await?;
+    row.map(read).transpose()
+}
+
+/// Locks one customer against being changed, and reads it: many sales may hold it at once.
+pub async fn share(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: CustomerId,
+) -> Result<Option<Customer>, StoreError> {
+    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
+        .lock_shared()
+        .one(txn)
+        .await?;
+    row.map(read).transpose()
+}
+
+/// Those of these customers that exist.
+pub async fn by_ids(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    ids: impl IntoIterator<Item = CustomerId>,
+) -> Result<Vec<Customer>, StoreError> {
+    let ids: Vec<Uuid> = ids.into_iter().map(CustomerId::uuid).collect();
+    let rows = Entity::find()
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::Id.is_in(ids))
+        .all(db)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// The customer that the caller knows as `external_id`.
+pub async fn by_external_id(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    external_id: &str,
+) -> Result<Option<CustomerId>, StoreError> {
+    let id: Option<Uuid> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::ExternalId.eq(external_id))
+        .into_tuple()
+        .one(db)
+        .await?;
+    Ok(id.map(CustomerId::from_uuid))
+}
+
+/// A page of customers, newest first, below the id `before`.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    filter: &Filter,
+    before: Option<CustomerId>,
+    limit: u64,
+) -> Result<Vec<Customer>, StoreError> {
+    let condition = Condition::all()
+        .add(Column::BusinessId.eq(business_id.uuid()))
+        .add_option((!filter.include_inactive).then(|| Column::Active.eq(true)))
+        .add_option((!filter.query.is_empty()).then(|| {
+            let pattern = LikeExpr::new(containing(&filter.query)).escape(ESCAPE);
+            Column::SearchText.like(pattern)
+        }))
+        .add_option(before.map(|id| Column::Id.lt(id.uuid())));
+    let rows = Entity::find()
+        .filter(condition)
+        .order_by_desc(Column::Id)
+        .limit(limit)
+        .all(db)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// The pattern of the texts that contain `query`, folded, where no character of it is special.
+fn containing(query: &str) -> String {
+    let mut pattern = String::from("%");
+    for character in fold(query).chars() {
+        if matches!(character, '%' | '_' | ESCAPE) {
+            pattern.push(ESCAPE);
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
+fn read(row: Model) -> Result<Customer, StoreError> {
+    let id = CustomerId::from_uuid(row.id);
+    let zone = |name: String| known(name.parse::<Tz>().ok(), TABLE, id);
+    Ok(Customer {
+        id,
+        external_id: row.external_id,
+        name: row.name,
+        email: row.email,
+        email_verified: row.email_verified,
+        phone: row.phone,
+        locale: row.locale,
+        time_zone: row.time_zone.map(zone).transpose()?,
+        active: row.active,
+        may_purchase_on_account: row.may_purchase_on_account,
+        created_at: instant(row.created_at, TABLE, id)?,
+        version: row.version,
+    })
+}
+
+fn row(business_id: BusinessId, customer: &Customer) -> ActiveModel {
+    ActiveModel {
+        business_id: Set(business_id.uuid()),
+        id: Set(customer.id.uuid()),
+        external_id: Set(customer.external_id.clone()),
+        name: Set(customer.name.clone()),
+        email: Set(customer.email.clone()),
+        email_folded: Set(customer.email.as_deref().map(fold)),
+        email_verified: Set(customer.email_verified),
+        phone: Set(customer.phone.clone()),
+        locale: Set(customer.locale.clone()),
+        time_zone: Set(customer.time_zone.map(|zone| zone.name().to_owned())),
+        active: Set(customer.active),
+        may_purchase_on_account: Set(customer.may_purchase_on_account),
+        search_text: Set(customer.search_text()),
+        created_at: Set(micros(customer.created_at)),
+        version: Set(customer.version),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_takes_every_character_for_itself() {
+        assert_eq!(containing(" Mari "), "%mari%");
+        assert_eq!(containing("100%_!"), "%100!%!_!!%");
+    }
+}

@@ -1,0 +1,203 @@
+//! `items`: the products and services that credits pay for.
+
+use sea_orm::entity::prelude::*;
+use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
+
+use crate::domain::catalog::Item;
+use crate::ids::{BusinessId, ItemId};
+use crate::store::columns::{instant, micros};
+use crate::store::error::StoreError;
+
+const TABLE: &str = "items";
+
+#[expect(unreachable_pub, reason = "SeaORM derives public items")]
+mod entity {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "items")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub business_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub external_id: Option<String>,
+        pub name: String,
+        pub category: String,
+        pub standard_rate_minor: Option<i64>,
+        pub active: bool,
+        pub created_at: i64,
+        pub version: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use entity::{ActiveModel, Column, Entity, Model};
+
+/// Which items a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Those that are no longer offered too.
+    pub include_inactive: bool,
+    /// Only those of this category.
+    pub category: Option<String>,
+}
+
+/// Writes a new item.
+pub async fn insert(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    item: &Item,
+) -> Result<(), StoreError> {
+    let row = row(business_id, item);
+    Entity::insert(row).exec_without_returning(txn).await?;
+    Ok(())
+}
+
+/// Writes a locked item as it is now, and counts its version up.
+pub async fn update(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    item: &mut Item,
+) -> Result<(), StoreError> {
+    item.version = item.version.saturating_add(1);
+    let mut row = row(business_id, item);
+    row.business_id = Unchanged(business_id.uuid());
+    row.id = Unchanged(item.id.uuid());
+    Entity::update(row).exec(txn).await?;
+    Ok(())
+}
+
+/// One item.
+pub async fn get(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    id: ItemId,
+) -> Result<Option<Item>, StoreError> {
+    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
+        .one(db)
+        .await?;
+    row.map(read).transpose()
+}
+
+/// Locks one item and reads it.
+pub async fn lock(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: ItemId,
+) -> Result<Option<Item>, StoreError> {
+    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
+        .lock_exclusive()
+        .one(txn)
+        .await?;
+    row.map(read).transpose()
+}
+
+/// Those of these items that exist.
+pub async fn by_ids(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    ids: impl IntoIterator<Item = ItemId>,
+) -> Result<Vec<Item>, StoreError> {
+    let ids: Vec<Uuid> = ids.into_iter().map(ItemId::uuid).collect();
+    let rows = Entity::find()
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::Id.is_in(ids))
+        .all(db)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// The item that the caller knows as `external_id`.
+pub async fn by_external_id(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    external_id: &str,
+) -> Result<Option<ItemId>, StoreError> {
+    let id: Option<Uuid> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::ExternalId.eq(external_id))
+        .into_tuple()
+        .one(db)
+        .await?;
+    Ok(id.map(ItemId::from_uuid))
+}
+
+/// A page of items, newest first, below the id `before`.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    filter: &Filter,
+    before: Option<ItemId>,
+    limit: u64,
+) -> Result<Vec<Item>, StoreError> {
+    let condition = Condition::all()
+        .add(Column::BusinessId.eq(business_id.uuid()))
+        .add_option((!filter.include_inactive).then(|| Column::Active.eq(true)))
+        .add_option(
+            filter
+                .category
+                .as_ref()
+                .map(|category| Column::Category.eq(category)),
+        )
+        .add_option(before.map(|id| Column::Id.lt(id.uuid())));
+    let rows = Entity::find()
+        .filter(condition)
+        .order_by_desc(Column::Id)
+        .limit(limit)
+        .all(db)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// The highest standard rate among the offered items of a category, in minor units.
+pub async fn dearest_rate(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    category: &str,
+) -> Result<Option<i64>, StoreError> {
+    let highest: Option<Option<i64>> = Entity::find()
+        .select_only()
+        .column_as(Column::StandardRateMinor.max(), "highest")
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::Category.eq(category))
+        .filter(Column::Active.eq(true))
+        .into_tuple()
+        .one(db)
+        .await?;
+    Ok(highest.flatten())
+}
+
+fn read(row: Model) -> Result<Item, StoreError> {
+    let id = ItemId::from_uuid(row.id);
+    Ok(Item {
+        id,
+        external_id: row.external_id,
+        name: row.name,
+        category: row.category,
+        standard_rate_minor: row.standard_rate_minor,
+        active: row.active,
+        created_at: instant(row.created_at, TABLE, id)?,
+        version: row.version,
+    })
+}
+
+fn row(business_id: BusinessId, item: &Item) -> ActiveModel {
+    ActiveModel {
+        business_id: Set(business_id.uuid()),
+        id: Set(item.id.uuid()),
+        external_id: Set(item.external_id.clone()),
+        name: Set(item.name.clone()),
+        category: Set(item.category.clone()),
+        standard_rate_minor: Set(item.standard_rate_minor),
+        active: Set(item.active),
+        created_at: Set(micros(item.created_at)),
+        version: Set(item.version),
+    }
+}

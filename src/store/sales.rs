@@ -1,0 +1,116 @@
+//! `sales`: what one call sold to one customer.
+
+use sea_orm::entity::prelude::*;
+use sea_orm::{DatabaseTransaction, Set};
+
+use crate::domain::entry::Actor;
+use crate::domain::sale::{Price, Sale};
+use crate::ids::{BusinessId, CustomerId, SaleId};
+use crate::store::columns::{instant, known, micros};
+use crate::store::error::StoreError;
+use crate::store::{packages, payments};
+
+const TABLE: &str = "sales";
+
+#[expect(unreachable_pub, reason = "SeaORM derives public items")]
+mod entity {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "sales")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub business_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub request_id: Uuid,
+        pub customer_id: Uuid,
+        pub list_price_minor: i64,
+        pub net_minor: i64,
+        pub tax_minor: i64,
+        pub total_minor: i64,
+        pub paid_minor: i64,
+        pub sold_by_kind: i16,
+        pub sold_by: Option<Uuid>,
+        pub sold_at: i64,
+        pub version: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use entity::{ActiveModel, Entity, Model};
+
+/// Writes new sales with their payments; `request_id` is that of the call.
+pub async fn insert(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    request_id: Uuid,
+    new: &[Sale],
+) -> Result<(), StoreError> {
+    let rows = new.iter().map(|sale| {
+        let (sold_by_kind, sold_by) = sale.sold_by.parts();
+        ActiveModel {
+            business_id: Set(business_id.uuid()),
+            id: Set(sale.id.uuid()),
+            request_id: Set(request_id),
+            customer_id: Set(sale.customer_id.uuid()),
+            list_price_minor: Set(sale.list_price_minor),
+            net_minor: Set(sale.price.net_minor),
+            tax_minor: Set(sale.price.tax_minor),
+            total_minor: Set(sale.price.total_minor),
+            paid_minor: Set(sale.paid_minor()),
+            sold_by_kind: Set(sold_by_kind),
+            sold_by: Set(sold_by),
+            sold_at: Set(micros(sale.sold_at)),
+            version: Set(1),
+        }
+    });
+    if !new.is_empty() {
+        Entity::insert_many(rows)
+            .exec_without_returning(txn)
+            .await?;
+    }
+    payments::insert(txn, business_id, request_id, new).await
+}
+
+/// One sale with its payments and packages.
+pub async fn get(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    id: SaleId,
+) -> Result<Option<Sale>, StoreError> {
+    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
+        .one(db)
+        .await?;
+    match row {
+        Some(row) => Ok(Some(read(db, business_id, row).await?)),
+        None => Ok(None),
+    }
+}
+
+async fn read(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    row: Model,
+) -> Result<Sale, StoreError> {
+    let id = SaleId::from_uuid(row.id);
+    let packages = packages::of_sale(db, business_id, id).await?;
+    Ok(Sale {
+        id,
+        customer_id: CustomerId::from_uuid(row.customer_id),
+        package_ids: packages.into_iter().map(|package| package.id).collect(),
+        list_price_minor: row.list_price_minor,
+        price: Price {
+            net_minor: row.net_minor,
+            tax_minor: row.tax_minor,
+            total_minor: row.total_minor,
+        },
+        payments: payments::of_sale(db, business_id, id).await?,
+        sold_by: known(Actor::from_parts(row.sold_by_kind, row.sold_by), TABLE, id)?,
+        sold_at: instant(row.sold_at, TABLE, id)?,
+    })
+}

@@ -1,0 +1,114 @@
+//! `users`: the members of a business's staff.
+
+use sea_orm::entity::prelude::*;
+use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set};
+
+use crate::domain::user::User;
+use crate::ids::{BusinessId, UserId};
+use crate::store::columns::{instant, micros};
+use crate::store::error::StoreError;
+
+const TABLE: &str = "users";
+
+#[expect(unreachable_pub, reason = "SeaORM derives public items")]
+mod entity {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "users")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub business_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub external_id: Option<String>,
+        pub name: String,
+        pub created_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use entity::{ActiveModel, Column, Entity, Model};
+
+/// Writes a new user.
+pub async fn insert(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    user: &User,
+) -> Result<(), StoreError> {
+    let row = row(business_id, user);
+    Entity::insert(row).exec_without_returning(txn).await?;
+    Ok(())
+}
+
+/// One user.
+pub async fn get(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    id: UserId,
+) -> Result<Option<User>, StoreError> {
+    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
+        .one(db)
+        .await?;
+    row.map(read).transpose()
+}
+
+/// The user that the caller knows as `external_id`.
+pub async fn by_external_id(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    external_id: &str,
+) -> Result<Option<UserId>, StoreError> {
+    let id: Option<Uuid> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::ExternalId.eq(external_id))
+        .into_tuple()
+        .one(db)
+        .await?;
+    Ok(id.map(UserId::from_uuid))
+}
+
+/// A page of users, newest first, below the id `before`.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    before: Option<UserId>,
+    limit: u64,
+) -> Result<Vec<User>, StoreError> {
+    let condition = Condition::all()
+        .add(Column::BusinessId.eq(business_id.uuid()))
+        .add_option(before.map(|id| Column::Id.lt(id.uuid())));
+    let rows = Entity::find()
+        .filter(condition)
+        .order_by_desc(Column::Id)
+        .limit(limit)
+        .all(db)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+fn read(row: Model) -> Result<User, StoreError> {
+    let id = UserId::from_uuid(row.id);
+    Ok(User {
+        id,
+        external_id: row.external_id,
+        name: row.name,
+        created_at: instant(row.created_at, TABLE, id)?,
+    })
+}
+
+fn row(business_id: BusinessId, user: &User) -> ActiveModel {
+    ActiveModel {
+        business_id: Set(business_id.uuid()),
+        id: Set(user.id.uuid()),
+        external_id: Set(user.external_id.clone()),
+        name: Set(user.name.clone()),
+        created_at: Set(micros(user.created_at)),
+    }
+}
