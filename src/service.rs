@@ -6,22 +6,30 @@
 
 pub mod access;
 pub mod balances;
+pub mod business;
 pub mod call;
 mod confirmation;
 pub mod consume;
 pub mod context;
 pub mod credit_types;
+pub mod customers;
 pub mod error;
 pub mod extension;
 pub mod history;
 pub mod issue;
+pub mod items;
 mod offers;
 pub mod package_view;
 pub mod packages;
 pub mod readiness;
+pub mod reminder_policy;
 pub mod resolve;
 pub mod sales;
+pub mod template_lines;
+pub mod templates;
+pub mod tokens;
 pub mod usable;
+pub mod users;
 
 pub use call::{Answer, Call, Caller};
 pub use context::Context;

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::LockType;
 use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 
 use crate::domain::business::{Business, Sender};
@@ -78,13 +79,14 @@ pub async fn get(
     row.map(read).transpose()
 }
 
-/// Locks one business and reads it.
+/// Locks one business and reads it. Rows that refer to it can be written meanwhile: this very command may
+/// have claimed its request id, and so may another that waits here.
 pub async fn lock(
     txn: &DatabaseTransaction,
     id: BusinessId,
 ) -> Result<Option<Business>, StoreError> {
     let row = Entity::find_by_id(id.uuid())
-        .lock_exclusive()
+        .lock(LockType::NoKeyUpdate)
         .one(txn)
         .await?;
     row.map(read).transpose()

@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::LikeExpr;
+use sea_orm::sea_query::{LikeExpr, LockType};
 use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 
 use crate::domain::customer::{Customer, fold};
@@ -101,7 +101,7 @@ pub async fn lock(
     id: CustomerId,
 ) -> Result<Option<Customer>, StoreError> {
     let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .lock_exclusive()
+        .lock(LockType::NoKeyUpdate)
         .one(txn)
         .await?;
     row.map(read).transpose()

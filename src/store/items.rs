@@ -1,10 +1,11 @@
 //! `items`: the products and services that credits pay for.
 
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::LockType;
 use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 
 use crate::domain::catalog::Item;
-use crate::ids::{BusinessId, ItemId};
+use crate::ids::{BusinessId, ItemId, Reference};
 use crate::store::columns::{instant, micros};
 use crate::store::error::StoreError;
 
@@ -91,7 +92,7 @@ pub async fn lock(
     id: ItemId,
 ) -> Result<Option<Item>, StoreError> {
     let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .lock_exclusive()
+        .lock(LockType::NoKeyUpdate)
         .one(txn)
         .await?;
     row.map(read).transpose()
@@ -107,6 +108,34 @@ pub async fn by_ids(
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
         .filter(Column::Id.is_in(ids))
+        .all(db)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Those of these items that exist, by our ids and by the caller's own.
+pub async fn named(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    references: &[Reference<ItemId>],
+) -> Result<Vec<Item>, StoreError> {
+    let (mut ids, mut external_ids) = (Vec::new(), Vec::new());
+    for reference in references {
+        match reference {
+            Reference::Id(id) => ids.push(id.uuid()),
+            Reference::External(external_id) => external_ids.push(external_id.clone()),
+        }
+    }
+    if references.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = Entity::find()
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(
+            Condition::any()
+                .add(Column::Id.is_in(ids))
+                .add(Column::ExternalId.is_in(external_ids)),
+        )
         .all(db)
         .await?;
     rows.into_iter().map(read).collect()

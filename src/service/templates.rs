@@ -1,0 +1,347 @@
+//! Templates: made as drafts, changed, activated, archived and brought back; never deleted.
+//!
+//! A change of what a template offers writes a new version beside the old ones, so that what was sold stays
+//! as it was sold (A5).
+
+use chrono::{DateTime, Utc};
+use sea_orm::DatabaseTransaction;
+
+use crate::domain::catalog::{Definition, Template, TemplateState};
+use crate::domain::refusal::Refusal;
+use crate::domain::validity::Validity;
+use crate::ids::{Reference, TemplateId};
+use crate::service::call::{Answer, Call};
+use crate::service::context::Context;
+use crate::service::error::ServiceError;
+use crate::service::resolve;
+use crate::service::template_lines::{self, NewLine};
+use crate::store::error::StoreError;
+use crate::store::{template_versions, templates};
+
+/// What the things of this file are called.
+const KIND: &str = "template";
+
+/// What a new template is.
+#[derive(Clone, Debug)]
+pub struct NewTemplate {
+    /// The caller's own id of it.
+    pub external_id: Option<String>,
+    /// What the customer reads.
+    pub name: String,
+    /// What the customer reads.
+    pub description: String,
+    /// What it costs, in minor units.
+    pub price_minor: i64,
+    /// The tax, in hundredths of a percent.
+    pub tax_basis_points: i32,
+    /// Its validity; none: that of its credit types.
+    pub validity: Option<Validity>,
+    /// The lower number pays first; none: the business's.
+    pub priority: Option<i32>,
+    /// Days after expiry in which a package can be restored; none: the business's.
+    pub quarantine_days: Option<i32>,
+    /// Days before expiry on which reminders go out; none: the business's.
+    pub reminder_leads: Option<Vec<u32>>,
+    /// What it consists of.
+    pub lines: Vec<NewLine>,
+}
+
+/// What is to change; `None` leaves a field as it is.
+#[derive(Clone, Debug)]
+pub struct TemplateUpdate {
+    /// Which one.
+    pub id: Reference<TemplateId>,
+    /// The version that the caller knows; none: whatever it is.
+    pub etag: Option<String>,
+    /// The caller's own id of it.
+    pub external_id: Option<Option<String>>,
+    /// What the customer reads.
+    pub name: Option<String>,
+    /// What the customer reads.
+    pub description: Option<String>,
+    /// What it costs, in minor units.
+    pub price_minor: Option<i64>,
+    /// The tax, in hundredths of a percent.
+    pub tax_basis_points: Option<i32>,
+    /// Its validity.
+    pub validity: Option<Option<Validity>>,
+    /// The lower number pays first.
+    pub priority: Option<Option<i32>>,
+    /// Days after expiry in which a package can be restored.
+    pub quarantine_days: Option<Option<i32>>,
+    /// Days before expiry on which reminders go out.
+    pub reminder_leads: Option<Option<Vec<u32>>>,
+    /// What it consists of: all of it.
+    pub lines: Option<Vec<NewLine>>,
+}
+
+/// Which page of templates.
+#[derive(Clone, Debug)]
+pub struct TemplateList {
+    /// Those in one of these states; none: all but the archived ones.
+    pub states: Vec<TemplateState>,
+    /// Below this one.
+    pub before: Option<TemplateId>,
+    /// How many at most.
+    pub limit: u64,
+}
+
+/// Which template to bring into another state.
+#[derive(Clone, Debug)]
+pub struct TemplateStep {
+    /// Which one.
+    pub id: Reference<TemplateId>,
+    /// The version that the caller knows; none: whatever it is.
+    pub etag: Option<String>,
+}
+
+/// Makes a template, as a draft.
+///
+/// # Errors
+/// `EXTERNAL_ID_TAKEN`, and those of [`template_lines::build`].
+pub async fn create(
+    ctx: &Context,
+    call: &Call,
+    input: &NewTemplate,
+) -> Result<Answer<Template>, ServiceError> {
+    let txn = ctx.db.begin().await?;
+    let now = ctx.clock.now();
+    if let Some(earlier) = call.claim(&txn, now).await? {
+        return Ok(earlier);
+    }
+    let template = Template {
+        id: TemplateId::generate(now),
+        external_id: input.external_id.clone(),
+        state: TemplateState::Draft,
+        definition: Definition {
+            number: 1,
+            name: input.name.clone(),
+            description: input.description.clone(),
+            price_minor: input.price_minor,
+            tax_basis_points: input.tax_basis_points,
+            validity: input.validity,
+            priority: input.priority,
+            quarantine_days: input.quarantine_days,
+            reminder_leads: input.reminder_leads.clone(),
+            lines: template_lines::build(&txn, call.business_id(), &input.lines, now).await?,
+        },
+        created_at: now,
+        version: 1,
+    };
+    templates::insert(&txn, call.business_id(), &template)
+        .await
+        .map_err(|error| taken(error, &template))?;
+    call.remember(&txn, &template).await?;
+    call.commit(txn).await?;
+    Ok(Answer::fresh(template))
+}
+
+/// One template in its newest version.
+///
+/// # Errors
+/// `NOT_FOUND`.
+pub async fn get(
+    ctx: &Context,
+    call: &Call,
+    id: &Reference<TemplateId>,
+) -> Result<Template, ServiceError> {
+    let reader = ctx.db.reader();
+    let known = resolve::template(reader, call.business_id(), id).await?;
+    let found = templates::get(reader, call.business_id(), known).await?;
+    found.ok_or_else(|| resolve::not_found(KIND, id).into())
+}
+
+/// A page of templates, newest first.
+pub async fn list(
+    ctx: &Context,
+    call: &Call,
+    input: &TemplateList,
+) -> Result<Vec<Template>, ServiceError> {
+    let current = [TemplateState::Draft, TemplateState::Active];
+    let states = if input.states.is_empty() {
+        current.as_slice()
+    } else {
+        input.states.as_slice()
+    };
+    let (reader, business_id) = (ctx.db.reader(), call.business_id());
+    Ok(templates::list(reader, business_id, states, input.before, input.limit).await?)
+}
+
+/// Changes a template.
+///
+/// # Errors
+/// `NOT_FOUND`, `ETAG_MISMATCH`, `EXTERNAL_ID_TAKEN`, [`Refusal::TemplateArchived`],
+/// [`Refusal::TemplateIncomplete`], and those of [`template_lines::build`].
+pub async fn update(
+    ctx: &Context,
+    call: &Call,
+    input: &TemplateUpdate,
+) -> Result<Answer<Template>, ServiceError> {
+    let txn = ctx.db.begin().await?;
+    let now = ctx.clock.now();
+    if let Some(earlier) = call.claim(&txn, now).await? {
+        return Ok(earlier);
+    }
+    let mut template = lock(&txn, call, &input.id, input.etag.as_deref()).await?;
+    let template_id = template.id;
+    if template.state == TemplateState::Archived {
+        return Err(Refusal::TemplateArchived { template_id }.into());
+    }
+    if let Some(definition) = redefined(&txn, call, &template.definition, input, now).await? {
+        if template.state == TemplateState::Active && !definition.covers_something() {
+            return Err(Refusal::TemplateIncomplete { template_id }.into());
+        }
+        template.definition = definition;
+        template_versions::insert(&txn, call.business_id(), &template, now).await?;
+    }
+    if let Some(external_id) = &input.external_id {
+        template.external_id.clone_from(external_id);
+    }
+    let external_id = template.external_id.clone();
+    templates::update(&txn, call.business_id(), &mut template)
+        .await
+        .map_err(|error| ServiceError::taken(error, KIND, external_id.as_deref()))?;
+    call.remember(&txn, &template).await?;
+    call.commit(txn).await?;
+    Ok(Answer::fresh(template))
+}
+
+/// The next version of a definition, with lines of its own; `None` if nothing of it is to change.
+async fn redefined(
+    txn: &DatabaseTransaction,
+    call: &Call,
+    old: &Definition,
+    input: &TemplateUpdate,
+    now: DateTime<Utc>,
+) -> Result<Option<Definition>, ServiceError> {
+    let change = input.clone();
+    let mut new = Definition {
+        number: old.number,
+        name: change.name.unwrap_or_else(|| old.name.clone()),
+        description: change
+            .description
+            .unwrap_or_else(|| old.description.clone()),
+        price_minor: change.price_minor.unwrap_or(old.price_minor),
+        tax_basis_points: change.tax_basis_points.unwrap_or(old.tax_basis_points),
+        validity: change.validity.unwrap_or(old.validity),
+        priority: change.priority.unwrap_or(old.priority),
+        quarantine_days: change.quarantine_days.unwrap_or(old.quarantine_days),
+        reminder_leads: change
+            .reminder_leads
+            .unwrap_or_else(|| old.reminder_leads.clone()),
+        lines: old.lines.clone(),
+    };
+    if let Some(lines) = &change.lines {
+        let lines = template_lines::build(txn, call.business_id(), lines, now).await?;
+        if !template_lines::are_alike(&lines, &old.lines) {
+            new.lines = lines;
+        }
+    }
+    if new == *old {
+        return Ok(None);
+    }
+    if new.lines == old.lines {
+        new.lines = template_lines::copies(&old.lines, now);
+    }
+    new.number = old.number.saturating_add(1);
+    Ok(Some(new))
+}
+
+/// Makes a draft active, so that it can be sold.
+///
+/// # Errors
+/// `NOT_FOUND`, `ETAG_MISMATCH`, [`Refusal::TemplateArchived`], [`Refusal::TemplateIncomplete`],
+/// [`Refusal::CreditTypeArchived`].
+pub async fn activate(
+    ctx: &Context,
+    call: &Call,
+    input: &TemplateStep,
+) -> Result<Answer<Template>, ServiceError> {
+    bring(ctx, call, input, TemplateState::Active).await
+}
+
+/// Archives a template: it can be neither sold nor changed.
+///
+/// # Errors
+/// `NOT_FOUND`, `ETAG_MISMATCH`.
+pub async fn archive(
+    ctx: &Context,
+    call: &Call,
+    input: &TemplateStep,
+) -> Result<Answer<Template>, ServiceError> {
+    bring(ctx, call, input, TemplateState::Archived).await
+}
+
+/// Brings an archived template back, as a draft.
+///
+/// # Errors
+/// `NOT_FOUND`, `ETAG_MISMATCH`.
+pub async fn unarchive(
+    ctx: &Context,
+    call: &Call,
+    input: &TemplateStep,
+) -> Result<Answer<Template>, ServiceError> {
+    bring(ctx, call, input, TemplateState::Draft).await
+}
+
+/// Brings a template into a state; one that is there already stays as it is.
+async fn bring(
+    ctx: &Context,
+    call: &Call,
+    input: &TemplateStep,
+    wanted: TemplateState,
+) -> Result<Answer<Template>, ServiceError> {
+    let txn = ctx.db.begin().await?;
+    if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
+        return Ok(earlier);
+    }
+    let mut template = lock(&txn, call, &input.id, input.etag.as_deref()).await?;
+    let old = template.state;
+    template.state = next_state(&template, wanted)?;
+    if template.state != old {
+        if template.state == TemplateState::Active {
+            let lines = &template.definition.lines;
+            template_lines::check_credit_types(&txn, call.business_id(), lines).await?;
+        }
+        templates::update(&txn, call.business_id(), &mut template).await?;
+    }
+    call.remember(&txn, &template).await?;
+    call.commit(txn).await?;
+    Ok(Answer::fresh(template))
+}
+
+/// The state in which a template is once it was brought to `wanted`.
+fn next_state(template: &Template, wanted: TemplateState) -> Result<TemplateState, Refusal> {
+    let template_id = template.id;
+    match (template.state, wanted) {
+        (TemplateState::Archived, TemplateState::Active) => {
+            Err(Refusal::TemplateArchived { template_id })
+        }
+        (TemplateState::Draft, TemplateState::Active)
+            if !template.definition.covers_something() =>
+        {
+            Err(Refusal::TemplateIncomplete { template_id })
+        }
+        // Only what is archived is brought back.
+        (TemplateState::Active, TemplateState::Draft) => Ok(TemplateState::Active),
+        (_, wanted) => Ok(wanted),
+    }
+}
+
+async fn lock(
+    txn: &DatabaseTransaction,
+    call: &Call,
+    reference: &Reference<TemplateId>,
+    etag: Option<&str>,
+) -> Result<Template, ServiceError> {
+    let id = resolve::template(txn, call.business_id(), reference).await?;
+    let template = templates::lock(txn, call.business_id(), id)
+        .await?
+        .ok_or_else(|| resolve::not_found(KIND, reference))?;
+    resolve::check_etag(KIND, id, template.version, etag)?;
+    Ok(template)
+}
+
+fn taken(error: StoreError, template: &Template) -> ServiceError {
+    ServiceError::taken(error, KIND, template.external_id.as_deref())
+}
