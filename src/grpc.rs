@@ -5,8 +5,11 @@
 //! error is made by [`status`].
 
 pub mod api;
+pub mod business;
+pub mod catalog;
 pub mod convert;
 pub mod credits;
+pub mod customers;
 pub mod faults;
 pub mod layers;
 pub mod mask;

@@ -4,18 +4,23 @@
 //! A client that hangs up drops the handler, never the task: a database unit is not cut in the middle.
 //! A unit that lost to others is tried again here, as a whole.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use prost::Message;
 use rand::RngExt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use tokio_util::task::TaskTracker;
-use tonic::{Request, Status};
+use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
+use crate::domain::business::Business;
 use crate::grpc::faults::Faults;
 use crate::grpc::layers::panic::internal;
+use crate::grpc::page::{Page, Paged};
 use crate::grpc::refusal;
 use crate::proto::v1;
 use crate::service::{Call, Caller, Context, ServiceError};
@@ -198,6 +203,83 @@ impl Api {
                 Err(internal())
             }
         }
+    }
+}
+
+/// A use case as [`Api`] runs it.
+pub type UseCase<I, T> =
+    for<'a> fn(&'a Context, &'a Call, &'a I) -> BoxFuture<'a, Result<T, ServiceError>>;
+
+/// The [`UseCase`] that a function of the services is.
+macro_rules! use_case {
+    ($work:path) => {
+        |ctx, call, input| Box::pin($work(ctx, call, input))
+    };
+}
+pub(crate) use use_case;
+
+impl Api {
+    /// Answers a request that writes: `read` reads all of it but its request id, `work` is its use case,
+    /// and `answer` says what came of it, in terms of the caller's business.
+    pub async fn write<M: Command, I, T, R>(
+        &self,
+        request: Request<M>,
+        read: impl FnOnce(&M, &Caller, &mut Faults) -> Option<I>,
+        work: UseCase<I, T>,
+        answer: impl FnOnce(T, &Business) -> R,
+    ) -> Result<Response<R>, Status>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let (call, input) = Self::command(request, read)?;
+        let business = Arc::clone(&call.caller.business);
+        let done = self.run(call, input, work).await?;
+        Ok(Response::new(answer(done, &business)))
+    }
+
+    /// Answers a request that only reads, like [`Api::write`].
+    pub async fn read<M, I, T, R>(
+        &self,
+        request: Request<M>,
+        read: impl FnOnce(&M, &mut Faults) -> Option<I>,
+        work: UseCase<I, T>,
+        answer: impl FnOnce(T, &Business) -> R,
+    ) -> Result<Response<R>, Status>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let (call, input) = Self::query(request, |message, _, faults| read(message, faults))?;
+        let business = Arc::clone(&call.caller.business);
+        let found = self.run(call, input, work).await?;
+        Ok(Response::new(answer(found, &business)))
+    }
+
+    /// Answers a request for a page of a list: `work` finds one row more than the page has, `position` is
+    /// what the token of the next page says of a row, and `answer` gets the rows and that token.
+    pub async fn list<M: Paged, P, I, T, R>(
+        &self,
+        request: Request<M>,
+        read: impl FnOnce(&M, &Page<P>, &mut Faults) -> Option<I>,
+        work: UseCase<I, Vec<T>>,
+        position: impl FnOnce(&T) -> P,
+        answer: impl FnOnce(Vec<T>, String, &Business) -> R,
+    ) -> Result<Response<R>, Status>
+    where
+        P: Serialize + DeserializeOwned,
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let (call, (page, input)) = Self::query(request, |message, _, faults| {
+            let page = Page::read(message, faults)?;
+            let input = read(message, &page, faults)?;
+            Some((page, input))
+        })?;
+        let business = Arc::clone(&call.caller.business);
+        let found = self.run(call, input, work).await?;
+        let (found, next_page_token) = page.cut(found, position)?;
+        Ok(Response::new(answer(found, next_page_token, &business)))
     }
 }
 

@@ -2,12 +2,12 @@
 
 use tonic::{Request, Response, Status};
 
-use crate::grpc::api::Api;
-use crate::grpc::convert::catalog as convert;
-use crate::grpc::page::Page;
-use crate::ids::CreditTypeId;
+use crate::grpc::api::{Api, use_case};
+use crate::grpc::convert::credit_type::{self, to_credit_type};
+use crate::grpc::convert::item::{self, to_item};
+use crate::grpc::convert::template::{self, template_step, to_template};
 use crate::proto::v1;
-use crate::service::credit_types::{self, CreditTypeList};
+use crate::service::{credit_types, items, templates};
 
 /// The handlers of `CatalogService`.
 #[derive(Clone, Debug)]
@@ -21,99 +21,294 @@ impl v1::catalog_service_server::CatalogService for Catalog {
         &self,
         request: Request<v1::CreateCreditTypeRequest>,
     ) -> Answered<v1::CreateCreditTypeResponse> {
-        let (call, input) =
-            Api::command(request, |message, _, faults| convert::new_credit_type(message, faults))?;
-        let answer = self
-            .0
-            .run(call, input, |ctx, call, input| {
-                Box::pin(credit_types::create(ctx, call, input))
-            })
-            .await?;
-        Ok(Response::new(v1::CreateCreditTypeResponse {
-            credit_type: Some(convert::to_credit_type(answer.value)),
-            replayed: answer.replayed,
-        }))
+        self.0
+            .write(
+                request,
+                credit_type::new_credit_type,
+                use_case!(credit_types::create),
+                |answer, _| v1::CreateCreditTypeResponse {
+                    credit_type: Some(to_credit_type(answer.value)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
     }
 
     async fn get_credit_type(
         &self,
         request: Request<v1::GetCreditTypeRequest>,
     ) -> Answered<v1::GetCreditTypeResponse> {
-        let (call, id) = Api::query(request, |message, _, faults| {
-            faults.reference("credit_type_id", &message.credit_type_id)
-        })?;
-        let credit_type = self
-            .0
-            .run(call, id, |ctx, call, id| {
-                Box::pin(credit_types::get(ctx, call, id))
-            })
-            .await?;
-        Ok(Response::new(v1::GetCreditTypeResponse {
-            credit_type: Some(convert::to_credit_type(credit_type)),
-        }))
+        self.0
+            .read(
+                request,
+                |message, faults| faults.reference("credit_type_id", &message.credit_type_id),
+                use_case!(credit_types::get),
+                |found, _| v1::GetCreditTypeResponse {
+                    credit_type: Some(to_credit_type(found)),
+                },
+            )
+            .await
     }
 
     async fn list_credit_types(
         &self,
         request: Request<v1::ListCreditTypesRequest>,
     ) -> Answered<v1::ListCreditTypesResponse> {
-        let (call, (input, page)) = Api::query(request, |message, _, faults| {
-            let page = Page::<CreditTypeId>::read(message, faults)?;
-            let input = CreditTypeList {
-                include_archived: message.include_archived,
-                before: page.after,
-                limit: page.limit(),
-            };
-            Some((input, page))
-        })?;
-        let found = self
-            .0
-            .run(call, input, |ctx, call, input| {
-                Box::pin(credit_types::list(ctx, call, input))
-            })
-            .await?;
-        let (found, next_page_token) = page.cut(found, |credit_type| credit_type.id)?;
-        Ok(Response::new(v1::ListCreditTypesResponse {
-            credit_types: found.into_iter().map(convert::to_credit_type).collect(),
-            next_page_token,
-        }))
+        self.0
+            .list(
+                request,
+                credit_type::credit_type_list,
+                use_case!(credit_types::list),
+                |row| row.id,
+                |found, next_page_token, _| v1::ListCreditTypesResponse {
+                    credit_types: found.into_iter().map(to_credit_type).collect(),
+                    next_page_token,
+                },
+            )
+            .await
     }
 
     async fn update_credit_type(
         &self,
         request: Request<v1::UpdateCreditTypeRequest>,
     ) -> Answered<v1::UpdateCreditTypeResponse> {
-        let (call, input) = Api::command(request, |message, _, faults| {
-            convert::credit_type_update(message, faults)
-        })?;
-        let answer = self
-            .0
-            .run(call, input, |ctx, call, input| {
-                Box::pin(credit_types::update(ctx, call, input))
-            })
-            .await?;
-        Ok(Response::new(v1::UpdateCreditTypeResponse {
-            credit_type: Some(convert::to_credit_type(answer.value)),
-            replayed: answer.replayed,
-        }))
+        self.0
+            .write(
+                request,
+                credit_type::credit_type_update,
+                use_case!(credit_types::update),
+                |answer, _| v1::UpdateCreditTypeResponse {
+                    credit_type: Some(to_credit_type(answer.value)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
     }
 
     async fn archive_credit_type(
         &self,
         request: Request<v1::ArchiveCreditTypeRequest>,
     ) -> Answered<v1::ArchiveCreditTypeResponse> {
-        let (call, input) = Api::command(request, |message, _, faults| {
-            convert::credit_type_archiving(message, faults)
-        })?;
-        let answer = self
-            .0
-            .run(call, input, |ctx, call, input| {
-                Box::pin(credit_types::archive(ctx, call, input))
-            })
-            .await?;
-        Ok(Response::new(v1::ArchiveCreditTypeResponse {
-            credit_type: Some(convert::to_credit_type(answer.value)),
-            replayed: answer.replayed,
-        }))
+        self.0
+            .write(
+                request,
+                credit_type::credit_type_archiving,
+                use_case!(credit_types::archive),
+                |answer, _| v1::ArchiveCreditTypeResponse {
+                    credit_type: Some(to_credit_type(answer.value)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn create_item(
+        &self,
+        request: Request<v1::CreateItemRequest>,
+    ) -> Answered<v1::CreateItemResponse> {
+        self.0
+            .write(
+                request,
+                item::new_item,
+                use_case!(items::create),
+                |answer, business| v1::CreateItemResponse {
+                    item: Some(to_item(answer.value, business.currency)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn get_item(
+        &self,
+        request: Request<v1::GetItemRequest>,
+    ) -> Answered<v1::GetItemResponse> {
+        self.0
+            .read(
+                request,
+                |message, faults| faults.reference("item_id", &message.item_id),
+                use_case!(items::get),
+                |found, business| v1::GetItemResponse {
+                    item: Some(to_item(found, business.currency)),
+                },
+            )
+            .await
+    }
+
+    async fn list_items(
+        &self,
+        request: Request<v1::ListItemsRequest>,
+    ) -> Answered<v1::ListItemsResponse> {
+        self.0
+            .list(
+                request,
+                item::item_list,
+                use_case!(items::list),
+                |row| row.id,
+                |found, next_page_token, business| v1::ListItemsResponse {
+                    items: found
+                        .into_iter()
+                        .map(|item| to_item(item, business.currency))
+                        .collect(),
+                    next_page_token,
+                },
+            )
+            .await
+    }
+
+    async fn update_item(
+        &self,
+        request: Request<v1::UpdateItemRequest>,
+    ) -> Answered<v1::UpdateItemResponse> {
+        self.0
+            .write(
+                request,
+                item::item_update,
+                use_case!(items::update),
+                |answer, business| v1::UpdateItemResponse {
+                    item: Some(to_item(answer.value, business.currency)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn archive_item(
+        &self,
+        request: Request<v1::ArchiveItemRequest>,
+    ) -> Answered<v1::ArchiveItemResponse> {
+        self.0
+            .write(
+                request,
+                item::item_archiving,
+                use_case!(items::archive),
+                |answer, business| v1::ArchiveItemResponse {
+                    item: Some(to_item(answer.value, business.currency)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn create_template(
+        &self,
+        request: Request<v1::CreateTemplateRequest>,
+    ) -> Answered<v1::CreateTemplateResponse> {
+        self.0
+            .write(
+                request,
+                template::new_template,
+                use_case!(templates::create),
+                |answer, business| v1::CreateTemplateResponse {
+                    template: Some(to_template(answer.value, business.currency)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn get_template(
+        &self,
+        request: Request<v1::GetTemplateRequest>,
+    ) -> Answered<v1::GetTemplateResponse> {
+        self.0
+            .read(
+                request,
+                |message, faults| faults.reference("template_id", &message.template_id),
+                use_case!(templates::get),
+                |found, business| v1::GetTemplateResponse {
+                    template: Some(to_template(found, business.currency)),
+                },
+            )
+            .await
+    }
+
+    async fn list_templates(
+        &self,
+        request: Request<v1::ListTemplatesRequest>,
+    ) -> Answered<v1::ListTemplatesResponse> {
+        self.0
+            .list(
+                request,
+                template::template_list,
+                use_case!(templates::list),
+                |row| row.id,
+                |found, next_page_token, business| v1::ListTemplatesResponse {
+                    templates: found
+                        .into_iter()
+                        .map(|template| to_template(template, business.currency))
+                        .collect(),
+                    next_page_token,
+                },
+            )
+            .await
+    }
+
+    async fn update_template(
+        &self,
+        request: Request<v1::UpdateTemplateRequest>,
+    ) -> Answered<v1::UpdateTemplateResponse> {
+        self.0
+            .write(
+                request,
+                template::template_update,
+                use_case!(templates::update),
+                |answer, business| v1::UpdateTemplateResponse {
+                    template: Some(to_template(answer.value, business.currency)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn activate_template(
+        &self,
+        request: Request<v1::ActivateTemplateRequest>,
+    ) -> Answered<v1::ActivateTemplateResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| template_step(&message.template_id, &message.etag, faults),
+                use_case!(templates::activate),
+                |answer, business| v1::ActivateTemplateResponse {
+                    template: Some(to_template(answer.value, business.currency)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn archive_template(
+        &self,
+        request: Request<v1::ArchiveTemplateRequest>,
+    ) -> Answered<v1::ArchiveTemplateResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| template_step(&message.template_id, &message.etag, faults),
+                use_case!(templates::archive),
+                |answer, business| v1::ArchiveTemplateResponse {
+                    template: Some(to_template(answer.value, business.currency)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn unarchive_template(
+        &self,
+        request: Request<v1::UnarchiveTemplateRequest>,
+    ) -> Answered<v1::UnarchiveTemplateResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| template_step(&message.template_id, &message.etag, faults),
+                use_case!(templates::unarchive),
+                |answer, business| v1::UnarchiveTemplateResponse {
+                    template: Some(to_template(answer.value, business.currency)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
     }
 }

@@ -1,7 +1,12 @@
 //! Between messages and the things of the domain: one file for each service's nouns.
 
-pub mod catalog;
+pub mod business;
 pub mod common;
+pub mod credit_type;
+pub mod customer;
+pub mod item;
+pub mod line;
 pub mod package;
 pub mod selling;
+pub mod template;
 pub mod using;

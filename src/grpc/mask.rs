@@ -19,6 +19,11 @@ pub struct Writable {
     pub given: bool,
 }
 
+/// The fields that clients can write, each with whether the message has something in it.
+pub fn writable<const N: usize>(fields: [(&'static str, bool); N]) -> [Writable; N] {
+    fields.map(|(name, given)| Writable { name, given })
+}
+
 /// The fields that one update writes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mask {
@@ -65,6 +70,16 @@ impl Mask {
     /// Whether the update writes this field.
     pub fn has(&self, name: &str) -> bool {
         self.names.contains(name)
+    }
+
+    /// What the update writes in this field, if it writes it: the outer option is missing if `read` found a
+    /// fault, the inner one if the field is to be left as it is.
+    pub fn field<T>(&self, name: &str, read: impl FnOnce() -> Option<T>) -> Option<Option<T>> {
+        if self.has(name) {
+            read().map(Some)
+        } else {
+            Some(None)
+        }
     }
 
     /// Whether the update writes nothing.

@@ -19,7 +19,10 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::config::ServerSettings;
 use crate::grpc::api::Api;
+use crate::grpc::business::Business;
+use crate::grpc::catalog::Catalog;
 use crate::grpc::credits::Credits;
+use crate::grpc::customers::Customers;
 use crate::grpc::layers::authenticate::AuthenticateLayer;
 use crate::grpc::layers::deadline::DeadlineLayer;
 use crate::grpc::layers::panic;
@@ -27,7 +30,10 @@ use crate::grpc::layers::shed::ShedLayer;
 use crate::grpc::packages::Packages;
 use crate::grpc::permission::Permissions;
 use crate::proto::FILE_DESCRIPTOR_SET;
+use crate::proto::v1::business_service_server::BusinessServiceServer;
+use crate::proto::v1::catalog_service_server::CatalogServiceServer;
 use crate::proto::v1::credit_service_server::CreditServiceServer;
+use crate::proto::v1::customer_service_server::CustomerServiceServer;
 use crate::proto::v1::package_service_server::PackageServiceServer;
 use crate::service::Context;
 use crate::service::readiness::{NotReady, Readiness};
@@ -54,15 +60,20 @@ pub enum ServerError {
 
 /// Every service of Carnet.
 pub fn routes(api: &Api) -> Routes {
-    Routes::default()
-        .add_service(
-            PackageServiceServer::new(Packages(api.clone()))
-                .max_decoding_message_size(MESSAGE_BYTES_MAX),
-        )
-        .add_service(
-            CreditServiceServer::new(Credits(api.clone()))
-                .max_decoding_message_size(MESSAGE_BYTES_MAX),
-        )
+    macro_rules! routes {
+        ($($server:ident of $handlers:ident),+ $(,)?) => {
+            Routes::default()$(.add_service(
+                $server::new($handlers(api.clone())).max_decoding_message_size(MESSAGE_BYTES_MAX),
+            ))+
+        };
+    }
+    routes!(
+        BusinessServiceServer of Business,
+        CatalogServiceServer of Catalog,
+        CustomerServiceServer of Customers,
+        PackageServiceServer of Packages,
+        CreditServiceServer of Credits,
+    )
 }
 
 /// Serves on `listener` until `stopped`, then lets the calls under way end. That may take for ever, since

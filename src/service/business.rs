@@ -89,7 +89,7 @@ pub async fn list_businesses(ctx: &Context) -> Result<Vec<Business>, ServiceErro
 ///
 /// # Errors
 /// `NOT_FOUND` if it has left meanwhile.
-pub async fn get_settings(ctx: &Context, call: &Call, _: &()) -> Result<Business, ServiceError> {
+pub async fn get_settings(ctx: &Context, call: &Call, (): &()) -> Result<Business, ServiceError> {
     let id = call.business_id();
     let found = businesses::get(ctx.db.reader(), id).await?;
     found.ok_or_else(|| resolve::not_found(KIND, &id).into())

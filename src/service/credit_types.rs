@@ -18,7 +18,7 @@ pub struct NewCreditType {
     pub external_id: Option<String>,
     /// What one is called.
     pub name: String,
-    /// What several are called.
+    /// What several are called; empty: the same as one.
     pub name_plural: String,
     /// What the customer reads.
     pub description: String,
@@ -39,7 +39,7 @@ pub struct CreditTypeUpdate {
     pub external_id: Option<Option<String>>,
     /// What one is called.
     pub name: Option<String>,
-    /// What several are called.
+    /// What several are called; empty: the same as one.
     pub name_plural: Option<String>,
     /// What the customer reads.
     pub description: Option<String>,
@@ -76,7 +76,7 @@ pub async fn create(
         id: CreditTypeId::generate(now),
         external_id: input.external_id.clone(),
         name: input.name.clone(),
-        name_plural: input.name_plural.clone(),
+        name_plural: plural_or(&input.name, &input.name_plural),
         description: input.description.clone(),
         decimal_places: input.decimal_places,
         default_validity: input.default_validity,
@@ -149,7 +149,9 @@ pub async fn update(
     let change = input.clone();
     credit_type.external_id = change.external_id.unwrap_or(credit_type.external_id);
     credit_type.name = change.name.unwrap_or(credit_type.name);
-    credit_type.name_plural = change.name_plural.unwrap_or(credit_type.name_plural);
+    if let Some(name_plural) = change.name_plural {
+        credit_type.name_plural = plural_or(&credit_type.name, &name_plural);
+    }
     credit_type.description = change.description.unwrap_or(credit_type.description);
     credit_type.default_validity = change
         .default_validity
@@ -210,6 +212,14 @@ pub async fn archive(
     call.remember(&txn, &credit_type).await?;
     call.commit(txn).await?;
     Ok(Answer::fresh(credit_type))
+}
+
+/// What several are called, if not as one is.
+fn plural_or(name: &str, name_plural: &str) -> String {
+    if name_plural.is_empty() {
+        return name.to_owned();
+    }
+    name_plural.to_owned()
 }
 
 fn taken(error: crate::store::error::StoreError, external_id: Option<&str>) -> ServiceError {

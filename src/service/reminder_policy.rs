@@ -40,7 +40,7 @@ pub struct ReminderPolicyUpdate {
 ///
 /// # Errors
 /// `NOT_FOUND` if the business has left meanwhile.
-pub async fn get(ctx: &Context, call: &Call, _: &()) -> Result<VersionedPolicy, ServiceError> {
+pub async fn get(ctx: &Context, call: &Call, (): &()) -> Result<VersionedPolicy, ServiceError> {
     let id = call.business_id();
     let found = businesses::get(ctx.db.reader(), id).await?;
     let business = found.ok_or_else(|| resolve::not_found(KIND, &id))?;

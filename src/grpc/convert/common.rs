@@ -12,6 +12,11 @@ use crate::proto::v1;
 /// The largest sum of money that a field takes, in minor units.
 const MONEY_MINOR_MAX: i64 = 1_000_000_000_000;
 
+/// The most reminders before an end.
+const LEADS_MAX: usize = 10;
+/// The most days that a reminder goes out before an end.
+const LEAD_DAYS_MAX: i32 = 365;
+
 /// An amount of credits that must be given and more than nothing.
 pub fn amount(faults: &mut Faults, field: &str, text: &str) -> Option<Credits> {
     if text.is_empty() {
@@ -79,6 +84,38 @@ pub fn etag(version: i64) -> String {
 /// An etag that may be left out.
 pub fn optional_etag(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
+}
+
+/// An amount of credits that may be left out, which is one.
+pub fn amount_or_one(faults: &mut Faults, field: &str, text: &str) -> Option<Credits> {
+    if text.is_empty() {
+        return Some(Credits::UNIT);
+    }
+    amount(faults, field, text)
+}
+
+/// Days before the last usable day on which reminders go out, each once; the largest comes first.
+pub fn lead_days(faults: &mut Faults, field: &str, days: &[i32]) -> Option<Vec<u32>> {
+    faults.count(field, days.len(), 0..=LEADS_MAX)?;
+    let mut read = Vec::with_capacity(days.len());
+    for (index, day) in days.iter().enumerate() {
+        let field = format!("{field}[{index}]");
+        let day = u32::try_from(faults.number(&field, *day, 0..=LEAD_DAYS_MAX)?).ok()?;
+        if read.contains(&day) {
+            faults.add(&field, "must not be there twice");
+            return None;
+        }
+        read.push(day);
+    }
+    read.sort_unstable_by(|a, b| b.cmp(a));
+    Some(read)
+}
+
+/// A number of days as a message has it.
+pub fn to_days(days: &[u32]) -> Vec<i32> {
+    days.iter()
+        .map(|day| i32::try_from(*day).unwrap_or(i32::MAX))
+        .collect()
 }
 
 /// A rule of validity that may be left out.
@@ -221,5 +258,20 @@ pub fn to_expiry_source(source: ExpirySource) -> v1::ExpirySource {
         ExpirySource::Sale => v1::ExpirySource::Sale,
         ExpirySource::Template => v1::ExpirySource::Template,
         ExpirySource::CreditType => v1::ExpirySource::CreditType,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lead_days_are_each_there_once_and_the_largest_comes_first() {
+        let read = |days: &[i32]| lead_days(&mut Faults::new(), "days", days);
+        assert_eq!(read(&[1, 30, 7]), Some(vec![30, 7, 1]));
+        assert_eq!(read(&[]), Some(Vec::new()));
+        for wrong in [vec![7, 7], vec![366], vec![-1], (0..11).collect()] {
+            assert_eq!(read(&wrong), None, "{wrong:?}");
+        }
     }
 }

@@ -1,44 +1,48 @@
-//! The catalogue's messages.
+//! Credit types as messages.
 
 use crate::domain::catalog::CreditType;
 use crate::grpc::convert::common::{
     etag, optional_etag, optional_validity, to_timestamp, to_validity,
 };
 use crate::grpc::faults::{Faults, timestamp};
-use crate::grpc::mask::{Mask, Writable};
+use crate::grpc::mask::{Mask, Writable, writable};
+use crate::grpc::page::Page;
+use crate::ids::CreditTypeId;
 use crate::proto::v1;
-use crate::service::credit_types::{CreditTypeArchiving, CreditTypeUpdate, NewCreditType};
+use crate::service::Caller;
+use crate::service::credit_types::{
+    CreditTypeArchiving, CreditTypeList, CreditTypeUpdate, NewCreditType,
+};
 
 /// The longest name, in characters.
-const NAME_LENGTH_MAX: usize = 200;
+const NAME_LENGTH_MAX: usize = 100;
 /// The longest description, in characters.
 const DESCRIPTION_LENGTH_MAX: usize = 4_000;
 /// The most decimal places that a credit type can have.
 const DECIMAL_PLACES_MAX: i32 = 6;
 
 /// What a client can write of a credit type.
-fn credit_type_fields(message: &v1::CreditType) -> [Writable; 5] {
-    [
+fn fields(message: &v1::CreditType) -> [Writable; 5] {
+    writable([
         ("external_id", !message.external_id.is_empty()),
         ("name", !message.name.is_empty()),
         ("name_plural", !message.name_plural.is_empty()),
         ("description", !message.description.is_empty()),
         ("default_validity", message.default_validity.is_some()),
-    ]
-    .map(|(name, given)| Writable { name, given })
+    ])
 }
 
 /// A credit type to be made.
 pub fn new_credit_type(
     request: &v1::CreateCreditTypeRequest,
+    _: &Caller,
     faults: &mut Faults,
 ) -> Option<NewCreditType> {
     let message = faults.required("credit_type", request.credit_type.as_ref())?;
     faults.within("credit_type", |faults| {
         let external_id = faults.external_id("external_id", &message.external_id);
         let name = faults.required_text("name", &message.name, NAME_LENGTH_MAX);
-        let name_plural =
-            faults.required_text("name_plural", &message.name_plural, NAME_LENGTH_MAX);
+        let name_plural = faults.text("name_plural", &message.name_plural, NAME_LENGTH_MAX);
         let description =
             faults.long_text("description", &message.description, DESCRIPTION_LENGTH_MAX);
         let decimal_places = faults.number(
@@ -62,38 +66,37 @@ pub fn new_credit_type(
 /// A credit type to be changed.
 pub fn credit_type_update(
     request: &v1::UpdateCreditTypeRequest,
+    _: &Caller,
     faults: &mut Faults,
 ) -> Option<CreditTypeUpdate> {
     let message = faults.required("credit_type", request.credit_type.as_ref())?;
-    let fields = credit_type_fields(message);
-    let mask = Mask::read(request.update_mask.as_ref(), &fields, faults);
+    let mask = Mask::read(request.update_mask.as_ref(), &fields(message), faults)?;
     faults.within("credit_type", |faults| {
-        let mask = mask?;
         let id = faults.reference("id", &message.id);
-        let external_id = mask
-            .has("external_id")
-            .then(|| faults.external_id("external_id", &message.external_id));
-        let name = mask
-            .has("name")
-            .then(|| faults.required_text("name", &message.name, NAME_LENGTH_MAX));
-        let name_plural = mask
-            .has("name_plural")
-            .then(|| faults.required_text("name_plural", &message.name_plural, NAME_LENGTH_MAX));
-        let description = mask
-            .has("description")
-            .then(|| faults.long_text("description", &message.description, DESCRIPTION_LENGTH_MAX));
+        let external_id = mask.field("external_id", || {
+            faults.external_id("external_id", &message.external_id)
+        });
+        let name = mask.field("name", || {
+            faults.required_text("name", &message.name, NAME_LENGTH_MAX)
+        });
+        let name_plural = mask.field("name_plural", || {
+            faults.text("name_plural", &message.name_plural, NAME_LENGTH_MAX)
+        });
+        let description = mask.field("description", || {
+            faults.long_text("description", &message.description, DESCRIPTION_LENGTH_MAX)
+        });
         let validity = message.default_validity.as_ref();
-        let default_validity = mask
-            .has("default_validity")
-            .then(|| optional_validity(faults, "default_validity", validity));
+        let default_validity = mask.field("default_validity", || {
+            optional_validity(faults, "default_validity", validity)
+        });
         Some(CreditTypeUpdate {
             id: id?,
             etag: optional_etag(&message.etag),
-            external_id: given(external_id)?,
-            name: given(name)?,
-            name_plural: given(name_plural)?,
-            description: given(description)?,
-            default_validity: given(default_validity)?,
+            external_id: external_id?,
+            name: name?,
+            name_plural: name_plural?,
+            description: description?,
+            default_validity: default_validity?,
         })
     })
 }
@@ -101,11 +104,25 @@ pub fn credit_type_update(
 /// A credit type to be archived.
 pub fn credit_type_archiving(
     request: &v1::ArchiveCreditTypeRequest,
+    _: &Caller,
     faults: &mut Faults,
 ) -> Option<CreditTypeArchiving> {
     Some(CreditTypeArchiving {
         id: faults.reference("credit_type_id", &request.credit_type_id)?,
         etag: optional_etag(&request.etag),
+    })
+}
+
+/// Which credit types to list.
+pub fn credit_type_list(
+    request: &v1::ListCreditTypesRequest,
+    page: &Page<CreditTypeId>,
+    _: &mut Faults,
+) -> Option<CreditTypeList> {
+    Some(CreditTypeList {
+        include_archived: request.include_archived,
+        before: page.after,
+        limit: page.limit(),
     })
 }
 
@@ -123,18 +140,5 @@ pub fn to_credit_type(credit_type: CreditType) -> v1::CreditType {
         archived_at: to_timestamp(credit_type.archived_at),
         created_at: Some(timestamp(credit_type.created_at)),
         etag: etag(credit_type.version),
-    }
-}
-
-/// A field of an update: not in the mask, or what was read of it; `None` if a fault was noted.
-#[expect(
-    clippy::option_option,
-    reason = "outside: whether it could be read; inside: whether it is there"
-)]
-fn given<T>(read: Option<Option<T>>) -> Option<Option<T>> {
-    match read {
-        None => Some(None),
-        Some(None) => None,
-        Some(Some(value)) => Some(Some(value)),
     }
 }
