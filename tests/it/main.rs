@@ -5,6 +5,7 @@
     reason = "a test that overflows should fail"
 )]
 
+mod database_away;
 mod dependencies;
 mod foreign_smtp;
 mod postgres;
