@@ -5,17 +5,16 @@ use std::io::Write;
 use anyhow::Context as _;
 use chrono_tz::Tz;
 use clap::{Args, Subcommand};
+use icu_locale_core::LanguageIdentifier;
 
 use crate::app;
 use crate::clock::Clock;
 use crate::config::DatabaseSettings;
-use crate::domain::business::{Business, ReminderPolicy, Sender};
+use crate::domain::business::Business;
 use crate::domain::money::Currency;
-use crate::ids::BusinessId;
-use crate::store::{businesses, migrate};
-
-/// How long a package can be restored after its expiry, in days, unless the business chooses.
-const QUARANTINE_DAYS: i32 = 30;
+use crate::service::Context;
+use crate::service::business::{self, NewBusiness};
+use crate::store::migrate;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -36,7 +35,7 @@ pub struct CreateArgs {
     pub time_zone: Tz,
     /// The language of its e-mails, such as et-EE.
     #[arg(long, default_value = "en", value_name = "TAG")]
-    pub locale: String,
+    pub locale: LanguageIdentifier,
     /// What its prices are in, such as EUR; never changes.
     #[arg(long, default_value = "EUR", value_name = "CODE")]
     pub currency: String,
@@ -59,43 +58,30 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     match command {
         BusinessCommand::Create(args) => create(args, clock, out).await,
-        BusinessCommand::List(args) => list(args, out).await,
+        BusinessCommand::List(args) => list(args, clock, out).await,
     }
 }
 
 async fn create(args: &CreateArgs, clock: &Clock, out: &mut impl Write) -> anyhow::Result<()> {
-    let now = clock.now();
     let currency = Currency::parse(&args.currency)
         .ok()
         .with_context(|| format!("`{}` is no currency code of ISO 4217", args.currency))?;
-    let business = Business {
-        id: BusinessId::generate(now),
+    let ctx = open(&args.database, clock).await?;
+    let new = NewBusiness {
         name: args.name.clone(),
         zone: args.time_zone,
-        locale: args.locale.clone(),
+        locale: args.locale.to_string(),
         currency,
         feature_enabled: true,
-        account_payments_active: false,
-        prices_include_tax: true,
-        quarantine_days: QUARANTINE_DAYS,
-        default_priority: 0,
-        reminder_policy: ReminderPolicy::default(),
-        sender: Sender::default(),
-        version: 1,
     };
-    let db = app::connect(&args.database).await?;
-    migrate::check(&db).await?;
-    let txn = db.begin().await?;
-    businesses::insert(&txn, &business, now).await?;
-    txn.commit().await?;
+    let business = business::create_business(&ctx, &new).await?;
     writeln!(out, "{}", business.id)?;
-    Ok(db.close().await?)
+    Ok(ctx.db.close().await?)
 }
 
-async fn list(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<()> {
-    let db = app::connect(&args.database).await?;
-    migrate::check(&db).await?;
-    for business in businesses::all(db.reader()).await? {
+async fn list(args: &ListArgs, clock: &Clock, out: &mut impl Write) -> anyhow::Result<()> {
+    let ctx = open(&args.database, clock).await?;
+    for business in business::list_businesses(&ctx).await? {
         let Business {
             id,
             name,
@@ -106,5 +92,11 @@ async fn list(args: &ListArgs, out: &mut impl Write) -> anyhow::Result<()> {
         } = business;
         writeln!(out, "{id}  {}  {zone}  {locale}  {name}", currency.code())?;
     }
-    Ok(db.close().await?)
+    Ok(ctx.db.close().await?)
+}
+
+async fn open(database: &DatabaseSettings, clock: &Clock) -> anyhow::Result<Context> {
+    let db = app::connect(database).await?;
+    migrate::check(&db).await?;
+    Ok(Context::new(db, clock.clone()))
 }

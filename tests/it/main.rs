@@ -8,6 +8,7 @@
 mod business;
 mod catalog;
 mod customers;
+mod database_away;
 mod dependencies;
 mod foreign_smtp;
 mod postgres;

@@ -80,12 +80,22 @@ async fn expiry_is_true_to_the_instant_with_no_job_having_run(
         let seen = shop.package(&package.id).await;
         assert_eq!(seen.status(), PackageStatus::Expired);
         let balances = seen.lines[0].balances.as_ref().unwrap();
-        assert_eq!((balances.available.as_str(), balances.expired.as_str()), ("0", "7"));
+        assert_eq!(
+            (balances.available.as_str(), balances.expired.as_str()),
+            ("0", "7")
+        );
         let request = v1::GetBalanceRequest {
-            scope: Some(v1::get_balance_request::Scope::CustomerId(shop.customer.clone())),
+            scope: Some(v1::get_balance_request::Scope::CustomerId(
+                shop.customer.clone(),
+            )),
             credit_type_id: String::new(),
         };
-        let sheet = app.credits().get_balance(request).await.unwrap().into_inner();
+        let sheet = app
+            .credits()
+            .get_balance(request)
+            .await
+            .unwrap()
+            .into_inner();
         assert_eq!(sheet.balances[0].usable, "0");
     })
     .await;
@@ -128,7 +138,12 @@ async fn half_a_credit_is_used_by_hand_with_a_note_for_another_user(
             user_id: user_id.clone(),
             ..Default::default()
         };
-        let entries = app.credits().list_entries(request).await.unwrap().into_inner();
+        let entries = app
+            .credits()
+            .list_entries(request)
+            .await
+            .unwrap()
+            .into_inner();
         let [entry] = entries.entries.as_slice() else {
             panic!("one entry: {entries:?}");
         };
@@ -187,16 +202,16 @@ async fn a_named_package_is_used_or_refused_never_silently_replaced(
 
 #[rstest]
 #[tokio::test]
-async fn the_drop_down_recommends_and_says_why_not(
-    #[values(Sqlite, Postgres)] database: Database,
-) {
+async fn the_drop_down_recommends_and_says_why_not(#[values(Sqlite, Postgres)] database: Database) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
         let expired = shop.sell_lessons("8", days(2)).await;
         let later = shop.sell_lessons("8", days(90)).await;
         let sooner = shop.sell_lessons("8", days(10)).await;
         let used_up = shop.sell_lessons("1", days(9)).await;
-        shop.consume(shop.use_lessons_of(&used_up.id, "1")).await.unwrap();
+        shop.consume(shop.use_lessons_of(&used_up.id, "1"))
+            .await
+            .unwrap();
         app.clock.advance(TimeDelta::days(5));
         let request = v1::ListUsablePackagesRequest {
             customer_id: shop.customer.clone(),
@@ -210,7 +225,13 @@ async fn the_drop_down_recommends_and_says_why_not(
         let found = found.into_inner().packages;
         let seen: Vec<_> = found
             .iter()
-            .map(|package| (package.package_id.clone(), package.usable, package.recommended))
+            .map(|package| {
+                (
+                    package.package_id.clone(),
+                    package.usable,
+                    package.recommended,
+                )
+            })
             .collect();
         assert_eq!(seen[0], (sooner.id, true, true));
         assert_eq!(seen[1], (later.id, true, false));
@@ -308,8 +329,13 @@ async fn a_package_that_is_not_yet_valid_is_refused_until_its_day(
         let names = refused(early, Code::FailedPrecondition, "PACKAGE_NOT_STARTED");
         assert_eq!(names["starts_at"], "2026-03-15T22:00:00Z");
         app.clock.set(at("2026-03-15T22:00:00Z"));
-        shop.consume(shop.use_lessons_of(&package.id, "1")).await.unwrap();
-        assert_eq!(shop.package(&package.id).await.last_usable_date, "2026-04-16");
+        shop.consume(shop.use_lessons_of(&package.id, "1"))
+            .await
+            .unwrap();
+        assert_eq!(
+            shop.package(&package.id).await.last_usable_date,
+            "2026-04-16"
+        );
     })
     .await;
 }
@@ -325,11 +351,17 @@ async fn another_customers_and_another_businesss_packages_are_refused(
         let other = shop.customer("Jaan Kask").await;
         let mari = std::mem::replace(&mut shop.customer, other);
         let result = shop.consume(shop.use_lessons_of(&package.id, "1")).await;
-        refused(result, Code::FailedPrecondition, "PACKAGE_OF_OTHER_CUSTOMER");
+        refused(
+            result,
+            Code::FailedPrecondition,
+            "PACKAGE_OF_OTHER_CUSTOMER",
+        );
         shop.customer = mari;
         let foreign = app.second_business().await;
         let theirs = Shop::open(&foreign).await;
-        let result = theirs.consume(theirs.use_lessons_of(&package.id, "1")).await;
+        let result = theirs
+            .consume(theirs.use_lessons_of(&package.id, "1"))
+            .await;
         refused(result, Code::NotFound, "NOT_FOUND");
         let request = v1::GetPackageRequest {
             package_id: package.id.clone(),

@@ -161,7 +161,7 @@ impl Server {
         database.close().await.unwrap();
     }
 
-    fn url_of(&self, database: &str) -> String {
+    pub(crate) fn url_of(&self, database: &str) -> String {
         format!("{}/{database}{}", self.base, self.parameters)
     }
 

@@ -178,11 +178,7 @@ impl Shop {
     }
 
     /// Offers so many lessons for so long, and sells them to the customer.
-    pub(crate) async fn sell_lessons(
-        &self,
-        quantity: &str,
-        validity: v1::Validity,
-    ) -> v1::Package {
+    pub(crate) async fn sell_lessons(&self, quantity: &str, validity: v1::Validity) -> v1::Package {
         let template_id = self.offer(self.lessons(quantity, validity)).await;
         self.sell(&template_id).await
     }
@@ -252,6 +248,11 @@ impl Shop {
     /// What is available in a package's first line now.
     pub(crate) async fn left(&self, package_id: &str) -> String {
         let package = self.package(package_id).await;
-        package.lines[0].balances.as_ref().unwrap().available.clone()
+        package.lines[0]
+            .balances
+            .as_ref()
+            .unwrap()
+            .available
+            .clone()
     }
 }
