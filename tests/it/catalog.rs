@@ -1,6 +1,7 @@
 //! Credit types, items and templates (A1 to A4), through gRPC on both databases.
 
 use carnet::proto::v1::{self, LineKind, TemplateState};
+use chrono::TimeDelta;
 use rstest::rstest;
 use tonic::{Code, Status};
 
@@ -114,6 +115,7 @@ async fn items_are_listed_in_pages_by_category_and_those_offered_unless_asked_fo
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
+        app.clock.advance(TimeDelta::milliseconds(1));
         let dive = shop.item("Diving lesson", "Lessons", 2_500).await;
         shop.item("Sauna", "Other", 1_000).await;
         let request = v1::ArchiveItemRequest {
