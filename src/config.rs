@@ -102,6 +102,9 @@ pub struct ServerSettings {
         value_name = "ADDRESS"
     )]
     pub http_address: SocketAddr,
+    /// Show the captured e-mails of all businesses to whoever reaches the HTTP address: for trying out.
+    #[arg(long, env = "CARNET_SHOW_CAPTURED_MAIL")]
+    pub show_captured_mail: bool,
     /// How many calls may be under way at once; more are refused with `RESOURCE_EXHAUSTED`.
     #[arg(
         long,

@@ -16,7 +16,6 @@ pub mod customers;
 pub mod emails;
 pub mod error;
 pub mod extension;
-pub mod health;
 pub mod history;
 pub mod issue;
 pub mod items;

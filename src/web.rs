@@ -14,7 +14,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
 
-use crate::service::{Context, health};
+use crate::service::Context;
 
 /// What a page may load: its style and the frame that shows an e-mail.
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; frame-src 'self'; \
@@ -53,9 +53,9 @@ pub fn router(ctx: Context, options: WebOptions) -> Router {
 }
 
 async fn readyz(State(ctx): State<Context>) -> Response {
-    let (status, reasons) = match health::readiness(&ctx).await {
+    let (status, reasons) = match ctx.readiness.get() {
         Ok(()) => (StatusCode::OK, Vec::new()),
-        Err(unready) => (StatusCode::SERVICE_UNAVAILABLE, vec![unready.as_str()]),
+        Err(cause) => (StatusCode::SERVICE_UNAVAILABLE, vec![cause.as_str()]),
     };
     let body = json!({ "ready": reasons.is_empty(), "reasons": reasons });
     let headers = [

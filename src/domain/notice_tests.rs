@@ -197,6 +197,9 @@ const RECIPIENT: Recipient = Recipient {
     is_suppressed: false,
 };
 
+/// What is changed about a business or a recipient.
+type Change = fn(&mut Business, &mut Recipient);
+
 #[test]
 fn who_must_not_be_told_is_not_told_and_the_reason_says_why() {
     let check = |change: fn(&mut Business, &mut Recipient)| {
@@ -209,9 +212,9 @@ fn who_must_not_be_told_is_not_told_and_the_reason_says_why() {
             .collect::<Vec<_>>()
     };
     assert_eq!(check(|_, _| ()), [None, None, None]);
-    for (change, reason) in [
+    let changes: [(Change, DropReason); 4] = [
         (
-            (|business, _| business.feature_enabled = false) as fn(&mut Business, &mut Recipient),
+            |business, _| business.feature_enabled = false,
             DropReason::FeatureOff,
         ),
         (
@@ -226,7 +229,8 @@ fn who_must_not_be_told_is_not_told_and_the_reason_says_why() {
             |_, recipient| recipient.is_suppressed = true,
             DropReason::Suppressed,
         ),
-    ] {
+    ];
+    for (change, reason) in changes {
         assert_eq!(check(change), [Some(reason); 3]);
     }
     let off = Some(DropReason::KindOff);

@@ -158,10 +158,6 @@ impl Pause {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::arithmetic_side_effects,
-    reason = "a test that overflows should fail"
-)]
 mod tests {
     use super::*;
     use crate::mail::transport::Stage;

@@ -4,6 +4,7 @@
 //! The library has no guard against overlap and does not wait for what it started when it stops; both
 //! are done here. A job that is still at work when its next beat comes is left to it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,6 +52,12 @@ const JOBS: [(&str, &str, Body); 3] = [
     ("mail day", MAIL_DAY, |jobs| Box::pin(jobs.mail_day())),
     ("deliver", DELIVER, |jobs| Box::pin(jobs.deliver())),
 ];
+
+impl fmt::Debug for Scheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scheduler").finish_non_exhaustive()
+    }
+}
 
 impl Scheduler {
     /// Runs every job once, one after the other, and from then on with the beat.
@@ -113,6 +120,12 @@ impl Scheduler {
 
 /// Runs a job and says if it failed; the next beat tries again.
 async fn run(jobs: &Jobs, name: &str, body: Body) {
+    // A clock that is apart from the database's, or no database: no jobs (design section 3).
+    if let Err(cause) = jobs.ctx.readiness.get() {
+        let cause = cause.as_str();
+        tracing::debug!(cause, "the job {name} is put off: {cause}");
+        return;
+    }
     match body(jobs).await {
         Ok(()) => {}
         Err(error @ (ServiceError::Unavailable(_) | ServiceError::Contention(_))) => {

@@ -108,14 +108,6 @@ pub async fn migrate(db: &Database) -> Result<(SchemaState, SchemaState), Schema
 /// [`SchemaError::TooOld`] and [`SchemaError::TooNew`].
 pub async fn check(db: &Database) -> Result<SchemaState, SchemaError> {
     make_state_row(db).await?;
-    recheck(db).await
-}
-
-/// The same for a schema that was checked before: only reads.
-///
-/// # Errors
-/// [`SchemaError::TooOld`] and [`SchemaError::TooNew`].
-pub async fn recheck(db: &Database) -> Result<SchemaState, SchemaError> {
     let state = read_state(db.reader()).await?;
     refuse_newer(state)?;
     if state.version < known_version() {

@@ -11,6 +11,7 @@ mod customers;
 mod database_away;
 mod dependencies;
 mod foreign_smtp;
+mod mail_jobs;
 mod postgres;
 mod schema;
 mod serving;

@@ -189,10 +189,6 @@ fn leading_code(reply: &str) -> Option<i32> {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::arithmetic_side_effects,
-    reason = "a test that overflows should fail"
-)]
 mod tests {
     use super::*;
     use crate::domain::notice::NoticeKind;
