@@ -69,7 +69,7 @@ async fn settings(caller: &Caller) -> anyhow::Result<()> {
     caller
         .call("BusinessService/UpdateSettings", &request)
         .await?;
-    let request = json!({ "policy": { "local_hour": 0 }, "update_mask": "local_hour" });
+    let request = json!({ "policy": { "local_hour": 0 }, "update_mask": "localHour" });
     caller
         .call("EmailService/UpdateReminderPolicy", &request)
         .await?;
