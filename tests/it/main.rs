@@ -15,6 +15,7 @@ mod foreign_smtp;
 mod history;
 mod mail_jobs;
 mod postgres;
+mod requests;
 mod schema;
 mod selling;
 mod serving;
