@@ -272,9 +272,10 @@ impl Api {
         T: Send + 'static,
     {
         let (call, (page, input)) = Self::query(request, |message, _, faults| {
-            let page = Page::read(message, faults)?;
-            let input = read(message, &page, faults)?;
-            Some((page, input))
+            let page = Page::read(message, faults);
+            // What else is wrong is read even where the page is not good.
+            let input = read(message, page.as_ref().unwrap_or(&Page::first()), faults);
+            page.zip(input)
         })?;
         let business = Arc::clone(&call.caller.business);
         let found = self.run(call, input, work).await?;
