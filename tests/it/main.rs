@@ -5,6 +5,7 @@
     reason = "a test that overflows should fail"
 )]
 
+mod bad_input;
 mod business;
 mod catalog;
 mod customers;
