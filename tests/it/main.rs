@@ -16,6 +16,7 @@ mod foreign_smtp;
 mod history;
 mod mail_jobs;
 mod postgres;
+mod races;
 mod requests;
 mod schema;
 mod selling;
