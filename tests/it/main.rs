@@ -13,5 +13,6 @@ mod schema;
 mod serving;
 mod smtp;
 mod stopping;
+mod story;
 mod support;
 mod tidy;

@@ -33,7 +33,6 @@ pub(crate) fn refused<T: Debug>(
 }
 
 /// The fields that a call was refused for, by path, and why.
-#[expect(dead_code, reason = "no service reads a request yet")]
 #[track_caller]
 pub(crate) fn field_faults<T: Debug>(result: Result<T, Status>) -> Vec<(String, String)> {
     let status = result.unwrap_err();
