@@ -7,6 +7,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -17,12 +18,20 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::config::{DatabaseSettings, Settings};
+use crate::config::{DatabaseSettings, MailSettings, Settings};
 use crate::grpc::server;
+use crate::jobs::deliver::{self, Mail};
+use crate::jobs::schedule::Scheduler;
+use crate::mail::capture::CaptureFolder;
+use crate::mail::session::SmtpSession;
+use crate::mail::session::settings::SmtpSettings;
+use crate::mail::templates::TemplateSet;
+use crate::mail::transport::Transport;
 use crate::service::{Context, readiness};
 use crate::store::db::{Database, sqlite_path};
 use crate::store::migrate;
 use crate::store::serve_lock::ServeLock;
+use crate::web::{self, EmailPages, WebOptions};
 
 /// How long database units are given after the calls that began them.
 const UNITS_GRACE: Duration = Duration::from_secs(5);
@@ -42,6 +51,9 @@ pub struct App {
 pub struct Running {
     /// Where gRPC is served, unless it is switched off.
     pub grpc_address: Option<SocketAddr>,
+    /// Where the HTTP side is served.
+    pub http_address: SocketAddr,
+    scheduler: Option<Scheduler>,
     ctx: Context,
     drain: Duration,
     parts: JoinSet<anyhow::Result<()>>,
@@ -99,8 +111,11 @@ impl App {
             ctx,
             lock,
         } = self;
+        let (listener, http_address) = listen(settings.server.http_address).await?;
         let mut running = Running {
             grpc_address: None,
+            http_address,
+            scheduler: None,
             drain: settings.server.drain(),
             parts: JoinSet::new(),
             tasks: TaskTracker::new(),
@@ -110,6 +125,11 @@ impl App {
         };
         readiness::check(&running.ctx).await;
         running.start(readiness::follow(running.ctx.clone()));
+        running.start_http(listener, &settings);
+        if !settings.server.no_scheduler {
+            let mail = mail(&settings.mail)?;
+            running.scheduler = Some(Scheduler::start(running.ctx.clone(), mail).await?);
+        }
         if !settings.server.no_grpc {
             running.start_grpc(settings).await?;
         }
@@ -125,6 +145,8 @@ impl App {
         if let Some(address) = running.grpc_address {
             tracing::info!(%address, "gRPC is served at {address}");
         }
+        let address = running.http_address;
+        tracing::info!(%address, "HTTP is served at {address}");
         let ended = tokio::select! {
             () = shutdown => Ok(()),
             ended = running.ended() => ended,
@@ -163,6 +185,23 @@ impl Running {
         Ok(())
     }
 
+    fn start_http(&mut self, listener: TcpListener, settings: &Settings) {
+        let email_pages = if settings.server.show_captured_mail {
+            EmailPages::Shown
+        } else {
+            EmailPages::Hidden
+        };
+        let router = web::router(self.ctx.clone(), WebOptions { email_pages });
+        let stopped = self.stopped.clone();
+        self.parts.spawn(async move {
+            let stopped = stopped.cancelled_owned();
+            axum::serve(listener, router)
+                .with_graceful_shutdown(stopped)
+                .await?;
+            Ok(())
+        });
+    }
+
     /// Waits until a part ends although nobody told it to.
     async fn ended(&mut self) -> anyhow::Result<()> {
         match self.parts.join_next().await {
@@ -175,14 +214,21 @@ impl Running {
     pub async fn stop(mut self) {
         self.ctx.readiness.stop();
         self.stopped.cancel();
-        let drained = timeout(self.drain, async {
+        let scheduler = self.scheduler.take();
+        let jobs = async {
+            if let Some(scheduler) = scheduler {
+                scheduler.stop().await;
+            }
+        };
+        let parts = timeout(self.drain, async {
             while let Some(ended) = self.parts.join_next().await {
                 if let Ok(Err(error)) = ended {
                     tracing::error!(%error, "a part of the server failed: {error}");
                 }
             }
         });
-        if drained.await.is_err() {
+        let (drained, ()) = tokio::join!(parts, jobs);
+        if drained.is_err() {
             tracing::warn!("the drain time is over, connections that are still open are cut");
             self.parts.shutdown().await;
         }
@@ -198,6 +244,32 @@ impl Running {
         drop(self.lock);
         tracing::info!("stopped");
     }
+}
+
+/// What e-mails go out with.
+///
+/// # Errors
+/// If the settings of the mail server or the templates cannot be used.
+pub fn mail(settings: &MailSettings) -> anyhow::Result<Mail> {
+    let templates = match &settings.templates_folder {
+        Some(folder) => TemplateSet::from_directory(folder)?,
+        None => TemplateSet::embedded()?,
+    };
+    let transport = match &settings.smtp_url {
+        Some(url) => {
+            let smtp = SmtpSettings::parse(url.expose(), settings.smtp_ca_file.as_deref())?;
+            Transport::Smtp(Box::new(SmtpSession::new(smtp)))
+        }
+        None => Transport::Capture(CaptureFolder::new(&settings.mail_capture_folder)),
+    };
+    Ok(Mail {
+        settings: deliver::MailSettings {
+            from_email: settings.mail_from_address.clone(),
+            from_name: Some(settings.mail_from_name.clone()).filter(|name| !name.is_empty()),
+        },
+        templates: Arc::new(templates),
+        transport,
+    })
 }
 
 async fn listen(wanted: SocketAddr) -> anyhow::Result<(TcpListener, SocketAddr)> {

@@ -3,7 +3,7 @@
 //! Reading order: [`credits`], [`money`] and [`value`] are the numbers; [`calendar`] and [`validity`]
 //! the time; [`line`](mod@line), [`lot`] and [`entry`] the ledger's nouns; [`settle`](mod@settle),
 //! [`selection`] and [`decide`](mod@decide) its verbs; [`package`] and [`extend`](mod@extend) what
-//! surrounds a lot. Every "no" is a [`refusal::Refusal`].
+//! surrounds a lot; [`notice`] and [`email`] what customers are told of it. Every "no" is a [`refusal::Refusal`].
 
 pub mod access;
 pub mod business;
@@ -13,11 +13,13 @@ pub mod change;
 pub mod credits;
 pub mod customer;
 pub mod decide;
+pub mod email;
 pub mod entry;
 pub mod extend;
 pub mod line;
 pub mod lot;
 pub mod money;
+pub mod notice;
 pub mod offer;
 pub mod package;
 pub mod permission;

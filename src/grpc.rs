@@ -10,6 +10,7 @@ pub mod catalog;
 pub mod convert;
 pub mod credits;
 pub mod customers;
+pub mod emails;
 pub mod faults;
 pub mod layers;
 pub mod mask;

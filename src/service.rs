@@ -13,6 +13,7 @@ pub mod consume;
 pub mod context;
 pub mod credit_types;
 pub mod customers;
+pub mod emails;
 pub mod error;
 pub mod extension;
 pub mod history;

@@ -243,7 +243,7 @@ pub enum Refusal {
         request_id: Uuid,
     },
     /// Another thing of this kind has this external id.
-    #[error("a {kind} with external id {external_id:?} exists")]
+    #[error("another {kind} has the external id {external_id:?}")]
     ExternalIdTaken {
         /// What it is.
         kind: &'static str,

@@ -4,6 +4,7 @@ pub mod business;
 pub mod common;
 pub mod credit_type;
 pub mod customer;
+pub mod email;
 pub mod item;
 pub mod line;
 pub mod package;

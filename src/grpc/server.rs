@@ -23,6 +23,7 @@ use crate::grpc::business::Business;
 use crate::grpc::catalog::Catalog;
 use crate::grpc::credits::Credits;
 use crate::grpc::customers::Customers;
+use crate::grpc::emails::Emails;
 use crate::grpc::layers::authenticate::AuthenticateLayer;
 use crate::grpc::layers::deadline::DeadlineLayer;
 use crate::grpc::layers::panic;
@@ -34,6 +35,7 @@ use crate::proto::v1::business_service_server::BusinessServiceServer;
 use crate::proto::v1::catalog_service_server::CatalogServiceServer;
 use crate::proto::v1::credit_service_server::CreditServiceServer;
 use crate::proto::v1::customer_service_server::CustomerServiceServer;
+use crate::proto::v1::email_service_server::EmailServiceServer;
 use crate::proto::v1::package_service_server::PackageServiceServer;
 use crate::service::Context;
 use crate::service::readiness::{NotReady, Readiness};
@@ -58,22 +60,22 @@ pub enum ServerError {
     Transport(#[from] tonic::transport::Error),
 }
 
-/// Every service of Carnet.
+/// Every service of Carnet, each within the same limit of message sizes.
 pub fn routes(api: &Api) -> Routes {
-    macro_rules! routes {
-        ($($server:ident of $handlers:ident),+ $(,)?) => {
-            Routes::default()$(.add_service(
-                $server::new($handlers(api.clone())).max_decoding_message_size(MESSAGE_BYTES_MAX),
-            ))+
+    macro_rules! bounded {
+        ($server:ident, $handlers:ident) => {
+            $server::new($handlers(api.clone()))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+                .max_encoding_message_size(MESSAGE_BYTES_MAX)
         };
     }
-    routes!(
-        BusinessServiceServer of Business,
-        CatalogServiceServer of Catalog,
-        CustomerServiceServer of Customers,
-        PackageServiceServer of Packages,
-        CreditServiceServer of Credits,
-    )
+    Routes::default()
+        .add_service(bounded!(BusinessServiceServer, Business))
+        .add_service(bounded!(CatalogServiceServer, Catalog))
+        .add_service(bounded!(CustomerServiceServer, Customers))
+        .add_service(bounded!(PackageServiceServer, Packages))
+        .add_service(bounded!(CreditServiceServer, Credits))
+        .add_service(bounded!(EmailServiceServer, Emails))
 }
 
 /// Serves on `listener` until `stopped`, then lets the calls under way end. That may take for ever, since

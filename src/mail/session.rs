@@ -86,6 +86,11 @@ impl SmtpSession {
         }
     }
 
+    /// The longest that one attempt can take.
+    pub fn attempt_max(&self) -> Duration {
+        self.settings.timeouts().attempt_max()
+    }
+
     /// Says goodbye, if there is a connection.
     pub async fn close(&mut self) {
         if let Some(mut open) = self.open.take() {

@@ -5,10 +5,14 @@
 //! nothing here logs.
 
 use std::fmt;
+use std::time::Duration;
 
 use super::capture::CaptureFolder;
 use super::message::Outgoing;
 use super::session::SmtpSession;
+
+/// How long writing a file can take, by a generous guess.
+const CAPTURE_MAX: Duration = Duration::from_mins(1);
 
 /// How far a session with a mail server came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,6 +137,14 @@ impl Transport {
         match self {
             Self::Smtp(session) => session.send(message).await,
             Self::Capture(folder) => folder.store(message).await,
+        }
+    }
+
+    /// The longest that one attempt can take; a claim must be leased longer.
+    pub fn attempt_max(&self) -> Duration {
+        match self {
+            Self::Smtp(session) => session.attempt_max(),
+            Self::Capture(_) => CAPTURE_MAX,
         }
     }
 

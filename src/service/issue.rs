@@ -16,10 +16,11 @@ use crate::domain::validity::Validity;
 use crate::ids::{CreditTypeId, CustomerId, ItemId, LineId, Reference, TemplateId};
 use crate::ledger::post;
 use crate::service::call::{Answer, Call};
+use crate::service::confirmation::queue_confirmation;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, view};
-use crate::service::{confirmation, offers, resolve};
+use crate::service::{offers, resolve};
 use crate::store::{businesses, credit_types, customers, items, lines, packages};
 
 /// What is given.
@@ -117,14 +118,8 @@ pub async fn issue(
     let posting = post::issue(&call.stamp(now), [(package.clone(), lots)])?;
     post::post_in(&txn, business_id, &posting, &input.reason).await?;
     let occasion = package.id.to_string();
-    confirmation::queue(
-        &txn,
-        &business,
-        std::slice::from_ref(&package),
-        &occasion,
-        now,
-    )
-    .await?;
+    let given = std::slice::from_ref(&package);
+    queue_confirmation(&txn, &business, customer_id, given, &occasion, now).await?;
     let view = view(&package, &posting.lots, &business, now);
     call.remember(&txn, &view).await?;
     call.commit(txn).await?;

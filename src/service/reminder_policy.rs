@@ -1,34 +1,31 @@
-//! When which reminders go out: a part of the business's settings, with the same etag.
+//! When which reminders go out: read and changed. A change counts for the next run of the day.
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::business::{Business, ReminderPolicy};
+use crate::domain::business::ReminderPolicy;
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::resolve;
 use crate::store::businesses;
 
-/// What the things of this file are called.
-const KIND: &str = "business";
-
-/// The policy of a business as it is at one version of its settings.
+/// The policy and the version that it was read in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionedPolicy {
     /// The policy.
     pub policy: ReminderPolicy,
-    /// How often the business's settings changed; the caller's etag.
+    /// The version of the business; the caller's etag.
     pub version: i64,
 }
 
 /// What is to change; `None` leaves a field as it is.
 #[derive(Clone, Debug)]
-pub struct ReminderPolicyUpdate {
+pub struct PolicyUpdate {
     /// The version that the caller knows; none: whatever it is.
     pub etag: Option<String>,
-    /// Days before the last usable day, largest first, without repeats.
+    /// Days before the last usable day.
     pub lead_days: Option<Vec<u32>>,
-    /// The local hour at which timed e-mails become due, 0 to 23.
+    /// The local hour of timed e-mails.
     pub local_hour: Option<u32>,
     /// Whether a notice goes out after expiry.
     pub expired_notice: Option<bool>,
@@ -36,52 +33,48 @@ pub struct ReminderPolicyUpdate {
     pub confirmation: Option<bool>,
 }
 
-/// The policy in force.
-///
-/// # Errors
-/// `NOT_FOUND` if the business has left meanwhile.
-pub async fn get(ctx: &Context, call: &Call, (): &()) -> Result<VersionedPolicy, ServiceError> {
+/// The policy as it is.
+pub async fn get(ctx: &Context, call: &Call) -> Result<VersionedPolicy, ServiceError> {
     let id = call.business_id();
     let found = businesses::get(ctx.db.reader(), id).await?;
-    let business = found.ok_or_else(|| resolve::not_found(KIND, &id))?;
-    Ok(of(business))
+    let business = found.ok_or_else(|| resolve::not_found("business", &id))?;
+    Ok(VersionedPolicy {
+        policy: business.reminder_policy,
+        version: business.version,
+    })
 }
 
 /// Changes the policy.
 ///
 /// # Errors
-/// `ETAG_MISMATCH`.
+/// [`crate::domain::refusal::Refusal::EtagMismatch`].
 pub async fn update(
     ctx: &Context,
     call: &Call,
-    input: &ReminderPolicyUpdate,
+    input: &PolicyUpdate,
 ) -> Result<Answer<VersionedPolicy>, ServiceError> {
+    let id = call.business_id();
     let txn = ctx.db.begin().await?;
     if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
         return Ok(earlier);
     }
-    let id = call.business_id();
-    let mut business = businesses::lock(&txn, id)
-        .await?
-        .ok_or_else(|| resolve::not_found(KIND, &id))?;
-    resolve::check_etag(KIND, id, business.version, input.etag.as_deref())?;
-    let (change, old) = (input.clone(), business.reminder_policy);
-    business.reminder_policy = ReminderPolicy {
-        lead_days: change.lead_days.unwrap_or(old.lead_days),
-        local_hour: change.local_hour.unwrap_or(old.local_hour),
-        expired_notice: change.expired_notice.unwrap_or(old.expired_notice),
-        confirmation: change.confirmation.unwrap_or(old.confirmation),
-    };
+    let locked = businesses::lock(&txn, id).await?;
+    let mut business = locked.ok_or_else(|| resolve::not_found("business", &id))?;
+    resolve::check_etag("business", id, business.version, input.etag.as_deref())?;
+    let policy = &mut business.reminder_policy;
+    if let Some(lead_days) = &input.lead_days {
+        policy.lead_days.clone_from(lead_days);
+        policy.lead_days.sort_unstable_by(|a, b| b.cmp(a));
+    }
+    policy.local_hour = input.local_hour.unwrap_or(policy.local_hour);
+    policy.expired_notice = input.expired_notice.unwrap_or(policy.expired_notice);
+    policy.confirmation = input.confirmation.unwrap_or(policy.confirmation);
     businesses::update(&txn, &mut business).await?;
-    let answer = of(business);
-    call.remember(&txn, &answer).await?;
-    call.commit(txn).await?;
-    Ok(Answer::fresh(answer))
-}
-
-fn of(business: Business) -> VersionedPolicy {
-    VersionedPolicy {
+    let value = VersionedPolicy {
         policy: business.reminder_policy,
         version: business.version,
-    }
+    };
+    call.remember(&txn, &value).await?;
+    call.commit(txn).await?;
+    Ok(Answer::fresh(value))
 }

@@ -19,10 +19,11 @@ use crate::domain::sale::{Payment, PaymentMethod, Price, Sale};
 use crate::ids::{CustomerId, PaymentId, Reference, SaleId, TemplateId};
 use crate::ledger::post;
 use crate::service::call::{Answer, Call};
+use crate::service::confirmation::queue_confirmation;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, view};
-use crate::service::{confirmation, offers, resolve};
+use crate::service::{offers, resolve};
 use crate::store::{businesses, customers, packages, sales};
 
 /// One package to sell.
@@ -108,7 +109,8 @@ pub async fn sell(
     for sale in &sales {
         let bought: Vec<Package> = of_sale(&planned, sale.id);
         let occasion = sale.id.to_string();
-        confirmation::queue(&txn, &business, &bought, &occasion, now).await?;
+        let customer_id = sale.customer_id;
+        queue_confirmation(&txn, &business, customer_id, &bought, &occasion, now).await?;
     }
     let sold = sold(planned, sales, &posting, &business, now);
     call.remember(&txn, &sold).await?;

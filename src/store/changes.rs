@@ -1,5 +1,7 @@
 //! `changes`: what changed on a package and is not an entry. Append-only, like the ledger.
 
+use std::collections::HashMap;
+
 use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set};
 
@@ -85,6 +87,31 @@ pub async fn of_package(
         .all(db)
         .await?;
     rows.into_iter().map(read).collect()
+}
+
+/// When the expiry of these packages was changed last; those that never were are left out.
+pub async fn last_recorded_at(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    package_ids: &[PackageId],
+) -> Result<HashMap<PackageId, DateTimeUtc>, StoreError> {
+    let ids = package_ids.iter().copied().map(PackageId::uuid);
+    let rows: Vec<(Uuid, i64)> = Entity::find()
+        .select_only()
+        .column(Column::PackageId)
+        .column_as(Column::RecordedAt.max(), "last_recorded_at")
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::PackageId.is_in(ids))
+        .group_by(Column::PackageId)
+        .into_tuple()
+        .all(db)
+        .await?;
+    rows.into_iter()
+        .map(|(id, at)| {
+            let id = PackageId::from_uuid(id);
+            Ok((id, instant(at, TABLE, id)?))
+        })
+        .collect()
 }
 
 fn read(row: Model) -> Result<Change, StoreError> {

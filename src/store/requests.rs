@@ -68,7 +68,8 @@ pub async fn claim(
     .on_conflict_do_nothing_on([Column::BusinessId, Column::RequestId])
     .exec_without_returning(txn)
     .await?;
-    Ok(matches!(result, TryInsertResult::Inserted(_)))
+    // Without RETURNING a conflict is an insertion of no rows.
+    Ok(matches!(result, TryInsertResult::Inserted(1..)))
 }
 
 /// Keeps the answer of a claimed id.

@@ -1,8 +1,10 @@
 //! `template_versions`: what a template offers, version by version. Rows are never changed.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::{DatabaseTransaction, Set};
+use sea_orm::{DatabaseTransaction, QuerySelect, Set};
 
 use crate::domain::catalog::{Definition, Template};
 use crate::ids::{BusinessId, TemplateId};
@@ -42,7 +44,7 @@ mod entity {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-use entity::{ActiveModel, Entity, Model};
+use entity::{ActiveModel, Column, Entity, Model};
 
 /// Writes the template's current version, with its lines.
 pub async fn insert(
@@ -94,6 +96,29 @@ pub async fn get(
         Some(row) => Ok(Some(read(db, business_id, row).await?)),
         None => Ok(None),
     }
+}
+
+/// The leads of the versions that have their own.
+pub async fn reminder_leads(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+) -> Result<HashMap<(TemplateId, i32), Vec<u32>>, StoreError> {
+    let rows: Vec<(Uuid, i32, Json)> = Entity::find()
+        .select_only()
+        .column(Column::TemplateId)
+        .column(Column::DefinitionVersion)
+        .column(Column::ReminderLeads)
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::ReminderLeads.is_not_null())
+        .into_tuple()
+        .all(db)
+        .await?;
+    rows.into_iter()
+        .map(|(id, number, leads)| {
+            let id = TemplateId::from_uuid(id);
+            Ok(((id, number), from_json(leads, TABLE, id)?))
+        })
+        .collect()
 }
 
 async fn read(

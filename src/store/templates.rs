@@ -1,6 +1,7 @@
 //! `templates`: packages as they are offered. What each offers lies in `template_versions` and `lines`.
 
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{ExprTrait, Query};
 use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 
 use crate::domain::catalog::{Template, TemplateState};
@@ -150,18 +151,21 @@ pub async fn using(
     business_id: BusinessId,
     credit_type_id: CreditTypeId,
 ) -> Result<Option<TemplateId>, StoreError> {
+    let line = |column: &'static str| Expr::col(("lines", column));
+    let uses = Query::select()
+        .expr(Expr::val(1))
+        .from("lines")
+        .and_where(line("business_id").equals((Entity, Column::BusinessId)))
+        .and_where(line("template_id").equals((Entity, Column::Id)))
+        .and_where(line("definition_version").equals((Entity, Column::DefinitionVersion)))
+        .and_where(line("credit_type_id").eq(credit_type_id.uuid()))
+        .to_owned();
     let id: Option<Uuid> = Entity::find()
         .select_only()
         .column(Column::Id)
         .filter(Column::BusinessId.eq(business_id.uuid()))
         .filter(Column::State.ne(TemplateState::Archived.code()))
-        .filter(Expr::cust_with_values(
-            "EXISTS (SELECT 1 FROM lines l WHERE l.business_id = templates.business_id \
-             AND l.template_id = templates.id \
-             AND l.definition_version = templates.definition_version \
-             AND l.credit_type_id = $1)",
-            [credit_type_id.uuid()],
-        ))
+        .filter(Expr::exists(uses))
         .order_by_asc(Column::Id)
         .limit(1)
         .into_tuple()

@@ -8,6 +8,7 @@
 mod database_away;
 mod dependencies;
 mod foreign_smtp;
+mod mail_jobs;
 mod postgres;
 mod schema;
 mod serving;
@@ -16,3 +17,4 @@ mod stopping;
 mod story;
 mod support;
 mod tidy;
+mod using;

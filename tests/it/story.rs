@@ -6,7 +6,7 @@ use tonic::Code;
 
 use crate::support::app::{Database, Postgres, Sqlite, on};
 use crate::support::refused::{field_faults, refused};
-use crate::support::shop::{prepaid, template};
+use crate::support::sentences::{prepaid, template};
 
 #[rstest]
 #[tokio::test]
@@ -21,6 +21,7 @@ async fn a_package_is_sold_used_repeated_and_gone_at_its_expiry_instant(
         let mari = app.customer("Mari").await;
         let package = app.sell(&standard, &mari).await;
         assert_eq!(package.last_usable_date, "2026-12-31");
+        assert_eq!(app.deliver().await.sent, 1, "the confirmation");
         let usable = async || app.usable(&mari).await;
         assert_eq!(usable().await, [(lesson.id.clone(), "8".to_owned())]);
 

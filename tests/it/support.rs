@@ -5,6 +5,7 @@ pub(crate) mod fresh;
 pub(crate) mod postgres;
 pub(crate) mod proxy;
 pub(crate) mod refused;
+pub(crate) mod sentences;
 pub(crate) mod shop;
 pub(crate) mod smtp;
 pub(crate) mod tenant;

@@ -1,3 +1,5 @@
+//! The rules of using credits, and that no decision breaks a lot.
+
 use chrono::TimeDelta;
 use proptest::prelude::*;
 
@@ -224,7 +226,7 @@ fn a_unit_may_be_finished_by_another_lot_of_its_line() {
 fn an_amount_finer_than_the_credit_type_is_refused_not_rounded() {
     let swim = item();
     let lot = lot(&line_for(&swim), "8", 800);
-    assert!(consume(&[lot.clone()], units(&swim, "0.5"), 1).is_ok());
+    assert!(consume(std::slice::from_ref(&lot), units(&swim, "0.5"), 1).is_ok());
     let refusal = consume(&[lot], units(&swim, "0.25"), 1).unwrap_err();
     assert_eq!(refusal.reason(), "AMOUNT_TOO_FINE");
 }

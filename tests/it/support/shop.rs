@@ -1,184 +1,238 @@
-//! What happens in a shop, in sentences: each goes through gRPC and must succeed.
-//!
-//! A test that is about a refusal, or about a field that is not here, calls the client itself.
+//! A small catalogue and a customer, made through gRPC: what most tests of packages begin with.
 
 use carnet::proto::v1;
-use tonic::Status;
+use tonic::{Response, Status};
 
 use crate::support::tenant::Tenant;
 
-/// An amount in euro cents.
-pub(crate) fn euros(cents: i64) -> v1::Money {
-    v1::Money {
-        currency_code: "EUR".to_owned(),
-        minor_units: cents,
+/// What a business offers in most tests: swimming lessons, one credit each.
+#[derive(Clone, Debug)]
+pub(crate) struct Shop {
+    tenant: Tenant,
+    /// The credit type "lesson", without decimal places.
+    pub(crate) lesson: String,
+    /// The item "Swimming lesson", at 18.00.
+    pub(crate) swim: String,
+    /// A customer who is active.
+    pub(crate) customer: String,
+}
+
+/// A validity of so many days from the sale.
+pub(crate) fn days(count: i32) -> v1::Validity {
+    period(count, v1::PeriodUnit::Day, v1::Anchor::Sale)
+}
+
+/// A validity of a period.
+pub(crate) fn period(count: i32, unit: v1::PeriodUnit, anchor: v1::Anchor) -> v1::Validity {
+    v1::Validity {
+        rule: Some(v1::validity::Rule::Period(v1::ValidityPeriod {
+            count,
+            unit: unit.into(),
+            anchor: anchor.into(),
+            must_start_by: None,
+        })),
     }
 }
 
-/// Usable through this local day, such as `2026-12-31`.
+/// A validity through a local day.
 pub(crate) fn until(date: &str) -> v1::Validity {
     v1::Validity {
         rule: Some(v1::validity::Rule::UntilDate(date.to_owned())),
     }
 }
 
-/// So many credits that pay for these items, at one credit a unit.
-pub(crate) fn prepaid(
-    credit_type: &v1::CreditType,
-    quantity: &str,
-    items: &[&v1::Item],
-) -> v1::TemplateLine {
-    let covers = items.iter().map(|item| v1::Coverage {
-        target: Some(v1::coverage::Target::ItemId(item.id.clone())),
-        credits_per_unit: "1".to_owned(),
-    });
-    v1::TemplateLine {
-        id: String::new(),
-        kind: v1::LineKind::Prepaid.into(),
-        credit_type_id: credit_type.id.clone(),
-        quantity: quantity.to_owned(),
-        covers: covers.collect(),
+/// A validity without end.
+pub(crate) fn never() -> v1::Validity {
+    v1::Validity {
+        rule: Some(v1::validity::Rule::Never(v1::Never {})),
     }
 }
 
-/// A template of 80 euros without tax that ends with the year 2026.
-pub(crate) fn template(name: &str, lines: Vec<v1::TemplateLine>) -> v1::Template {
-    v1::Template {
-        name: name.to_owned(),
-        price: Some(euros(8_000)),
-        validity: Some(until("2026-12-31")),
-        lines,
-        ..v1::Template::default()
+/// A sum in euros.
+pub(crate) fn euros(minor_units: i64) -> v1::Money {
+    v1::Money {
+        currency_code: "EUR".to_owned(),
+        minor_units,
     }
 }
 
-/// One package of this template for this customer, at its price, unpaid.
-pub(crate) fn sale_entry(template: &v1::Template, customer: &v1::Customer) -> v1::SaleEntry {
-    v1::SaleEntry {
-        customer_id: customer.id.clone(),
-        template_id: template.id.clone(),
-        payment: Some(v1::sale_entry::Payment::None(v1::Unpaid {})),
-        ..v1::SaleEntry::default()
-    }
+/// What covers one item at one credit a unit.
+pub(crate) fn covers(item_id: &str) -> Vec<v1::Coverage> {
+    vec![v1::Coverage {
+        target: Some(v1::coverage::Target::ItemId(item_id.to_owned())),
+        credits_per_unit: String::new(),
+    }]
 }
 
-impl Tenant {
-    /// A new credit type with so many decimal places.
-    pub(crate) async fn credit_type(&self, name: &str, decimal_places: i32) -> v1::CreditType {
-        let credit_type = v1::CreditType {
-            name: name.to_owned(),
-            name_plural: format!("{name}s"),
-            decimal_places,
-            ..v1::CreditType::default()
+/// Paid in cash.
+pub(crate) fn paid() -> v1::sale_entry::Payment {
+    v1::sale_entry::Payment::Recorded(v1::RecordedPayment {
+        method: v1::PaymentMethod::Cash.into(),
+        amount: None,
+        reference: String::new(),
+    })
+}
+
+impl Shop {
+    /// Sets the shop up in a business.
+    pub(crate) async fn open(tenant: &Tenant) -> Self {
+        let mut shop = Self {
+            tenant: tenant.clone(),
+            lesson: String::new(),
+            swim: String::new(),
+            customer: String::new(),
         };
+        shop.lesson = shop.credit_type("lesson", 0).await;
+        shop.swim = shop.item("Swimming lesson", "Lessons", 1_800).await;
+        shop.customer = shop.customer("Mari Tamm").await;
+        shop
+    }
+
+    /// Makes a credit type.
+    pub(crate) async fn credit_type(&self, name: &str, decimal_places: i32) -> String {
         let request = v1::CreateCreditTypeRequest {
-            credit_type: Some(credit_type),
-            ..v1::CreateCreditTypeRequest::default()
+            credit_type: Some(v1::CreditType {
+                name: name.to_owned(),
+                name_plural: format!("{name}s"),
+                decimal_places,
+                ..Default::default()
+            }),
+            ..Default::default()
         };
-        let answer = self.catalog().create_credit_type(request).await.unwrap();
-        answer.into_inner().credit_type.unwrap()
+        let answer = self.tenant.catalog().create_credit_type(request).await;
+        answer.unwrap().into_inner().credit_type.unwrap().id
     }
 
-    /// A new item of no category.
-    pub(crate) async fn item(&self, name: &str) -> v1::Item {
-        let item = v1::Item {
-            name: name.to_owned(),
-            standard_rate: Some(euros(1_200)),
-            ..v1::Item::default()
-        };
+    /// Makes an item that is offered.
+    pub(crate) async fn item(&self, name: &str, category: &str, rate_minor: i64) -> String {
         let request = v1::CreateItemRequest {
-            item: Some(item),
-            ..v1::CreateItemRequest::default()
+            item: Some(v1::Item {
+                name: name.to_owned(),
+                category: category.to_owned(),
+                standard_rate: Some(euros(rate_minor)),
+                active: true,
+                ..Default::default()
+            }),
+            ..Default::default()
         };
-        let answer = self.catalog().create_item(request).await.unwrap();
-        answer.into_inner().item.unwrap()
+        let answer = self.tenant.catalog().create_item(request).await;
+        answer.unwrap().into_inner().item.unwrap().id
     }
 
-    /// A new template, ready to be sold.
-    pub(crate) async fn template(&self, template: v1::Template) -> v1::Template {
-        let request = v1::CreateTemplateRequest {
-            template: Some(template),
-            ..v1::CreateTemplateRequest::default()
-        };
-        let answer = self.catalog().create_template(request).await.unwrap();
-        let draft = answer.into_inner().template.unwrap();
-        let request = v1::ActivateTemplateRequest {
-            template_id: draft.id,
-            etag: draft.etag,
-            ..v1::ActivateTemplateRequest::default()
-        };
-        let answer = self.catalog().activate_template(request).await.unwrap();
-        answer.into_inner().template.unwrap()
-    }
-
-    /// A new customer with an address of that name.
-    pub(crate) async fn customer(&self, name: &str) -> v1::Customer {
-        let customer = v1::Customer {
-            name: name.to_owned(),
-            email: format!("{}@example.com", name.to_lowercase()),
-            ..v1::Customer::default()
-        };
+    /// Makes a customer who is active.
+    pub(crate) async fn customer(&self, name: &str) -> String {
+        let email = format!("{}@example.com", name.to_lowercase().replace(' ', "."));
         let request = v1::CreateCustomerRequest {
-            customer: Some(customer),
-            ..v1::CreateCustomerRequest::default()
+            customer: Some(v1::Customer {
+                name: name.to_owned(),
+                email,
+                email_verified: true,
+                active: true,
+                ..Default::default()
+            }),
+            ..Default::default()
         };
-        let answer = self.customers().create_customer(request).await.unwrap();
-        answer.into_inner().customer.unwrap()
+        let answer = self.tenant.customers().create_customer(request).await;
+        answer.unwrap().into_inner().customer.unwrap().id
     }
 
-    /// Sells one package.
-    pub(crate) async fn sell(
-        &self,
-        template: &v1::Template,
-        customer: &v1::Customer,
-    ) -> v1::Package {
-        let answer = self.sell_all(vec![sale_entry(template, customer)]).await;
-        let mut results = answer.unwrap().results;
-        results.pop().unwrap().package.unwrap()
-    }
-
-    /// Sells what the entries say, or is refused.
-    pub(crate) async fn sell_all(
-        &self,
-        entries: Vec<v1::SaleEntry>,
-    ) -> Result<v1::SellPackagesResponse, Status> {
-        let request = v1::SellPackagesRequest {
-            request_id: self.request_id(),
-            entries,
-            validate_only: false,
-        };
-        let answer = self.packages().sell_packages(request).await?;
-        Ok(answer.into_inner())
-    }
-
-    /// A call that uses credits of this customer for so many units of an item.
-    pub(crate) fn consume_request(
-        &self,
-        customer: &v1::Customer,
-        item: &v1::Item,
-        units: &str,
-    ) -> v1::ConsumeRequest {
-        let item = v1::ItemUnits {
-            item_id: item.id.clone(),
-            units: units.to_owned(),
-        };
-        v1::ConsumeRequest {
-            request_id: self.request_id(),
-            customer_id: customer.id.clone(),
-            what: Some(v1::consume_request::What::Item(item)),
-            ..v1::ConsumeRequest::default()
+    /// A template of lessons, not made yet.
+    pub(crate) fn lessons(&self, quantity: &str, validity: v1::Validity) -> v1::Template {
+        v1::Template {
+            name: "Standard".to_owned(),
+            price: Some(euros(12_000)),
+            validity: Some(validity),
+            lines: vec![v1::TemplateLine {
+                kind: v1::LineKind::Prepaid.into(),
+                credit_type_id: self.lesson.clone(),
+                quantity: quantity.to_owned(),
+                covers: covers(&self.swim),
+                ..Default::default()
+            }],
+            ..Default::default()
         }
     }
 
-    /// Uses credits for so many units of an item, or is refused.
+    /// Makes a template and activates it.
+    pub(crate) async fn offer(&self, template: v1::Template) -> String {
+        let request = v1::CreateTemplateRequest {
+            template: Some(template),
+            ..Default::default()
+        };
+        let answer = self.tenant.catalog().create_template(request).await;
+        let template_id = answer.unwrap().into_inner().template.unwrap().id;
+        let request = v1::ActivateTemplateRequest {
+            template_id: template_id.clone(),
+            ..Default::default()
+        };
+        let activated = self.tenant.catalog().activate_template(request).await;
+        activated.unwrap();
+        template_id
+    }
+
+    /// Sells one package of a template to the customer, paid.
+    pub(crate) async fn sell(&self, template_id: &str) -> v1::Package {
+        let answer = self.try_to_sell(vec![self.entry(template_id)]).await;
+        let mut results = answer.unwrap().into_inner().results;
+        results.remove(0).package.unwrap()
+    }
+
+    /// Offers so many lessons for so long, and sells them to the customer.
+    pub(crate) async fn sell_lessons(&self, quantity: &str, validity: v1::Validity) -> v1::Package {
+        let template_id = self.offer(self.lessons(quantity, validity)).await;
+        self.sell(&template_id).await
+    }
+
+    /// An entry that sells a template to the customer, paid.
+    pub(crate) fn entry(&self, template_id: &str) -> v1::SaleEntry {
+        v1::SaleEntry {
+            customer_id: self.customer.clone(),
+            template_id: template_id.to_owned(),
+            payment: Some(paid()),
+            ..Default::default()
+        }
+    }
+
+    /// Tries to sell.
+    pub(crate) async fn try_to_sell(
+        &self,
+        entries: Vec<v1::SaleEntry>,
+    ) -> Result<Response<v1::SellPackagesResponse>, Status> {
+        let request = v1::SellPackagesRequest {
+            request_id: self.tenant.request_id(),
+            entries,
+            validate_only: false,
+        };
+        self.tenant.packages().sell_packages(request).await
+    }
+
+    /// A request to use units of the swimming lesson.
+    pub(crate) fn use_lessons(&self, units: &str) -> v1::ConsumeRequest {
+        v1::ConsumeRequest {
+            request_id: self.tenant.request_id(),
+            customer_id: self.customer.clone(),
+            what: Some(v1::consume_request::What::Item(v1::ItemUnits {
+                item_id: self.swim.clone(),
+                units: units.to_owned(),
+            })),
+            ..Default::default()
+        }
+    }
+
+    /// A request to use units of the swimming lesson from this package only.
+    pub(crate) fn use_lessons_of(&self, package_id: &str, units: &str) -> v1::ConsumeRequest {
+        v1::ConsumeRequest {
+            package_ids: vec![package_id.to_owned()],
+            ..self.use_lessons(units)
+        }
+    }
+
+    /// Uses credits.
     pub(crate) async fn consume(
         &self,
-        customer: &v1::Customer,
-        item: &v1::Item,
-        units: &str,
+        request: v1::ConsumeRequest,
     ) -> Result<v1::ConsumeResponse, Status> {
-        let request = self.consume_request(customer, item, units);
-        let answer = self.credits().consume(request).await?;
+        let answer = self.tenant.credits().consume(request).await?;
         Ok(answer.into_inner())
     }
 
@@ -187,21 +241,18 @@ impl Tenant {
         let request = v1::GetPackageRequest {
             package_id: package_id.to_owned(),
         };
-        let answer = self.packages().get_package(request).await.unwrap();
-        answer.into_inner().package.unwrap()
+        let answer = self.tenant.packages().get_package(request).await;
+        answer.unwrap().into_inner().package.unwrap()
     }
 
-    /// What a customer can use now of each credit type: its id and the amount.
-    pub(crate) async fn usable(&self, customer: &v1::Customer) -> Vec<(String, String)> {
-        let scope = v1::get_balance_request::Scope::CustomerId(customer.id.clone());
-        let request = v1::GetBalanceRequest {
-            scope: Some(scope),
-            ..v1::GetBalanceRequest::default()
-        };
-        let answer = self.credits().get_balance(request).await.unwrap();
-        let balances = answer.into_inner().balances.into_iter();
-        balances
-            .map(|balance| (balance.credit_type_id, balance.usable))
-            .collect()
+    /// What is available in a package's first line now.
+    pub(crate) async fn left(&self, package_id: &str) -> String {
+        let package = self.package(package_id).await;
+        package.lines[0]
+            .balances
+            .as_ref()
+            .unwrap()
+            .available
+            .clone()
     }
 }

@@ -1,0 +1,176 @@
+//! E-mails as they are kept: one message to a customer, of one or more notices, and what became of it.
+//!
+//! What an e-mail says is fixed at the first attempt and the same in all that follow (semantics 43), so
+//! it lies here and is never rendered twice.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::entry::coded;
+use crate::domain::notice::NoticeKind;
+use crate::ids::{BusinessId, CustomerId, EmailId};
+
+coded! {
+    /// How far an e-mail is.
+    EmailState {
+        /// Waits for its moment, or for another attempt.
+        Queued = 1, "queued";
+        /// Is being handed to the mail server.
+        Sending = 2, "sending";
+        /// The mail server has taken it over.
+        Sent = 3, "sent";
+        /// Given up.
+        Failed = 4, "failed";
+        /// Nothing in it is true or wanted any more.
+        Cancelled = 5, "cancelled";
+    }
+}
+
+coded! {
+    /// How an attempt ended.
+    AttemptOutcome {
+        /// The mail server has taken the e-mail over.
+        Accepted = 1, "accepted";
+        /// Refused for now, or broken off after the recipient was named.
+        Deferred = 2, "deferred";
+        /// Refused for good.
+        Rejected = 3, "rejected";
+        /// The failure lay before any recipient was named; costs no attempt.
+        Unreachable = 4, "unreachable";
+        /// The text was sent and no answer came: it may have gone out.
+        Unknown = 5, "unknown";
+    }
+}
+
+/// Who and where, apart from the recipient's address; fixed with the text.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The sender's address.
+    pub from_email: String,
+    /// The sender's name.
+    pub from_name: String,
+    /// Where answers go, if not to the sender.
+    pub reply_to: Option<String>,
+    /// The recipient's name.
+    pub to_name: String,
+}
+
+/// What an e-mail says, from its first attempt on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// The Message-ID with its angle brackets, the same in all attempts.
+    pub message_id: String,
+    /// The address that it goes to.
+    pub to_address: String,
+    /// Sender and names.
+    pub envelope: Envelope,
+    /// The subject.
+    pub subject: String,
+    /// The HTML part.
+    pub html: String,
+    /// The text part.
+    pub plain: String,
+    /// When it was rendered: the date that it shows.
+    pub rendered_at: DateTime<Utc>,
+}
+
+/// A message to a customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Email {
+    /// The e-mail.
+    pub id: EmailId,
+    /// Whose customer it goes to.
+    pub business_id: BusinessId,
+    /// The customer.
+    pub customer_id: CustomerId,
+    /// What it is about.
+    pub kind: NoticeKind,
+    /// What it is for, so that there is one of it: the local day, or the sale.
+    pub occasion: String,
+    /// How far it is.
+    pub state: EmailState,
+    /// Why it failed or was cancelled; a stable word.
+    pub reason: Option<String>,
+    /// The run that it came from; it may be claimed once that is done.
+    pub mail_day: Option<NaiveDate>,
+    /// When it is to be sent, or tried again.
+    pub due_at: DateTime<Utc>,
+    /// How many attempts it has cost.
+    pub attempts: i32,
+    /// Until when whoever claimed it has it.
+    pub lease_until: Option<DateTime<Utc>>,
+    /// Counts the claims; an outcome is marked only under the number of its own claim.
+    pub fence: i64,
+    /// What it says; nothing before the first attempt.
+    pub text: Option<Text>,
+    /// When it was queued.
+    pub created_at: DateTime<Utc>,
+    /// When it was sent, given up or cancelled.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+impl Email {
+    /// An e-mail that is due at once.
+    pub fn new(
+        business_id: BusinessId,
+        customer_id: CustomerId,
+        kind: NoticeKind,
+        occasion: String,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id: EmailId::generate(now),
+            business_id,
+            customer_id,
+            kind,
+            occasion,
+            state: EmailState::Queued,
+            reason: None,
+            mail_day: None,
+            due_at: now,
+            attempts: 0,
+            lease_until: None,
+            fence: 0,
+            text: None,
+            created_at: now,
+            finished_at: None,
+        }
+    }
+
+    /// Ends it.
+    pub fn finish(&mut self, state: EmailState, reason: Option<&str>, now: DateTime<Utc>) {
+        self.state = state;
+        self.reason = reason.map(str::to_owned);
+        self.lease_until = None;
+        self.finished_at = Some(now);
+    }
+
+    /// Puts it back, to be tried again at `due_at`.
+    pub fn postpone(&mut self, due_at: DateTime<Utc>) {
+        self.state = EmailState::Queued;
+        self.lease_until = None;
+        self.due_at = due_at;
+    }
+}
+
+/// One attempt to hand an e-mail to the mail server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Which one, from 1.
+    pub number: i32,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When its outcome was known.
+    pub finished_at: Option<DateTime<Utc>>,
+    /// How it ended.
+    pub outcome: Option<AttemptOutcome>,
+    /// The mail server's reply code.
+    pub smtp_code: Option<i32>,
+    /// The mail server's reply, or what went wrong.
+    pub detail: String,
+}
+
+/// An address as suppressions know it: trimmed and in lower case.
+pub fn folded(address: &str) -> String {
+    address.trim().to_lowercase()
+}

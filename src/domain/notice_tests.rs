@@ -1,0 +1,449 @@
+//! The rules of notices, each by name.
+
+use std::sync::Arc;
+
+use chrono_tz::Tz;
+use uuid::Uuid;
+
+use super::*;
+use crate::domain::business::{ReminderPolicy, Sender};
+use crate::domain::entry::{About, Account, Actor, EntryKind};
+use crate::domain::line::Line;
+use crate::domain::lot::{Basis, Fold, Movement, Origin, Stamp, Tail};
+use crate::domain::money::Currency;
+use crate::domain::settle;
+use crate::domain::validity::{ExpirySource, Validity};
+use crate::ids::{CreditTypeId, LineId, LotId};
+
+fn day(text: &str) -> NaiveDate {
+    text.parse().unwrap()
+}
+
+fn instant(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+/// A package that can be used through 10 January and was sold in October.
+fn timeline() -> Timeline {
+    Timeline {
+        last_usable_day: day("2026-01-10"),
+        since: day("2025-10-01"),
+        reminded_on: None,
+    }
+}
+
+fn due(last_finished: &str, today: &str, timeline: &Timeline) -> Reminders {
+    let window = Window::after(Some(day(last_finished)), day(today));
+    reminders_due(&[30, 7, 1], timeline, &window)
+}
+
+fn told(lead: u32) -> Reminders {
+    Reminders {
+        told: Some(lead),
+        untold: Vec::new(),
+    }
+}
+
+#[test]
+fn a_lead_falls_due_that_many_days_before_the_last_usable_day() {
+    assert_eq!(due("2025-12-10", "2025-12-11", &timeline()), told(30));
+    assert_eq!(due("2026-01-02", "2026-01-03", &timeline()), told(7));
+    assert_eq!(due("2026-01-08", "2026-01-09", &timeline()), told(1));
+    assert_eq!(
+        due("2026-01-03", "2026-01-04", &timeline()),
+        Reminders::default()
+    );
+}
+
+#[test]
+fn a_lead_of_nothing_is_told_on_the_last_usable_day() {
+    let window = Window::after(Some(day("2026-01-09")), day("2026-01-10"));
+    assert_eq!(reminders_due(&[0], &timeline(), &window), told(0));
+}
+
+#[test]
+fn after_days_without_a_run_the_latest_lead_is_told_and_the_others_are_recorded() {
+    let reminders = due("2026-01-02", "2026-01-09", &timeline());
+    assert_eq!(reminders.told, Some(1));
+    assert_eq!(reminders.untold, [(7, DropReason::Missed)]);
+}
+
+#[test]
+fn what_fell_due_more_than_seven_days_ago_is_recorded_and_not_told() {
+    let reminders = due("2025-12-10", "2025-12-18", &timeline());
+    assert_eq!(reminders.told, Some(30), "seven days ago");
+    let reminders = due("2025-12-10", "2025-12-19", &timeline());
+    assert_eq!(reminders.told, None);
+    assert_eq!(reminders.untold, [(30, DropReason::Missed)]);
+}
+
+#[test]
+fn a_reminder_is_not_told_once_the_last_usable_day_is_over() {
+    let reminders = due("2026-01-08", "2026-01-11", &timeline());
+    assert_eq!(reminders.told, None);
+    assert_eq!(reminders.untold, [(1, DropReason::Missed)]);
+}
+
+#[test]
+fn a_package_gets_only_leads_later_than_the_day_of_its_sale() {
+    let sold = Timeline {
+        since: day("2026-01-03"),
+        ..timeline()
+    };
+    assert_eq!(due("2026-01-02", "2026-01-03", &sold), Reminders::default());
+    assert_eq!(due("2026-01-08", "2026-01-09", &sold), told(1));
+}
+
+#[test]
+fn an_extension_does_not_remind_again_within_three_days() {
+    let reminded = |on: &str| Timeline {
+        reminded_on: Some(day(on)),
+        ..timeline()
+    };
+    let reminders = due("2026-01-02", "2026-01-03", &reminded("2026-01-01"));
+    assert_eq!(reminders.told, None);
+    assert_eq!(reminders.untold, [(7, DropReason::RemindedRecently)]);
+    assert_eq!(
+        due("2026-01-02", "2026-01-03", &reminded("2025-12-31")),
+        told(7)
+    );
+}
+
+#[test]
+fn a_business_that_never_had_a_run_looks_only_at_today() {
+    let window = Window::after(None, day("2026-01-04"));
+    assert_eq!(
+        reminders_due(&[30, 7, 1], &timeline(), &window),
+        Reminders::default()
+    );
+    let window = Window::after(None, day("2026-01-03"));
+    assert_eq!(reminders_due(&[30, 7, 1], &timeline(), &window), told(7));
+}
+
+#[test]
+fn a_day_that_had_a_run_is_not_looked_at_again() {
+    let window = Window::after(Some(day("2026-01-03")), day("2026-01-03"));
+    assert_eq!(
+        reminders_due(&[7], &timeline(), &window),
+        Reminders::default()
+    );
+    assert!(days_to_look_at([7], true, &window).is_empty());
+}
+
+#[test]
+fn the_expired_notice_falls_due_on_the_first_day_after() {
+    let on = |last: &str, today: &str| {
+        expired_due(&timeline(), &Window::after(Some(day(last)), day(today)))
+    };
+    assert_eq!(on("2026-01-09", "2026-01-10"), None);
+    assert_eq!(on("2026-01-10", "2026-01-11"), Some(Ok(())));
+    assert_eq!(on("2026-01-11", "2026-01-12"), None);
+    assert_eq!(on("2026-01-05", "2026-01-18"), Some(Ok(())));
+    assert_eq!(
+        on("2026-01-05", "2026-01-19"),
+        Some(Err(DropReason::Missed))
+    );
+}
+
+#[test]
+fn a_package_that_was_over_when_it_was_imported_is_not_told_of() {
+    let imported = Timeline {
+        since: day("2026-01-11"),
+        ..timeline()
+    };
+    let window = Window::after(Some(day("2026-01-10")), day("2026-01-11"));
+    assert_eq!(expired_due(&imported, &window), None);
+}
+
+#[test]
+fn a_run_looks_at_each_day_once() {
+    let window = Window::after(Some(day("2026-01-02")), day("2026-01-03"));
+    assert_eq!(
+        days_to_look_at([7, 1, 7], true, &window),
+        [
+            (day("2026-01-02"), day("2026-01-02")),
+            (day("2026-01-04"), day("2026-01-04")),
+            (day("2026-01-10"), day("2026-01-10")),
+        ]
+    );
+    let window = Window::after(Some(day("2025-12-30")), day("2026-01-03"));
+    assert_eq!(
+        days_to_look_at([1, 3], false, &window),
+        [(day("2026-01-01"), day("2026-01-06"))]
+    );
+}
+
+fn business() -> Business {
+    Business {
+        id: BusinessId::generate(DateTime::UNIX_EPOCH),
+        name: "Studio".to_owned(),
+        zone: Tz::Europe__Tallinn,
+        locale: "et".to_owned(),
+        currency: Currency::parse("EUR").unwrap(),
+        feature_enabled: true,
+        account_payments_active: false,
+        prices_include_tax: true,
+        quarantine_days: 30,
+        default_priority: 100,
+        reminder_policy: ReminderPolicy::default(),
+        sender: Sender::default(),
+        version: 1,
+    }
+}
+
+const RECIPIENT: Recipient = Recipient {
+    is_active: true,
+    has_address: true,
+    is_suppressed: false,
+};
+
+/// What is changed about a business or a recipient.
+type Change = fn(&mut Business, &mut Recipient);
+
+#[test]
+fn who_must_not_be_told_is_not_told_and_the_reason_says_why() {
+    let check = |change: fn(&mut Business, &mut Recipient)| {
+        let (mut business, mut recipient) = (business(), RECIPIENT);
+        change(&mut business, &mut recipient);
+        let leads = business.reminder_policy.lead_days.clone();
+        NoticeKind::ALL
+            .iter()
+            .map(|kind| may_be_told(*kind, &business, &leads, &recipient).err())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(check(|_, _| ()), [None, None, None]);
+    let changes: [(Change, DropReason); 4] = [
+        (
+            |business, _| business.feature_enabled = false,
+            DropReason::FeatureOff,
+        ),
+        (
+            |_, recipient| recipient.is_active = false,
+            DropReason::Inactive,
+        ),
+        (
+            |_, recipient| recipient.has_address = false,
+            DropReason::NoAddress,
+        ),
+        (
+            |_, recipient| recipient.is_suppressed = true,
+            DropReason::Suppressed,
+        ),
+    ];
+    for (change, reason) in changes {
+        assert_eq!(check(change), [Some(reason); 3]);
+    }
+    let off = Some(DropReason::KindOff);
+    let confirmation = check(|business, _| business.reminder_policy.confirmation = false);
+    assert_eq!(confirmation, [off, None, None]);
+    let reminders = check(|business, _| business.reminder_policy.lead_days.clear());
+    assert_eq!(reminders, [None, off, None]);
+    let expired = check(|business, _| business.reminder_policy.expired_notice = false);
+    assert_eq!(expired, [None, None, off]);
+}
+
+/// A package of ten credits that can be used through 10 January, and its lot.
+fn package() -> (Package, Lot) {
+    let business_id = BusinessId::generate(DateTime::UNIX_EPOCH);
+    let package = Package {
+        id: PackageId::generate(DateTime::UNIX_EPOCH),
+        business_id,
+        external_id: None,
+        sale_id: None,
+        customer_id: CustomerId::generate(DateTime::UNIX_EPOCH),
+        template: None,
+        name: "Ten lessons".to_owned(),
+        list_price_minor: 0,
+        price_minor: 0,
+        net_price_minor: 0,
+        priority: 100,
+        quarantine_days: None,
+        validity: Validity::Until(day("2026-01-10")),
+        expiry_source: ExpirySource::Sale,
+        zone: Tz::Europe__Tallinn,
+        starts_at: instant("2025-10-01T09:00:00Z"),
+        expires_at: Some(instant("2026-01-10T22:00:00Z")),
+        counts_from_first_use: false,
+        first_used_on: None,
+        expiry_epoch: 0,
+        frozen_at: None,
+        revoked_at: None,
+        transferred_at: None,
+        paid_at: None,
+        change_seq: 0,
+        created_at: instant("2025-10-01T09:00:00Z"),
+        version: 1,
+    };
+    let mut lot = Lot {
+        id: LotId::generate(DateTime::UNIX_EPOCH),
+        business_id,
+        package_id: package.id,
+        line: Arc::new(Line {
+            id: LineId::generate(DateTime::UNIX_EPOCH),
+            position: 1,
+            kind: LineKind::Prepaid,
+            credit_type_id: CreditTypeId::generate(DateTime::UNIX_EPOCH),
+            decimal_places: 0,
+            quantity: ten(),
+            covers: Vec::new(),
+        }),
+        customer_id: package.customer_id,
+        origin: Origin::Sold,
+        priority: 100,
+        terms: package.terms(),
+        issued: Basis {
+            value: 0,
+            quantity: ten(),
+        },
+        fold: Fold::default(),
+        tail: Tail::default(),
+        next_timeout_at: None,
+        created_at: package.created_at,
+        version: 1,
+    };
+    shift(
+        &mut lot,
+        EntryKind::Issue,
+        Account::Issued,
+        Account::Available,
+    );
+    (package, lot)
+}
+
+fn ten() -> Credits {
+    Credits::parse("10").unwrap()
+}
+
+fn shift(lot: &mut Lot, kind: EntryKind, from: Account, to: Account) {
+    let stamp = Stamp {
+        posting_id: Uuid::nil(),
+        now: instant("2025-10-01T09:00:00Z"),
+        request_hash: None,
+        method: "test".to_owned(),
+        actor: Actor::System,
+    };
+    let movement = Movement {
+        kind,
+        from,
+        to,
+        amount: ten(),
+        value: 0,
+        effective_at: stamp.now,
+        by_time: false,
+        undoes: None,
+        about: About::default(),
+    };
+    lot.post(&stamp, 0, movement).unwrap();
+}
+
+/// Whether a notice of each kind, found at `found_at`, still holds at `now`.
+fn truths(
+    found_at: &str,
+    now: &str,
+    change: impl Fn(&mut Package, &mut Lot),
+) -> Vec<Option<DropReason>> {
+    let (mut package, mut lot) = package();
+    let notice = |kind| Notice {
+        id: NoticeId::generate(DateTime::UNIX_EPOCH),
+        business_id: package.business_id,
+        kind,
+        package_id: package.id,
+        cause: String::new(),
+        customer_id: package.customer_id,
+        email_id: None,
+        expiry_epoch: 0,
+        lead_days: None,
+        dropped: None,
+        created_at: instant(found_at),
+    };
+    let notices: Vec<_> = NoticeKind::ALL.iter().map(|kind| notice(*kind)).collect();
+    change(&mut package, &mut lot);
+    lot.terms = package.terms();
+    let settled = [settle::as_of(&lot, instant(now))];
+    notices
+        .iter()
+        .map(|notice| still_true(notice, &package, &settled, instant(now)).err())
+        .collect()
+}
+
+const BEFORE: &str = "2026-01-03T07:00:00Z";
+const AFTER: &str = "2026-01-11T07:00:00Z";
+
+#[test]
+fn a_notice_holds_while_its_fact_does() {
+    use DropReason::{AlreadyExpired, NotExpired};
+    let leave = |_: &mut Package, _: &mut Lot| ();
+    assert_eq!(
+        truths(BEFORE, BEFORE, leave),
+        [None, None, Some(NotExpired)]
+    );
+    assert_eq!(
+        truths("2026-01-09T07:00:00Z", "2026-01-10T21:59:59Z", leave),
+        [None, None, Some(NotExpired)]
+    );
+    assert_eq!(
+        truths(AFTER, "2026-01-10T22:00:00Z", leave),
+        [None, Some(AlreadyExpired), None],
+        "expired at its instant, though nobody wrote it"
+    );
+}
+
+#[test]
+fn a_notice_is_dropped_when_its_package_is_revoked_moved_or_frozen() {
+    use DropReason::{Frozen, Revoked, Transferred};
+    let revoked = truths(BEFORE, BEFORE, |package, _| {
+        package.revoked_at = package.expires_at;
+    });
+    assert_eq!(revoked, [Some(Revoked); 3]);
+    let moved = truths(BEFORE, BEFORE, |package, _| {
+        package.transferred_at = package.expires_at;
+    });
+    assert_eq!(moved, [Some(Transferred); 3]);
+    let frozen = truths(BEFORE, BEFORE, |package, _| {
+        package.frozen_at = package.expires_at;
+        package.expires_at = None;
+    });
+    assert_eq!(frozen, [None, Some(Frozen), Some(Frozen)]);
+}
+
+#[test]
+fn a_timed_notice_is_dropped_when_the_expiry_was_changed() {
+    use DropReason::Extended;
+    let extended = truths(BEFORE, BEFORE, |package, _| package.expiry_epoch = 1);
+    assert_eq!(extended, [None, Some(Extended), Some(Extended)]);
+}
+
+#[test]
+fn nothing_is_told_if_nothing_would_be_lost_or_was_lost() {
+    use DropReason::{AlreadyExpired, NotExpired, NothingLost, UsedUp};
+    let use_up = |_: &mut Package, lot: &mut Lot| {
+        shift(
+            lot,
+            EntryKind::Consume,
+            Account::Available,
+            Account::Consumed,
+        );
+    };
+    assert_eq!(
+        truths(BEFORE, BEFORE, use_up),
+        [None, Some(UsedUp), Some(NotExpired)]
+    );
+    assert_eq!(
+        truths(AFTER, AFTER, use_up),
+        [None, Some(AlreadyExpired), Some(NothingLost)]
+    );
+    let hold = |_: &mut Package, lot: &mut Lot| {
+        shift(lot, EntryKind::Hold, Account::Available, Account::Held);
+    };
+    assert_eq!(
+        truths(BEFORE, BEFORE, hold),
+        [None, Some(UsedUp), Some(NotExpired)]
+    );
+}
+
+#[test]
+fn a_fact_is_not_told_more_than_seven_days_late() {
+    use DropReason::{AlreadyExpired, TooLate};
+    let late = truths(AFTER, "2026-01-18T07:00:01Z", |_, _| ());
+    assert_eq!(late, [Some(TooLate), Some(AlreadyExpired), Some(TooLate)]);
+}

@@ -1,0 +1,276 @@
+//! Writes down what came of an attempt.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use rand::RngExt;
+
+use super::claim::Claim;
+use crate::domain::email::{Attempt, AttemptOutcome, Email, EmailState};
+use crate::mail::transport::Outcome;
+use crate::service::{Context, ServiceError};
+use crate::store::{email_attempts, emails, suppressions};
+
+/// The longest waits before the next attempts, in seconds; each is drawn from 0 to this (full jitter).
+const RETRY_SECONDS: [i64; 6] = [60, 300, 1_800, 7_200, 21_600, 43_200];
+/// How often an outcome is written that could not be: not writing it may mean sending twice.
+const WRITES_MAX: u32 = 5;
+/// The longest detail of an attempt, in characters.
+const DETAIL_CHARS_MAX: usize = 500;
+
+/// The mail server refused for good.
+const REJECTED: &str = "rejected";
+/// Every attempt was refused or broke off.
+const GAVE_UP: &str = "gave_up";
+/// The last attempt may have delivered it.
+const OUTCOME_UNKNOWN: &str = "outcome_unknown";
+/// Why an address is suppressed that a mail server does not know.
+const BAD_ADDRESS: &str = "bad_address";
+
+/// What became of an e-mail that was claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Marked {
+    /// The mail server has it.
+    Sent,
+    /// It is tried again.
+    Postponed,
+    /// Given up.
+    Failed,
+    /// Nothing in it was true or wanted any more.
+    Cancelled,
+    /// The claim had run out and somebody else has it.
+    Lost,
+}
+
+/// Writes the outcome of an attempt; tries again if the database is away or contended.
+pub(super) async fn outcome(
+    ctx: &Context,
+    claim: &Claim,
+    outcome: &Outcome,
+    paused_until: Option<DateTime<Utc>>,
+) -> Result<Marked, ServiceError> {
+    let mut writes = 1_u32;
+    loop {
+        match write(ctx, claim, outcome, paused_until).await {
+            Ok(marked) => return Ok(marked),
+            Err(error) if writes >= WRITES_MAX => return Err(error),
+            Err(ServiceError::Unavailable(_) | ServiceError::Contention(_)) => {
+                tokio::time::sleep(Duration::from_millis(200).saturating_mul(1 << writes)).await;
+                writes = writes.saturating_add(1);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn write(
+    ctx: &Context,
+    claim: &Claim,
+    outcome: &Outcome,
+    paused_until: Option<DateTime<Utc>>,
+) -> Result<Marked, ServiceError> {
+    let txn = ctx.db.begin().await?;
+    let locked = emails::lock_claimed(&txn, claim.business_id, claim.email_id, claim.fence).await?;
+    let now = ctx.clock.now();
+    let attempt = attempt(claim.number, outcome, now);
+    email_attempts::finish(&txn, claim.business_id, claim.email_id, &attempt).await?;
+    let marked = match locked {
+        None => Marked::Lost,
+        Some(mut email) => {
+            let marked = decide(&mut email, outcome, paused_until, now);
+            emails::update(&txn, &email).await?;
+            marked
+        }
+    };
+    if outcome.suppresses_address() {
+        let address = &claim.to_address;
+        suppressions::insert(&txn, claim.business_id, address, BAD_ADDRESS, now).await?;
+    }
+    txn.commit().await?;
+    let email_id = claim.email_id;
+    tracing::info!(%email_id, ?marked, "attempt {} of {email_id}: {marked:?}", claim.number);
+    Ok(marked)
+}
+
+/// What the outcome makes of the e-mail.
+fn decide(
+    email: &mut Email,
+    outcome: &Outcome,
+    paused_until: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Marked {
+    match outcome {
+        Outcome::Accepted { .. } => {
+            email.attempts = email.attempts.saturating_add(1);
+            email.finish(EmailState::Sent, None, now);
+            Marked::Sent
+        }
+        Outcome::Refused {
+            permanent: true, ..
+        } => {
+            email.attempts = email.attempts.saturating_add(1);
+            email.finish(EmailState::Failed, Some(REJECTED), now);
+            Marked::Failed
+        }
+        Outcome::Refused { .. } | Outcome::Interrupted { .. } => retry(email, GAVE_UP, now),
+        Outcome::Unknown { .. } => retry(email, OUTCOME_UNKNOWN, now),
+        Outcome::NotTried { .. } => {
+            email.postpone(paused_until.unwrap_or(now).max(now));
+            Marked::Postponed
+        }
+    }
+}
+
+/// Counts an attempt of unknown outcome whose process ended.
+pub(super) fn retry_broken_off(email: &mut Email, now: DateTime<Utc>) -> Marked {
+    retry(email, OUTCOME_UNKNOWN, now)
+}
+
+/// Counts the attempt, and puts the e-mail back or gives it up.
+fn retry(email: &mut Email, reason: &str, now: DateTime<Utc>) -> Marked {
+    let wait = usize::try_from(email.attempts)
+        .ok()
+        .and_then(|attempts| RETRY_SECONDS.get(attempts));
+    email.attempts = email.attempts.saturating_add(1);
+    let Some(seconds_max) = wait else {
+        email.finish(EmailState::Failed, Some(reason), now);
+        return Marked::Failed;
+    };
+    let seconds = rand::rng().random_range(0..=*seconds_max);
+    let due_at = now.checked_add_signed(TimeDelta::seconds(seconds));
+    email.postpone(due_at.unwrap_or(now));
+    Marked::Postponed
+}
+
+/// The attempt as its row tells it.
+fn attempt(number: i32, outcome: &Outcome, now: DateTime<Utc>) -> Attempt {
+    let (kind, smtp_code, detail) = match outcome {
+        Outcome::Accepted { reply } => {
+            (AttemptOutcome::Accepted, leading_code(reply), reply.clone())
+        }
+        Outcome::Refused {
+            permanent,
+            code,
+            reply,
+            stage,
+            ..
+        } => {
+            let kind = if *permanent {
+                AttemptOutcome::Rejected
+            } else {
+                AttemptOutcome::Deferred
+            };
+            (kind, code.map(i32::from), format!("{stage}: {reply}"))
+        }
+        Outcome::Interrupted { stage, reason } => {
+            (AttemptOutcome::Deferred, None, format!("{stage}: {reason}"))
+        }
+        Outcome::NotTried { stage, reason } => (
+            AttemptOutcome::Unreachable,
+            leading_code(reason),
+            format!("{stage}: {reason}"),
+        ),
+        Outcome::Unknown { reason } => (AttemptOutcome::Unknown, None, reason.clone()),
+    };
+    Attempt {
+        number,
+        started_at: now,
+        finished_at: Some(now),
+        outcome: Some(kind),
+        smtp_code,
+        detail: detail.chars().take(DETAIL_CHARS_MAX).collect(),
+    }
+}
+
+/// The reply code that a text begins with.
+fn leading_code(reply: &str) -> Option<i32> {
+    let code: i32 = reply.split(' ').next()?.parse().ok()?;
+    (200..=599).contains(&code).then_some(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::notice::NoticeKind;
+    use crate::ids::{BusinessId, CustomerId};
+    use crate::mail::transport::Stage;
+
+    fn email() -> Email {
+        let now = DateTime::UNIX_EPOCH;
+        let business_id = BusinessId::generate(now);
+        let customer_id = CustomerId::generate(now);
+        Email::new(
+            business_id,
+            customer_id,
+            NoticeKind::Expired,
+            String::new(),
+            now,
+        )
+    }
+
+    fn refused(permanent: bool) -> Outcome {
+        Outcome::Refused {
+            permanent,
+            stage: Stage::Recipient,
+            code: Some(450),
+            enhanced: None,
+            reply: "450 later".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_refusal_for_now_is_tried_again_six_times_within_a_day() {
+        let mut email = email();
+        let mut now = DateTime::UNIX_EPOCH;
+        for seconds_max in RETRY_SECONDS {
+            assert_eq!(
+                decide(&mut email, &refused(false), None, now),
+                Marked::Postponed
+            );
+            assert!(email.due_at >= now);
+            assert!(email.due_at <= now + TimeDelta::seconds(seconds_max));
+            now += TimeDelta::seconds(seconds_max);
+        }
+        assert!(now - DateTime::UNIX_EPOCH < TimeDelta::days(1));
+        assert_eq!(
+            decide(&mut email, &refused(false), None, now),
+            Marked::Failed
+        );
+        assert_eq!(email.reason.as_deref(), Some("gave_up"));
+        assert_eq!(email.attempts, 7);
+    }
+
+    #[test]
+    fn a_refusal_for_good_ends_the_email() {
+        let mut email = email();
+        let marked = decide(&mut email, &refused(true), None, DateTime::UNIX_EPOCH);
+        assert_eq!(marked, Marked::Failed);
+        assert_eq!(email.reason.as_deref(), Some("rejected"));
+        assert_eq!(email.state, EmailState::Failed);
+    }
+
+    #[test]
+    fn a_failure_before_the_recipient_costs_no_attempt() {
+        let mut email = email();
+        let now = DateTime::UNIX_EPOCH;
+        let outcome = Outcome::NotTried {
+            stage: Stage::Connect,
+            reason: "refused".to_owned(),
+        };
+        let until = now + TimeDelta::seconds(10);
+        let marked = decide(&mut email, &outcome, Some(until), now);
+        assert_eq!(marked, Marked::Postponed);
+        assert_eq!((email.attempts, email.due_at), (0, until));
+        assert_eq!(email.state, EmailState::Queued);
+    }
+
+    #[test]
+    fn the_row_of_an_attempt_says_code_and_stage() {
+        let row = attempt(2, &refused(false), DateTime::UNIX_EPOCH);
+        assert_eq!(row.outcome, Some(AttemptOutcome::Deferred));
+        assert_eq!((row.number, row.smtp_code), (2, Some(450)));
+        assert_eq!(row.detail, "recipient: 450 later");
+        assert_eq!(leading_code("250 2.0.0 queued"), Some(250));
+        assert_eq!(leading_code("captured as x.eml"), None);
+    }
+}

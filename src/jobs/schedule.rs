@@ -1,0 +1,159 @@
+//! Wakes the jobs. The schedule is a heartbeat in UTC and nothing more: what is due comes from rows, so
+//! missed and double beats, clock changes and several replicas do no harm.
+//!
+//! The library has no guard against overlap and does not wait for what it started when it stops; both
+//! are done here. A job that is still at work when its next beat comes is left to it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::Mutex;
+use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::deliver::{Deliverer, Mail};
+use super::{mail_day, settle};
+use crate::service::{Context, ServiceError};
+
+/// When lots are settled; seconds come first.
+const SETTLE: &str = "7 * * * * *";
+/// When it is looked whether a mail day is due.
+const MAIL_DAY: &str = "2 * * * * *";
+/// When e-mails are delivered.
+const DELIVER: &str = "*/5 * * * * *";
+/// How long a stop waits for the jobs at work. An e-mail that is cut off then is sent again once its
+/// lease has run out.
+const STOP_MAX: Duration = Duration::from_secs(20);
+
+/// The jobs, running by themselves.
+pub struct Scheduler {
+    heartbeat: JobScheduler,
+    bodies: TaskTracker,
+    stop: CancellationToken,
+    jobs: Arc<Jobs>,
+}
+
+/// The work of each job behind a lock of its own, which keeps it from overlapping itself.
+struct Jobs {
+    ctx: Context,
+    settle: Mutex<()>,
+    mail_day: Mutex<()>,
+    deliverer: Mutex<Deliverer>,
+}
+
+type Body = for<'a> fn(&'a Jobs) -> BoxFuture<'a, Result<(), ServiceError>>;
+
+/// Every job: its name, its beat, and what it does.
+const JOBS: [(&str, &str, Body); 3] = [
+    ("settle", SETTLE, |jobs| Box::pin(jobs.settle())),
+    ("mail day", MAIL_DAY, |jobs| Box::pin(jobs.mail_day())),
+    ("deliver", DELIVER, |jobs| Box::pin(jobs.deliver())),
+];
+
+impl fmt::Debug for Scheduler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scheduler").finish_non_exhaustive()
+    }
+}
+
+impl Scheduler {
+    /// Runs every job once, one after the other, and from then on with the beat.
+    ///
+    /// # Errors
+    /// The library could not start.
+    pub async fn start(ctx: Context, mail: Mail) -> Result<Self, JobSchedulerError> {
+        let deliverer = Deliverer::new(ctx.clone(), mail);
+        let stop = deliverer.stop_token();
+        let jobs = Arc::new(Jobs {
+            ctx,
+            settle: Mutex::new(()),
+            mail_day: Mutex::new(()),
+            deliverer: Mutex::new(deliverer),
+        });
+        let bodies = TaskTracker::new();
+        let first = Arc::clone(&jobs);
+        bodies.spawn(async move {
+            for (name, _, body) in JOBS {
+                run(&first, name, body).await;
+            }
+        });
+        let heartbeat = JobScheduler::new().await?;
+        for (name, beat, body) in JOBS {
+            let (jobs, bodies) = (Arc::clone(&jobs), bodies.clone());
+            let job = Job::new(beat, move |_, _| {
+                if !bodies.is_closed() {
+                    let jobs = Arc::clone(&jobs);
+                    bodies.spawn(async move { run(&jobs, name, body).await });
+                }
+            })?;
+            heartbeat.add(job).await?;
+        }
+        heartbeat.start().await?;
+        Ok(Self {
+            heartbeat,
+            bodies,
+            stop,
+            jobs,
+        })
+    }
+
+    /// Begins no job any more and waits for those at work, for a bounded time.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        self.bodies.close();
+        if let Err(error) = self.heartbeat.shutdown().await {
+            tracing::warn!(%error, "the heartbeat did not stop: {error}");
+        }
+        if tokio::time::timeout(STOP_MAX, self.bodies.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("a job was still at work after {STOP_MAX:?} and was left");
+            return;
+        }
+        self.jobs.deliverer.lock().await.close().await;
+    }
+}
+
+/// Runs a job and says if it failed; the next beat tries again.
+async fn run(jobs: &Jobs, name: &str, body: Body) {
+    // A clock that is apart from the database's, or no database: no jobs (design section 3).
+    if let Err(cause) = jobs.ctx.readiness.get() {
+        let cause = cause.as_str();
+        tracing::debug!(cause, "the job {name} is put off: {cause}");
+        return;
+    }
+    match body(jobs).await {
+        Ok(()) => {}
+        Err(error @ (ServiceError::Unavailable(_) | ServiceError::Contention(_))) => {
+            tracing::warn!(%error, "the job {name} is put off: {error}");
+        }
+        Err(error) => tracing::error!(%error, "the job {name} failed: {error}"),
+    }
+}
+
+impl Jobs {
+    async fn settle(&self) -> Result<(), ServiceError> {
+        if let Ok(_guard) = self.settle.try_lock() {
+            settle::step(&self.ctx).await?;
+        }
+        Ok(())
+    }
+
+    async fn mail_day(&self) -> Result<(), ServiceError> {
+        if let Ok(_guard) = self.mail_day.try_lock() {
+            mail_day::step(&self.ctx).await?;
+        }
+        Ok(())
+    }
+
+    async fn deliver(&self) -> Result<(), ServiceError> {
+        if let Ok(mut deliverer) = self.deliverer.try_lock() {
+            deliverer.step().await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,99 @@
+//! Writes the expiry of lots that nobody touched.
+//!
+//! Every reader settles in memory, so nothing waits for this job (G1); it only makes the ledger say
+//! what is true already. Lots that others hold are left for the next step.
+
+use std::collections::BTreeMap;
+
+use crate::domain::entry::Actor;
+use crate::domain::lot::{Lot, Stamp};
+use crate::domain::posting::{Draft, Posting};
+use crate::domain::refusal::Refusal;
+use crate::domain::settle;
+use crate::ids::{self, BusinessId, LotId};
+use crate::ledger::post;
+use crate::service::{Context, ServiceError};
+use crate::store::lots;
+
+/// How often one step looks for more.
+const PASSES_MAX: usize = 20;
+/// How many lots one look finds.
+const LOTS_PER_PASS_MAX: u64 = 1_000;
+/// How many lots, and so packages, one transaction settles.
+const LOTS_PER_TRANSACTION_MAX: usize = 200;
+/// What entries of this job say that they come from.
+const METHOD: &str = "settle";
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// How many lots expired.
+    pub lots: usize,
+}
+
+/// Settles what is due, until nothing is or the bound of a step is reached.
+pub async fn step(ctx: &Context) -> Result<Settled, ServiceError> {
+    let mut settled = Settled::default();
+    for _ in 0..PASSES_MAX {
+        let due = lots::due(ctx.db.reader(), ctx.clock.now(), LOTS_PER_PASS_MAX).await?;
+        let mut businesses: BTreeMap<BusinessId, Vec<LotId>> = BTreeMap::new();
+        for (business_id, lot_id) in due {
+            businesses.entry(business_id).or_default().push(lot_id);
+        }
+        let mut passed = 0_usize;
+        for (business_id, lot_ids) in businesses {
+            for chunk in lot_ids.chunks(LOTS_PER_TRANSACTION_MAX) {
+                passed = passed.saturating_add(settle_lots(ctx, business_id, chunk).await?);
+            }
+        }
+        if passed == 0 {
+            break;
+        }
+        settled.lots = settled.lots.saturating_add(passed);
+    }
+    if settled.lots > 0 {
+        tracing::info!(lots = settled.lots, "settled {} lots", settled.lots);
+    }
+    Ok(settled)
+}
+
+/// Settles those of these lots that nobody else holds, in a posting of their own.
+async fn settle_lots(
+    ctx: &Context,
+    business_id: BusinessId,
+    ids: &[LotId],
+) -> Result<usize, ServiceError> {
+    let txn = ctx.db.begin().await?;
+    let locked = lots::lock_free(&txn, business_id, ids).await?;
+    let now = ctx.clock.now();
+    let stamp = Stamp {
+        posting_id: ids::new_uuid(now),
+        now,
+        request_hash: None,
+        method: METHOD.to_owned(),
+        actor: Actor::System,
+    };
+    let posting = settled(&stamp, locked)?;
+    if posting.entries.is_empty() {
+        txn.rollback().await?;
+        return Ok(0);
+    }
+    post::post_in(&txn, business_id, &posting, "").await?;
+    txn.commit().await?;
+    Ok(posting.lots.len())
+}
+
+/// The posting of all lots that add up; one that does not is told of and holds up no other.
+fn settled(stamp: &Stamp, mut locked: Vec<Lot>) -> Result<Posting, Refusal> {
+    loop {
+        let mut draft = Draft::open(stamp, locked.iter().cloned());
+        match settle::settle(&mut draft) {
+            Ok(()) => return Ok(draft.close()),
+            Err(Refusal::LotCorrupt(lot_id)) if locked.iter().any(|lot| lot.id == lot_id) => {
+                tracing::error!(%lot_id, "lot {lot_id} does not add up and cannot be settled");
+                locked.retain(|lot| lot.id != lot_id);
+            }
+            Err(refusal) => return Err(refusal),
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! `emails`: messages to customers, and what became of them.
+
+use chrono::NaiveDate;
+use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::{LockBehavior, LockType, Query};
+use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
+
+use crate::domain::email::{Email, EmailState, Envelope, Text};
+use crate::domain::notice::NoticeKind;
+use crate::ids::{BusinessId, CustomerId, EmailId, PackageId};
+use crate::store::columns::{from_json, instant, instant_opt, known, micros, to_json};
+use crate::store::error::StoreError;
+use crate::store::notices;
+
+const TABLE: &str = "emails";
+
+#[expect(unreachable_pub, reason = "SeaORM derives public items")]
+mod entity {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "emails")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub business_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub customer_id: Uuid,
+        pub kind: i16,
+        pub occasion: String,
+        pub state: i16,
+        pub reason: Option<String>,
+        pub mail_day: Option<Date>,
+        pub due_at: i64,
+        pub attempts: i32,
+        pub lease_until: Option<i64>,
+        pub fence: i64,
+        pub message_id: Option<String>,
+        pub to_address: Option<String>,
+        pub envelope: Option<Json>,
+        pub subject: Option<String>,
+        pub html_body: Option<String>,
+        pub text_body: Option<String>,
+        pub rendered_at: Option<i64>,
+        pub created_at: i64,
+        pub finished_at: Option<i64>,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use entity::{ActiveModel, Column, Entity, Model};
+
+/// Which e-mails a list shows; all that are given must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// To this customer.
+    pub customer_id: Option<CustomerId>,
+    /// That tell, or were to tell, of this package.
+    pub package_id: Option<PackageId>,
+    /// In one of these states; empty: in any.
+    pub states: Vec<EmailState>,
+    /// Of one of these kinds; empty: of any.
+    pub kinds: Vec<NoticeKind>,
+}
+
+/// The e-mail of this customer, kind and occasion: the one that is there already, or `new`.
+pub async fn ensure(txn: &DatabaseTransaction, new: &Email) -> Result<EmailId, StoreError> {
+    Entity::insert(row(new)?)
+        .on_conflict_do_nothing_on([
+            Column::BusinessId,
+            Column::CustomerId,
+            Column::Kind,
+            Column::Occasion,
+        ])
+        .exec_without_returning(txn)
+        .await?;
+    let id: Option<Uuid> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::BusinessId.eq(new.business_id.uuid()))
+        .filter(Column::CustomerId.eq(new.customer_id.uuid()))
+        .filter(Column::Kind.eq(new.kind.code()))
+        .filter(Column::Occasion.eq(new.occasion.as_str()))
+        .into_tuple()
+        .one(txn)
+        .await?;
+    known(id.map(EmailId::from_uuid), TABLE, new.id)
+}
+
+/// Makes the e-mails of a run that was never finished part of the run of `to`: none of them can have
+/// been claimed.
+pub async fn adopt(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    from: NaiveDate,
+    to: NaiveDate,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .set(ActiveModel {
+            mail_day: Set(Some(to)),
+            occasion: Set(to.to_string()),
+            ..Default::default()
+        })
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::MailDay.eq(from))
+        .filter(Column::FinishedAt.is_null())
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+/// Locks the e-mail that has been due for longest and that nobody else has; those of a run that is not
+/// done are left alone.
+pub async fn lock_due(
+    txn: &DatabaseTransaction,
+    now: DateTimeUtc,
+) -> Result<Option<Email>, StoreError> {
+    let row = Entity::find()
+        .filter(Column::FinishedAt.is_null())
+        .filter(Column::DueAt.lte(micros(now)))
+        .filter(
+            Condition::any()
+                .add(Column::LeaseUntil.is_null())
+                .add(Column::LeaseUntil.lte(micros(now))),
+        )
+        .filter(Expr::cust(
+            "(emails.mail_day IS NULL OR EXISTS (SELECT 1 FROM mail_days d \
+             WHERE d.business_id = emails.business_id AND d.local_day = emails.mail_day \
+             AND d.done_at IS NOT NULL))",
+        ))
+        .order_by_asc(Column::DueAt)
+        .order_by_asc(Column::Id)
+        .limit(1)
+        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
+        .one(txn)
+        .await?;
+    row.map(read).transpose()
+}
+
+/// Locks an e-mail if it is still under the claim `fence`.
+pub async fn lock_claimed(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: EmailId,
+    fence: i64,
+) -> Result<Option<Email>, StoreError> {
+    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
+        .filter(Column::Fence.eq(fence))
+        .filter(Column::FinishedAt.is_null())
+        .lock_exclusive()
+        .one(txn)
+        .await?;
+    row.map(read).transpose()
+}
+
+/// Writes a locked e-mail as it is now.
+pub async fn update(txn: &DatabaseTransaction, email: &Email) -> Result<(), StoreError> {
+    let mut row = row(email)?;
+    row.business_id = Unchanged(email.business_id.uuid());
+    row.id = Unchanged(email.id.uuid());
+    Entity::update(row).exec(txn).await?;
+    Ok(())
+}
+
+/// One e-mail.
+pub async fn get(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    id: EmailId,
+) -> Result<Option<Email>, StoreError> {
+    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
+        .one(db)
+        .await?;
+    row.map(read).transpose()
+}
+
+/// One e-mail of whichever business.
+pub async fn get_of_any_business(
+    db: &impl ConnectionTrait,
+    id: EmailId,
+) -> Result<Option<Email>, StoreError> {
+    let row = Entity::find()
+        .filter(Column::Id.eq(id.uuid()))
+        .one(db)
+        .await?;
+    row.map(read).transpose()
+}
+
+/// A page of a business's e-mails, newest first, below the id `before`.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    filter: &Filter,
+    before: Option<EmailId>,
+    limit: u64,
+) -> Result<Vec<Email>, StoreError> {
+    let states = filter.states.iter().map(|state| state.code());
+    let kinds = filter.kinds.iter().map(|kind| kind.code());
+    let customer = filter.customer_id;
+    let condition = Condition::all()
+        .add(Column::BusinessId.eq(business_id.uuid()))
+        .add_option(customer.map(|id| Column::CustomerId.eq(id.uuid())))
+        .add_option((!filter.states.is_empty()).then(|| Column::State.is_in(states)))
+        .add_option((!filter.kinds.is_empty()).then(|| Column::Kind.is_in(kinds)))
+        .add_option(filter.package_id.map(|id| {
+            let mut ids = Query::select();
+            notices::select_email_ids(&mut ids, business_id, id);
+            Column::Id.in_subquery(ids)
+        }))
+        .add_option(before.map(|id| Column::Id.lt(id.uuid())));
+    let rows = Entity::find()
+        .filter(condition)
+        .order_by_desc(Column::Id)
+        .limit(limit)
+        .all(db)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// The newest e-mails of all businesses.
+pub async fn newest(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Email>, StoreError> {
+    let rows = Entity::find()
+        .order_by_desc(Column::Id)
+        .limit(limit)
+        .all(db)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+fn read(row: Model) -> Result<Email, StoreError> {
+    let id = EmailId::from_uuid(row.id);
+    Ok(Email {
+        id,
+        business_id: BusinessId::from_uuid(row.business_id),
+        customer_id: CustomerId::from_uuid(row.customer_id),
+        kind: known(NoticeKind::from_code(row.kind), TABLE, id)?,
+        occasion: row.occasion.clone(),
+        state: known(EmailState::from_code(row.state), TABLE, id)?,
+        reason: row.reason.clone(),
+        mail_day: row.mail_day,
+        due_at: instant(row.due_at, TABLE, id)?,
+        attempts: row.attempts,
+        lease_until: instant_opt(row.lease_until, TABLE, id)?,
+        fence: row.fence,
+        created_at: instant(row.created_at, TABLE, id)?,
+        finished_at: instant_opt(row.finished_at, TABLE, id)?,
+        text: text(row, id)?,
+    })
+}
+
+/// What an e-mail says; it is written all at once.
+fn text(row: Model, id: EmailId) -> Result<Option<Text>, StoreError> {
+    let Some(rendered_at) = instant_opt(row.rendered_at, TABLE, id)? else {
+        return Ok(None);
+    };
+    Ok(Some(Text {
+        message_id: known(row.message_id, TABLE, id)?,
+        to_address: row.to_address.unwrap_or_default(),
+        envelope: match row.envelope {
+            Some(json) => from_json(json, TABLE, id)?,
+            None => Envelope::default(),
+        },
+        subject: row.subject.unwrap_or_default(),
+        html: row.html_body.unwrap_or_default(),
+        plain: row.text_body.unwrap_or_default(),
+        rendered_at,
+    }))
+}
+
+fn row(email: &Email) -> Result<ActiveModel, StoreError> {
+    let text = email.text.as_ref();
+    let envelope = text
+        .map(|text| to_json(&text.envelope, TABLE))
+        .transpose()?;
+    Ok(ActiveModel {
+        business_id: Set(email.business_id.uuid()),
+        id: Set(email.id.uuid()),
+        customer_id: Set(email.customer_id.uuid()),
+        kind: Set(email.kind.code()),
+        occasion: Set(email.occasion.clone()),
+        state: Set(email.state.code()),
+        reason: Set(email.reason.clone()),
+        mail_day: Set(email.mail_day),
+        due_at: Set(micros(email.due_at)),
+        attempts: Set(email.attempts),
+        lease_until: Set(email.lease_until.map(micros)),
+        fence: Set(email.fence),
+        message_id: Set(text.map(|text| text.message_id.clone())),
+        to_address: Set(text.map(|text| text.to_address.clone())),
+        envelope: Set(envelope),
+        subject: Set(text.map(|text| text.subject.clone())),
+        html_body: Set(text.map(|text| text.html.clone())),
+        text_body: Set(text.map(|text| text.plain.clone())),
+        rendered_at: Set(text.map(|text| micros(text.rendered_at))),
+        created_at: Set(micros(email.created_at)),
+        finished_at: Set(email.finished_at.map(micros)),
+    })
+}

@@ -1,0 +1,64 @@
+//! `suppressions`: addresses that nothing is sent to any more.
+
+use sea_orm::entity::prelude::*;
+use sea_orm::{DatabaseTransaction, Set};
+
+use crate::domain::email::folded;
+use crate::ids::BusinessId;
+use crate::store::columns::micros;
+use crate::store::error::StoreError;
+
+#[expect(unreachable_pub, reason = "SeaORM derives public items")]
+mod entity {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "suppressions")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub business_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub address_folded: String,
+        pub reason: String,
+        pub created_at: i64,
+    }
+
+    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+use entity::{ActiveModel, Column, Entity};
+
+/// Adds an address; one that is there already keeps its reason.
+pub async fn insert(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    address: &str,
+    reason: &str,
+    now: DateTimeUtc,
+) -> Result<(), StoreError> {
+    Entity::insert(ActiveModel {
+        business_id: Set(business_id.uuid()),
+        address_folded: Set(folded(address)),
+        reason: Set(reason.to_owned()),
+        created_at: Set(micros(now)),
+    })
+    .on_conflict_do_nothing_on([Column::BusinessId, Column::AddressFolded])
+    .exec_without_returning(txn)
+    .await?;
+    Ok(())
+}
+
+/// Whether nothing is to be sent to an address.
+pub async fn contains(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    address: &str,
+) -> Result<bool, StoreError> {
+    let row = Entity::find_by_id((business_id.uuid(), folded(address)))
+        .one(db)
+        .await?;
+    Ok(row.is_some())
+}
