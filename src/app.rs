@@ -135,31 +135,30 @@ impl App {
         }
         Ok(running)
     }
-
-    /// Serves until `shutdown`, then stops.
-    ///
-    /// # Errors
-    /// If an address is taken, or a part of the server ended by itself.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let mut running = self.bind().await?;
-        if let Some(address) = running.grpc_address {
-            tracing::info!(%address, "gRPC is served at {address}");
-        }
-        let address = running.http_address;
-        tracing::info!(%address, "HTTP is served at {address}");
-        let ended = tokio::select! {
-            () = shutdown => Ok(()),
-            ended = running.ended() => ended,
-        };
-        running.stop().await;
-        ended
-    }
 }
 
 impl Running {
     /// What its use cases work with.
     pub fn context(&self) -> &Context {
         &self.ctx
+    }
+
+    /// Serves until `shutdown`, then stops.
+    ///
+    /// # Errors
+    /// If a part of the server ended by itself.
+    pub async fn serve_until(mut self, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+        if let Some(address) = self.grpc_address {
+            tracing::info!(%address, "gRPC is served at {address}");
+        }
+        let address = self.http_address;
+        tracing::info!(%address, "HTTP is served at {address}");
+        let ended = tokio::select! {
+            () = shutdown => Ok(()),
+            ended = self.ended() => ended,
+        };
+        self.stop().await;
+        ended
     }
 
     /// Runs a part that has no end of its own until the server stops.

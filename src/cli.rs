@@ -13,6 +13,7 @@ use crate::config::{LogSettings, Settings};
 
 pub mod business;
 pub mod call;
+pub mod demo;
 pub mod logging;
 pub mod migrate;
 pub mod serve;
@@ -34,6 +35,8 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show what Carnet does: a business with a past, in a new folder, on SQLite.
+    Demo(Box<demo::DemoArgs>),
     /// Serve gRPC and run the jobs.
     Serve(Box<ServeArgs>),
     /// Bring the schema of the database up to date.
@@ -65,6 +68,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         return failed(&error, &mut err, 2);
     }
     let done = match cli.command {
+        Command::Demo(args) => demo::run(*args, &mut out).await,
         Command::Serve(args) => serve::run(args.settings).await,
         Command::Migrate(args) => migrate::run(&args, &mut out).await,
         Command::Business(command) => business::run(&command, &clock, &mut out).await,

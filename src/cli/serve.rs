@@ -2,18 +2,26 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::app::App;
+use crate::app::{App, Running};
 use crate::clock::Clock;
 use crate::config::Settings;
 
+/// Serves what the settings ask for until the process is told to stop.
+///
+/// # Errors
+/// If it cannot be served, or a part of the server ended by itself.
+pub async fn run(settings: Settings) -> anyhow::Result<()> {
+    let running = App::build(settings, Clock::System).await?.bind().await?;
+    until_told(running).await
+}
+
 /// Serves until the process is told to stop (SIGTERM, SIGINT), then ends within a bound. A second signal
 /// ends it at once.
-pub async fn run(settings: Settings) -> anyhow::Result<()> {
+pub(super) async fn until_told(running: Running) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let app = App::build(settings, Clock::System).await?;
     let (told, heard) = tokio::sync::oneshot::channel();
-    let serving = app.run(async move {
+    let serving = running.serve_until(async move {
         either(&mut terminate, &mut interrupt).await;
         tracing::info!("told to stop");
         let _gone = told.send((terminate, interrupt));

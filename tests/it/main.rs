@@ -5,6 +5,9 @@
     reason = "a test that overflows should fail"
 )]
 
+mod business;
+mod catalog;
+mod customers;
 mod database_away;
 mod dependencies;
 mod foreign_smtp;

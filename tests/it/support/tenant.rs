@@ -103,6 +103,14 @@ impl Tenant {
         }
     }
 
+    /// The same business, called with this token.
+    pub(crate) fn bearing_token(&self, token: String) -> Self {
+        Self {
+            token,
+            ..self.clone()
+        }
+    }
+
     /// The same business through another server on its database.
     pub(crate) fn through(&self, channel: Channel) -> Self {
         Self {
