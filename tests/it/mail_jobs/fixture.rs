@@ -264,14 +264,6 @@ impl Fixture {
         mail(Transport::Capture(CaptureFolder::new(self.folder())))
     }
 
-    /// As if the database had been made by an older binary.
-    pub(super) async fn forget_schema(&self) {
-        let txn = self.ctx.db.begin().await.unwrap();
-        let sql = "UPDATE schema_state SET version = 0";
-        txn.execute_unprepared(sql).await.unwrap();
-        txn.commit().await.unwrap();
-    }
-
     /// A deliverer whose mail server does not listen.
     pub(super) fn unreachable(&self) -> Deliverer {
         let settings = SmtpSettings::parse("smtp://127.0.0.1:1?tls=none", None).unwrap();

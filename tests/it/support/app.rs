@@ -243,3 +243,23 @@ async fn count(connection: &Connection, sql: &str) -> i64 {
     let row = connection.reader().query_one_raw(statement).await.unwrap();
     row.unwrap().try_get_by_index(0).unwrap()
 }
+
+#[tokio::test]
+#[should_panic(expected = "the ledger of Swim school")]
+async fn a_test_that_leaves_a_fault_in_the_ledger_fails() {
+    on(Sqlite, async |app| {
+        let id = app.business_id.uuid().simple();
+        let txn = app.context().db.begin().await.unwrap();
+        txn.execute_unprepared(&format!(
+            "INSERT INTO entries (business_id, posting_id, n, lot_id, seq, hash, kind, from_account,
+                to_account, amount, value, available, held, consumed, expired, revoked, transferred,
+                effective_at, recorded_at, by_time, method, actor_kind)
+             VALUES (x'{id}', x'{id}', 0, x'{id}', 1, zeroblob(32), 1, 1, 2, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0,
+                0, 'Issue', 0)"
+        ))
+        .await
+        .unwrap();
+        txn.commit().await.unwrap();
+    })
+    .await;
+}
