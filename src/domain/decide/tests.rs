@@ -1,4 +1,4 @@
-//! The rules of using credits, and that no decision breaks a lot.
+//! The rules of using credits, one by one.
 
 use chrono::TimeDelta;
 use proptest::prelude::*;
@@ -238,7 +238,7 @@ fn a_package_that_starts_later_is_refused_until_then() {
     lot.terms.starts_at = start() + TimeDelta::hours(10);
     let mut command = units(&swim, "1");
     command.package_ids = vec![lot.package_id];
-    let refusal = consume(&[lot.clone()], command.clone(), 9).unwrap_err();
+    let refusal = consume(std::slice::from_ref(&lot), command.clone(), 9).unwrap_err();
     assert_eq!(refusal.reason(), "PACKAGE_NOT_STARTED");
     assert!(consume(&[lot], command, 10).is_ok());
 }
@@ -283,7 +283,7 @@ fn frozen_and_revoked_packages_are_refused_by_name() {
     let mut command = units(&swim, "1");
     command.package_ids = vec![lot.package_id];
     lot.terms.frozen = true;
-    let frozen = consume(&[lot.clone()], command.clone(), 1).unwrap_err();
+    let frozen = consume(std::slice::from_ref(&lot), command.clone(), 1).unwrap_err();
     assert_eq!(frozen.reason(), "PACKAGE_FROZEN");
     lot.terms.revoked = true;
     let revoked = consume(&[lot], command, 1).unwrap_err();
