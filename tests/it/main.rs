@@ -17,6 +17,7 @@ mod schema;
 mod serving;
 mod smtp;
 mod stopping;
+mod story;
 mod support;
 mod tidy;
 mod using;
