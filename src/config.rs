@@ -76,10 +76,6 @@ pub struct DatabaseSettings {
 
 /// What is served, and within which limits.
 #[derive(Args, Clone, Debug)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a switch on the command line"
-)]
 pub struct ServerSettings {
     /// Bring the schema of a PostgreSQL database up to date first. That of an SQLite file always is.
     #[arg(long, env = "CARNET_MIGRATE")]
