@@ -9,13 +9,14 @@
 //! ```
 //!
 //! Calls go through a real channel. When the test is over, the server is stopped and the harness proves
-//! from a new connection that every balance is what its entries say and that no transaction is open.
+//! from a new connection that every balance is what its entries say, that no transaction is open, that no
+//! e-mail that is due is forgotten and that none was delivered twice.
 
 use std::ops::Deref;
 
 use carnet::app::{App, Running};
 use carnet::clock::Clock;
-use carnet::config::Settings;
+use carnet::config::{MailSettings, Settings};
 use carnet::ledger::verify::verify;
 use carnet::service::Context;
 use carnet::store::businesses;
@@ -27,6 +28,7 @@ use tonic::transport::{Channel, Endpoint};
 
 pub(crate) use crate::support::fresh::Database::{self, Postgres, Sqlite};
 use crate::support::fresh::Fresh;
+use crate::support::mailroom;
 use crate::support::tenant::Tenant;
 
 /// When every test begins, UTC: a Thursday morning in winter.
@@ -40,6 +42,7 @@ pub(crate) struct TestApp {
     /// A channel to the server, without a token.
     pub(crate) channel: Channel,
     fresh: Fresh,
+    mail: MailSettings,
     running: Running,
     tenant: Tenant,
 }
@@ -73,7 +76,7 @@ pub(crate) fn settings(database_url: &str) -> Settings {
     Program::parse_from(arguments).settings
 }
 
-/// Runs `test` on a server of its own and proves the ledger afterwards.
+/// Runs `test` on a server of its own and proves ledger and mail afterwards.
 pub(crate) async fn on(database: Database, test: impl AsyncFnOnce(&TestApp)) {
     on_tuned(database, |_| {}, test).await;
 }
@@ -97,6 +100,7 @@ impl TestApp {
     async fn start(fresh: Fresh, settings: Settings) -> Self {
         let starts_at: DateTime<Utc> = STARTS_AT.parse().unwrap();
         let clock = Clock::manual(starts_at);
+        let mail = settings.mail.clone();
         let app = App::build(settings, clock.clone()).await.unwrap();
         let running = app.bind().await.unwrap();
         let channel = channel(&running);
@@ -105,6 +109,7 @@ impl TestApp {
             clock,
             channel,
             fresh,
+            mail,
             running,
             tenant,
         }
@@ -113,6 +118,11 @@ impl TestApp {
     /// What use cases and the jobs' steps work with.
     pub(crate) fn context(&self) -> &Context {
         self.running.context()
+    }
+
+    /// How the server's own scheduler would send.
+    pub(crate) fn mail_settings(&self) -> &MailSettings {
+        &self.mail
     }
 
     /// The database's URL, for another server or a command of the program.
@@ -127,16 +137,18 @@ impl TestApp {
 
     async fn finish(self) {
         let Self {
+            clock,
             channel,
             fresh,
+            mail,
             running,
             tenant,
-            ..
         } = self;
         drop((channel, tenant));
         running.stop().await;
         let connection = fresh.connect().await;
         prove(&connection).await;
+        mailroom::prove(&connection, &clock, &mail).await;
         connection.close().await.unwrap();
         fresh.remove().await;
     }
