@@ -185,7 +185,7 @@ impl Running {
     }
 
     fn start_http(&mut self, listener: TcpListener, settings: &Settings) {
-        let email_pages = if settings.server.show_captured_mail {
+        let email_pages = if settings.mail.show_captured_mail {
             EmailPages::Shown
         } else {
             EmailPages::Hidden

@@ -102,9 +102,6 @@ pub struct ServerSettings {
         value_name = "ADDRESS"
     )]
     pub http_address: SocketAddr,
-    /// Show the captured e-mails of all businesses to whoever reaches the HTTP address: for trying out.
-    #[arg(long, env = "CARNET_SHOW_CAPTURED_MAIL")]
-    pub show_captured_mail: bool,
     /// How many calls may be under way at once; more are refused with `RESOURCE_EXHAUSTED`.
     #[arg(
         long,
@@ -180,6 +177,9 @@ pub struct MailSettings {
         value_name = "FOLDER"
     )]
     pub mail_capture_folder: PathBuf,
+    /// Show the captured e-mails of all businesses to whoever reaches the HTTP address: for trying out.
+    #[arg(long, env = "CARNET_SHOW_CAPTURED_MAIL")]
+    pub show_captured_mail: bool,
     /// The address that e-mails come from where a business has none of its own.
     #[arg(
         long,

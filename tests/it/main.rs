@@ -19,6 +19,7 @@ mod serving;
 mod settling;
 mod smtp;
 mod stopping;
+mod story;
 mod support;
 mod tidy;
 mod using;

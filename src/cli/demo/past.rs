@@ -69,7 +69,7 @@ async fn settings(caller: &Caller) -> anyhow::Result<()> {
     caller
         .call("BusinessService/UpdateSettings", &request)
         .await?;
-    let request = json!({ "policy": { "local_hour": 0 }, "update_mask": "local_hour" });
+    let request = json!({ "policy": { "local_hour": 0 }, "update_mask": "localHour" });
     caller
         .call("EmailService/UpdateReminderPolicy", &request)
         .await?;
@@ -172,7 +172,7 @@ fn days(count: i32) -> Value {
 
 async fn people(caller: &Caller) -> anyhow::Result<()> {
     for (id, name, locale) in [
-        ("mari", "Mari Tamm", "et"),
+        ("mari", "Mari Tamm", "en"),
         ("jaan", "Jaan Kask", "en"),
         ("anna", "Anna Saar", "en"),
         ("peeter", "Peeter Lepp", "et"),

@@ -17,6 +17,8 @@ use crate::store::businesses;
 
 /// Plays the story and proves the ledger at its end.
 pub(super) async fn play(stage: &mut Stage, out: &mut impl Write) -> anyhow::Result<()> {
+    // Today's reminders go out before anything else happens.
+    stage.run_jobs().await?;
     use_a_lesson(stage, out).await?;
     use_too_many(stage, out).await?;
     bring_back_what_ran_out(stage, out).await?;

@@ -3,20 +3,25 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
+use std::sync::{Arc, LazyLock};
 
 use carnet::app;
 use carnet::clock::Clock;
 use carnet::config::MailSettings;
 use carnet::domain::calendar;
 use carnet::domain::email::{AttemptOutcome, Email, EmailState};
-use carnet::jobs::deliver::{Delivered, Deliverer};
-use carnet::jobs::mail_day;
+use carnet::jobs::deliver::{self, Delivered, Deliverer, Mail};
+use carnet::jobs::{mail_day, settle};
+use carnet::mail::capture::CaptureFolder;
+use carnet::mail::templates::TemplateSet;
+use carnet::mail::transport::Transport;
 use carnet::proto::v1;
 use carnet::service::Context;
 use carnet::store::db::Database as Connection;
 use carnet::store::{businesses, email_attempts, emails, mail_days};
 use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::Tz;
+use sea_orm::{ConnectionTrait, Statement};
 
 use crate::support::app::TestApp;
 use crate::support::smtp::SmtpServer;
@@ -36,7 +41,7 @@ pub(crate) struct Mailroom<'a> {
 impl<'a> Mailroom<'a> {
     /// Delivers into the app's capture folder.
     pub(crate) fn capturing(app: &'a TestApp) -> Self {
-        Self::with(app, app.mail_settings())
+        Self::with(app, capture(app.mail_settings()))
     }
 
     /// Delivers to a mail server.
@@ -45,11 +50,10 @@ impl<'a> Mailroom<'a> {
             smtp_url: Some(server.clear_url().parse().unwrap()),
             ..app.mail_settings().clone()
         };
-        Self::with(app, &settings)
+        Self::with(app, app::mail(&settings).unwrap())
     }
 
-    fn with(app: &'a TestApp, settings: &MailSettings) -> Self {
-        let mail = app::mail(settings).unwrap();
+    fn with(app: &'a TestApp, mail: Mail) -> Self {
         let deliverer = Deliverer::new(app.context().clone(), mail);
         Self { app, deliverer }
     }
@@ -82,6 +86,20 @@ impl<'a> Mailroom<'a> {
             }
         }
         sent
+    }
+}
+
+/// The way into the capture folder, with templates that were read once for all tests.
+fn capture(settings: &MailSettings) -> Mail {
+    static TEMPLATES: LazyLock<Arc<TemplateSet>> =
+        LazyLock::new(|| Arc::new(TemplateSet::embedded().unwrap()));
+    Mail {
+        settings: deliver::MailSettings {
+            from_email: settings.mail_from_address.clone(),
+            from_name: None,
+        },
+        templates: Arc::clone(&TEMPLATES),
+        transport: Transport::Capture(CaptureFolder::new(&settings.mail_capture_folder)),
     }
 }
 
@@ -196,14 +214,11 @@ fn mask(paths: &[&str]) -> prost_types::FieldMask {
 /// Proves that no e-mail that is due is forgotten, and that none was delivered twice: the jobs run into
 /// the capture folder until every e-mail has come to its end.
 pub(crate) async fn prove(connection: &Connection, clock: &Clock, settings: &MailSettings) {
-    let settings = MailSettings {
-        smtp_url: None,
-        ..settings.clone()
-    };
     let ctx = Context::new(connection.clone(), clock.clone());
-    let mut deliverer = Deliverer::new(ctx.clone(), app::mail(&settings).unwrap());
+    let mut deliverer = Deliverer::new(ctx.clone(), capture(settings));
     let mut all = Vec::new();
     for _ in 0..ROUNDS_MAX {
+        settle::step(&ctx).await.unwrap();
         mail_day::step(&ctx).await.unwrap();
         prove_days_done(&ctx).await;
         deliverer.step().await.unwrap();
@@ -217,6 +232,7 @@ pub(crate) async fn prove(connection: &Connection, clock: &Clock, settings: &Mai
         let is_open = matches!(email.state, EmailState::Queued | EmailState::Sending);
         assert!(!is_open, "an e-mail is forgotten: {email:?}");
     }
+    prove_each_notice_told(connection).await;
     prove_once(connection, &all, &settings.mail_capture_folder).await;
 }
 
@@ -244,6 +260,15 @@ async fn all_emails(connection: &Connection) -> Vec<Email> {
         all.extend(found.unwrap());
     }
     all
+}
+
+/// A notice is in an e-mail, or it says why not.
+async fn prove_each_notice_told(connection: &Connection) {
+    let untold = "SELECT count(*) FROM notices WHERE email_id IS NULL AND dropped_reason IS NULL";
+    let statement = Statement::from_string(connection.backend(), untold);
+    let row = connection.reader().query_one_raw(statement).await.unwrap();
+    let untold: i64 = row.unwrap().try_get_by_index(0).unwrap();
+    assert_eq!(untold, 0, "notices are in no e-mail");
 }
 
 async fn prove_once(connection: &Connection, all: &[Email], folder: &Path) {
