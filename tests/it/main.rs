@@ -11,6 +11,7 @@ mod customers;
 mod database_away;
 mod dependencies;
 mod extending;
+mod first_use;
 mod foreign_smtp;
 mod history;
 mod mail;
