@@ -80,8 +80,8 @@ pub enum GiftSubject {
 ///
 /// # Errors
 /// [`Refusal::CustomerInactive`], [`Refusal::TemplateNotActive`], [`Refusal::CreditTypeArchived`],
-/// [`Refusal::AmountTooFine`], [`Refusal::CoverageAmbiguous`], [`Refusal::ExternalIdTaken`], or a validity
-/// that cannot be.
+/// [`Refusal::AmountTooFine`], [`Refusal::CoverageAmbiguous`], [`Refusal::CoverageRepeated`],
+/// [`Refusal::ExternalIdTaken`], or a validity that cannot be.
 pub async fn issue(
     ctx: &Context,
     call: &Call,
@@ -157,13 +157,13 @@ async fn credits(
     else {
         return Err(Refusal::AmountTooLarge.into());
     };
-    let credit_type = usable_credit_type(txn, business, credit_type, *amount).await?;
+    let credit_type = usable_credit_type(txn, business, credit_type).await?;
     let covers = if covers.is_empty() {
         everything_it_pays_for(txn, business, credit_type.id).await?
     } else {
-        named(txn, business, covers, &credit_type).await?
+        named(txn, business, covers).await?
     };
-    let line = Arc::new(Line {
+    let line = Line {
         id: LineId::generate(now),
         position: 1,
         kind: LineKind::Prepaid,
@@ -171,7 +171,9 @@ async fn credits(
         decimal_places: credit_type.decimal_places,
         quantity: *amount,
         covers,
-    });
+    };
+    line.check()?;
+    let line = Arc::new(line);
     lines::insert(txn, business.id, None, &[Arc::clone(&line)]).await?;
     let weight = LineWeight {
         quantity: *amount,
@@ -201,7 +203,6 @@ async fn usable_credit_type(
     txn: &DatabaseTransaction,
     business: &Business,
     reference: &Reference<CreditTypeId>,
-    amount: Credits,
 ) -> Result<CreditType, ServiceError> {
     let id = resolve::credit_type(txn, business.id, reference).await?;
     let credit_type = credit_types::get(txn, business.id, id)
@@ -210,30 +211,16 @@ async fn usable_credit_type(
     if credit_type.archived_at.is_some() {
         return Err(Refusal::CreditTypeArchived { credit_type_id: id }.into());
     }
-    refuse_too_fine(&credit_type, amount)?;
     Ok(credit_type)
-}
-
-fn refuse_too_fine(credit_type: &CreditType, amount: Credits) -> Result<(), Refusal> {
-    if amount.is_finer_than(credit_type.decimal_places) {
-        return Err(Refusal::AmountTooFine {
-            amount,
-            decimal_places: credit_type.decimal_places,
-            credit_type_id: credit_type.id,
-        });
-    }
-    Ok(())
 }
 
 async fn named(
     txn: &DatabaseTransaction,
     business: &Business,
     covers: &[GiftCoverage],
-    credit_type: &CreditType,
 ) -> Result<Vec<Coverage>, ServiceError> {
     let mut named = Vec::with_capacity(covers.len());
     for coverage in covers {
-        refuse_too_fine(credit_type, coverage.credits_per_unit)?;
         let subject = match &coverage.subject {
             GiftSubject::Category(category) => Subject::Category(category.clone()),
             GiftSubject::Item(reference) => {

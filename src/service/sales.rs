@@ -24,6 +24,7 @@ use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, view};
 use crate::service::{offers, resolve};
+use crate::store::error::StoreError;
 use crate::store::{businesses, customers, packages, sales};
 
 /// One package to sell.
@@ -104,7 +105,7 @@ pub async fn sell(
     let stamp = call.stamp(now);
     let posting = post::issue(&stamp, planned.iter().map(to_issue))?;
     let sales = sales_of(&planned, &stamp, now);
-    write(&txn, call, &planned, &sales, entries).await?;
+    write(&txn, call, &planned, &sales).await?;
     post::post_in(&txn, business_id, &posting, &notes(entries)).await?;
     for sale in &sales {
         let bought: Vec<Package> = of_sale(&planned, sale.id);
@@ -211,6 +212,17 @@ async fn plan(
     (customer, sale_id): (&Customer, SaleId),
     now: DateTime<Utc>,
 ) -> Result<Planned, ServiceError> {
+    if let Some(external_id) = &entry.external_id
+        && packages::by_external_id(txn, business.id, external_id)
+            .await?
+            .is_some()
+    {
+        return Err(Refusal::ExternalIdTaken {
+            kind: "package",
+            external_id: external_id.clone(),
+        }
+        .into());
+    }
     let template = offers::template(txn, business.id, &entry.template).await?;
     let mut offer = offers::of_template(txn, business.id, &template, customer.id).await?;
     offer.price_minor = entry.price_minor.unwrap_or(offer.price_minor);
@@ -314,19 +326,19 @@ async fn write(
     call: &Call,
     planned: &[Planned],
     sales: &[Sale],
-    entries: &[SaleEntry],
 ) -> Result<(), ServiceError> {
     let business_id = call.business_id();
     let request_id = call.request_id.unwrap_or_default();
     sales::insert(txn, business_id, request_id, sales).await?;
     let new: Vec<Package> = planned.iter().map(|plan| plan.package.clone()).collect();
-    let external_ids = entries
-        .iter()
-        .filter_map(|entry| entry.external_id.as_deref());
     packages::insert(txn, &new).await.map_err(|error| {
-        let external_ids: Vec<_> = external_ids.collect();
-        let names = (!external_ids.is_empty()).then(|| external_ids.join(", "));
-        ServiceError::taken(error, "package", names.as_deref())
+        if matches!(error, StoreError::Taken(_)) {
+            // Another call was faster with an external id: tried again, this one finds out whose entry
+            // is refused for it.
+            ServiceError::Contention(error)
+        } else {
+            error.into()
+        }
     })
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QueryOrder, Set};
 
+use crate::domain::catalog::TemplateState;
 use crate::domain::credits::Credits;
 use crate::domain::line::{Line, LineKind};
 use crate::ids::{BusinessId, CreditTypeId, LineId, TemplateId};
@@ -119,7 +120,7 @@ pub async fn by_ids(
         .collect()
 }
 
-/// The lines of templates that count in this credit type, in the current version of each template.
+/// The lines of active templates that count in this credit type, in the current version of each.
 pub async fn of_credit_type(
     db: &impl ConnectionTrait,
     business_id: BusinessId,
@@ -128,10 +129,12 @@ pub async fn of_credit_type(
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
         .filter(Column::CreditTypeId.eq(credit_type_id.uuid()))
-        .filter(Expr::cust(
+        .filter(Expr::cust(format!(
             "EXISTS (SELECT 1 FROM templates t WHERE t.business_id = lines.business_id \
-             AND t.id = lines.template_id AND t.definition_version = lines.definition_version)",
-        ))
+             AND t.id = lines.template_id AND t.definition_version = lines.definition_version \
+             AND t.state = {})",
+            TemplateState::Active.code()
+        )))
         .order_by_asc(Column::Id)
         .all(db)
         .await?;

@@ -10,5 +10,6 @@ pub(crate) mod refused;
 pub(crate) mod sentences;
 pub(crate) mod shop;
 pub(crate) mod smtp;
+pub(crate) mod steps;
 pub(crate) mod tenant;
 pub(crate) mod tls;
