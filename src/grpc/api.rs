@@ -268,9 +268,13 @@ impl Api {
         T: Send + 'static,
     {
         let (call, (page, input)) = Self::query(request, |message, _, faults| {
-            let page = Page::read(message, faults)?;
-            let input = read(message, &page, faults)?;
-            Some((page, input))
+            // Faults of the filters are told beside those of the page.
+            let page = Page::read(message, faults);
+            let input = match &page {
+                Some(page) => read(message, page, faults),
+                None => read(message, &Page::first(message), faults),
+            };
+            Some((page?, input?))
         })?;
         let found = self.run(call.clone(), input, work).await?;
         let (found, next_page_token) = page.cut(found, position)?;

@@ -18,7 +18,7 @@ use crate::grpc::layers::panic::internal;
 use crate::proto::v1;
 
 /// How many rows a page has if the client does not say.
-const SIZE_DEFAULT: i32 = 50;
+const SIZE_DEFAULT: u16 = 50;
 
 /// The most rows on a page.
 const SIZE_MAX: i32 = 200;
@@ -107,7 +107,7 @@ impl<P: Serialize + DeserializeOwned> Page<P> {
     pub fn read<R: Paged>(request: &R, faults: &mut Faults) -> Option<Self> {
         let digest = digest(request);
         let size = match request.page_size() {
-            0 => Some(SIZE_DEFAULT),
+            0 => Some(SIZE_DEFAULT.into()),
             asked => faults.number("page_size", asked, 1..=SIZE_MAX),
         };
         let after = match request.page_token() {
@@ -119,6 +119,15 @@ impl<P: Serialize + DeserializeOwned> Page<P> {
             after: after?,
             digest,
         })
+    }
+
+    /// The first page, of the usual size.
+    pub fn first<R: Paged>(request: &R) -> Self {
+        Self {
+            size: SIZE_DEFAULT,
+            after: None,
+            digest: digest(request),
+        }
     }
 
     /// How many rows to ask the store for: one more than the page holds, to know whether there is a next.
