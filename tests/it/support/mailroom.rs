@@ -10,6 +10,7 @@ use carnet::clock::Clock;
 use carnet::config::MailSettings;
 use carnet::domain::calendar;
 use carnet::domain::email::{AttemptOutcome, Email, EmailState};
+use carnet::domain::notice::NoticeKind;
 use carnet::jobs::deliver::{self, Delivered, Deliverer, Mail};
 use carnet::jobs::{mail_day, settle};
 use carnet::mail::capture::CaptureFolder;
@@ -23,7 +24,8 @@ use chrono::{DateTime, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::Tz;
 use sea_orm::{ConnectionTrait, Statement};
 
-use crate::support::app::TestApp;
+use crate::support::app::{Sqlite, TestApp, on};
+use crate::support::shop::Shop;
 use crate::support::smtp::SmtpServer;
 use crate::support::tenant::{Tenant, ZONE};
 
@@ -308,4 +310,21 @@ pub(crate) fn message_id(text: &str) -> String {
     let mut lines = text.lines();
     let found = lines.find_map(|line| line.strip_prefix("Message-ID: "));
     found.unwrap().trim().to_owned()
+}
+
+#[tokio::test]
+#[should_panic(expected = "an e-mail is forgotten")]
+async fn a_test_that_leaves_an_email_that_nobody_will_send_fails() {
+    on(Sqlite, async |app| {
+        let customer_id = Shop::open(app).await.customer.parse().unwrap();
+        let now = app.clock.now();
+        let kind = NoticeKind::Expiring;
+        let mut lost = Email::new(app.business_id, customer_id, kind, "lost".to_owned(), now);
+        // Of a run that nobody began.
+        lost.mail_day = Some(date("2026-01-01"));
+        let txn = app.context().db.begin().await.unwrap();
+        emails::ensure(&txn, &lost).await.unwrap();
+        txn.commit().await.unwrap();
+    })
+    .await;
 }
