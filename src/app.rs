@@ -24,7 +24,7 @@ use crate::jobs::deliver::{self, Mail};
 use crate::jobs::schedule::Scheduler;
 use crate::mail::capture::CaptureFolder;
 use crate::mail::session::SmtpSession;
-use crate::mail::session::settings::SmtpSettings;
+use crate::mail::session::settings::{SmtpSettings, Timeouts};
 use crate::mail::templates::TemplateSet;
 use crate::mail::transport::Transport;
 use crate::service::{Context, readiness};
@@ -185,7 +185,7 @@ impl Running {
     }
 
     fn start_http(&mut self, listener: TcpListener, settings: &Settings) {
-        let email_pages = if settings.server.show_captured_mail {
+        let email_pages = if settings.mail.show_captured_mail {
             EmailPages::Shown
         } else {
             EmailPages::Hidden
@@ -257,7 +257,8 @@ pub fn mail(settings: &MailSettings) -> anyhow::Result<Mail> {
     let transport = match &settings.smtp_url {
         Some(url) => {
             let smtp = SmtpSettings::parse(url.expose(), settings.smtp_ca_file.as_deref())?;
-            Transport::Smtp(Box::new(SmtpSession::new(smtp)))
+            let timeouts = Timeouts::of_answer(settings.smtp_timeout());
+            Transport::Smtp(Box::new(SmtpSession::new(smtp.with_timeouts(timeouts))))
         }
         None => Transport::Capture(CaptureFolder::new(&settings.mail_capture_folder)),
     };

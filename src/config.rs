@@ -102,9 +102,6 @@ pub struct ServerSettings {
         value_name = "ADDRESS"
     )]
     pub http_address: SocketAddr,
-    /// Show the captured e-mails of all businesses to whoever reaches the HTTP address: for trying out.
-    #[arg(long, env = "CARNET_SHOW_CAPTURED_MAIL")]
-    pub show_captured_mail: bool,
     /// How many calls may be under way at once; more are refused with `RESOURCE_EXHAUSTED`.
     #[arg(
         long,
@@ -161,6 +158,17 @@ pub struct MailSettings {
     /// A PEM file of the only authorities that the mail server's certificate may come from.
     #[arg(long, env = "CARNET_SMTP_CA_FILE", value_name = "FILE")]
     pub smtp_ca_file: Option<PathBuf>,
+    /// How many seconds the mail server is given for an answer; ten times as long for the one to the
+    /// whole text. An e-mail whose process ended is tried again when an attempt can no longer be under
+    /// way, by default after 21 minutes.
+    #[arg(
+        long,
+        env = "CARNET_SMTP_TIMEOUT_SECONDS",
+        default_value_t = 60,
+        value_name = "SECONDS",
+        value_parser = clap::value_parser!(u64).range(1..=600)
+    )]
+    pub smtp_timeout_seconds: u64,
     /// The folder that e-mails are captured into while there is no mail server.
     #[arg(
         long,
@@ -169,6 +177,9 @@ pub struct MailSettings {
         value_name = "FOLDER"
     )]
     pub mail_capture_folder: PathBuf,
+    /// Show the captured e-mails of all businesses to whoever reaches the HTTP address: for trying out.
+    #[arg(long, env = "CARNET_SHOW_CAPTURED_MAIL")]
+    pub show_captured_mail: bool,
     /// The address that e-mails come from where a business has none of its own.
     #[arg(
         long,
@@ -188,6 +199,13 @@ pub struct MailSettings {
     /// A folder whose files override the e-mail templates and words that are built in.
     #[arg(long, env = "CARNET_TEMPLATES_FOLDER", value_name = "FOLDER")]
     pub templates_folder: Option<PathBuf>,
+}
+
+impl MailSettings {
+    /// How long the mail server is given for an answer.
+    pub fn smtp_timeout(&self) -> Duration {
+        Duration::from_secs(self.smtp_timeout_seconds)
+    }
 }
 
 /// How a line of the log looks.

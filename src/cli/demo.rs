@@ -92,7 +92,7 @@ pub async fn run(args: DemoArgs, out: &mut impl Write) -> anyhow::Result<()> {
         return Ok(());
     }
     stage.running.stop().await;
-    settings.server.show_captured_mail = true;
+    settings.mail.show_captured_mail = true;
     let running = App::build(settings, Clock::System).await?.bind().await?;
     announce(&running, &folder, &token, out)?;
     serve::until_told(running).await

@@ -75,6 +75,11 @@ fn decide_consume(draft: &mut Draft<'_>, consume: &Consume) -> Result<(), Refusa
     if delivered_at > now {
         return Err(Refusal::DeliveredInFuture { delivered_at });
     }
+    if let Wanted::Item { item, .. } = &consume.wanted
+        && !item.active
+    {
+        return Err(Refusal::ItemInactive { item_id: item.id });
+    }
     let judge = |lot: &Lot| judge(lot, &consume.wanted, delivered_at, now);
     let takes = {
         let mut lots: Vec<&Lot> = draft.lots().collect();
@@ -182,7 +187,6 @@ fn take_amount(payers: &mut [Payer<'_>], amount: Credits) -> Result<Vec<Take>, R
     let mut remaining = amount;
     for payer in payers {
         let part = remaining.min(payer.left);
-        refuse_too_fine(payer.lot, part)?;
         remaining = less(remaining, part)?;
         if part > Credits::ZERO {
             takes.push(Take {
@@ -213,11 +217,13 @@ fn take_units(payers: &mut [Payer<'_>], units: Credits) -> Result<Vec<Take>, Ref
         remaining = finish_one(payers, first, remaining, &mut takes)?;
     }
     if remaining > Credits::ZERO {
-        return Err(Refusal::InsufficientCredits {
+        let part = remaining.min(Credits::UNIT);
+        let too_fine = payers.iter().find_map(|payer| cost(payer, part).err());
+        return Err(too_fine.unwrap_or(Refusal::InsufficientCredits {
             available: less(units, remaining)?,
             requested: units,
             counted_in: CountedIn::Units,
-        });
+        }));
     }
     Ok(takes)
 }
@@ -232,9 +238,8 @@ fn take_whole(
     let Some(payer) = payers.get_mut(at) else {
         return Ok(remaining);
     };
-    let whole_cost = payer.per_unit.checked_mul(remaining);
-    let units = match whole_cost {
-        Some(cost) if cost <= payer.left => remaining,
+    let units = match cost(payer, remaining) {
+        Ok(cost) if cost <= payer.left => remaining,
         _ => {
             let affordable = payer.left.whole_multiples_of(payer.per_unit);
             let wanted = remaining.whole_multiples_of(Credits::UNIT);
@@ -270,7 +275,11 @@ fn finish_one(
     if unit <= Credits::ZERO || head.left <= Credits::ZERO {
         return Ok(remaining);
     }
-    let needed = less(cost(head, unit)?, head.left)?;
+    // What is finer than this credit type allows may be paid by another one.
+    let Ok(cost) = cost(head, unit) else {
+        return Ok(remaining);
+    };
+    let needed = less(cost, head.left)?;
     let beside = |payer: &&mut Payer<'_>| {
         payer.lot.package_id == head.lot.package_id && payer.lot.line.id == head.lot.line.id
     };

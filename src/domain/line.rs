@@ -49,6 +49,8 @@ pub struct ItemFacts {
     pub id: ItemId,
     /// Its category now; empty if it has none.
     pub category: String,
+    /// Whether it is still offered.
+    pub active: bool,
 }
 
 impl fmt::Display for Subject {

@@ -145,7 +145,7 @@ impl Offer {
                 let mut best = with_rule(&Validity::Never, ExpirySource::CreditType)?;
                 for rule in self.defaults.iter().flatten() {
                     let found = with_rule(rule, ExpirySource::CreditType)?;
-                    if ends_before(found.2.expires_at, best.2.expires_at) {
+                    if ends_before(&found.2, &best.2) {
                         best = found;
                     }
                 }
@@ -192,6 +192,14 @@ impl Offer {
     }
 }
 
-fn ends_before(a: Option<DateTime<Utc>>, b: Option<DateTime<Utc>>) -> bool {
-    (a.is_none(), a) < (b.is_none(), b)
+/// Whether `a` ends before `b`; what has no end yet but will get one by its first use, before never.
+fn ends_before(a: &Resolved, b: &Resolved) -> bool {
+    let key = |resolved: &Resolved| {
+        (
+            resolved.expires_at.is_none(),
+            resolved.expires_at,
+            !resolved.counts_from_first_use,
+        )
+    };
+    key(a) < key(b)
 }

@@ -182,17 +182,25 @@ impl Package {
         }
     }
 
-    /// Counts validity from the local day `first_used_on` (semantics 9).
+    /// Counts validity from the local day `first_used_on` (semantics 9). An end that was moved by hand
+    /// since stays: a use that is recorded late takes no extension back.
     pub fn start_clock(&mut self, first_used_on: NaiveDate) {
-        self.first_used_on = Some(first_used_on);
-        if let Validity::Period {
+        let Validity::Period {
             length,
             anchor: Anchor::FirstUse { .. },
-        } = &self.validity
-        {
-            self.expires_at = validity::started(*length, first_used_on, self.zone);
+        } = self.validity
+        else {
+            return;
+        };
+        let end_from = |day: NaiveDate| validity::started(length, day, self.zone);
+        let was_moved = self
+            .first_used_on
+            .is_some_and(|earlier| self.expires_at != end_from(earlier));
+        if !was_moved {
+            self.expires_at = end_from(first_used_on);
             self.expiry_epoch = self.expiry_epoch.saturating_add(1);
         }
+        self.first_used_on = Some(first_used_on);
     }
 }
 

@@ -27,6 +27,7 @@ pub(crate) fn item() -> ItemFacts {
     ItemFacts {
         id: ItemId::generate(start()),
         category: String::new(),
+        active: true,
     }
 }
 

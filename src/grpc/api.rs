@@ -4,7 +4,6 @@
 //! A client that hangs up drops the handler, never the task: a database unit is not cut in the middle.
 //! A unit that lost to others is tried again here, as a whole.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -17,7 +16,6 @@ use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use crate::domain::business::Business;
 use crate::grpc::faults::Faults;
 use crate::grpc::layers::panic::internal;
 use crate::grpc::page::{Page, Paged};
@@ -220,22 +218,21 @@ pub(crate) use use_case;
 
 impl Api {
     /// Answers a request that writes: `read` reads all of it but its request id, `work` is its use case,
-    /// and `answer` says what came of it, in terms of the caller's business.
+    /// and `answer` says what came of it.
     pub async fn write<M: Command, I, T, R>(
         &self,
         request: Request<M>,
         read: impl FnOnce(&M, &Caller, &mut Faults) -> Option<I>,
         work: UseCase<I, T>,
-        answer: impl FnOnce(T, &Business) -> R,
+        answer: impl FnOnce(T, &Call) -> R,
     ) -> Result<Response<R>, Status>
     where
         I: Send + Sync + 'static,
         T: Send + 'static,
     {
         let (call, input) = Self::command(request, read)?;
-        let business = Arc::clone(&call.caller.business);
-        let done = self.run(call, input, work).await?;
-        Ok(Response::new(answer(done, &business)))
+        let done = self.run(call.clone(), input, work).await?;
+        Ok(Response::new(answer(done, &call)))
     }
 
     /// Answers a request that only reads, like [`Api::write`].
@@ -244,16 +241,15 @@ impl Api {
         request: Request<M>,
         read: impl FnOnce(&M, &mut Faults) -> Option<I>,
         work: UseCase<I, T>,
-        answer: impl FnOnce(T, &Business) -> R,
+        answer: impl FnOnce(T, &Call) -> R,
     ) -> Result<Response<R>, Status>
     where
         I: Send + Sync + 'static,
         T: Send + 'static,
     {
         let (call, input) = Self::query(request, |message, _, faults| read(message, faults))?;
-        let business = Arc::clone(&call.caller.business);
-        let found = self.run(call, input, work).await?;
-        Ok(Response::new(answer(found, &business)))
+        let found = self.run(call.clone(), input, work).await?;
+        Ok(Response::new(answer(found, &call)))
     }
 
     /// Answers a request for a page of a list: `work` finds one row more than the page has, `position` is
@@ -264,7 +260,7 @@ impl Api {
         read: impl FnOnce(&M, &Page<P>, &mut Faults) -> Option<I>,
         work: UseCase<I, Vec<T>>,
         position: impl FnOnce(&T) -> P,
-        answer: impl FnOnce(Vec<T>, String, &Business) -> R,
+        answer: impl FnOnce(Vec<T>, String, &Call) -> R,
     ) -> Result<Response<R>, Status>
     where
         P: Serialize + DeserializeOwned,
@@ -272,15 +268,17 @@ impl Api {
         T: Send + 'static,
     {
         let (call, (page, input)) = Self::query(request, |message, _, faults| {
+            // A page that cannot be read is no reason to keep the other faults back.
             let page = Page::read(message, faults);
-            // What else is wrong is read even where the page is not good.
-            let input = read(message, page.as_ref().unwrap_or(&Page::first()), faults);
+            let input = match &page {
+                Some(page) => read(message, page, faults),
+                None => read(message, &Page::first(), faults),
+            };
             page.zip(input)
         })?;
-        let business = Arc::clone(&call.caller.business);
-        let found = self.run(call, input, work).await?;
+        let found = self.run(call.clone(), input, work).await?;
         let (found, next_page_token) = page.cut(found, position)?;
-        Ok(Response::new(answer(found, next_page_token, &business)))
+        Ok(Response::new(answer(found, next_page_token, &call)))
     }
 }
 

@@ -111,8 +111,8 @@ impl v1::catalog_service_server::CatalogService for Catalog {
                 request,
                 item::new_item,
                 use_case!(items::create),
-                |answer, business| v1::CreateItemResponse {
-                    item: Some(to_item(answer.value, business.currency)),
+                |answer, call| v1::CreateItemResponse {
+                    item: Some(to_item(answer.value, call.currency())),
                     replayed: answer.replayed,
                 },
             )
@@ -128,8 +128,8 @@ impl v1::catalog_service_server::CatalogService for Catalog {
                 request,
                 |message, faults| faults.reference("item_id", &message.item_id),
                 use_case!(items::get),
-                |found, business| v1::GetItemResponse {
-                    item: Some(to_item(found, business.currency)),
+                |found, call| v1::GetItemResponse {
+                    item: Some(to_item(found, call.currency())),
                 },
             )
             .await
@@ -145,10 +145,10 @@ impl v1::catalog_service_server::CatalogService for Catalog {
                 item::item_list,
                 use_case!(items::list),
                 |row| row.id,
-                |found, next_page_token, business| v1::ListItemsResponse {
+                |found, next_page_token, call| v1::ListItemsResponse {
                     items: found
                         .into_iter()
-                        .map(|item| to_item(item, business.currency))
+                        .map(|item| to_item(item, call.currency()))
                         .collect(),
                     next_page_token,
                 },
@@ -165,8 +165,8 @@ impl v1::catalog_service_server::CatalogService for Catalog {
                 request,
                 item::item_update,
                 use_case!(items::update),
-                |answer, business| v1::UpdateItemResponse {
-                    item: Some(to_item(answer.value, business.currency)),
+                |answer, call| v1::UpdateItemResponse {
+                    item: Some(to_item(answer.value, call.currency())),
                     replayed: answer.replayed,
                 },
             )
@@ -182,8 +182,8 @@ impl v1::catalog_service_server::CatalogService for Catalog {
                 request,
                 item::item_archiving,
                 use_case!(items::archive),
-                |answer, business| v1::ArchiveItemResponse {
-                    item: Some(to_item(answer.value, business.currency)),
+                |answer, call| v1::ArchiveItemResponse {
+                    item: Some(to_item(answer.value, call.currency())),
                     replayed: answer.replayed,
                 },
             )
@@ -199,8 +199,8 @@ impl v1::catalog_service_server::CatalogService for Catalog {
                 request,
                 template::new_template,
                 use_case!(templates::create),
-                |answer, business| v1::CreateTemplateResponse {
-                    template: Some(to_template(answer.value, business.currency)),
+                |answer, call| v1::CreateTemplateResponse {
+                    template: Some(to_template(answer.value, call.currency())),
                     replayed: answer.replayed,
                 },
             )
@@ -216,8 +216,8 @@ impl v1::catalog_service_server::CatalogService for Catalog {
                 request,
                 |message, faults| faults.reference("template_id", &message.template_id),
                 use_case!(templates::get),
-                |found, business| v1::GetTemplateResponse {
-                    template: Some(to_template(found, business.currency)),
+                |found, call| v1::GetTemplateResponse {
+                    template: Some(to_template(found, call.currency())),
                 },
             )
             .await
@@ -233,10 +233,10 @@ impl v1::catalog_service_server::CatalogService for Catalog {
                 template::template_list,
                 use_case!(templates::list),
                 |row| row.id,
-                |found, next_page_token, business| v1::ListTemplatesResponse {
+                |found, next_page_token, call| v1::ListTemplatesResponse {
                     templates: found
                         .into_iter()
-                        .map(|template| to_template(template, business.currency))
+                        .map(|template| to_template(template, call.currency()))
                         .collect(),
                     next_page_token,
                 },
@@ -253,8 +253,8 @@ impl v1::catalog_service_server::CatalogService for Catalog {
                 request,
                 template::template_update,
                 use_case!(templates::update),
-                |answer, business| v1::UpdateTemplateResponse {
-                    template: Some(to_template(answer.value, business.currency)),
+                |answer, call| v1::UpdateTemplateResponse {
+                    template: Some(to_template(answer.value, call.currency())),
                     replayed: answer.replayed,
                 },
             )
@@ -270,8 +270,8 @@ impl v1::catalog_service_server::CatalogService for Catalog {
                 request,
                 |message, _, faults| template_step(&message.template_id, &message.etag, faults),
                 use_case!(templates::activate),
-                |answer, business| v1::ActivateTemplateResponse {
-                    template: Some(to_template(answer.value, business.currency)),
+                |answer, call| v1::ActivateTemplateResponse {
+                    template: Some(to_template(answer.value, call.currency())),
                     replayed: answer.replayed,
                 },
             )
@@ -287,8 +287,8 @@ impl v1::catalog_service_server::CatalogService for Catalog {
                 request,
                 |message, _, faults| template_step(&message.template_id, &message.etag, faults),
                 use_case!(templates::archive),
-                |answer, business| v1::ArchiveTemplateResponse {
-                    template: Some(to_template(answer.value, business.currency)),
+                |answer, call| v1::ArchiveTemplateResponse {
+                    template: Some(to_template(answer.value, call.currency())),
                     replayed: answer.replayed,
                 },
             )
@@ -304,8 +304,8 @@ impl v1::catalog_service_server::CatalogService for Catalog {
                 request,
                 |message, _, faults| template_step(&message.template_id, &message.etag, faults),
                 use_case!(templates::unarchive),
-                |answer, business| v1::UnarchiveTemplateResponse {
-                    template: Some(to_template(answer.value, business.currency)),
+                |answer, call| v1::UnarchiveTemplateResponse {
+                    template: Some(to_template(answer.value, call.currency())),
                     replayed: answer.replayed,
                 },
             )

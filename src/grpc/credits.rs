@@ -2,9 +2,10 @@
 
 use tonic::{Request, Response, Status};
 
-use crate::grpc::api::Api;
-use crate::grpc::convert::package::{Detail, to_package};
+use crate::grpc::api::{Api, use_case};
+use crate::grpc::convert::package::to_package;
 use crate::grpc::convert::using as convert;
+use crate::grpc::packages::detail;
 use crate::grpc::page::Page;
 use crate::ids::PackageId;
 use crate::proto::v1;
@@ -19,62 +20,43 @@ type Answered<T> = Result<Response<T>, Status>;
 #[tonic::async_trait]
 impl v1::credit_service_server::CreditService for Credits {
     async fn issue(&self, request: Request<v1::IssueRequest>) -> Answered<v1::IssueResponse> {
-        let (call, gift) =
-            Api::command(request, |message, _, faults| convert::gift(message, faults))?;
-        let currency = call.caller.business.currency;
-        let detail = if call.validate_only {
-            Detail::Unkept
-        } else {
-            Detail::Full
-        };
-        let posting_id = call.request_id.unwrap_or_default().to_string();
-        let answer = self
-            .0
-            .run(call, gift, |ctx, call, gift| {
-                Box::pin(issue::issue(ctx, call, gift))
-            })
-            .await?;
-        Ok(Response::new(v1::IssueResponse {
-            package: Some(to_package(answer.value, currency, detail)),
-            posting_id,
-            replayed: answer.replayed,
-        }))
+        self.0
+            .write(
+                request,
+                |message, _, faults| convert::gift(message, faults),
+                use_case!(issue::issue),
+                |answer, call| v1::IssueResponse {
+                    package: Some(to_package(answer.value, call.currency(), detail(call))),
+                    posting_id: convert::to_posting_id(call),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
     }
 
     async fn consume(&self, request: Request<v1::ConsumeRequest>) -> Answered<v1::ConsumeResponse> {
-        let (call, input) = Api::command(request, |message, _, faults| {
-            convert::consumption(message, faults)
-        })?;
-        let currency = call.caller.business.currency;
-        let posting_id = call.request_id.unwrap_or_default().to_string();
-        let answer = self
-            .0
-            .run(call, input, |ctx, call, input| {
-                Box::pin(consume::consume(ctx, call, input))
-            })
-            .await?;
-        Ok(Response::new(convert::to_consumed(
-            &answer.value,
-            posting_id,
-            answer.replayed,
-            currency,
-        )))
+        self.0
+            .write(
+                request,
+                |message, _, faults| convert::consumption(message, faults),
+                use_case!(consume::consume),
+                |answer, call| convert::to_consumed(&answer, call),
+            )
+            .await
     }
 
     async fn get_balance(
         &self,
         request: Request<v1::GetBalanceRequest>,
     ) -> Answered<v1::GetBalanceResponse> {
-        let (call, input) = Api::query(request, |message, _, faults| {
-            convert::balance_query(message, faults)
-        })?;
-        let sheet = self
-            .0
-            .run(call, input, |ctx, call, input| {
-                Box::pin(balances::get(ctx, call, input))
-            })
-            .await?;
-        Ok(Response::new(convert::to_balance_sheet(sheet)))
+        self.0
+            .read(
+                request,
+                convert::balance_query,
+                use_case!(balances::get),
+                |sheet, _| convert::to_balance_sheet(sheet),
+            )
+            .await
     }
 
     async fn list_usable_packages(
@@ -86,18 +68,13 @@ impl v1::credit_service_server::CreditService for Credits {
             let input = convert::usable_query(message, faults);
             input.zip(page)
         })?;
-        let found = self
-            .0
-            .run(call, input, |ctx, call, input| {
-                Box::pin(usable::list(ctx, call, input))
-            })
-            .await?;
-        let rest = page.after.map_or(0, |after| {
-            let seen = found.iter().position(|package| package.package_id == after);
-            seen.map_or(0, |index| index.saturating_add(1))
+        let found = self.0.run(call, input, use_case!(usable::list)).await?;
+        let seen = page.after.and_then(|after| {
+            let place = found.iter().position(|package| package.package_id == after);
+            place.map(|place| place.saturating_add(1))
         });
-        let found = found.into_iter().skip(rest).collect();
-        let (found, next_page_token) = page.cut(found, |package| package.package_id)?;
+        let rest = found.into_iter().skip(seen.unwrap_or(0)).collect();
+        let (found, next_page_token) = page.cut(rest, |package| package.package_id)?;
         Ok(Response::new(v1::ListUsablePackagesResponse {
             packages: found.into_iter().map(convert::to_usable).collect(),
             next_page_token,
@@ -111,23 +88,15 @@ impl v1::credit_service_server::CreditService for Credits {
         let (call, (input, page)) = Api::query(request, |message, _, faults| {
             convert::entry_list(message, faults)
         })?;
-        let currency = call.caller.business.currency;
-        let found = self
-            .0
-            .run(call, input, |ctx, call, input| {
-                Box::pin(history::list(ctx, call, input))
-            })
-            .await?;
+        let currency = call.currency();
+        let found = self.0.run(call, input, use_case!(history::list)).await?;
         let next_page_token = match found.next {
             Some(position) => page.next_token(position)?,
             None => String::new(),
         };
+        let rows = found.rows.into_iter();
         Ok(Response::new(v1::ListEntriesResponse {
-            entries: found
-                .rows
-                .into_iter()
-                .map(|row| convert::to_entry(row, currency))
-                .collect(),
+            entries: rows.map(|row| convert::to_entry(row, currency)).collect(),
             next_page_token,
         }))
     }

@@ -5,7 +5,7 @@
 //! outcome is written, for the e-mail only if the claim still stands. A process that ends in between
 //! leaves a lease that runs out; the attempt then counts as one whose outcome is unknown, and the
 //! e-mail is sent again under the same Message-ID. So none is lost, and none is sent twice except where
-//! the mail server never answered the final dot (G7).
+//! the answer to the final dot never came, or the process ended before it was written down (G7).
 //!
 //! A failure before any recipient was named says nothing about the e-mail: it pauses the transport, for
 //! a time that grows, and costs no attempt (semantics 45).

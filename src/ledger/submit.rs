@@ -20,7 +20,7 @@ use crate::domain::lot::{Lot, Stamp};
 use crate::domain::package::Package;
 use crate::domain::posting::Posting;
 use crate::domain::refusal::Refusal;
-use crate::ids::{BusinessId, CustomerId, LotId, PackageId};
+use crate::ids::{BusinessId, LotId, PackageId};
 use crate::ledger::{LedgerError, post, replay};
 use crate::store::db::Database;
 use crate::store::error::StoreError;
@@ -112,6 +112,22 @@ impl Ledger {
         }
     }
 
+    /// What this very request did earlier, if it did.
+    ///
+    /// # Errors
+    /// [`Refusal::RequestIdReused`] if its id was used for another request.
+    pub async fn earlier(
+        &self,
+        business_id: BusinessId,
+        request_id: Uuid,
+        hash: &Hash,
+    ) -> Result<Option<Receipt>, LedgerError> {
+        let txn = self.db.snapshot().await?;
+        let found = replayed(&txn, business_id, request_id, hash).await?;
+        txn.commit().await?;
+        Ok(found)
+    }
+
     async fn attempt(&self, submission: &Submission) -> Result<Receipt, LedgerError> {
         let scope = self.scope(submission).await?;
         match self.unit(submission, scope).await? {
@@ -165,8 +181,9 @@ impl Ledger {
     ) -> Result<Outcome, LedgerError> {
         let business_id = submission.business_id;
         let (mut locked_packages, locked_lots) = lock(txn, business_id, scope).await?;
-        let stamp = self.stamp(submission);
-        if let Some(receipt) = replayed(txn, submission).await? {
+        let stamp = self.stamp(submission, &locked_lots);
+        let (request_id, hash) = (submission.request_id, &submission.request_hash);
+        if let Some(receipt) = replayed(txn, business_id, request_id, hash).await? {
             return Ok(Outcome::Done(receipt));
         }
         let decided = decide(locked_lots.iter().cloned(), &submission.command, &stamp);
@@ -174,14 +191,15 @@ impl Ledger {
             Ok(posting) => posting,
             Err(Refusal::InsufficientCredits { .. }) if scope.may_hide_more() => {
                 let Command::Consume(consume) = &submission.command;
-                let all = packages_of(txn, business_id, consume.customer_id).await?;
-                return Ok(Outcome::Escalate(all));
+                let mut all = lots::of_customer(txn, business_id, consume.customer_id).await?;
+                all.retain(|lot| lot.available() > Credits::ZERO);
+                return Ok(Outcome::Escalate(packages_of(&all)));
             }
             Err(refusal) => return Err(refusal.into()),
         };
         if !posting.effects.is_empty() && !scope.holds_packages() {
-            let moved = posting.lots.iter().map(|lot| lot.package_id).collect();
-            return Ok(Outcome::Escalate(moved));
+            // All packages that were looked at, so that the second look sees what the first one saw.
+            return Ok(Outcome::Escalate(packages_of(&locked_lots)));
         }
         let packages = &mut locked_packages;
         post::apply_effects(txn, &stamp, &mut posting, packages, &locked_lots).await?;
@@ -189,10 +207,14 @@ impl Ledger {
         Ok(Outcome::Done(receipt(posting)))
     }
 
-    fn stamp(&self, submission: &Submission) -> Stamp {
+    /// The time is read after the locks, and never before what was last written in these lots: another
+    /// replica's clock may be a little ahead.
+    fn stamp(&self, submission: &Submission, locked_lots: &[Lot]) -> Stamp {
+        let written = locked_lots.iter().filter_map(|lot| lot.tail.recorded_at);
+        let now = self.clock.now();
         Stamp {
             posting_id: submission.request_id,
-            now: self.clock.now(),
+            now: written.fold(now, Ord::max),
             request_hash: Some(submission.request_hash),
             method: submission.method.to_owned(),
             actor: submission.actor,
@@ -231,35 +253,21 @@ async fn lock(
     }
 }
 
-/// The packages of a customer in which something is left.
-async fn packages_of(
-    txn: &DatabaseTransaction,
-    business_id: BusinessId,
-    customer_id: CustomerId,
-) -> Result<Vec<PackageId>, StoreError> {
-    let mut ids: Vec<PackageId> = lots::of_customer(txn, business_id, customer_id)
-        .await?
-        .into_iter()
-        .filter(|lot| lot.available() > Credits::ZERO)
-        .map(|lot| lot.package_id)
-        .collect();
+/// The packages of lots, each once, in the order of their ids.
+fn packages_of(lots: &[Lot]) -> Vec<PackageId> {
+    let mut ids: Vec<PackageId> = lots.iter().map(|lot| lot.package_id).collect();
     ids.sort_unstable();
     ids.dedup();
-    Ok(ids)
+    ids
 }
 
 async fn replayed(
     txn: &DatabaseTransaction,
-    submission: &Submission,
+    business_id: BusinessId,
+    request_id: Uuid,
+    hash: &Hash,
 ) -> Result<Option<Receipt>, LedgerError> {
-    let business_id = submission.business_id;
-    let found = replay::of_request(
-        txn,
-        business_id,
-        submission.request_id,
-        &submission.request_hash,
-    )
-    .await?;
+    let found = replay::of_request(txn, business_id, request_id, hash).await?;
     let Some(entries) = found else {
         return Ok(None);
     };

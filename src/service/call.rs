@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::domain::business::Business;
 use crate::domain::entry::{Actor, Hash};
 use crate::domain::lot::Stamp;
+use crate::domain::money::Currency;
 use crate::domain::permission::{Permission, Permissions};
 use crate::domain::posting::Posting;
 use crate::domain::refusal::Refusal;
@@ -72,6 +73,11 @@ impl Call {
     /// The business of the caller.
     pub fn business_id(&self) -> BusinessId {
         self.caller.business.id
+    }
+
+    /// What money is in.
+    pub fn currency(&self) -> Currency {
+        self.caller.business.currency
     }
 
     /// Refuses a caller whose token lacks `permission`: for uses that need more than the method does.

@@ -60,8 +60,17 @@ pub async fn consume(
     call: &Call,
     input: &Use,
 ) -> Result<Answer<Used>, ServiceError> {
-    let submission = submission(ctx, call, input).await?;
-    let receipt = ctx.ledger.submit(&submission).await?;
+    let receipt = match submission(ctx, call, input).await {
+        Ok(submission) => ctx.ledger.submit(&submission).await?,
+        Err(refused @ ServiceError::Refused(_)) => {
+            // What the caller names may be named otherwise by now; a repeat is a repeat all the same.
+            let request_id = call.request_id.unwrap_or_default();
+            let business_id = call.business_id();
+            let earlier = ctx.ledger.earlier(business_id, request_id, &call.hash);
+            earlier.await?.ok_or(refused)?
+        }
+        Err(error) => return Err(error),
+    };
     let mut parts = Vec::with_capacity(receipt.entries.len());
     for entry in receipt.entries {
         let lot = receipt.lots.get(&entry.lot_id).cloned();
@@ -172,5 +181,6 @@ pub(super) async fn item_facts(
     Ok(ItemFacts {
         id: item.id,
         category: item.category,
+        active: item.active,
     })
 }

@@ -11,7 +11,7 @@ use crate::service::call::Call;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::resolve;
-use crate::store::{businesses, customers, email_attempts, emails, notices};
+use crate::store::{businesses, customers, email_attempts, emails, notices, packages};
 
 /// Which e-mails to list.
 #[derive(Clone, Debug)]
@@ -52,17 +52,9 @@ pub async fn list(
 ) -> Result<Vec<EmailDetails>, ServiceError> {
     let reader = ctx.db.reader();
     let business_id = call.business_id();
-    let customer_id = match &input.customer_id {
-        None => None,
-        Some(reference) => Some(resolve::customer(reader, business_id, reference).await?),
-    };
-    let package_id = match &input.package_id {
-        None => None,
-        Some(reference) => Some(resolve::package(reader, business_id, reference).await?),
-    };
     let filter = emails::Filter {
-        customer_id,
-        package_id,
+        customer_id: customer_id(ctx, call, input).await?,
+        package_id: package_id(ctx, call, input).await?,
         states: input.states.clone(),
         kinds: input.kinds.clone(),
     };
@@ -77,6 +69,36 @@ pub async fn list(
             attempts: Vec::new(),
         })
         .collect())
+}
+
+async fn customer_id(
+    ctx: &Context,
+    call: &Call,
+    input: &EmailList,
+) -> Result<Option<CustomerId>, ServiceError> {
+    let Some(reference) = &input.customer_id else {
+        return Ok(None);
+    };
+    let (reader, business_id) = (ctx.db.reader(), call.business_id());
+    let id = resolve::customer(reader, business_id, reference).await?;
+    let found = customers::get(reader, business_id, id).await?;
+    found.ok_or_else(|| resolve::not_found("customer", reference))?;
+    Ok(Some(id))
+}
+
+async fn package_id(
+    ctx: &Context,
+    call: &Call,
+    input: &EmailList,
+) -> Result<Option<PackageId>, ServiceError> {
+    let Some(reference) = &input.package_id else {
+        return Ok(None);
+    };
+    let (reader, business_id) = (ctx.db.reader(), call.business_id());
+    let id = resolve::package(reader, business_id, reference).await?;
+    let found = packages::get(reader, business_id, id).await?;
+    found.ok_or_else(|| resolve::not_found("package", reference))?;
+    Ok(Some(id))
 }
 
 /// One e-mail with its notices and attempts.

@@ -34,7 +34,7 @@ pub struct PolicyUpdate {
 }
 
 /// The policy as it is.
-pub async fn get(ctx: &Context, call: &Call) -> Result<VersionedPolicy, ServiceError> {
+pub async fn get(ctx: &Context, call: &Call, (): &()) -> Result<VersionedPolicy, ServiceError> {
     let id = call.business_id();
     let found = businesses::get(ctx.db.reader(), id).await?;
     let business = found.ok_or_else(|| resolve::not_found("business", &id))?;

@@ -105,7 +105,7 @@ pub async fn list(
     let found = packages::by_ids(&txn, business_id, &ids).await?;
     txn.commit().await?;
     let now = ctx.clock.now();
-    let at = input.at.unwrap_or(now).max(now);
+    let at = input.at.unwrap_or(now);
     let judged = found
         .iter()
         .filter_map(|package| {
@@ -113,7 +113,7 @@ pub async fn list(
                 package,
                 by_package.get(&package.id)?,
                 &wanted,
-                at,
+                (at, now.max(at)),
             ))
         })
         .filter(|judged| !(input.hide_unusable && judged.why_not.is_some()))
@@ -136,14 +136,17 @@ impl<'a> Judged<'a> {
         package: &'a Package,
         lots: &[Lot],
         wanted: &[(ItemFacts, Credits)],
-        at: DateTime<Utc>,
+        (at, now): (DateTime<Utc>, DateTime<Utc>),
     ) -> Self {
-        let lots: Vec<Lot> = lots.iter().map(|lot| settle::as_of(lot, at)).collect();
+        let lots: Vec<Lot> = lots.iter().map(|lot| settle::as_of(lot, now)).collect();
         let mut payers: Vec<&Lot> = Vec::new();
         let mut reasons: Vec<(WhyNot, Wanted)> = Vec::new();
         for lot in &lots {
             for wanted in wants(lot, wanted) {
-                match judge(lot, &wanted, at, at) {
+                match judge(lot, &wanted, at, now) {
+                    Ok(per_unit) if !pays_a_unit(lot, &lots, &wanted, per_unit) => {
+                        reasons.push((WhyNot::UsedUp, wanted));
+                    }
                     Ok(_) => payers.push(lot),
                     Err(reason) => reasons.push((reason, wanted)),
                 }
@@ -167,7 +170,7 @@ impl<'a> Judged<'a> {
             lots,
             first,
             why_not,
-            at,
+            at: now,
         }
     }
 
@@ -183,6 +186,20 @@ impl<'a> Judged<'a> {
             recommended,
         }
     }
+}
+
+/// Whether the lot, with the others of its line, has enough for one unit, or for the part of one that is
+/// wanted: a unit is paid by one line.
+fn pays_a_unit(lot: &Lot, lots: &[Lot], wanted: &Wanted, per_unit: Credits) -> bool {
+    let Wanted::Item { units, .. } = wanted else {
+        return true;
+    };
+    let line = lots.iter().filter(|other| other.line.id == lot.line.id);
+    let available = line.fold(Credits::ZERO, |sum, other| {
+        sum.checked_add(other.available()).unwrap_or(sum)
+    });
+    let needed = per_unit.checked_mul((*units).min(Credits::UNIT));
+    needed.is_some_and(|needed| needed <= available)
 }
 
 /// What this lot is asked to pay: each item, or any amount of its own credits.

@@ -37,7 +37,8 @@ impl Database {
     /// Connects to `sqlite://path` or `postgres://…`. An SQLite file is made if it is missing.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] if there is no database there.
+    /// [`StoreError::Unavailable`] if there is no database there; [`StoreError::Database`] for an SQLite
+    /// database in memory.
     pub async fn connect(url: &str, connections_max: u32) -> Result<Self, StoreError> {
         if url.starts_with("sqlite:") {
             Self::connect_sqlite(url).await
@@ -47,6 +48,10 @@ impl Database {
     }
 
     async fn connect_sqlite(url: &str) -> Result<Self, StoreError> {
+        if url.contains(":memory:") || url.contains("mode=memory") {
+            let problem = "an SQLite database in memory would be another one for each connection";
+            return Err(StoreError::Database(DbErr::Custom(problem.to_owned())));
+        }
         let writer = sea_orm::Database::connect(sqlite(url, 1)).await?;
         let reader = sea_orm::Database::connect(sqlite(url, SQLITE_READERS)).await?;
         Ok(Self { writer, reader })

@@ -306,11 +306,11 @@ async fn readiness_says_why_not() {
         (status, body.as_str()),
         (200, r#"{"ready":true,"reasons":[]}"#)
     );
-    fixture.forget_schema().await;
+    fixture.ctx.readiness.stop();
     let (status, _, body) = fetch(&fixture, EmailPages::Hidden, "/readyz").await;
     assert_eq!(
         (status, body.as_str()),
-        (503, r#"{"ready":false,"reasons":["schema_too_old"]}"#)
+        (503, r#"{"ready":false,"reasons":["stopping"]}"#)
     );
     let (status, _, _) = fetch(&fixture, EmailPages::Hidden, "/livez").await;
     assert_eq!(status, 200);

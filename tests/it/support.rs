@@ -2,7 +2,9 @@
 
 pub(crate) mod app;
 pub(crate) mod fresh;
+pub(crate) mod mailroom;
 pub(crate) mod postgres;
+pub(crate) mod process;
 pub(crate) mod proxy;
 pub(crate) mod refused;
 pub(crate) mod sentences;

@@ -172,7 +172,7 @@ fn days(count: i32) -> Value {
 
 async fn people(caller: &Caller) -> anyhow::Result<()> {
     for (id, name, locale) in [
-        ("mari", "Mari Tamm", "et"),
+        ("mari", "Mari Tamm", "en"),
         ("jaan", "Jaan Kask", "en"),
         ("anna", "Anna Saar", "en"),
         ("peeter", "Peeter Lepp", "et"),

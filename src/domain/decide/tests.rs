@@ -1,3 +1,5 @@
+//! The rules of using credits, one by one.
+
 use chrono::TimeDelta;
 use proptest::prelude::*;
 
@@ -224,7 +226,7 @@ fn a_unit_may_be_finished_by_another_lot_of_its_line() {
 fn an_amount_finer_than_the_credit_type_is_refused_not_rounded() {
     let swim = item();
     let lot = lot(&line_for(&swim), "8", 800);
-    assert!(consume(&[lot.clone()], units(&swim, "0.5"), 1).is_ok());
+    assert!(consume(std::slice::from_ref(&lot), units(&swim, "0.5"), 1).is_ok());
     let refusal = consume(&[lot], units(&swim, "0.25"), 1).unwrap_err();
     assert_eq!(refusal.reason(), "AMOUNT_TOO_FINE");
 }
@@ -236,7 +238,7 @@ fn a_package_that_starts_later_is_refused_until_then() {
     lot.terms.starts_at = start() + TimeDelta::hours(10);
     let mut command = units(&swim, "1");
     command.package_ids = vec![lot.package_id];
-    let refusal = consume(&[lot.clone()], command.clone(), 9).unwrap_err();
+    let refusal = consume(std::slice::from_ref(&lot), command.clone(), 9).unwrap_err();
     assert_eq!(refusal.reason(), "PACKAGE_NOT_STARTED");
     assert!(consume(&[lot], command, 10).is_ok());
 }
@@ -281,7 +283,7 @@ fn frozen_and_revoked_packages_are_refused_by_name() {
     let mut command = units(&swim, "1");
     command.package_ids = vec![lot.package_id];
     lot.terms.frozen = true;
-    let frozen = consume(&[lot.clone()], command.clone(), 1).unwrap_err();
+    let frozen = consume(std::slice::from_ref(&lot), command.clone(), 1).unwrap_err();
     assert_eq!(frozen.reason(), "PACKAGE_FROZEN");
     lot.terms.revoked = true;
     let revoked = consume(&[lot], command, 1).unwrap_err();

@@ -23,9 +23,9 @@ const CHOICES_MAX: usize = 10;
 /// Which e-mails to list, and which page of them.
 pub fn email_list(
     request: &v1::ListEmailsRequest,
+    page: &Page<EmailId>,
     faults: &mut Faults,
-) -> Option<(EmailList, Page<EmailId>)> {
-    let page = Page::<EmailId>::read(request, faults);
+) -> Option<EmailList> {
     let customer_id = faults.optional_reference("customer_id", &request.customer_id);
     let package_id = faults.optional_reference("package_id", &request.package_id);
     let states = faults
@@ -34,16 +34,14 @@ pub fn email_list(
     let kinds = faults
         .count("kinds", request.kinds.len(), 0..=CHOICES_MAX)
         .and_then(|()| faults.choices::<v1::EmailKind>("kinds", &request.kinds));
-    let page = page?;
-    let list = EmailList {
+    Some(EmailList {
         customer_id: customer_id?,
         package_id: package_id?,
         states: states?.into_iter().filter_map(state).collect(),
         kinds: kinds?.into_iter().filter_map(kind).collect(),
         before: page.after,
         limit: page.limit(),
-    };
-    Some((list, page))
+    })
 }
 
 /// What a client can write of the reminder policy.

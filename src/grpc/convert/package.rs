@@ -1,6 +1,5 @@
 //! Packages, sales and changes as messages.
 
-use crate::domain::business::Business;
 use crate::domain::change::{Change, ChangeKind};
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Account, Actor, Balances};
@@ -69,6 +68,26 @@ pub fn to_package(view: PackageView, currency: Currency, detail: Detail) -> v1::
         created_at: Some(timestamp(package.created_at)),
         etag: etag(package.version),
     }
+}
+
+/// What became of each entry of a sale, as messages.
+pub fn to_results(
+    packages: Vec<PackageView>,
+    currency: Currency,
+    detail: Detail,
+) -> Vec<v1::SaleResult> {
+    packages
+        .into_iter()
+        .zip(0_i32..)
+        .map(|(view, index)| {
+            let package = to_package(view, currency, detail);
+            v1::SaleResult {
+                index,
+                sale_id: package.sale_id.clone(),
+                package: Some(package),
+            }
+        })
+        .collect()
 }
 
 fn to_line(view: LineView, currency: Currency, detail: Detail) -> v1::PackageLine {
@@ -237,8 +256,7 @@ pub fn to_change(change: &Change, reason: String) -> v1::Change {
 }
 
 /// A sale as a message.
-pub fn to_sale(sale: &Sale, business: &Business, detail: Detail) -> v1::Sale {
-    let currency = business.currency;
+pub fn to_sale(sale: &Sale, currency: Currency, detail: Detail) -> v1::Sale {
     let is_kept = detail != Detail::Unkept;
     let paid = sale.paid_minor();
     let payment_state = if paid >= sale.price.total_minor {

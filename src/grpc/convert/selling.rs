@@ -12,7 +12,7 @@ use crate::ids::PackageId;
 use crate::proto::v1;
 use crate::service::Caller;
 use crate::service::extension::{ExtensionEntry, Until};
-use crate::service::packages::PackageList;
+use crate::service::packages::{ChangeList, PackageList};
 use crate::service::sales::{PaymentEntry, SaleEntry};
 
 /// The most entries of one sale.
@@ -191,4 +191,17 @@ pub fn package_list(
         size: page.size.into(),
     };
     Some((list, page))
+}
+
+/// A page of a package's changes.
+pub fn change_list(
+    request: &v1::ListChangesRequest,
+    page: &Page<i32>,
+    faults: &mut Faults,
+) -> Option<ChangeList> {
+    Some(ChangeList {
+        package: faults.reference("package_id", &request.package_id)?,
+        before: page.after,
+        limit: page.limit(),
+    })
 }

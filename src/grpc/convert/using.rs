@@ -19,6 +19,7 @@ use crate::service::consume::{Use, Used, What};
 use crate::service::history::{EntryList, EntryRow, EntryScope, Position};
 use crate::service::issue::{Gift, GiftCoverage, GiftOf, GiftSubject};
 use crate::service::usable::{NotUsable, UsableLine, UsablePackage, UsableQuery};
+use crate::service::{Answer, Call};
 
 /// The most packages that one call can name.
 const PACKAGES_MAX: usize = 20;
@@ -94,13 +95,15 @@ fn packages(ids: &[String], faults: &mut Faults) -> Option<Vec<Reference<Package
     packages.into_iter().collect()
 }
 
+/// The id of the posting that a call writes: its request id.
+pub fn to_posting_id(call: &Call) -> String {
+    call.request_id.unwrap_or_default().to_string()
+}
+
 /// What was used, as an answer. It is told from entries alone, so a repeat gets an equal one.
-pub fn to_consumed(
-    used: &Used,
-    posting_id: String,
-    replayed: bool,
-    currency: Currency,
-) -> v1::ConsumeResponse {
+pub fn to_consumed(answer: &Answer<Used>, call: &Call) -> v1::ConsumeResponse {
+    let used = &answer.value;
+    let currency = call.currency();
     let total = used
         .parts
         .iter()
@@ -110,7 +113,7 @@ pub fn to_consumed(
     let first = used.parts.first().map(|(entry, _)| entry);
     let last = used.parts.iter().map(|(entry, _)| entry.recorded_at).max();
     v1::ConsumeResponse {
-        posting_id,
+        posting_id: to_posting_id(call),
         parts: used
             .parts
             .iter()
@@ -119,7 +122,7 @@ pub fn to_consumed(
         total: total.unwrap_or(Credits::ZERO).to_string(),
         effective_at: first.map(|entry| timestamp(entry.effective_at)),
         recorded_at: to_timestamp(last),
-        replayed,
+        replayed: answer.replayed,
     }
 }
 

@@ -2,6 +2,7 @@
 //! fixed if it was not, and the attempt on record before its first byte.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::DatabaseTransaction;
@@ -27,8 +28,11 @@ use crate::store::{
     template_versions,
 };
 
-/// What a lease lasts beyond the longest attempt.
-const LEASE_SLACK: TimeDelta = TimeDelta::minutes(1);
+/// What a lease lasts beyond the longest attempt, as a part of it: time to write the outcome down, and
+/// for clocks that are apart.
+const LEASE_SLACK_PART: u32 = 20;
+/// The least that it lasts beyond the longest attempt.
+const LEASE_SLACK_MIN: Duration = Duration::from_secs(10);
 /// The detail of an attempt whose process ended.
 const BROKEN_OFF: &str = "the process ended before the outcome was known";
 /// A row that the e-mail needs makes no sense.
@@ -268,10 +272,10 @@ impl Facts {
 impl Mail {
     /// How long a claim has its e-mail.
     fn lease(&self) -> TimeDelta {
-        TimeDelta::from_std(self.transport.attempt_max())
-            .ok()
-            .and_then(|longest| longest.checked_add(&LEASE_SLACK))
-            .unwrap_or(LEASE_SLACK)
+        let longest = self.transport.attempt_max();
+        let slack = longest.checked_div(LEASE_SLACK_PART).unwrap_or_default();
+        let lease = longest.saturating_add(slack.max(LEASE_SLACK_MIN));
+        TimeDelta::from_std(lease).unwrap_or(TimeDelta::MAX)
     }
 }
 

@@ -11,7 +11,7 @@ use crate::mail::transport::Outcome;
 use crate::service::{Context, ServiceError};
 use crate::store::{email_attempts, emails, suppressions};
 
-/// The longest waits before the next attempts, in seconds; each is drawn from 0 to this (full jitter).
+/// The longest waits before the next attempts, in seconds; each is drawn from 1 to this (full jitter).
 const RETRY_SECONDS: [i64; 6] = [60, 300, 1_800, 7_200, 21_600, 43_200];
 /// How often an outcome is written that could not be: not writing it may mean sending twice.
 const WRITES_MAX: u32 = 5;
@@ -136,7 +136,8 @@ fn retry(email: &mut Email, reason: &str, now: DateTime<Utc>) -> Marked {
         email.finish(EmailState::Failed, Some(reason), now);
         return Marked::Failed;
     };
-    let seconds = rand::rng().random_range(0..=*seconds_max);
+    // Never at once: the step that was just refused would try it again.
+    let seconds = rand::rng().random_range(1..=*seconds_max);
     let due_at = now.checked_add_signed(TimeDelta::seconds(seconds));
     email.postpone(due_at.unwrap_or(now));
     Marked::Postponed
@@ -227,7 +228,7 @@ mod tests {
                 decide(&mut email, &refused(false), None, now),
                 Marked::Postponed
             );
-            assert!(email.due_at >= now);
+            assert!(email.due_at > now);
             assert!(email.due_at <= now + TimeDelta::seconds(seconds_max));
             now += TimeDelta::seconds(seconds_max);
         }

@@ -38,22 +38,33 @@ pub struct Timeouts {
     pub final_dot: Duration,
 }
 
+/// How long an ordinary answer may take where nobody said.
+const ANSWER_MAX: Duration = Duration::from_mins(1);
+/// The least that opening a connection is given.
+const OPEN_MIN: Duration = Duration::from_secs(1);
+
 impl Default for Timeouts {
     fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(15),
-            tls: Duration::from_secs(15),
-            greeting: Duration::from_mins(1),
-            auth: Duration::from_secs(30),
-            command: Duration::from_mins(1),
-            data: Duration::from_mins(1),
-            body: Duration::from_mins(2),
-            final_dot: Duration::from_mins(10),
-        }
+        Self::of_answer(ANSWER_MAX)
     }
 }
 
 impl Timeouts {
+    /// All stages, in proportion to the time that an ordinary answer may take.
+    pub fn of_answer(answer: Duration) -> Self {
+        let part = |of: u32| answer.checked_div(of).unwrap_or(answer);
+        Self {
+            connect: part(4).max(OPEN_MIN),
+            tls: part(4).max(OPEN_MIN),
+            greeting: answer,
+            auth: part(2).max(OPEN_MIN),
+            command: answer,
+            data: answer,
+            body: answer.saturating_mul(2),
+            final_dot: answer.saturating_mul(10),
+        }
+    }
+
     /// The longest that one attempt can take, reconnecting included; a claim must be leased longer.
     pub fn attempt_max(&self) -> Duration {
         let stale = self.command;
@@ -318,6 +329,17 @@ mod tests {
         let expected = Credentials::new("us@er".to_owned(), "p/ss:word".to_owned());
         assert_eq!(settings.credentials, Some(expected));
         assert!(!format!("{settings:?}").contains("ss"));
+    }
+
+    #[test]
+    fn the_final_dot_is_given_ten_minutes_unless_the_operator_says_otherwise() {
+        let limits = Timeouts::default();
+        assert_eq!(limits.connect, Duration::from_secs(15));
+        assert_eq!(limits.final_dot, Duration::from_mins(10));
+        let quick = Timeouts::of_answer(Duration::from_secs(1));
+        assert_eq!(quick.connect, Duration::from_secs(1));
+        assert_eq!(quick.final_dot, Duration::from_secs(10));
+        assert!(quick.attempt_max() < Duration::from_secs(25));
     }
 
     #[test]

@@ -25,7 +25,7 @@ use carnet::mail::session::SmtpSession;
 use carnet::mail::session::settings::SmtpSettings;
 use carnet::mail::templates::TemplateSet;
 use carnet::mail::transport::Transport;
-use carnet::service::Context;
+use carnet::service::{Context, readiness};
 use carnet::store::db::Database;
 use carnet::store::{
     businesses, credit_types, email_attempts, emails, lines, lots, mail_days, migrate, packages,
@@ -70,6 +70,7 @@ impl Fixture {
         migrate::migrate(&db).await.unwrap();
         let now = instant(now);
         let ctx = Context::new(db, Clock::manual(now));
+        readiness::check(&ctx).await;
         let business = business(now);
         let credit_type = credit_type(now);
         let txn = ctx.db.begin().await.unwrap();
@@ -261,14 +262,6 @@ impl Fixture {
 
     pub(super) fn capture_mail(&self) -> Mail {
         mail(Transport::Capture(CaptureFolder::new(self.folder())))
-    }
-
-    /// As if the database had been made by an older binary.
-    pub(super) async fn forget_schema(&self) {
-        let txn = self.ctx.db.begin().await.unwrap();
-        let sql = "UPDATE schema_state SET version = 0";
-        txn.execute_unprepared(sql).await.unwrap();
-        txn.commit().await.unwrap();
     }
 
     /// A deliverer whose mail server does not listen.

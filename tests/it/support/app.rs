@@ -8,14 +8,17 @@
 //! }
 //! ```
 //!
-//! Calls go through a real channel. When the test is over, the server is stopped and the harness proves
-//! from a new connection that every balance is what its entries say and that no transaction is open.
+//! Calls go through a real channel. When the test is over, the server is stopped, and the harness runs the
+//! jobs until they have nothing left to do and proves from a new connection that every balance is what its
+//! entries say, that no e-mail that is due is forgotten and none was sent twice, and that no transaction is
+//! open.
 
 use std::ops::Deref;
 
 use carnet::app::{App, Running};
 use carnet::clock::Clock;
-use carnet::config::Settings;
+use carnet::config::{MailSettings, Settings};
+use carnet::jobs::deliver::Delivered;
 use carnet::ledger::verify::verify;
 use carnet::service::Context;
 use carnet::store::businesses;
@@ -27,6 +30,7 @@ use tonic::transport::{Channel, Endpoint};
 
 pub(crate) use crate::support::fresh::Database::{self, Postgres, Sqlite};
 use crate::support::fresh::Fresh;
+use crate::support::mailroom::{self, Mailroom};
 use crate::support::tenant::Tenant;
 
 /// When every test begins, UTC: a Thursday morning in winter.
@@ -40,6 +44,7 @@ pub(crate) struct TestApp {
     /// A channel to the server, without a token.
     pub(crate) channel: Channel,
     fresh: Fresh,
+    mail: MailSettings,
     running: Running,
     tenant: Tenant,
 }
@@ -73,7 +78,7 @@ pub(crate) fn settings(database_url: &str) -> Settings {
     Program::parse_from(arguments).settings
 }
 
-/// Runs `test` on a server of its own and proves the ledger afterwards.
+/// Runs `test` on a server of its own and proves ledger and mail afterwards.
 pub(crate) async fn on(database: Database, test: impl AsyncFnOnce(&TestApp)) {
     on_tuned(database, |_| {}, test).await;
 }
@@ -97,6 +102,7 @@ impl TestApp {
     async fn start(fresh: Fresh, settings: Settings) -> Self {
         let starts_at: DateTime<Utc> = STARTS_AT.parse().unwrap();
         let clock = Clock::manual(starts_at);
+        let mail = settings.mail.clone();
         let app = App::build(settings, clock.clone()).await.unwrap();
         let running = app.bind().await.unwrap();
         let channel = channel(&running);
@@ -105,6 +111,7 @@ impl TestApp {
             clock,
             channel,
             fresh,
+            mail,
             running,
             tenant,
         }
@@ -113,6 +120,11 @@ impl TestApp {
     /// What use cases and the jobs' steps work with.
     pub(crate) fn context(&self) -> &Context {
         self.running.context()
+    }
+
+    /// How the server's own scheduler would send.
+    pub(crate) fn mail_settings(&self) -> &MailSettings {
+        &self.mail
     }
 
     /// The database's URL, for another server or a command of the program.
@@ -125,18 +137,27 @@ impl TestApp {
         Tenant::create(self.context(), "Flying club", self.channel.clone()).await
     }
 
+    /// Delivers what is due into a folder of the test's, and says what became of it.
+    pub(crate) async fn deliver(&self) -> Delivered {
+        Mailroom::capturing(self).deliver().await
+    }
+
     async fn finish(self) {
         let Self {
+            clock,
             channel,
             fresh,
+            mail,
             running,
             tenant,
-            ..
         } = self;
         drop((channel, tenant));
         running.stop().await;
         let connection = fresh.connect().await;
-        prove(&connection).await;
+        prove_ledger(&connection).await;
+        mailroom::prove(&connection, &clock, &mail).await;
+        prove_ledger(&connection).await;
+        prove_no_transaction(&connection).await;
         connection.close().await.unwrap();
         fresh.remove().await;
     }
@@ -150,20 +171,43 @@ pub(crate) fn channel(running: &Running) -> Channel {
         .connect_lazy()
 }
 
-/// What must hold after every test.
-async fn prove(connection: &Connection) {
+/// Every balance is what its entries say.
+async fn prove_ledger(connection: &Connection) {
     for business in businesses::all(connection.reader()).await.unwrap() {
         let report = verify(connection.reader(), business.id, |_| {})
             .await
             .unwrap();
         assert_eq!(report.faults, [], "the ledger of {}", business.name);
     }
+}
+
+async fn prove_no_transaction(connection: &Connection) {
     if connection.backend() == DbBackend::Postgres {
         let open = "SELECT count(*) FROM pg_stat_activity
             WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
         let statement = Statement::from_string(DbBackend::Postgres, open);
         let row = connection.reader().query_one_raw(statement).await.unwrap();
         let open: i64 = row.unwrap().try_get_by_index(0).unwrap();
-        assert_eq!(open, 0, "transactions are left open");
+        assert_eq!(open, 0, "transactions are open");
     }
+}
+
+#[tokio::test]
+#[should_panic(expected = "the ledger of Swim school")]
+async fn a_test_that_leaves_a_fault_in_the_ledger_fails() {
+    on(Sqlite, async |app| {
+        let id = app.business_id.uuid().simple();
+        let txn = app.context().db.begin().await.unwrap();
+        txn.execute_unprepared(&format!(
+            "INSERT INTO entries (business_id, posting_id, n, lot_id, seq, hash, kind, from_account,
+                to_account, amount, value, available, held, consumed, expired, revoked, transferred,
+                effective_at, recorded_at, by_time, method, actor_kind)
+             VALUES (x'{id}', x'{id}', 0, x'{id}', 1, zeroblob(32), 1, 1, 2, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0,
+                0, 'Issue', 0)"
+        ))
+        .await
+        .unwrap();
+        txn.commit().await.unwrap();
+    })
+    .await;
 }

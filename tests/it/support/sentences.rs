@@ -22,26 +22,6 @@ pub(crate) fn until(date: &str) -> v1::Validity {
     }
 }
 
-/// Usable for ever.
-pub(crate) fn never() -> v1::Validity {
-    v1::Validity {
-        rule: Some(v1::validity::Rule::Never(v1::Never {})),
-    }
-}
-
-/// Usable for so many days, counted from this anchor.
-pub(crate) fn days(count: i32, anchor: v1::Anchor) -> v1::Validity {
-    let period = v1::ValidityPeriod {
-        count,
-        unit: v1::PeriodUnit::Day.into(),
-        anchor: anchor.into(),
-        must_start_by: None,
-    };
-    v1::Validity {
-        rule: Some(v1::validity::Rule::Period(period)),
-    }
-}
-
 /// So many credits that pay for these items, at one credit a unit.
 pub(crate) fn prepaid(
     credit_type: &v1::CreditType,

@@ -65,12 +65,12 @@ pub(crate) fn covers(item_id: &str) -> Vec<v1::Coverage> {
 }
 
 /// Paid in cash.
-pub(crate) fn paid() -> Option<v1::sale_entry::Payment> {
-    Some(v1::sale_entry::Payment::Recorded(v1::RecordedPayment {
+pub(crate) fn paid() -> v1::sale_entry::Payment {
+    v1::sale_entry::Payment::Recorded(v1::RecordedPayment {
         method: v1::PaymentMethod::Cash.into(),
         amount: None,
         reference: String::new(),
-    }))
+    })
 }
 
 impl Shop {
@@ -188,7 +188,7 @@ impl Shop {
         v1::SaleEntry {
             customer_id: self.customer.clone(),
             template_id: template_id.to_owned(),
-            payment: paid(),
+            payment: Some(paid()),
             ..Default::default()
         }
     }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -47,6 +48,8 @@ pub(crate) enum Act {
     TakeAndHang,
     /// Only at the dot: answers properly, then hangs up.
     TakeAnswerAndDrop,
+    /// Only at the dot: keeps the message and answers properly after [`SmtpServer::release`].
+    TakeAndWait,
 }
 
 /// One message as it arrived, without dot-stuffing.
@@ -65,11 +68,22 @@ struct State {
     received: Vec<Received>,
     connections: usize,
     resets: usize,
+    stalls: usize,
+    answered: usize,
+    released: Arc<Notify>,
 }
 
 impl State {
     fn count_connection(&mut self) {
         self.connections = self.connections.saturating_add(1);
+    }
+
+    fn count_stall(&mut self) {
+        self.stalls = self.stalls.saturating_add(1);
+    }
+
+    fn count_answered(&mut self) {
+        self.answered = self.answered.saturating_add(1);
     }
 
     fn count_reset(&mut self) {
@@ -139,6 +153,21 @@ impl SmtpServer {
 
     pub(crate) fn connections(&self) -> usize {
         self.state.lock().unwrap().connections
+    }
+
+    /// How often it has fallen silent.
+    pub(crate) fn stalls(&self) -> usize {
+        self.state.lock().unwrap().stalls
+    }
+
+    /// How many answers to a final dot it has written.
+    pub(crate) fn answered(&self) -> usize {
+        self.state.lock().unwrap().answered
+    }
+
+    /// Lets one answer go that waits.
+    pub(crate) fn release(&self) {
+        self.state.lock().unwrap().released.notify_one();
     }
 
     pub(crate) fn resets(&self) -> usize {
@@ -243,6 +272,12 @@ impl Connection {
         state.plans.remove(index).map(|(_, act)| act)
     }
 
+    /// Says nothing more.
+    async fn stall<T>(&mut self) -> T {
+        self.state.lock().unwrap().count_stall();
+        std::future::pending().await
+    }
+
     /// Does what is planned here; otherwise says `reply`. True if it was not planned.
     async fn act(&mut self, at: At, reply: &str) -> Result<bool, Ended> {
         match self.planned(at) {
@@ -258,7 +293,14 @@ impl Connection {
                 self.say(other).await?;
                 Err(Ended)
             }
-            Some(Act::Hang | Act::TakeAndHang) => std::future::pending().await,
+            Some(Act::Hang | Act::TakeAndHang) => self.stall().await,
+            Some(Act::TakeAndWait) => {
+                let released = Arc::clone(&self.state.lock().unwrap().released);
+                self.state.lock().unwrap().count_stall();
+                released.notified().await;
+                self.say(reply).await?;
+                Ok(true)
+            }
             Some(Act::TakeAnswerAndDrop) => {
                 self.say(reply).await?;
                 Err(Ended)
@@ -330,7 +372,7 @@ impl Connection {
             text.push_str(line.strip_prefix('.').unwrap_or(&line));
             text.push_str("\r\n");
             match self.planned(At::Body) {
-                Some(Act::Hang) => std::future::pending().await,
+                Some(Act::Hang) => self.stall().await,
                 Some(_) => return Err(Ended),
                 None => {}
             }
@@ -355,7 +397,7 @@ impl Connection {
             Some((_, act)) => {
                 matches!(
                     act,
-                    Act::TakeAndDrop | Act::TakeAndHang | Act::TakeAnswerAndDrop
+                    Act::TakeAndDrop | Act::TakeAndHang | Act::TakeAnswerAndDrop | Act::TakeAndWait
                 )
             }
         };
@@ -363,6 +405,7 @@ impl Connection {
             self.state.lock().unwrap().received.push(received);
         }
         self.act(At::Dot, "250 2.0.0 taken").await?;
+        self.state.lock().unwrap().count_answered();
         Ok(())
     }
 }

@@ -1,0 +1,90 @@
+//! `carnet serve` as a process of its own, which a test can end as the kernel would.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tonic::transport::{Channel, Endpoint};
+
+/// Longer than a start takes on a busy machine.
+const STARTED_BY: Duration = Duration::from_mins(1);
+/// How often [`until`] looks.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// The process; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    child: Child,
+    address: String,
+    /// Reads on, so that the process never waits for its log to be read.
+    log: JoinHandle<()>,
+}
+
+impl Serving {
+    /// Starts it on free ports and waits until it serves.
+    pub(crate) async fn start(database_url: &str, arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_carnet"))
+            .args(["serve", "--database-url", database_url])
+            .args(["--grpc-address=127.0.0.1:0", "--http-address=127.0.0.1:0"])
+            .args(["--database-connections-max=4", "--log-format=json"])
+            .args(arguments)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let mut lines = BufReader::new(stderr).lines();
+        let address = timeout(STARTED_BY, grpc_address(&mut lines)).await.unwrap();
+        let log = tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Self {
+            child,
+            address,
+            log,
+        }
+    }
+
+    /// A channel to it; it connects when it is first used.
+    pub(crate) fn channel(&self) -> Channel {
+        Endpoint::from_shared(format!("http://{}", self.address))
+            .unwrap()
+            .connect_lazy()
+    }
+
+    /// Ends it without warning (SIGKILL).
+    pub(crate) async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+        self.log.await.unwrap();
+    }
+}
+
+/// Where the log says that gRPC is served.
+async fn grpc_address(lines: &mut Lines<BufReader<ChildStderr>>) -> String {
+    let mut seen = Vec::new();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
+        let is_it = entry["message"]
+            .as_str()
+            .is_some_and(|message| message.starts_with("gRPC is served"));
+        if is_it {
+            return entry["address"].as_str().unwrap().to_owned();
+        }
+        seen.push(line);
+    }
+    panic!("the server ended: {seen:#?}");
+}
+
+/// Waits until something is so, because a process made it so.
+pub(crate) async fn until(limit: Duration, what: &str, is_so: impl AsyncFn() -> bool) {
+    let looking = async {
+        while !is_so().await {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    let found = timeout(limit, looking).await;
+    assert!(found.is_ok(), "{what} did not come true within {limit:?}");
+}
