@@ -30,11 +30,11 @@ pub enum PeriodUnit {
 }
 
 impl PeriodUnit {
-    /// The most of this unit that a period can have: [`PERIOD_YEARS_MAX`] years.
+    /// The most of this unit that a period can have: about [`PERIOD_YEARS_MAX`] years.
     pub const fn count_max(self) -> u32 {
         match self {
-            Self::Day => 36_525,
-            Self::Week => 5_217,
+            Self::Day => 36_500,
+            Self::Week => 5_200,
             Self::Month => 1_200,
             Self::Year => PERIOD_YEARS_MAX,
         }

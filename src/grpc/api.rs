@@ -268,12 +268,9 @@ impl Api {
         T: Send + 'static,
     {
         let (call, (page, input)) = Self::query(request, |message, _, faults| {
-            // A page that cannot be read is no reason to keep the other faults back.
             let page = Page::read(message, faults);
-            let input = match &page {
-                Some(page) => read(message, page, faults),
-                None => read(message, &Page::first(), faults),
-            };
+            // What else is wrong is read even where the page is not good.
+            let input = read(message, page.as_ref().unwrap_or(&Page::first()), faults);
             page.zip(input)
         })?;
         let found = self.run(call.clone(), input, work).await?;

@@ -13,11 +13,13 @@ use crate::domain::entry::{Actor, Hash};
 use crate::domain::lot::Stamp;
 use crate::domain::money::Currency;
 use crate::domain::permission::{Permission, Permissions};
+use crate::domain::posting::Posting;
 use crate::domain::refusal::Refusal;
 use crate::ids::{BusinessId, TokenId, new_uuid};
-use crate::ledger::replay;
+use crate::ledger::{post, replay};
 use crate::service::error::ServiceError;
 use crate::store::columns::{from_json, to_json};
+use crate::store::error::StoreError;
 use crate::store::requests;
 
 /// Who calls.
@@ -129,6 +131,27 @@ impl Call {
             value: from_json(answer, "requests", request_id)?,
             replayed: true,
         }))
+    }
+
+    /// Writes the call's posting, under its request id.
+    ///
+    /// # Errors
+    /// [`Refusal::RequestIdReused`] if a call of the ledger used the id since it was claimed.
+    pub async fn post(
+        &self,
+        txn: &DatabaseTransaction,
+        posting: &Posting,
+        note: &str,
+    ) -> Result<(), ServiceError> {
+        let written = post::post_in(txn, self.business_id(), posting, note).await;
+        written.map_err(|error| {
+            if matches!(error, StoreError::Taken(_)) {
+                let request_id = posting.id;
+                ServiceError::Refused(Refusal::RequestIdReused { request_id })
+            } else {
+                error.into()
+            }
+        })
     }
 
     /// Remembers the answer under the request id.

@@ -104,7 +104,7 @@ pub async fn extend_package(
     let (posting, kind) = extend(&mut package, extension, draft)?;
     let change = post::record_change(&txn, &stamp, &mut package, kind, old).await?;
     lots::update(&txn, &unmoved(&package_lots, &posting.lots, &package)).await?;
-    post::post_in(&txn, business_id, &posting, &input.reason).await?;
+    call.post(&txn, &posting, &input.reason).await?;
     let all = lots::of_packages(&txn, business_id, &[package.id]).await?;
     let extended = Extended {
         package: view(&package, &all, &business, now),

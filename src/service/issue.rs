@@ -116,7 +116,7 @@ pub async fn issue(
         .await
         .map_err(|error| ServiceError::taken(error, "package", input.external_id.as_deref()))?;
     let posting = post::issue(&call.stamp(now), [(package.clone(), lots)])?;
-    post::post_in(&txn, business_id, &posting, &input.reason).await?;
+    call.post(&txn, &posting, &input.reason).await?;
     let occasion = package.id.to_string();
     let given = std::slice::from_ref(&package);
     queue_confirmation(&txn, &business, customer_id, given, &occasion, now).await?;

@@ -106,7 +106,7 @@ pub async fn sell(
     let posting = post::issue(&stamp, planned.iter().map(to_issue))?;
     let sales = sales_of(&planned, &stamp, now);
     write(&txn, call, &planned, &sales).await?;
-    post::post_in(&txn, business_id, &posting, &notes(entries)).await?;
+    call.post(&txn, &posting, &notes(entries)).await?;
     for sale in &sales {
         let bought: Vec<Package> = of_sale(&planned, sale.id);
         let occasion = sale.id.to_string();

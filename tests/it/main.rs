@@ -5,6 +5,7 @@
     reason = "a test that overflows should fail"
 )]
 
+mod bad_input;
 mod business;
 mod catalog;
 mod customers;
@@ -17,6 +18,7 @@ mod history;
 mod mail;
 mod mail_jobs;
 mod postgres;
+mod requests;
 mod schema;
 mod selling;
 mod serving;

@@ -186,7 +186,10 @@ fn start_deadline(faults: &mut Faults, message: &v1::StartDeadline) -> Option<Mu
 
 /// A length of time on the calendar.
 pub fn period(faults: &mut Faults, count: i32, unit: i32) -> Option<Period> {
-    let unit = faults.choice::<v1::PeriodUnit>("unit", unit)?;
+    let Some(unit) = faults.choice::<v1::PeriodUnit>("unit", unit) else {
+        faults.number("count", count, 1..=i32::MAX);
+        return None;
+    };
     let unit = match unit {
         v1::PeriodUnit::Week => PeriodUnit::Week,
         v1::PeriodUnit::Month => PeriodUnit::Month,

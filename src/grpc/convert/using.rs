@@ -12,7 +12,7 @@ use crate::grpc::convert::selling::NOTE_LENGTH_MAX;
 use crate::grpc::faults::{Faults, timestamp};
 use crate::grpc::page::Page;
 use crate::grpc::refusal;
-use crate::ids::{ItemId, Reference};
+use crate::ids::{ItemId, PackageId, Reference};
 use crate::proto::v1;
 use crate::service::balances::{BalanceQuery, BalanceScope, BalanceSheet};
 use crate::service::consume::{Use, Used, What};
@@ -79,19 +79,20 @@ fn item_units(item: &v1::ItemUnits, faults: &mut Faults) -> Option<(Reference<It
     id.zip(units)
 }
 
-fn packages(ids: &[String], faults: &mut Faults) -> Option<Vec<Reference<crate::ids::PackageId>>> {
+fn packages(ids: &[String], faults: &mut Faults) -> Option<Vec<Reference<PackageId>>> {
     faults.count("package_ids", ids.len(), 0..=PACKAGES_MAX)?;
     let mut packages = Vec::with_capacity(ids.len());
     for (index, id) in ids.iter().enumerate() {
         let field = format!("package_ids[{index}]");
-        let package = faults.reference(&field, id)?;
-        if packages.contains(&package) {
+        let package = faults.reference(&field, id);
+        if package.is_some() && packages.contains(&package) {
             faults.add(&field, "must not be named twice");
-            return None;
+            packages.push(None);
+        } else {
+            packages.push(package);
         }
-        packages.push(package);
     }
-    Some(packages)
+    packages.into_iter().collect()
 }
 
 /// The id of the posting that a call writes: its request id.
@@ -258,6 +259,7 @@ pub fn usable_query(
     faults: &mut Faults,
 ) -> Option<UsableQuery> {
     let customer = faults.reference("customer_id", &request.customer_id);
+    let at = faults.optional_instant("at", request.at.as_ref());
     faults.count("items", request.items.len(), 0..=ITEMS_MAX)?;
     let items: Vec<Option<_>> = request
         .items
@@ -265,7 +267,6 @@ pub fn usable_query(
         .enumerate()
         .map(|(index, item)| faults.within_item("items", index, |faults| item_units(item, faults)))
         .collect();
-    let at = faults.optional_instant("at", request.at.as_ref());
     Some(UsableQuery {
         customer: customer?,
         items: items.into_iter().collect::<Option<_>>()?,
