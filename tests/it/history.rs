@@ -15,8 +15,8 @@ use crate::support::app::{TestApp, on};
 use crate::support::refused::{field_faults, refused};
 use crate::support::shop::{Shop, covers, days};
 
-fn instant(at: DateTime<Utc>) -> Option<prost_types::Timestamp> {
-    Some(carnet::grpc::faults::timestamp(at))
+fn instant(at: DateTime<Utc>) -> prost_types::Timestamp {
+    carnet::grpc::faults::timestamp(at)
 }
 
 /// What an entry is known by.
@@ -85,8 +85,8 @@ async fn pages_of_a_customers_entries_neither_miss_nor_double_one(
             assert_eq!(paged, whole, "pages of {page_size}");
         }
         let range = Scope::Recorded(v1::TimeRange {
-            from: instant(app.clock.now() - TimeDelta::days(1)),
-            before: instant(app.clock.now() + TimeDelta::days(1)),
+            from: Some(instant(app.clock.now() - TimeDelta::days(1))),
+            before: Some(instant(app.clock.now() + TimeDelta::days(1))),
         });
         for page_size in [7, 200] {
             assert_eq!(app.all_entries(range.clone(), page_size).await, whole);
@@ -190,8 +190,8 @@ async fn a_range_of_time_has_its_first_instant_in_it_and_its_last_not(
         }
         let range = |from, before| {
             Scope::Recorded(v1::TimeRange {
-                from: instant(from),
-                before: instant(before),
+                from: Some(instant(from)),
+                before: Some(instant(before)),
             })
         };
         let found = app
@@ -200,7 +200,7 @@ async fn a_range_of_time_has_its_first_instant_in_it_and_its_last_not(
         let recorded: Vec<_> = found.iter().map(|entry| entry.recorded_at).collect();
         assert_eq!(
             recorded,
-            [instant(from + TimeDelta::hours(1)), instant(from)]
+            [from + TimeDelta::hours(1), from].map(|at| Some(instant(at)))
         );
         let ask = async |scope| {
             let request = v1::ListEntriesRequest {

@@ -18,6 +18,7 @@ mod history;
 mod mail;
 mod mail_jobs;
 mod postgres;
+mod races;
 mod requests;
 mod schema;
 mod selling;

@@ -20,12 +20,12 @@ use crate::support::shop::{Shop, covers, days, euros, until};
 
 type Tried = Result<Response<v1::SellPackagesResponse>, Status>;
 
-fn payment(method: PaymentMethod, cents: Option<i64>) -> Option<Payment> {
-    Some(Payment::Recorded(v1::RecordedPayment {
+fn payment(method: PaymentMethod, cents: Option<i64>) -> Payment {
+    Payment::Recorded(v1::RecordedPayment {
         method: method.into(),
         amount: cents.map(euros),
         reference: "R-1".to_owned(),
-    }))
+    })
 }
 
 /// The entries that a sale was refused for: where, and why.
@@ -104,8 +104,8 @@ async fn a_sale_is_made_whole_or_not_at_all_and_names_every_refused_entry(
             with(|entry| entry.template_id = "tpl_01jd0c5hqbf9bvxk2mqnz8s6wt".to_owned()),
             with(|entry| entry.customer_id = "ext:nobody".to_owned()),
             free_id,
-            with(|entry| entry.payment = payment(PaymentMethod::OnAccount, None)),
-            with(|entry| entry.payment = payment(PaymentMethod::Cash, Some(12_001))),
+            with(|entry| entry.payment = Some(payment(PaymentMethod::OnAccount, None))),
+            with(|entry| entry.payment = Some(payment(PaymentMethod::Cash, Some(12_001)))),
             of_draft,
             taken,
             with(|entry| {
@@ -207,7 +207,7 @@ async fn a_sale_on_account_needs_the_business_and_the_customer_to_allow_it(
         let shop = Shop::open(app).await;
         let template_id = shop.offer(shop.lessons("8", days(30))).await;
         let mut entry = shop.entry(&template_id);
-        entry.payment = payment(PaymentMethod::OnAccount, None);
+        entry.payment = Some(payment(PaymentMethod::OnAccount, None));
         refuse_one(&shop, entry.clone(), "ACCOUNT_PAYMENTS_INACTIVE").await;
         let settings = v1::Settings {
             account_payments_active: true,
@@ -261,9 +261,9 @@ async fn tax_is_taken_out_of_the_price_or_put_on_top_of_it_to_the_cent(
             };
             let template_id = shop.offer(template).await;
             let mut entry = shop.entry(&template_id);
-            entry.payment = payment(PaymentMethod::Card, Some(total + 1));
+            entry.payment = Some(payment(PaymentMethod::Card, Some(total + 1)));
             refuse_one(&shop, entry.clone(), "PAYMENT_EXCEEDS_PRICE").await;
-            entry.payment = payment(PaymentMethod::Card, Some(total));
+            entry.payment = Some(payment(PaymentMethod::Card, Some(total)));
             let (package, sale) = sell_one(&shop, entry).await;
             assert_eq!(package.price, Some(euros(written)));
             assert_eq!(package.net_price, Some(euros(net)), "{written}");
@@ -332,14 +332,17 @@ async fn a_sale_is_unpaid_partly_paid_or_paid(#[values(Sqlite, Postgres)] databa
             (None, PaymentState::Unpaid),
             (Some(Payment::None(v1::Unpaid {})), PaymentState::Unpaid),
             (
-                payment(PaymentMethod::Transfer, Some(1)),
+                Some(payment(PaymentMethod::Transfer, Some(1))),
                 PaymentState::PartlyPaid,
             ),
             (
-                payment(PaymentMethod::Cash, Some(12_000)),
+                Some(payment(PaymentMethod::Cash, Some(12_000))),
                 PaymentState::Paid,
             ),
-            (payment(PaymentMethod::Other, None), PaymentState::Paid),
+            (
+                Some(payment(PaymentMethod::Other, None)),
+                PaymentState::Paid,
+            ),
         ];
         for (payment, state) in cases {
             let mut entry = shop.entry(&template_id);
@@ -366,9 +369,12 @@ async fn used_up_a_package_is_complete_once_it_is_paid(
         let shop = Shop::open(app).await;
         let template_id = shop.offer(shop.lessons("1", days(30))).await;
         let cases = [
-            (payment(PaymentMethod::Card, None), PackageStatus::Completed),
             (
-                payment(PaymentMethod::Card, Some(11_999)),
+                Some(payment(PaymentMethod::Card, None)),
+                PackageStatus::Completed,
+            ),
+            (
+                Some(payment(PaymentMethod::Card, Some(11_999))),
                 PackageStatus::UsedUp,
             ),
             (None, PackageStatus::UsedUp),
@@ -388,9 +394,10 @@ async fn used_up_a_package_is_complete_once_it_is_paid(
         // What was used up in time lost nothing when its end came; what is unpaid has expired.
         app.clock.advance(chrono::TimeDelta::days(60));
         for (package_id, status) in sold {
-            let status = match status {
-                PackageStatus::UsedUp => PackageStatus::Expired,
-                other => other,
+            let status = if status == PackageStatus::UsedUp {
+                PackageStatus::Expired
+            } else {
+                status
             };
             assert_eq!(shop.package(&package_id).await.status(), status);
         }

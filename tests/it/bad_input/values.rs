@@ -81,7 +81,7 @@ async fn names_have_no_control_characters(
                 name,
                 ..Default::default()
             }),
-            update_mask: mask(&["name"]),
+            update_mask: Some(mask(&["name"])),
             ..Default::default()
         };
         let result = app.business().update_settings(request).await;

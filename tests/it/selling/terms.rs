@@ -243,7 +243,7 @@ async fn a_package_keeps_the_version_that_it_was_sold_with(
         edited.lines[0].covers = covers(&massage);
         let request = v1::UpdateTemplateRequest {
             template: Some(edited),
-            update_mask: mask(&["name", "price", "validity", "lines"]),
+            update_mask: Some(mask(&["name", "price", "validity", "lines"])),
             ..Default::default()
         };
         app.catalog().update_template(request).await.unwrap();

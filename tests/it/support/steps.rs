@@ -7,9 +7,9 @@ use prost_types::FieldMask;
 use crate::support::tenant::Tenant;
 
 /// The paths of an update mask.
-pub(crate) fn mask(paths: &[&str]) -> Option<FieldMask> {
+pub(crate) fn mask(paths: &[&str]) -> FieldMask {
     let paths = paths.iter().map(ToString::to_string).collect();
-    Some(FieldMask { paths })
+    FieldMask { paths }
 }
 
 impl Tenant {
@@ -17,7 +17,7 @@ impl Tenant {
     pub(crate) async fn change_settings(&self, settings: v1::Settings, paths: &[&str]) {
         let request = v1::UpdateSettingsRequest {
             settings: Some(settings),
-            update_mask: mask(paths),
+            update_mask: Some(mask(paths)),
             ..Default::default()
         };
         self.business().update_settings(request).await.unwrap();
@@ -27,7 +27,7 @@ impl Tenant {
     pub(crate) async fn change_customer(&self, customer: v1::Customer, paths: &[&str]) {
         let request = v1::UpdateCustomerRequest {
             customer: Some(customer),
-            update_mask: mask(paths),
+            update_mask: Some(mask(paths)),
             ..Default::default()
         };
         self.customers().update_customer(request).await.unwrap();
