@@ -2,7 +2,7 @@
 //! in a task of its own, and say how it ended.
 //!
 //! A client that hangs up drops the handler, never the task: a database unit is not cut in the middle.
-//! A unit that lost to others is tried again here, as a whole.
+//! A unit that lost to others is tried again here, as a whole; one that waited too long is not.
 
 use std::time::Duration;
 
@@ -186,7 +186,7 @@ impl Api {
             let mut tries = 1;
             loop {
                 let result = work(&ctx, &call, &input).await;
-                let again = matches!(&result, Err(error) if error.is_contention());
+                let again = matches!(&result, Err(error) if error.is_worth_another_try());
                 if !again || tries >= TRIES_MAX {
                     return result;
                 }
