@@ -2,7 +2,7 @@
 //! in a task of its own, and say how it ended.
 //!
 //! A client that hangs up drops the handler, never the task: a database unit is not cut in the middle.
-//! A unit that lost to others is tried again here, as a whole.
+//! A unit that lost to others is tried again here, as a whole; one that waited too long is not.
 
 use std::time::Duration;
 
@@ -186,7 +186,7 @@ impl Api {
             let mut tries = 1;
             loop {
                 let result = work(&ctx, &call, &input).await;
-                let again = matches!(&result, Err(error) if error.is_contention());
+                let again = matches!(&result, Err(error) if error.is_worth_another_try());
                 if !again || tries >= TRIES_MAX {
                     return result;
                 }
@@ -268,12 +268,9 @@ impl Api {
         T: Send + 'static,
     {
         let (call, (page, input)) = Self::query(request, |message, _, faults| {
-            // A page that cannot be read is no reason to keep the other faults back.
             let page = Page::read(message, faults);
-            let input = match &page {
-                Some(page) => read(message, page, faults),
-                None => read(message, &Page::first(), faults),
-            };
+            // What else is wrong is read even where the page is not good.
+            let input = read(message, page.as_ref().unwrap_or(&Page::first()), faults);
             page.zip(input)
         })?;
         let found = self.run(call.clone(), input, work).await?;

@@ -121,15 +121,6 @@ impl<P: Serialize + DeserializeOwned> Page<P> {
         })
     }
 
-    /// The first page of any list, to read other fields by where the page itself cannot be read.
-    pub fn first() -> Self {
-        Self {
-            size: 1,
-            after: None,
-            digest: String::new(),
-        }
-    }
-
     /// How many rows to ask the store for: one more than the page holds, to know whether there is a next.
     pub fn limit(&self) -> u64 {
         u64::from(self.size).saturating_add(1)

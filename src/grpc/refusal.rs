@@ -15,6 +15,13 @@ use crate::service::ServiceError;
 const UNAVAILABLE_RETRY: Duration = Duration::from_secs(1);
 /// After which time contended rows are worth another try.
 const CONTENTION_RETRY: Duration = Duration::from_millis(100);
+/// The most refused entries that an error lists: errors travel in headers, of which common clients take
+/// 8 KiB, and as base64.
+const REFUSED_ENTRIES_MAX: usize = 40;
+/// The most bytes that such an error says of one entry.
+const REFUSED_TEXT_MAX: usize = 120;
+/// The most bytes that such an error says of all its entries.
+const REFUSED_TEXTS_MAX: usize = 3_200;
 
 /// The status of a failed use case. What a person must look at is logged here, once.
 pub fn status(error: &ServiceError) -> Status {
@@ -60,9 +67,13 @@ fn entries_refused(refusals: &[(usize, Refusal)]) -> Status {
         ),
     )
     .with("refused", &refusals.len());
-    for (index, refusal) in refusals {
+    let listed = refusals.len().min(REFUSED_ENTRIES_MAX);
+    let room = REFUSED_TEXTS_MAX.checked_div(listed).unwrap_or_default();
+    for (index, refusal) in refusals.iter().take(listed) {
         let subject = format!("entries[{index}]");
-        failure = failure.with_unmet(reason(refusal), &subject, &refusal.to_string());
+        let mut text = refusal.to_string();
+        text.truncate(text.floor_char_boundary(room.min(REFUSED_TEXT_MAX)));
+        failure = failure.with_unmet(reason(refusal), &subject, &text);
     }
     failure.into_status()
 }
@@ -223,6 +234,8 @@ fn rfc3339(at: DateTime<Utc>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tonic_types::StatusExt;
+
     use super::*;
 
     /// The reasons that refusals have, from the text of the match that gives them.
@@ -242,6 +255,22 @@ mod tests {
             let published = Reason::from_str_name(&format!("REASON_{reason}"));
             assert!(published.is_some(), "{reason} is not in reasons.proto");
         }
+    }
+
+    #[test]
+    fn a_sale_of_which_all_is_refused_fits_into_headers() {
+        let refusal = Refusal::ExternalIdTaken {
+            kind: "package",
+            external_id: "é".repeat(128),
+        };
+        let refusals = (0..200).map(|index| (index, refusal.clone())).collect();
+        let status = status(&ServiceError::of_entries(refusals).unwrap());
+        assert!(status.details().len() < 6_000, "{}", status.details().len());
+        let details = status.get_error_details();
+        assert_eq!(details.error_info().unwrap().metadata["refused"], "200");
+        let listed = &details.precondition_failure().unwrap().violations;
+        assert_eq!(listed.len(), 40);
+        assert_eq!(listed[39].subject, "entries[39]");
     }
 
     #[test]

@@ -23,7 +23,8 @@ pub enum ServiceError {
     /// The database cannot be reached; whether anything was kept is found out by repeating the call.
     #[error("the database is unavailable: {0}")]
     Unavailable(StoreError),
-    /// Others held what was needed; nothing was kept, and the whole unit may be tried again.
+    /// Others held what was needed, or it took too long; nothing was kept, and the whole unit may be
+    /// tried again.
     #[error("the database is contended: {0}")]
     Contention(StoreError),
     /// Any other failure: a defect, or a damaged row.
@@ -45,6 +46,11 @@ impl ServiceError {
     /// Whether the whole unit may be tried again as it is.
     pub fn is_contention(&self) -> bool {
         matches!(self, Self::Contention(_))
+    }
+
+    /// Whether the whole unit is worth another try right away: not if it has waited too long already.
+    pub fn is_worth_another_try(&self) -> bool {
+        matches!(self, Self::Contention(cause) if !matches!(cause, StoreError::TooSlow(_)))
     }
 
     /// Says a taken unique key as what it stands for: the external id of a thing of this kind.
@@ -69,7 +75,7 @@ impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match &error {
             StoreError::Unavailable(_) => Self::Unavailable(error),
-            StoreError::Contention(_) => Self::Contention(error),
+            StoreError::Contention(_) | StoreError::TooSlow(_) => Self::Contention(error),
             StoreError::Taken(_) | StoreError::Corrupt { .. } | StoreError::Database(_) => {
                 Self::Broken(error)
             }
@@ -83,5 +89,21 @@ impl From<LedgerError> for ServiceError {
             LedgerError::Refused(refusal) => Self::Refused(refusal),
             LedgerError::Store(error) => error.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::DbErr;
+
+    use super::*;
+
+    #[test]
+    fn what_waited_too_long_is_not_tried_again_at_once() {
+        let failed = || DbErr::Custom(String::new());
+        let lost = ServiceError::from(StoreError::Contention(failed()));
+        let slow = ServiceError::from(StoreError::TooSlow(failed()));
+        assert!(lost.is_contention() && lost.is_worth_another_try());
+        assert!(slow.is_contention() && !slow.is_worth_another_try());
     }
 }

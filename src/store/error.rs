@@ -11,6 +11,10 @@ pub enum StoreError {
     /// Somebody else held what was needed; the whole unit may be tried again.
     #[error("the database was contended: {0}")]
     Contention(DbErr),
+    /// A lock was waited for, or a statement ran, for as long as we allow: another try would only take as
+    /// long again.
+    #[error("the database took too long: {0}")]
+    TooSlow(DbErr),
     /// A unique key is taken.
     #[error("a unique key is taken: {0}")]
     Taken(String),
@@ -41,8 +45,10 @@ impl StoreError {
     }
 }
 
-/// PostgreSQL: serialization failure, deadlock, lock not available, statement cancelled by its time-out.
-const POSTGRES_CONTENTION: &[&str] = &["40001", "40P01", "55P03", "57014"];
+/// PostgreSQL: serialization failure, deadlock.
+const POSTGRES_CONTENTION: &[&str] = &["40001", "40P01"];
+/// PostgreSQL: lock not available in time, statement cancelled by its time-out.
+const POSTGRES_TOO_SLOW: &[&str] = &["55P03", "57014"];
 /// PostgreSQL: shutting down, crashed, starting up, too many connections, cannot connect now.
 const POSTGRES_UNAVAILABLE: &[&str] = &["57P01", "57P02", "57P03", "53300", "25006"];
 /// SQLite: busy, locked, and their extended codes for recovery, snapshot and shared cache.
@@ -69,6 +75,8 @@ impl From<DbErr> for StoreError {
                 let is_in = |codes: &[&str]| codes.contains(&code.as_str());
                 if is_in(POSTGRES_CONTENTION) || is_in(SQLITE_CONTENTION) {
                     Self::Contention(error)
+                } else if is_in(POSTGRES_TOO_SLOW) {
+                    Self::TooSlow(error)
                 } else if is_in(POSTGRES_UNAVAILABLE) {
                     Self::Unavailable(error)
                 } else {
