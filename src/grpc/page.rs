@@ -102,17 +102,6 @@ struct Token<P> {
     position: P,
 }
 
-impl<P> Page<P> {
-    /// The first page of no list in particular.
-    pub fn first() -> Self {
-        Self {
-            size: 1,
-            after: None,
-            digest: String::new(),
-        }
-    }
-}
-
 impl<P: Serialize + DeserializeOwned> Page<P> {
     /// Reads the size and the token of a request.
     pub fn read<R: Paged>(request: &R, faults: &mut Faults) -> Option<Self> {
