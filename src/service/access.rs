@@ -83,7 +83,9 @@ pub async fn authenticate(ctx: &Context, text: &str) -> Result<Option<Caller>, S
     let Some(business) = businesses::get(reader, business_id).await? else {
         return Ok(None);
     };
-    note_use(ctx, business_id, &token).await?;
+    if let Err(error) = note_use(ctx, business_id, &token).await {
+        tracing::warn!(%business_id, %token_id, %error, "the use of {token_id} was not noted: {error}");
+    }
     Ok(Some(Caller {
         business: Arc::new(business),
         token_id,

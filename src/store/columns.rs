@@ -8,6 +8,9 @@ use serde::de::DeserializeOwned;
 use crate::domain::entry::Hash;
 use crate::store::error::StoreError;
 
+/// The most ids that one statement names: a bound on the parameters that databases take.
+pub const IDS_PER_STATEMENT_MAX: usize = 10_000;
+
 /// An instant as microseconds since 1970, UTC.
 pub fn micros(at: DateTime<Utc>) -> i64 {
     at.timestamp_micros()

@@ -118,6 +118,18 @@ pub fn code(error: &DbErr) -> Option<String> {
     }
 }
 
+/// PostgreSQL: there is no such table.
+const POSTGRES_UNDEFINED_TABLE: &str = "42P01";
+/// SQLite has no code of its own for it, only this text.
+const SQLITE_UNDEFINED_TABLE: &str = "no such table";
+
+/// Whether a statement failed because its table does not exist.
+pub fn is_missing_table(error: &DbErr) -> bool {
+    code(error).is_some_and(|code| {
+        code == POSTGRES_UNDEFINED_TABLE || error.to_string().contains(SQLITE_UNDEFINED_TABLE)
+    })
+}
+
 impl From<TransactionError<Self>> for StoreError {
     fn from(error: TransactionError<Self>) -> Self {
         match error {

@@ -10,7 +10,7 @@ use crate::domain::catalog::TemplateState;
 use crate::domain::credits::Credits;
 use crate::domain::line::{Line, LineKind};
 use crate::ids::{BusinessId, CreditTypeId, LineId, TemplateId};
-use crate::store::columns::{from_json, known, to_json};
+use crate::store::columns::{IDS_PER_STATEMENT_MAX, from_json, known, to_json};
 use crate::store::error::StoreError;
 
 const TABLE: &str = "lines";
@@ -107,17 +107,19 @@ pub async fn by_ids(
     let mut ids: Vec<Uuid> = ids.into_iter().map(LineId::uuid).collect();
     ids.sort_unstable();
     ids.dedup();
-    if ids.is_empty() {
-        return Ok(HashMap::new());
+    let mut found = HashMap::with_capacity(ids.len());
+    for chunk in ids.chunks(IDS_PER_STATEMENT_MAX) {
+        let rows = Entity::find()
+            .filter(Column::BusinessId.eq(business_id.uuid()))
+            .filter(Column::Id.is_in(chunk.iter().copied()))
+            .all(db)
+            .await?;
+        for row in rows {
+            let line = read(row)?;
+            found.insert(line.id, line);
+        }
     }
-    let rows = Entity::find()
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::Id.is_in(ids))
-        .all(db)
-        .await?;
-    rows.into_iter()
-        .map(|row| read(row).map(|line| (line.id, line)))
-        .collect()
+    Ok(found)
 }
 
 /// The lines of active templates that count in this credit type, in the current version of each.

@@ -11,7 +11,7 @@ use crate::domain::credits::Credits;
 use crate::domain::entry::{Balances, EntryKey};
 use crate::domain::lot::{Basis, Fold, Lot, Origin, Pools, Tail, Terms};
 use crate::ids::{BusinessId, CreditTypeId, CustomerId, LineId, LotId, PackageId};
-use crate::store::columns::{hash, instant, instant_opt, known, micros};
+use crate::store::columns::{IDS_PER_STATEMENT_MAX, hash, instant, instant_opt, known, micros};
 use crate::store::error::StoreError;
 use crate::store::lines;
 
@@ -142,6 +142,7 @@ pub async fn candidates(
             sea_orm::Order::Asc,
             sea_orm::sea_query::NullOrdering::Last,
         )
+        .order_by_asc(Column::Id)
         .limit(CANDIDATES_MAX)
         .into_tuple()
         .all(db)
@@ -200,13 +201,7 @@ pub async fn of_packages(
     package_ids: &[PackageId],
 ) -> Result<Vec<Lot>, StoreError> {
     let ids: Vec<Uuid> = package_ids.iter().copied().map(PackageId::uuid).collect();
-    let rows = Entity::find()
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::PackageId.is_in(ids))
-        .order_by_asc(Column::Id)
-        .all(db)
-        .await?;
-    read(db, business_id, rows).await
+    these(db, business_id, Column::PackageId, &ids).await
 }
 
 /// All lots of a customer, in the order of their ids.
@@ -231,13 +226,7 @@ pub async fn by_ids(
     ids: &[LotId],
 ) -> Result<Vec<Lot>, StoreError> {
     let ids: Vec<Uuid> = ids.iter().copied().map(LotId::uuid).collect();
-    let rows = Entity::find()
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::Id.is_in(ids))
-        .order_by_asc(Column::Id)
-        .all(db)
-        .await?;
-    read(db, business_id, rows).await
+    these(db, business_id, Column::Id, &ids).await
 }
 
 /// Lots of a business in the order of their ids, after `after`: a page of a walk over all of them.
@@ -295,6 +284,28 @@ pub async fn lock_free(
         .all(txn)
         .await?;
     read(txn, business_id, rows).await
+}
+
+/// The lots whose `column` is one of these ids, in the order of their own.
+async fn these(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    column: Column,
+    ids: &[Uuid],
+) -> Result<Vec<Lot>, StoreError> {
+    let mut rows = Vec::new();
+    for chunk in ids.chunks(IDS_PER_STATEMENT_MAX) {
+        let found = Entity::find()
+            .filter(Column::BusinessId.eq(business_id.uuid()))
+            .filter(column.is_in(chunk.iter().copied()))
+            .all(db)
+            .await?;
+        rows.extend(found);
+    }
+    // An id that was named twice may have been found in two chunks.
+    rows.sort_unstable_by_key(|row| row.id);
+    rows.dedup_by_key(|row| row.id);
+    read(db, business_id, rows).await
 }
 
 async fn locked(

@@ -102,13 +102,18 @@ pub async fn migrate(db: &Database) -> Result<(SchemaState, SchemaState), Schema
     Ok((before, after))
 }
 
-/// Refuses a schema that this binary cannot serve.
+/// Refuses a schema that this binary cannot serve. Only reads; an empty database is at version 0.
 ///
 /// # Errors
 /// [`SchemaError::TooOld`] and [`SchemaError::TooNew`].
 pub async fn check(db: &Database) -> Result<SchemaState, SchemaError> {
-    make_state_row(db).await?;
-    let state = read_state(db.reader()).await?;
+    let state = match read_state(db.reader()).await {
+        Err(StoreError::Database(cause)) if error::is_missing_table(&cause) => SchemaState {
+            version: 0,
+            compatible_from: 0,
+        },
+        found => found?,
+    };
     refuse_newer(state)?;
     if state.version < known_version() {
         return Err(SchemaError::TooOld {

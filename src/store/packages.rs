@@ -8,7 +8,9 @@ use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Select, S
 use crate::domain::package::Package;
 use crate::domain::validity::ExpirySource;
 use crate::ids::{BusinessId, CustomerId, PackageId, SaleId, TemplateId};
-use crate::store::columns::{from_json, instant, instant_opt, known, micros, to_json};
+use crate::store::columns::{
+    IDS_PER_STATEMENT_MAX, from_json, instant, instant_opt, known, micros, to_json,
+};
 use crate::store::error::StoreError;
 
 const TABLE: &str = "packages";
@@ -142,7 +144,13 @@ pub async fn by_ids(
     business_id: BusinessId,
     ids: &[PackageId],
 ) -> Result<Vec<Package>, StoreError> {
-    let rows = these(business_id, ids).all(db).await?;
+    let mut rows = Vec::new();
+    for chunk in ids.chunks(IDS_PER_STATEMENT_MAX) {
+        rows.extend(these(business_id, chunk).all(db).await?);
+    }
+    // An id that was named twice may have been found in two chunks.
+    rows.sort_unstable_by_key(|row| row.id);
+    rows.dedup_by_key(|row| row.id);
     rows.into_iter().map(read).collect()
 }
 

@@ -13,8 +13,11 @@ use crate::store::{email_attempts, emails, suppressions};
 
 /// The longest waits before the next attempts, in seconds; each is drawn from 1 to this (full jitter).
 const RETRY_SECONDS: [i64; 6] = [60, 300, 1_800, 7_200, 21_600, 43_200];
-/// How often an outcome is written that could not be: not writing it may mean sending twice.
-const WRITES_MAX: u32 = 5;
+/// How often an outcome is written that could not be: not writing it may mean sending twice. With the
+/// pauses between, and the wait for a connection in each, this outlasts a failover of several minutes.
+const WRITES_MAX: u32 = 60;
+/// The longest pause between two of them.
+const WRITE_PAUSE_MAX: Duration = Duration::from_secs(5);
 /// The longest detail of an attempt, in characters.
 const DETAIL_CHARS_MAX: usize = 500;
 
@@ -55,7 +58,8 @@ pub(super) async fn outcome(
             Ok(marked) => return Ok(marked),
             Err(error) if writes >= WRITES_MAX => return Err(error),
             Err(ServiceError::Unavailable(_) | ServiceError::Contention(_)) => {
-                tokio::time::sleep(Duration::from_millis(200).saturating_mul(1 << writes)).await;
+                let pause = Duration::from_millis(200).saturating_mul(1 << writes.min(8));
+                tokio::time::sleep(pause.min(WRITE_PAUSE_MAX)).await;
                 writes = writes.saturating_add(1);
             }
             Err(error) => return Err(error),
