@@ -1,78 +1,24 @@
 //! Two server processes on one PostgreSQL database, with clients of both.
 
-use std::process::Stdio;
-use std::time::Duration;
-
 use carnet::proto::v1;
 use futures_util::future::join_all;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
-use tokio::time::timeout;
-use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
 use super::CLIENTS;
 use crate::support::app::{Postgres, on};
+use crate::support::process::Serving;
 use crate::support::refused::refused;
 use crate::support::shop::{Shop, days, never};
-
-/// Longer than a server needs to start on a busy machine.
-const STARTED_BY: Duration = Duration::from_mins(1);
-
-/// A server that is a process of its own; it ends with this value.
-struct Server {
-    process: Child,
-    channel: Channel,
-}
-
-impl Server {
-    /// Starts a server and waits for its own word of where it serves.
-    async fn start(database_url: &str) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_carnet"))
-            .args(["serve", "--no-scheduler"])
-            .args(["--grpc-address=127.0.0.1:0", "--http-address=127.0.0.1:0"])
-            .args(["--drain-seconds=1", "--log-filter=info"])
-            .env("CARNET_DATABASE_URL", database_url)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stderr.take().unwrap()).lines();
-        let address = timeout(STARTED_BY, async {
-            let mut told = Vec::new();
-            while let Some(line) = lines.next_line().await.unwrap() {
-                if let Some((_, rest)) = line.split_once("gRPC is served at ") {
-                    return rest.split_whitespace().next().unwrap().to_owned();
-                }
-                told.push(line);
-            }
-            panic!("it ended: {told:?}");
-        });
-        let address = address.await.unwrap();
-        // What it says later must be read, or it would wait for a reader.
-        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        let channel = Endpoint::from_shared(format!("http://{address}"))
-            .unwrap()
-            .connect_lazy();
-        Self { process, channel }
-    }
-
-    async fn stop(mut self) {
-        self.process.kill().await.unwrap();
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_of_two_processes_win_the_right_number_of_credits_and_repeats_cross_over() {
     on(Postgres, async |app| {
         let shop = Shop::open(app).await;
         let (left, right) = tokio::join!(
-            Server::start(app.database_url()),
-            Server::start(app.database_url())
+            Serving::start(app.database_url(), &["--no-scheduler"]),
+            Serving::start(app.database_url(), &["--no-scheduler"])
         );
-        let sides = [&left, &right].map(|server| app.through(server.channel.clone()));
+        let sides = [&left, &right].map(|server| app.through(server.channel()));
         // The processes have the clock of this machine, whatever the test's says.
         let package = shop.sell_lessons("11", never()).await;
         let results: Vec<Result<v1::ConsumeResponse, Status>> =
@@ -128,7 +74,7 @@ async fn clients_of_two_processes_win_the_right_number_of_credits_and_repeats_cr
         other.request_id = request.request_id;
         let result = sides[1].credits().consume(other).await;
         refused(result, Code::AlreadyExists, "REQUEST_ID_REUSED");
-        tokio::join!(left.stop(), right.stop());
+        tokio::join!(left.kill(), right.kill());
     })
     .await;
 }
