@@ -102,6 +102,17 @@ struct Token<P> {
     position: P,
 }
 
+impl<P> Page<P> {
+    /// The first page of no list in particular: to read the other fields by where the page is not good.
+    pub fn first() -> Self {
+        Self {
+            size: 1,
+            after: None,
+            digest: String::new(),
+        }
+    }
+}
+
 impl<P: Serialize + DeserializeOwned> Page<P> {
     /// Reads the size and the token of a request.
     pub fn read<R: Paged>(request: &R, faults: &mut Faults) -> Option<Self> {
