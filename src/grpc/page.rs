@@ -103,7 +103,7 @@ struct Token<P> {
 }
 
 impl<P> Page<P> {
-    /// The first page of no list in particular.
+    /// The first page of no list in particular: to read the other fields by where the page is not good.
     pub fn first() -> Self {
         Self {
             size: 1,

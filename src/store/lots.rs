@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{LockBehavior, LockType};
-use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Select, Set, Unchanged};
+use sea_orm::sea_query::{LockBehavior, LockType, NullOrdering};
+use sea_orm::{DatabaseTransaction, Order, QueryOrder, QuerySelect, Select, Set, Unchanged};
 
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Balances, EntryKey};
@@ -137,11 +137,7 @@ pub async fn candidates(
         .filter(Column::CustomerId.eq(customer_id.uuid()))
         .filter(Column::IsOpen.eq(true))
         .order_by_asc(Column::Priority)
-        .order_by_with_nulls(
-            Column::ExpiresAt,
-            sea_orm::Order::Asc,
-            sea_orm::sea_query::NullOrdering::Last,
-        )
+        .order_by_with_nulls(Column::ExpiresAt, Order::Asc, NullOrdering::Last)
         .order_by_asc(Column::Id)
         .limit(CANDIDATES_MAX)
         .into_tuple()
