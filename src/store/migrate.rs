@@ -135,8 +135,8 @@ fn refuse_newer(state: SchemaState) -> Result<(), SchemaError> {
     Ok(())
 }
 
-/// PostgreSQL: the table was made by somebody else at this very moment.
-const DUPLICATE_TABLE: &str = "42P07";
+/// PostgreSQL: the table, or the type of its rows, was made by somebody else at this very moment.
+const MADE_MEANWHILE: [&str; 2] = ["42P07", "42710"];
 
 async fn make_state_row(db: &Database) -> Result<(), StoreError> {
     let txn = db.begin().await?;
@@ -155,7 +155,8 @@ async fn make_state_row(db: &Database) -> Result<(), StoreError> {
         Ok(_) => Ok(txn.commit().await?),
         Err(error) => {
             txn.rollback().await?;
-            let made_meanwhile = error::code(&error).as_deref() == Some(DUPLICATE_TABLE);
+            let made_meanwhile =
+                error::code(&error).is_some_and(|code| MADE_MEANWHILE.contains(&code.as_str()));
             let error = StoreError::from(error);
             if made_meanwhile || matches!(error, StoreError::Taken(_)) {
                 return Ok(());
