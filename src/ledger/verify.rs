@@ -112,7 +112,12 @@ fn faults(lot: &Lot, history: &[Entry]) -> Vec<String> {
     let mut previous: Option<&Entry> = None;
     for entry in history {
         faults.extend(entry_faults(lot, previous, entry, &hash));
-        match fold.moved(entry.from, entry.to, entry.amount, entry.value) {
+        match fold.moved(
+            entry.kind,
+            (entry.from, entry.to),
+            entry.amount,
+            entry.value,
+        ) {
             Some(next) => fold = next,
             None => faults.push(format!("entry {} cannot follow", entry.seq)),
         }
