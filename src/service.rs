@@ -5,6 +5,7 @@
 //! repeat gets what the first call got.
 
 pub mod access;
+pub mod adjust;
 pub mod balances;
 pub mod business;
 pub mod call;
@@ -15,13 +16,16 @@ pub mod credit_types;
 pub mod customers;
 pub mod emails;
 pub mod error;
+pub mod explain;
 pub mod extension;
 pub mod history;
+pub mod holds;
 pub mod issue;
 pub mod items;
 mod offers;
 pub mod package_view;
 pub mod packages;
+pub mod posted;
 pub mod readiness;
 pub mod reminder_policy;
 pub mod resolve;
@@ -30,6 +34,7 @@ mod settled;
 pub mod template_lines;
 pub mod templates;
 pub mod tokens;
+pub mod undo;
 pub mod usable;
 pub mod users;
 

@@ -15,12 +15,14 @@ use crate::domain::refusal::Refusal;
 use crate::domain::settle::settle;
 
 mod adjusting;
+mod explaining;
 mod holding;
 mod takes;
 mod undoing;
 mod using;
 
 pub use adjusting::{Adjust, Adjustment};
+pub use explaining::{LeftOut, Look, explain};
 pub use holding::{Capture, PlaceHold, Release};
 pub use undoing::{Meanwhile, Move, Reverse};
 pub use using::{Consume, refusal};

@@ -69,6 +69,12 @@ permissions! {
     EmailsRead = "EMAILS_READ";
     /// Change the policy of e-mails.
     EmailsManage = "EMAILS_MANAGE";
+    /// Undo uses of credits, and move them to other packages.
+    CreditsReverse = "CREDITS_REVERSE";
+    /// Correct how many credits there are.
+    CreditsAdjust = "CREDITS_ADJUST";
+    /// Use packages that have ended since the service was delivered.
+    CreditsConsumePastExpiry = "CREDITS_CONSUME_PAST_EXPIRY";
 }
 
 /// The permissions of a token.

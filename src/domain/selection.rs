@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::credits::Credits;
 use crate::domain::line::{ItemFacts, LineKind};
 use crate::domain::lot::{Basis, Lot};
-use crate::ids::CreditTypeId;
+use crate::ids::{CreditTypeId, PackageId};
 
 /// What is to be paid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +99,54 @@ fn covered(lot: &Lot, wanted: &Wanted) -> Option<Credits> {
             (lot.line.credit_type_id == *credit_type_id).then_some(Credits::UNIT)
         }
     }
+}
+
+/// What decides which of two lots pays first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rank {
+    /// The order in which their packages are named.
+    Named,
+    /// Priority.
+    Priority,
+    /// The earlier end.
+    Expiry,
+    /// The narrower line.
+    Narrowness,
+    /// The lower value of one credit as issued.
+    UnitValue,
+    /// The older lot.
+    Age,
+    /// Nothing but their ids.
+    Id,
+}
+
+/// The first thing that tells two lots apart that stand in the order in which they are looked at.
+pub fn rank(a: &Lot, b: &Lot, named: &[PackageId]) -> Rank {
+    let ranks = [
+        (named_order(named, a, b), Rank::Named),
+        (a.priority.cmp(&b.priority), Rank::Priority),
+        (
+            earliest(a.terms.expires_at, b.terms.expires_at),
+            Rank::Expiry,
+        ),
+        (
+            a.line.narrowness().cmp(&b.line.narrowness()),
+            Rank::Narrowness,
+        ),
+        (unit_value(a.issued, b.issued), Rank::UnitValue),
+        (a.created_at.cmp(&b.created_at), Rank::Age),
+    ];
+    let first = ranks.iter().find(|(order, _)| *order != Ordering::Equal);
+    first.map_or(Rank::Id, |(_, rank)| *rank)
+}
+
+/// Lots of packages that are named come in that order, before all others.
+pub fn named_order(named: &[PackageId], a: &Lot, b: &Lot) -> Ordering {
+    let place = |lot: &Lot| {
+        let place = named.iter().position(|id| *id == lot.package_id);
+        (place.is_none(), place)
+    };
+    place(a).cmp(&place(b))
 }
 
 /// The order in which lots pay: priority, earliest expiry (never last), narrower line, lower unit value

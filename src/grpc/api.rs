@@ -79,7 +79,13 @@ commands! {
         "SellPackages" SellPackagesRequest,
         "ExtendPackage" ExtendPackageRequest,
         "Issue" IssueRequest,
-        "Consume" ConsumeRequest;
+        "Consume" ConsumeRequest,
+        "Hold" HoldRequest,
+        "Capture" CaptureRequest,
+        "Release" ReleaseRequest,
+        "Reverse" ReverseRequest,
+        "MoveConsumption" MoveConsumptionRequest,
+        "Adjust" AdjustRequest;
     optional:
         "UpdateSettings" UpdateSettingsRequest,
         "CreateToken" CreateTokenRequest,

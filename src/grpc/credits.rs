@@ -4,12 +4,14 @@ use tonic::{Request, Response, Status};
 
 use crate::grpc::api::{Api, use_case};
 use crate::grpc::convert::package::to_package;
-use crate::grpc::convert::using as convert;
+use crate::grpc::convert::{explaining, giving, history, holding, returning, using as convert};
 use crate::grpc::packages::detail;
 use crate::grpc::page::Page;
 use crate::ids::PackageId;
 use crate::proto::v1;
-use crate::service::{balances, consume, history, issue, usable};
+use crate::service::{
+    adjust, balances, consume, explain, history as entries, holds, issue, undo, usable,
+};
 
 /// The handlers of `CreditService`.
 #[derive(Clone, Debug)]
@@ -23,11 +25,11 @@ impl v1::credit_service_server::CreditService for Credits {
         self.0
             .write(
                 request,
-                |message, _, faults| convert::gift(message, faults),
+                |message, _, faults| giving::gift(message, faults),
                 use_case!(issue::issue),
                 |answer, call| v1::IssueResponse {
                     package: Some(to_package(answer.value, call.currency(), detail(call))),
-                    posting_id: convert::to_posting_id(call),
+                    posting_id: call.request_id.unwrap_or_default().to_string(),
                     replayed: answer.replayed,
                 },
             )
@@ -41,6 +43,86 @@ impl v1::credit_service_server::CreditService for Credits {
                 |message, _, faults| convert::consumption(message, faults),
                 use_case!(consume::consume),
                 |answer, call| convert::to_consumed(&answer, call),
+            )
+            .await
+    }
+
+    async fn hold(&self, request: Request<v1::HoldRequest>) -> Answered<v1::HoldResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| holding::hold(message, faults),
+                use_case!(holds::hold),
+                |answer, call| holding::to_held(&answer, call),
+            )
+            .await
+    }
+
+    async fn capture(&self, request: Request<v1::CaptureRequest>) -> Answered<v1::CaptureResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| holding::capture(message, faults),
+                use_case!(holds::capture),
+                |answer, call| holding::to_captured(&answer, call),
+            )
+            .await
+    }
+
+    async fn release(&self, request: Request<v1::ReleaseRequest>) -> Answered<v1::ReleaseResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| holding::release(message, faults),
+                use_case!(holds::release),
+                |answer, call| holding::to_released(&answer, call),
+            )
+            .await
+    }
+
+    async fn reverse(&self, request: Request<v1::ReverseRequest>) -> Answered<v1::ReverseResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| returning::reversal(message, faults),
+                use_case!(undo::reverse),
+                |answer, call| returning::to_reversed(&answer, call),
+            )
+            .await
+    }
+
+    async fn move_consumption(
+        &self,
+        request: Request<v1::MoveConsumptionRequest>,
+    ) -> Answered<v1::MoveConsumptionResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| returning::relocation(message, faults),
+                use_case!(undo::relocate),
+                |answer, call| returning::to_moved(&answer, call),
+            )
+            .await
+    }
+
+    async fn adjust(&self, request: Request<v1::AdjustRequest>) -> Answered<v1::AdjustResponse> {
+        self.0
+            .write(
+                request,
+                |message, caller, faults| returning::adjustment(message, caller, faults),
+                use_case!(adjust::adjust),
+                |answer, call| returning::to_adjusted(&answer, call),
+            )
+            .await
+    }
+
+    async fn explain(&self, request: Request<v1::ExplainRequest>) -> Answered<v1::ExplainResponse> {
+        self.0
+            .read(
+                request,
+                explaining::question,
+                use_case!(explain::explain),
+                |explanation, _| explaining::to_explanation(explanation),
             )
             .await
     }
@@ -86,17 +168,17 @@ impl v1::credit_service_server::CreditService for Credits {
         request: Request<v1::ListEntriesRequest>,
     ) -> Answered<v1::ListEntriesResponse> {
         let (call, (input, page)) = Api::query(request, |message, _, faults| {
-            convert::entry_list(message, faults)
+            history::entry_list(message, faults)
         })?;
         let currency = call.currency();
-        let found = self.0.run(call, input, use_case!(history::list)).await?;
+        let found = self.0.run(call, input, use_case!(entries::list)).await?;
         let next_page_token = match found.next {
             Some(position) => page.next_token(position)?,
             None => String::new(),
         };
         let rows = found.rows.into_iter();
         Ok(Response::new(v1::ListEntriesResponse {
-            entries: rows.map(|row| convert::to_entry(row, currency)).collect(),
+            entries: rows.map(|row| history::to_entry(row, currency)).collect(),
             next_page_token,
         }))
     }

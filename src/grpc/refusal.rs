@@ -154,6 +154,20 @@ pub fn failure(refusal: &Refusal) -> Failure {
 )]
 fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
     match refusal {
+        Refusal::LineNotInPackage {
+            package_id,
+            line_id,
+        } => failure
+            .with("package_id", package_id)
+            .with("line_id", line_id),
+        Refusal::HoldAlreadyCaptured { .. }
+        | Refusal::HoldAlreadyReleased { .. }
+        | Refusal::HoldTimedOut { .. }
+        | Refusal::CaptureExceedsHold { .. }
+        | Refusal::TimeOutNotLater { .. }
+        | Refusal::NothingToReverse { .. }
+        | Refusal::ReversalExceedsUse { .. }
+        | Refusal::NothingToRevalue { .. } => with_what_was_posted(failure, refusal),
         Refusal::DeliveredInFuture { delivered_at } => {
             failure.with("delivered_at", &rfc3339(*delivered_at))
         }
@@ -208,6 +222,61 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
             tracing::error!(%lot_id, "lot {lot_id} does not add up: run `carnet verify`");
             failure.with("lot_id", lot_id)
         }
+        _ => failure,
+    }
+}
+
+/// The refusals of ending a hold, undoing a use and changing a value.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the caller names those that are told here"
+)]
+fn with_what_was_posted(failure: Failure, refusal: &Refusal) -> Failure {
+    match refusal {
+        Refusal::HoldAlreadyCaptured {
+            hold_id,
+            posting_id,
+        }
+        | Refusal::HoldAlreadyReleased {
+            hold_id,
+            posting_id,
+        } => failure
+            .with("hold_id", hold_id)
+            .with("posting_id", posting_id),
+        Refusal::HoldTimedOut {
+            hold_id,
+            timed_out_at,
+            outcome,
+        } => failure
+            .with("hold_id", hold_id)
+            .with("timed_out_at", &rfc3339(*timed_out_at))
+            .with("outcome", outcome.as_str()),
+        Refusal::CaptureExceedsHold {
+            held,
+            requested,
+            counted_in,
+        } => failure
+            .with("held", held)
+            .with("requested", requested)
+            .with("counted_in", counted_in),
+        Refusal::TimeOutNotLater { times_out_at } => {
+            failure.with("times_out_at", &rfc3339(*times_out_at))
+        }
+        Refusal::NothingToReverse { posting_id } => failure.with("posting_id", posting_id),
+        Refusal::ReversalExceedsUse {
+            left,
+            requested,
+            counted_in,
+        } => failure
+            .with("left", left)
+            .with("requested", requested)
+            .with("counted_in", counted_in),
+        Refusal::NothingToRevalue {
+            unused_minor,
+            change_minor,
+        } => failure
+            .with("unused_minor_units", unused_minor)
+            .with("change_minor_units", change_minor),
         _ => failure,
     }
 }

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use sea_orm::ConnectionTrait;
 
 use crate::domain::credits::Credits;
 use crate::domain::entry::Balances;
 use crate::domain::line::LineKind;
 use crate::domain::lot::Lot;
 use crate::domain::selection::{Wanted, judge};
-use crate::ids::{CreditTypeId, CustomerId, PackageId, Reference};
+use crate::ids::{BusinessId, CreditTypeId, CustomerId, PackageId, Reference};
 use crate::service::call::Call;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
@@ -67,37 +68,16 @@ pub async fn get(
 ) -> Result<BalanceSheet, ServiceError> {
     let txn = ctx.db.snapshot().await?;
     let business_id = call.business_id();
-    let found = match &input.scope {
-        BalanceScope::Customer(reference) => {
-            let id = resolve::customer(&txn, business_id, reference).await?;
-            customers::get(&txn, business_id, id)
-                .await?
-                .ok_or_else(|| resolve::not_found("customer", reference))?;
-            lots::of_customer(&txn, business_id, id).await?
-        }
-        BalanceScope::Package(reference) => {
-            let id = resolve::package(&txn, business_id, reference).await?;
-            packages::get(&txn, business_id, id)
-                .await?
-                .ok_or_else(|| resolve::not_found("package", reference))?;
-            lots::of_packages(&txn, business_id, &[id]).await?
-        }
-    };
-    let only = match &input.credit_type {
-        Some(reference) => Some(resolve::credit_type(&txn, business_id, reference).await?),
-        None => None,
-    };
+    let found = lots_of(&txn, business_id, input).await?;
     let as_of = ctx.clock.now();
     let found = settled(&txn, business_id, found, as_of).await?;
     txn.commit().await?;
     let mut by_type: BTreeMap<CreditTypeId, Vec<Lot>> = BTreeMap::new();
     for lot in found {
-        let credit_type_id = lot.line.credit_type_id;
-        let is_counted =
-            lot.line.kind == LineKind::Prepaid && only.is_none_or(|only| only == credit_type_id);
-        if is_counted {
-            by_type.entry(credit_type_id).or_default().push(lot);
-        }
+        by_type
+            .entry(lot.line.credit_type_id)
+            .or_default()
+            .push(lot);
     }
     let balances = by_type
         .into_iter()
@@ -108,6 +88,42 @@ pub async fn get(
         })
         .collect();
     Ok(BalanceSheet { balances, as_of })
+}
+
+/// The lots that are counted.
+///
+/// # Errors
+/// [`NotFound`](crate::domain::refusal::Refusal::NotFound).
+pub(super) async fn lots_of(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    input: &BalanceQuery,
+) -> Result<Vec<Lot>, ServiceError> {
+    let mut found = match &input.scope {
+        BalanceScope::Customer(reference) => {
+            let id = resolve::customer(db, business_id, reference).await?;
+            customers::get(db, business_id, id)
+                .await?
+                .ok_or_else(|| resolve::not_found("customer", reference))?;
+            lots::of_customer(db, business_id, id).await?
+        }
+        BalanceScope::Package(reference) => {
+            let id = resolve::package(db, business_id, reference).await?;
+            packages::get(db, business_id, id)
+                .await?
+                .ok_or_else(|| resolve::not_found("package", reference))?;
+            lots::of_packages(db, business_id, &[id]).await?
+        }
+    };
+    let only = match &input.credit_type {
+        Some(reference) => Some(resolve::credit_type(db, business_id, reference).await?),
+        None => None,
+    };
+    found.retain(|lot| {
+        lot.line.kind == LineKind::Prepaid
+            && only.is_none_or(|only| only == lot.line.credit_type_id)
+    });
+    Ok(found)
 }
 
 fn usable(lots: &[Lot], credit_type_id: CreditTypeId, at: DateTime<Utc>) -> Credits {

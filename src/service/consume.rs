@@ -4,16 +4,15 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::credits::Credits;
 use crate::domain::decide::{Command, Consume};
-use crate::domain::entry::Entry;
 use crate::domain::line::ItemFacts;
-use crate::domain::lot::Lot;
+use crate::domain::permission::Permission;
 use crate::domain::refusal::Refusal;
 use crate::domain::selection::Wanted;
 use crate::ids::{CreditTypeId, CustomerId, ItemId, PackageId, Reference, UserId};
-use crate::ledger::Submission;
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
+use crate::service::posted::{self, Posted};
 use crate::service::resolve;
 use crate::store::{credit_types, customers, items, packages, users};
 
@@ -43,14 +42,6 @@ pub enum What {
     Credits(Reference<CreditTypeId>, Credits),
 }
 
-/// What was used: each part came from one lot.
-#[derive(Clone, Debug)]
-pub struct Used {
-    /// The parts, in the order in which they were taken. All of it can be told from the ledger's entries
-    /// alone, so a repeat gets an equal answer however late.
-    pub parts: Vec<(Entry, Lot)>,
-}
-
 /// Uses credits.
 ///
 /// # Errors
@@ -59,68 +50,58 @@ pub async fn consume(
     ctx: &Context,
     call: &Call,
     input: &Use,
-) -> Result<Answer<Used>, ServiceError> {
-    let receipt = match submission(ctx, call, input).await {
-        Ok(submission) => ctx.ledger.submit(&submission).await?,
-        Err(refused @ ServiceError::Refused(_)) => {
-            // What the caller names may be named otherwise by now; a repeat is a repeat all the same.
-            let request_id = call.request_id.unwrap_or_default();
-            let business_id = call.business_id();
-            let earlier = ctx.ledger.earlier(business_id, request_id, &call.hash);
-            earlier.await?.ok_or(refused)?
-        }
-        Err(error) => return Err(error),
-    };
-    let mut parts = Vec::with_capacity(receipt.entries.len());
-    for entry in receipt.entries {
-        let lot = receipt.lots.get(&entry.lot_id).cloned();
-        let lot = lot.ok_or(Refusal::LotCorrupt(entry.lot_id))?;
-        parts.push((entry, lot));
-    }
-    Ok(Answer {
-        value: Used { parts },
-        replayed: receipt.replayed,
-    })
+) -> Result<Answer<Posted>, ServiceError> {
+    let command = taking(ctx, call, input).await.map(Command::Consume);
+    posted::submit(ctx, call, command, &input.note).await
 }
 
 /// Finds what the caller names. None of it can stop existing, so it is read without locks.
-async fn submission(ctx: &Context, call: &Call, input: &Use) -> Result<Submission, ServiceError> {
+pub(super) async fn taking(
+    ctx: &Context,
+    call: &Call,
+    input: &Use,
+) -> Result<Consume, ServiceError> {
     let business_id = call.business_id();
     let reader = ctx.db.reader();
     let customer_id = resolve::customer(reader, business_id, &input.customer).await?;
     customers::get(reader, business_id, customer_id)
         .await?
         .ok_or_else(|| resolve::not_found("customer", &input.customer))?;
-    let mut package_ids = Vec::with_capacity(input.packages.len());
-    for reference in &input.packages {
-        let id = resolve::package(reader, business_id, reference).await?;
-        packages::get(reader, business_id, id)
-            .await?
-            .ok_or_else(|| resolve::not_found("package", reference))?;
-        package_ids.push(id);
-    }
     let consumed_by = match &input.consumed_by {
         Some(reference) => Some(known_user(ctx, call, reference).await?),
         None => None,
     };
-    let wanted = wanted(ctx, call, &input.what).await?;
-    Ok(Submission {
-        business_id,
-        request_id: call.request_id.unwrap_or_default(),
-        request_hash: call.hash,
-        method: call.method,
-        actor: call.caller.actor,
-        command: Command::Consume(Consume {
-            customer_id,
-            wanted,
-            package_ids,
-            delivered_at: input.delivered_at,
-            consumed_by,
-            past_expiry: None,
-        }),
-        note: input.note.clone(),
-        validate_only: call.validate_only,
+    let may_look_past_expiry = input.delivered_at.is_some()
+        && call
+            .caller
+            .permissions
+            .contains(&Permission::CreditsConsumePastExpiry);
+    Ok(Consume {
+        customer_id,
+        wanted: wanted(ctx, call, &input.what).await?,
+        package_ids: known_packages(ctx, call, &input.packages).await?,
+        delivered_at: input.delivered_at,
+        consumed_by,
+        past_expiry: may_look_past_expiry.then_some(call.caller.business.quarantine_days),
     })
+}
+
+/// The packages that a caller names.
+pub(super) async fn known_packages(
+    ctx: &Context,
+    call: &Call,
+    references: &[Reference<PackageId>],
+) -> Result<Vec<PackageId>, ServiceError> {
+    let (reader, business_id) = (ctx.db.reader(), call.business_id());
+    let mut ids = Vec::with_capacity(references.len());
+    for reference in references {
+        let id = resolve::package(reader, business_id, reference).await?;
+        packages::get(reader, business_id, id)
+            .await?
+            .ok_or_else(|| resolve::not_found("package", reference))?;
+        ids.push(id);
+    }
+    Ok(ids)
 }
 
 async fn known_user(
@@ -174,11 +155,19 @@ pub(super) async fn item_facts(
     call: &Call,
     reference: &Reference<ItemId>,
 ) -> Result<ItemFacts, ServiceError> {
-    let reader = ctx.db.reader();
-    let id = resolve::item(reader, call.business_id(), reference).await?;
-    let item = items::get(reader, call.business_id(), id)
+    let id = resolve::item(ctx.db.reader(), call.business_id(), reference).await?;
+    item_now(ctx, call, id).await
+}
+
+/// The same for an item that is known by its id.
+pub(super) async fn item_now(
+    ctx: &Context,
+    call: &Call,
+    id: ItemId,
+) -> Result<ItemFacts, ServiceError> {
+    let item = items::get(ctx.db.reader(), call.business_id(), id)
         .await?
-        .ok_or_else(|| resolve::not_found("item", reference))?;
+        .ok_or_else(|| resolve::not_found("item", &id))?;
     Ok(ItemFacts {
         id: item.id,
         category: item.category,

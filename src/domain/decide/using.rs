@@ -11,7 +11,7 @@ use crate::domain::package::Package;
 use crate::domain::posting::{Draft, Effect};
 use crate::domain::refusal::Refusal;
 use crate::domain::returned::{bare, value_of};
-use crate::domain::selection::{Wanted, WhyNot, judge_with, pay_order};
+use crate::domain::selection::{Wanted, WhyNot, judge_with, named_order, pay_order};
 use crate::domain::value;
 use crate::ids::{CustomerId, PackageId, UserId};
 
@@ -44,7 +44,7 @@ pub(super) struct Moment<'a> {
 
 impl Moment<'_> {
     /// The credits that one unit takes from this lot, and how many it has.
-    fn judge(&self, lot: &Lot, wanted: &Wanted) -> Result<(Credits, Credits), WhyNot> {
+    pub(super) fn judge(&self, lot: &Lot, wanted: &Wanted) -> Result<(Credits, Credits), WhyNot> {
         let (available, now) = if self.looks_past_expiry(lot) {
             let lost = lot.fold.balances.expired;
             (lot.available().checked_add(lost).unwrap_or(lost), self.at)
@@ -134,17 +134,21 @@ pub(super) fn pick(
     {
         return Err(Refusal::ItemInactive { item_id: item.id });
     }
-    let mut lots: Vec<&Lot> = draft.lots().collect();
-    let named = |lot: &Lot| {
-        consume
-            .package_ids
-            .iter()
-            .position(|id| *id == lot.package_id)
-    };
-    lots.sort_unstable_by(|a, b| named(a).cmp(&named(b)).then_with(|| pay_order(a, b)));
+    let lots = ordered(draft.lots(), consume);
     refuse_unusable(&lots, consume, moment)?;
     let mut payers = payers(&lots, consume, moment);
     spread(&mut payers, &consume.wanted)
+}
+
+/// The lots in the order in which they are looked at: as their packages are named, then as they pay.
+pub(super) fn ordered<'a>(
+    lots: impl IntoIterator<Item = &'a Lot>,
+    consume: &Consume,
+) -> Vec<&'a Lot> {
+    let named = &consume.package_ids;
+    let mut lots: Vec<&Lot> = lots.into_iter().collect();
+    lots.sort_unstable_by(|a, b| named_order(named, a, b).then_with(|| pay_order(a, b)));
+    lots
 }
 
 fn payers<'a>(lots: &[&'a Lot], consume: &Consume, moment: Moment<'_>) -> Vec<Payer<'a>> {

@@ -1,23 +1,21 @@
-//! Requests that give and use credits, and what they are answered with.
+//! Requests that use credits or ask what could be used, and what they are answered with.
 
-use chrono::TimeDelta;
+use prost_types::Timestamp;
 
 use crate::domain::credits::Credits;
-use crate::domain::entry::{Entry, EntryKind};
+use crate::domain::entry::{Account, Entry};
 use crate::domain::lot::Lot;
 use crate::domain::money::Currency;
-use crate::grpc::convert::common::{amount, optional_validity, to_money, to_timestamp};
-use crate::grpc::convert::package::{to_account, to_actor, to_balances, to_status};
+use crate::grpc::convert::common::{amount, to_money, to_timestamp};
+use crate::grpc::convert::package::{to_balances, to_status};
 use crate::grpc::convert::selling::NOTE_LENGTH_MAX;
 use crate::grpc::faults::{Faults, timestamp};
-use crate::grpc::page::Page;
 use crate::grpc::refusal;
 use crate::ids::{ItemId, PackageId, Reference};
 use crate::proto::v1;
 use crate::service::balances::{BalanceQuery, BalanceScope, BalanceSheet};
-use crate::service::consume::{Use, Used, What};
-use crate::service::history::{EntryList, EntryRow, EntryScope, Position};
-use crate::service::issue::{Gift, GiftCoverage, GiftOf, GiftSubject};
+use crate::service::consume::{Use, What};
+use crate::service::posted::Posted;
 use crate::service::usable::{NotUsable, UsableLine, UsablePackage, UsableQuery};
 use crate::service::{Answer, Call};
 
@@ -25,19 +23,17 @@ use crate::service::{Answer, Call};
 const PACKAGES_MAX: usize = 20;
 /// The most items that one question can name.
 const ITEMS_MAX: usize = 50;
-/// The most things that given credits can be for.
-const COVERS_MAX: usize = 200;
-/// The longest name, in characters.
-const NAME_LENGTH_MAX: usize = 200;
-/// The longest category, in characters.
-const CATEGORY_LENGTH_MAX: usize = 100;
-/// The longest range of time that one question can ask for.
-const RANGE_MAX: TimeDelta = TimeDelta::days(92);
 
 /// Credits to be used.
 pub fn consumption(request: &v1::ConsumeRequest, faults: &mut Faults) -> Option<Use> {
     let customer = faults.reference("customer_id", &request.customer_id);
-    let what = what(request, faults);
+    let what = what(
+        request.what.as_ref().map(|what| match what {
+            v1::consume_request::What::Item(item) => WhatMessage::Item(item),
+            v1::consume_request::What::Credits(credits) => WhatMessage::Credits(credits),
+        }),
+        faults,
+    );
     let packages = packages(&request.package_ids, faults);
     let delivered_at = faults.optional_instant("delivered_at", request.delivered_at.as_ref());
     let consumed_by = faults.optional_reference("consumed_by", &request.consumed_by);
@@ -52,17 +48,26 @@ pub fn consumption(request: &v1::ConsumeRequest, faults: &mut Faults) -> Option<
     })
 }
 
-fn what(request: &v1::ConsumeRequest, faults: &mut Faults) -> Option<What> {
-    match &request.what {
+/// What a request asks for, in the messages that say it.
+pub enum WhatMessage<'a> {
+    /// Units of an item.
+    Item(&'a v1::ItemUnits),
+    /// An amount of credits.
+    Credits(&'a v1::CreditAmount),
+}
+
+/// What credits are used for.
+pub fn what(message: Option<WhatMessage<'_>>, faults: &mut Faults) -> Option<What> {
+    match message {
         None => {
             faults.add("what", "must be given: item or credits");
             None
         }
-        Some(v1::consume_request::What::Item(item)) => {
+        Some(WhatMessage::Item(item)) => {
             let (id, units) = faults.within("item", |faults| item_units(item, faults))?;
             Some(What::Item(id, units))
         }
-        Some(v1::consume_request::What::Credits(credits)) => faults.within("credits", |faults| {
+        Some(WhatMessage::Credits(credits)) => faults.within("credits", |faults| {
             let id = faults.reference("credit_type_id", &credits.credit_type_id);
             let amount = amount(faults, "amount", &credits.amount);
             Some(What::Credits(id?, amount?))
@@ -79,7 +84,8 @@ fn item_units(item: &v1::ItemUnits, faults: &mut Faults) -> Option<(Reference<It
     id.zip(units)
 }
 
-fn packages(ids: &[String], faults: &mut Faults) -> Option<Vec<Reference<PackageId>>> {
+/// Packages that are named, each once.
+pub fn packages(ids: &[String], faults: &mut Faults) -> Option<Vec<Reference<PackageId>>> {
     faults.count("package_ids", ids.len(), 0..=PACKAGES_MAX)?;
     let mut packages = Vec::with_capacity(ids.len());
     for (index, id) in ids.iter().enumerate() {
@@ -100,120 +106,61 @@ pub fn to_posting_id(call: &Call) -> String {
     call.request_id.unwrap_or_default().to_string()
 }
 
-/// What was used, as an answer. It is told from entries alone, so a repeat gets an equal one.
-pub fn to_consumed(answer: &Answer<Used>, call: &Call) -> v1::ConsumeResponse {
-    let used = &answer.value;
-    let currency = call.currency();
-    let total = used
-        .parts
-        .iter()
-        .try_fold(Credits::ZERO, |sum, (entry, _)| {
-            sum.checked_add(entry.amount)
-        });
-    let first = used.parts.first().map(|(entry, _)| entry);
-    let last = used.parts.iter().map(|(entry, _)| entry.recorded_at).max();
+/// What was used, as an answer.
+pub fn to_consumed(answer: &Answer<Posted>, call: &Call) -> v1::ConsumeResponse {
+    let posted = &answer.value;
+    let used = used(posted);
     v1::ConsumeResponse {
-        posting_id: to_posting_id(call),
-        parts: used
-            .parts
-            .iter()
-            .map(|(entry, lot)| to_part(entry, lot, currency))
-            .collect(),
-        total: total.unwrap_or(Credits::ZERO).to_string(),
-        effective_at: first.map(|entry| timestamp(entry.effective_at)),
-        recorded_at: to_timestamp(last),
+        posting_id: posted.posting_id.to_string(),
+        total: total(used.iter().map(|(entry, _)| entry.amount)),
+        effective_at: used.first().map(|(entry, _)| timestamp(entry.effective_at)),
+        parts: to_parts(&used, call.currency()),
+        recorded_at: recorded_at(posted),
         replayed: answer.replayed,
     }
 }
 
-fn to_part(entry: &Entry, lot: &Lot, currency: Currency) -> v1::ConsumedPart {
-    v1::ConsumedPart {
+/// The entries of a posting that used credits, each with its lot.
+pub fn used(posted: &Posted) -> Vec<&(Entry, Lot)> {
+    let parts = posted.parts.iter();
+    parts
+        .filter(|(entry, _)| entry.to == Account::Consumed)
+        .collect()
+}
+
+/// When a posting was recorded.
+pub fn recorded_at(posted: &Posted) -> Option<Timestamp> {
+    let entries = posted.parts.iter();
+    to_timestamp(entries.map(|(entry, _)| entry.recorded_at).max())
+}
+
+/// A sum of credits as text.
+pub fn total(amounts: impl IntoIterator<Item = Credits>) -> String {
+    let sum = amounts
+        .into_iter()
+        .try_fold(Credits::ZERO, Credits::checked_add);
+    sum.unwrap_or(Credits::ZERO).to_string()
+}
+
+/// What was used of each lot.
+pub fn to_parts(used: &[&(Entry, Lot)], currency: Currency) -> Vec<v1::ConsumedPart> {
+    let part = |(entry, lot): &&(Entry, Lot)| v1::ConsumedPart {
         package_id: lot.package_id.to_string(),
         line_id: lot.line.id.to_string(),
         lot_id: lot.id.to_string(),
         credit_type_id: lot.line.credit_type_id.to_string(),
         amount: entry.amount.to_string(),
-        units: entry
-            .about
-            .units
-            .map(|units| units.to_string())
-            .unwrap_or_default(),
+        units: to_units(entry),
         value: Some(to_money(entry.value, currency)),
         balances: Some(to_balances(&entry.balances)),
-    }
+    };
+    used.iter().map(part).collect()
 }
 
-/// Credits to be given.
-pub fn gift(request: &v1::IssueRequest, faults: &mut Faults) -> Option<Gift> {
-    let customer = faults.reference("customer_id", &request.customer_id);
-    let what = match &request.gift {
-        None => {
-            faults.add("gift", "must be given: template_id or credits");
-            None
-        }
-        Some(v1::issue_request::Gift::TemplateId(id)) => {
-            faults.reference("template_id", id).map(GiftOf::Template)
-        }
-        Some(v1::issue_request::Gift::Credits(credits)) => {
-            faults.within("credits", |faults| credit_gift(credits, faults))
-        }
-    };
-    let name = faults.text("name", &request.name, NAME_LENGTH_MAX);
-    let external_id = faults.external_id("external_id", &request.external_id);
-    let start_date = faults.optional_date("start_date", &request.start_date);
-    let validity = optional_validity(faults, "validity", request.validity.as_ref());
-    let reason = faults.required_text("reason", &request.reason, NOTE_LENGTH_MAX);
-    Some(Gift {
-        customer: customer?,
-        what: what?,
-        name: Some(name?).filter(|name| !name.is_empty()),
-        external_id: external_id?,
-        start_date: start_date?,
-        validity: validity?,
-        reason: reason?,
-    })
-}
-
-fn credit_gift(credits: &v1::CreditGift, faults: &mut Faults) -> Option<GiftOf> {
-    let credit_type = faults.reference("credit_type_id", &credits.credit_type_id);
-    let amount = amount(faults, "amount", &credits.amount);
-    faults.count("covers", credits.covers.len(), 0..=COVERS_MAX)?;
-    let covers: Vec<Option<GiftCoverage>> = credits
-        .covers
-        .iter()
-        .enumerate()
-        .map(|(index, coverage)| {
-            faults.within_item("covers", index, |faults| gift_coverage(coverage, faults))
-        })
-        .collect();
-    Some(GiftOf::Credits {
-        credit_type: credit_type?,
-        amount: amount?,
-        covers: covers.into_iter().collect::<Option<_>>()?,
-    })
-}
-
-fn gift_coverage(coverage: &v1::Coverage, faults: &mut Faults) -> Option<GiftCoverage> {
-    let subject = match &coverage.target {
-        None => {
-            faults.add("target", "must be given: item_id or category");
-            None
-        }
-        Some(v1::coverage::Target::ItemId(id)) => {
-            faults.reference("item_id", id).map(GiftSubject::Item)
-        }
-        Some(v1::coverage::Target::Category(category)) => faults
-            .required_text("category", category, CATEGORY_LENGTH_MAX)
-            .map(GiftSubject::Category),
-    };
-    let credits_per_unit = match coverage.credits_per_unit.as_str() {
-        "" => Some(Credits::UNIT),
-        text => amount(faults, "credits_per_unit", text),
-    };
-    Some(GiftCoverage {
-        subject: subject?,
-        credits_per_unit: credits_per_unit?,
-    })
+/// The units that an entry is for; empty where that cannot be told.
+pub fn to_units(entry: &Entry) -> String {
+    let units = entry.about.units.map(|units| units.to_string());
+    units.unwrap_or_default()
 }
 
 /// Whose balance is asked for.
@@ -315,126 +262,5 @@ fn to_usable_line(line: UsableLine) -> v1::UsableLine {
                 units: units.to_string(),
             })
             .collect(),
-    }
-}
-
-/// A page of entries.
-pub fn entry_list(
-    request: &v1::ListEntriesRequest,
-    faults: &mut Faults,
-) -> Option<(EntryList, Page<Position>)> {
-    let page = Page::<Position>::read(request, faults);
-    let scope = entry_scope(request, faults);
-    let item = faults.optional_reference("item_id", &request.item_id);
-    let user = faults.optional_reference("user_id", &request.user_id);
-    let kinds = faults.choices::<v1::EntryKind>("kinds", &request.kinds);
-    let page = page?;
-    let list = EntryList {
-        scope: scope?,
-        item: item?,
-        user: user?,
-        kinds: kinds?.into_iter().filter_map(entry_kind).collect(),
-        after: page.after,
-        size: page.size.into(),
-    };
-    Some((list, page))
-}
-
-fn entry_scope(request: &v1::ListEntriesRequest, faults: &mut Faults) -> Option<EntryScope> {
-    match &request.scope {
-        None => {
-            faults.add(
-                "scope",
-                "must be given: package_id, customer_id, posting_id or recorded",
-            );
-            None
-        }
-        Some(v1::list_entries_request::Scope::PackageId(id)) => {
-            faults.reference("package_id", id).map(EntryScope::Package)
-        }
-        Some(v1::list_entries_request::Scope::CustomerId(id)) => faults
-            .reference("customer_id", id)
-            .map(EntryScope::Customer),
-        Some(v1::list_entries_request::Scope::PostingId(id)) => {
-            faults.uuid("posting_id", id).map(EntryScope::Posting)
-        }
-        Some(v1::list_entries_request::Scope::Recorded(range)) => {
-            faults.within("recorded", |faults| {
-                let from = faults.required_instant("from", range.from.as_ref());
-                let before = faults.required_instant("before", range.before.as_ref());
-                let (from, before) = (from?, before?);
-                let length = before.signed_duration_since(from);
-                if length <= TimeDelta::zero() || length > RANGE_MAX {
-                    faults.add("before", "must be later than from, by at most 92 days");
-                    return None;
-                }
-                Some(EntryScope::Recorded(from, before))
-            })
-        }
-    }
-}
-
-const KINDS: [(EntryKind, v1::EntryKind); 4] = [
-    (EntryKind::Issue, v1::EntryKind::Issue),
-    (EntryKind::Consume, v1::EntryKind::Consume),
-    (EntryKind::Expire, v1::EntryKind::Expire),
-    (EntryKind::Restore, v1::EntryKind::Restore),
-];
-
-fn entry_kind(kind: v1::EntryKind) -> Option<EntryKind> {
-    KINDS
-        .iter()
-        .find(|(_, known)| *known == kind)
-        .map(|(kind, _)| *kind)
-}
-
-/// An entry as a message.
-pub fn to_entry(row: EntryRow, currency: Currency) -> v1::Entry {
-    let EntryRow { entry, lot, note } = row;
-    let kind = KINDS
-        .iter()
-        .find(|(kind, _)| *kind == entry.kind)
-        .map_or(v1::EntryKind::Unspecified, |(_, kind)| *kind);
-    let by_call = |text: String| if entry.by_time { String::new() } else { text };
-    v1::Entry {
-        posting_id: entry.key.posting_id.to_string(),
-        number: entry.key.n,
-        package_id: lot.package_id.to_string(),
-        line_id: lot.line.id.to_string(),
-        lot_id: lot.id.to_string(),
-        credit_type_id: lot.line.credit_type_id.to_string(),
-        sequence: entry.seq,
-        kind: kind.into(),
-        from_account: to_account(entry.from).into(),
-        to_account: to_account(entry.to).into(),
-        amount: entry.amount.to_string(),
-        value: Some(to_money(entry.value, currency)),
-        balances: Some(to_balances(&entry.balances)),
-        effective_at: Some(timestamp(entry.effective_at)),
-        recorded_at: Some(timestamp(entry.recorded_at)),
-        by_time: entry.by_time,
-        undoes: entry.undoes.map(|key| v1::EntryRef {
-            posting_id: key.posting_id.to_string(),
-            number: key.n,
-        }),
-        method: by_call(entry.method.clone()),
-        actor_id: by_call(to_actor(entry.actor)),
-        consumed_by: entry
-            .about
-            .consumed_by
-            .map(|id| id.to_string())
-            .unwrap_or_default(),
-        customer_id: entry
-            .about
-            .customer_id
-            .map(|id| id.to_string())
-            .unwrap_or_default(),
-        item_id: entry
-            .about
-            .item_id
-            .map(|id| id.to_string())
-            .unwrap_or_default(),
-        note,
-        hash: entry.hash.to_vec(),
     }
 }
