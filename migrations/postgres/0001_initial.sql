@@ -246,8 +246,8 @@ CREATE INDEX packages_by_expiry ON packages (business_id, expires_at, id);
 CREATE INDEX packages_by_sale ON packages (business_id, sale_id);
 
 -- The ledger. A lot caches what the fold of its entries says, and copies what deciding needs from its
--- package; `is_open` says that something is available, and flips seldom, so that the partial indexes
--- leave almost every update heap-only.
+-- package; `is_open` says that something is available or that a time-out may make it so, and
+-- flips seldom, so that the partial indexes leave almost every update heap-only.
 
 CREATE TABLE lots (
     business_id UUID NOT NULL,
@@ -297,7 +297,7 @@ CREATE TABLE lots (
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
     FOREIGN KEY (business_id, line_id) REFERENCES lines (business_id, id),
     CHECK (issued + available + held + consumed + expired + revoked_credits + transferred = 0),
-    CHECK (is_open = (available > 0))
+    CHECK (is_open = (available > 0 OR next_timeout_at IS NOT NULL))
 ) WITH (fillfactor = 80);
 CREATE INDEX lots_by_package ON lots (business_id, package_id);
 CREATE INDEX lots_by_customer ON lots (business_id, customer_id);

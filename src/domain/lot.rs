@@ -375,6 +375,11 @@ impl Lot {
             .is_some_and(|expires_at| expires_at <= at)
     }
 
+    /// Whether something is available, or a hold's time-out may make it so.
+    pub fn is_open(&self) -> bool {
+        self.available() > Credits::ZERO || self.next_timeout_at.is_some()
+    }
+
     /// Whether time has ended a hold in it and nobody has written that yet.
     pub fn has_timed_out_hold(&self, at: DateTime<Utc>) -> bool {
         self.next_timeout_at.is_some_and(|due_at| due_at <= at)

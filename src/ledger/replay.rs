@@ -24,6 +24,18 @@ pub async fn has_entries(
     Ok(!entries.is_empty())
 }
 
+/// Whether a posting of this id exists that a request with another hash wrote.
+pub async fn is_of_another(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    request_id: Uuid,
+    hash: &Hash,
+) -> Result<bool, StoreError> {
+    let entries = entries::of_posting(db, business_id, request_id).await?;
+    let first = entries.first();
+    Ok(first.is_some_and(|entry| entry.request_hash.as_ref() != Some(hash)))
+}
+
 /// The entries that this very request wrote earlier, without what time caused in them; `None` if its id
 /// is unused.
 ///

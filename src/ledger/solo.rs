@@ -13,7 +13,6 @@ use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
 use crate::clock::Clock;
-use crate::domain::credits::Credits;
 use crate::domain::decide::decide;
 use crate::domain::entry::{Entry, Hash};
 use crate::domain::lot::Lot;
@@ -123,7 +122,7 @@ impl Solo {
                     return Err(refusal.into());
                 };
                 let mut all = lots::of_customer(txn, business_id, customer_id).await?;
-                all.retain(|lot| lot.available() > Credits::ZERO);
+                all.retain(Lot::is_open);
                 all.extend(facts.lots);
                 return Ok(Outcome::Escalate(packages_of(&all)));
             }

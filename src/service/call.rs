@@ -154,13 +154,21 @@ impl Call {
         })
     }
 
-    /// Remembers the answer under the request id.
+    /// Remembers the answer under the request id. What this transaction locked is locked by now, so a call of
+    /// the ledger on the same rows that used the id since it was claimed is seen here.
+    ///
+    /// # Errors
+    /// [`Refusal::RequestIdReused`] if there was one.
     pub async fn remember<T: Serialize>(
         &self,
         txn: &DatabaseTransaction,
         value: &T,
     ) -> Result<(), ServiceError> {
         if let Some(request_id) = self.request_id {
+            let business_id = self.business_id();
+            if replay::is_of_another(txn, business_id, request_id, &self.hash).await? {
+                return Err(Refusal::RequestIdReused { request_id }.into());
+            }
             let answer = to_json(value, "requests")?;
             requests::answer(txn, self.business_id(), request_id, answer).await?;
         }

@@ -215,6 +215,7 @@ pub async fn due(
         .column(Column::BusinessId)
         .column(Column::Id)
         .filter(Column::IsOpen.eq(true))
+        .filter(Column::Available.gt(0))
         .filter(Column::ExpiresAt.lte(micros(now)))
         .filter(Column::Frozen.eq(false))
         .filter(Column::Revoked.eq(false))
@@ -439,7 +440,7 @@ fn row(lot: &Lot) -> Result<ActiveModel, StoreError> {
         last_recorded_at: Set(micros(recorded_at)),
         next_timeout_at: Set(lot.next_timeout_at.map(micros)),
         transferred_to: Set(lot.transferred_to.map(LotId::uuid)),
-        is_open: Set(lot.available() > Credits::ZERO),
+        is_open: Set(lot.is_open()),
         created_at: Set(micros(lot.created_at)),
         version: Set(lot.version),
     })

@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod fresh;
+pub(crate) mod ledger;
 pub(crate) mod mailroom;
 pub(crate) mod postgres;
 pub(crate) mod process;
