@@ -49,13 +49,19 @@ impl tower::Service<http::Request<Body>> for Echo {
         Box::pin(async move {
             Ok(match request.uri().path() {
                 "/carnet.v1.CreditService/Consume" => {
-                    let answer = tower::service_fn(async |request| answer(request, consumed));
+                    let answer = async |request: Request<_>| {
+                        Ok(Response::new(consumed(request.into_inner())))
+                    };
+                    let answer = tower::service_fn(answer);
                     Grpc::new(ProstCodec::default())
                         .unary(answer, request)
                         .await
                 }
                 "/carnet.v1.CreditService/GetBalance" => {
-                    let answer = tower::service_fn(async |request| answer(request, balance));
+                    let answer = async |request: Request<_>| {
+                        Ok(Response::new(balance(request.into_inner())))
+                    };
+                    let answer = tower::service_fn(answer);
                     Grpc::new(ProstCodec::default())
                         .unary(answer, request)
                         .await
@@ -64,10 +70,6 @@ impl tower::Service<http::Request<Body>> for Echo {
             })
         })
     }
-}
-
-fn answer<Q, A>(request: Request<Q>, make: impl FnOnce(Q) -> A) -> Result<Response<A>, Status> {
-    Ok(Response::new(make(request.into_inner())))
 }
 
 fn consumed(request: v1::ConsumeRequest) -> v1::ConsumeResponse {

@@ -48,7 +48,7 @@ struct Shop {
 /// Fills the database and says what is in it.
 pub(crate) async fn fill(args: &FillArgs) -> anyhow::Result<Dataset> {
     let url = &args.database_url;
-    let db = Database::connect(url, CONNECTIONS).await?;
+    let db = Box::pin(Database::connect(url, CONNECTIONS)).await?;
     migrate::migrate(&db).await?;
     let ctx = Context::new(db, Clock::System);
     let now = ctx.clock.now();

@@ -112,7 +112,7 @@ struct EchoArgs {
 async fn main() -> anyhow::Result<()> {
     match Program::parse().command {
         Command::Fill(args) => {
-            let dataset = fill::fill(&args).await?;
+            let dataset = Box::pin(fill::fill(&args)).await?;
             dataset.write(&args.dataset)
         }
         Command::Run(args) => {
