@@ -1,0 +1,287 @@
+//! The calls that are measured, one function for each kind of work.
+//!
+//! To add a kind: a variant of [`Work`], its function, and a row in `benches/run`.
+
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Context as _;
+use carnet::clock::Clock;
+use carnet::ids::new_uuid;
+use carnet::proto::v1;
+use carnet::proto::v1::credit_service_client::CreditServiceClient;
+use carnet::proto::v1::package_service_client::PackageServiceClient;
+use clap::ValueEnum;
+use rand::RngExt;
+use rand::rngs::SmallRng;
+use tonic::metadata::AsciiMetadataValue;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+
+use crate::dataset::{BUYERS, Dataset, Group, PACKAGES_PER_CUSTOMER, Tenant, owner};
+
+/// The most packages that one call sells.
+const ENTRIES_PER_SALE_MAX: u64 = 200;
+
+/// A kind of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Work {
+    /// One unit of an item; half of the calls name a package, half let it pick among three.
+    Consume,
+    /// The same, always of one package.
+    ConsumeHot,
+    /// Three units from three packages of one credit each, which uses them up.
+    ConsumeThree,
+    /// The balance of a customer.
+    GetBalance,
+    /// One call of four takes effect, two repeat it, one asks for too much.
+    RefusalsAndRepeats,
+}
+
+impl Work {
+    /// Its name in the report.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Consume => "consume",
+            Self::ConsumeHot => "consume-hot",
+            Self::ConsumeThree => "consume-three",
+            Self::GetBalance => "get-balance",
+            Self::RefusalsAndRepeats => "refusals-and-repeats",
+        }
+    }
+}
+
+/// A channel that sends a token with each call.
+type Bearing = InterceptedService<Channel, Bearer>;
+
+/// Adds a token to each call.
+#[derive(Clone, Debug)]
+pub(crate) struct Bearer(AsciiMetadataValue);
+
+impl Bearer {
+    pub(crate) fn new(tenant: &Tenant) -> anyhow::Result<Self> {
+        Ok(Self(format!("Bearer {}", tenant.token).parse()?))
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let metadata = request.metadata_mut();
+        metadata.insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}
+
+/// Customers whose packages are used up by a call, each given out once, to all callers together.
+#[derive(Clone, Debug)]
+pub(crate) struct Supply {
+    next: Arc<AtomicU64>,
+    end: u64,
+}
+
+impl Supply {
+    pub(crate) fn new(range: Range<u64>) -> Self {
+        Self {
+            next: Arc::new(AtomicU64::new(range.start)),
+            end: range.end,
+        }
+    }
+
+    fn next(&self) -> Option<u64> {
+        let next = self.next.fetch_add(1, Ordering::Relaxed);
+        (next < self.end).then_some(next)
+    }
+}
+
+/// Whether there can be a next call.
+pub(crate) type Progress = ControlFlow<()>;
+
+/// One caller with one call under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    dataset: Dataset,
+    credits: CreditServiceClient<Bearing>,
+    random: SmallRng,
+    supply: Supply,
+    made: u64,
+    last: v1::ConsumeRequest,
+}
+
+impl Caller {
+    pub(crate) fn new(
+        dataset: &Dataset,
+        channel: Channel,
+        random: SmallRng,
+        supply: Supply,
+    ) -> anyhow::Result<Self> {
+        let bearer = Bearer::new(&dataset.business)?;
+        Ok(Self {
+            dataset: dataset.clone(),
+            credits: CreditServiceClient::with_interceptor(channel, bearer),
+            random,
+            supply,
+            made: 0,
+            last: v1::ConsumeRequest::default(),
+        })
+    }
+
+    /// Makes the next call of this work and looks at the answer; breaks off when its supply is used up.
+    pub(crate) async fn call(&mut self, work: Work) -> anyhow::Result<Progress> {
+        self.made = self.made.wrapping_add(1);
+        match work {
+            Work::Consume => {
+                let package = self.random.random_range(0..self.dataset.packages);
+                self.consume_one(package).await
+            }
+            Work::ConsumeHot => self.consume_one(0).await,
+            Work::ConsumeThree => self.consume_three().await,
+            Work::GetBalance => self.get_balance().await,
+            Work::RefusalsAndRepeats => self.refusal_or_repeat().await,
+        }
+    }
+
+    async fn consume_one(&mut self, package: u64) -> anyhow::Result<Progress> {
+        let package_ids = if self.random.random::<bool>() {
+            vec![self.dataset.package_id(Group::Deep, package).to_string()]
+        } else {
+            Vec::new()
+        };
+        let request = self.consumption(Group::Deep, owner(package), package_ids);
+        self.take_effect(request, 1).await
+    }
+
+    async fn consume_three(&mut self) -> anyhow::Result<Progress> {
+        let Some(customer) = self.supply.next() else {
+            return Ok(ControlFlow::Break(()));
+        };
+        let group = Group::Shallow;
+        let mut request = self.consumption(group, customer, Vec::new());
+        request.what = Some(self.units(PACKAGES_PER_CUSTOMER.to_string()));
+        self.take_effect(request, 3).await
+    }
+
+    async fn get_balance(&mut self) -> anyhow::Result<Progress> {
+        let customer = self.random.random_range(0..owner(self.dataset.packages));
+        let customer_id = self.dataset.customer_id(Group::Deep, customer).to_string();
+        let request = v1::GetBalanceRequest {
+            scope: Some(v1::get_balance_request::Scope::CustomerId(customer_id)),
+            ..v1::GetBalanceRequest::default()
+        };
+        let answer = self.credits.get_balance(request).await?.into_inner();
+        anyhow::ensure!(answer.balances.len() == 1, "one credit type: {answer:?}");
+        Ok(ControlFlow::Continue(()))
+    }
+
+    async fn refusal_or_repeat(&mut self) -> anyhow::Result<Progress> {
+        let package = self.random.random_range(0..self.dataset.packages);
+        match self.made % 4 {
+            1 => {
+                self.last = self.consumption(Group::Deep, owner(package), Vec::new());
+                self.take_effect(self.last.clone(), 1).await
+            }
+            2 | 3 => {
+                let answer = self.credits.consume(self.last.clone()).await?.into_inner();
+                anyhow::ensure!(answer.replayed, "a repeat is answered as one: {answer:?}");
+                Ok(ControlFlow::Continue(()))
+            }
+            _ => {
+                let mut request = self.consumption(Group::Deep, owner(package), Vec::new());
+                let units = Group::Deep.quantity().saturating_mul(4);
+                request.what = Some(self.units(units.to_string()));
+                let refused = self.credits.consume(request).await.err();
+                let refused = refused.context("too much is refused")?;
+                anyhow::ensure!(refused.code() == Code::FailedPrecondition, "{refused}");
+                Ok(ControlFlow::Continue(()))
+            }
+        }
+    }
+
+    /// Makes a call that must take effect on so many lots.
+    async fn take_effect(
+        &mut self,
+        request: v1::ConsumeRequest,
+        lots: usize,
+    ) -> anyhow::Result<Progress> {
+        let answer = self.credits.consume(request).await?.into_inner();
+        let took_effect = !answer.replayed && answer.parts.len() == lots;
+        anyhow::ensure!(
+            took_effect,
+            "{lots} lots pay, for the first time: {answer:?}"
+        );
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// A request for one unit, with an id that nobody used.
+    fn consumption(
+        &self,
+        group: Group,
+        customer: u64,
+        package_ids: Vec<String>,
+    ) -> v1::ConsumeRequest {
+        v1::ConsumeRequest {
+            request_id: request_id(),
+            customer_id: self.dataset.customer_id(group, customer).to_string(),
+            what: Some(self.units(String::new())),
+            package_ids,
+            ..v1::ConsumeRequest::default()
+        }
+    }
+
+    fn units(&self, units: String) -> v1::consume_request::What {
+        v1::consume_request::What::Item(v1::ItemUnits {
+            item_id: self.dataset.business.item_id.clone(),
+            units,
+        })
+    }
+}
+
+/// The other business, which sells packages one call after the other.
+#[derive(Clone, Debug)]
+pub(crate) struct Seller {
+    dataset: Dataset,
+    packages: PackageServiceClient<Bearing>,
+}
+
+impl Seller {
+    pub(crate) fn new(dataset: &Dataset, channel: Channel) -> anyhow::Result<Self> {
+        let bearer = Bearer::new(&dataset.seller)?;
+        Ok(Self {
+            dataset: dataset.clone(),
+            packages: PackageServiceClient::with_interceptor(channel, bearer),
+        })
+    }
+
+    /// Sells so many packages, as many at a time as a call takes.
+    pub(crate) async fn sell(&mut self, packages: u64) -> anyhow::Result<()> {
+        let mut sold = 0;
+        while sold < packages {
+            let next = packages.min(ENTRIES_PER_SALE_MAX.saturating_add(sold));
+            let entries = (sold..next).map(|index| self.entry(index)).collect();
+            let request = v1::SellPackagesRequest {
+                request_id: request_id(),
+                entries,
+                validate_only: false,
+            };
+            self.packages.sell_packages(request).await?;
+            sold = next;
+        }
+        Ok(())
+    }
+
+    fn entry(&self, index: u64) -> v1::SaleEntry {
+        let buyer = index % BUYERS;
+        v1::SaleEntry {
+            customer_id: self.dataset.buyer_id(buyer).to_string(),
+            template_id: self.dataset.seller.template_id.clone(),
+            ..v1::SaleEntry::default()
+        }
+    }
+}
+
+/// A request id that nobody used.
+fn request_id() -> String {
+    new_uuid(Clock::System.now()).to_string()
+}

@@ -1,0 +1,153 @@
+//! Customers, packages and the postings that issue them, each from its index alone.
+
+use carnet::domain::business::Business;
+use carnet::domain::catalog::Template;
+use carnet::domain::customer::Customer;
+use carnet::domain::entry::Actor;
+use carnet::domain::extend::NewLot;
+use carnet::domain::lot::Stamp;
+use carnet::domain::offer::Offer;
+use carnet::domain::package::Package;
+use carnet::domain::posting::Posting;
+use carnet::domain::sale::{LineWeight, Price};
+use carnet::ids::{BusinessId, CustomerId, TokenId};
+use carnet::ledger::post;
+use chrono::{DateTime, TimeDelta, Utc};
+use sha2::{Digest, Sha256};
+
+use crate::dataset::{Dataset, Group, PACKAGES_PER_CUSTOMER, owner};
+
+/// The ends of a customer's packages lie so many days apart.
+const DAYS_BETWEEN_ENDS: u64 = 30;
+/// The first of them lies so many days ahead.
+const DAYS_TO_FIRST_END: u64 = 200;
+
+/// Makes the packages of one group.
+#[derive(Debug)]
+pub(super) struct Maker {
+    dataset: Dataset,
+    group: Group,
+    actor: Actor,
+    now: DateTime<Utc>,
+    /// What all packages have in common, and the lot of each.
+    package: Package,
+    lots: Vec<NewLot>,
+}
+
+impl Maker {
+    pub(super) fn new(
+        dataset: &Dataset,
+        business: &Business,
+        template: &Template,
+        group: Group,
+        now: DateTime<Utc>,
+    ) -> anyhow::Result<Self> {
+        let (package, lots) = offer(template, CustomerId::generate(now)).make(business, now)?;
+        Ok(Self {
+            dataset: dataset.clone(),
+            group,
+            actor: Actor::Token(TokenId::from_uuid(dataset.business.token_uuid)),
+            now,
+            package,
+            lots,
+        })
+    }
+
+    /// Whose packages they are.
+    pub(super) fn business_id(&self) -> BusinessId {
+        self.package.business_id
+    }
+
+    /// The customer `index` of the group.
+    pub(super) fn customer(&self, index: u64) -> Customer {
+        self.person(self.dataset.customer_id(self.group, index), index)
+    }
+
+    /// The customer `index` of the business that sells.
+    pub(super) fn buyer(&self, index: u64) -> Customer {
+        self.person(self.dataset.buyer_id(index), index)
+    }
+
+    fn person(&self, id: CustomerId, index: u64) -> Customer {
+        Customer {
+            id,
+            external_id: None,
+            name: format!("Customer {index}"),
+            email: None,
+            email_verified: false,
+            phone: None,
+            locale: None,
+            time_zone: None,
+            active: true,
+            may_purchase_on_account: true,
+            created_at: self.now,
+            version: 1,
+        }
+    }
+
+    /// The package `index` of the group, and the posting that issued its lot when it was sold.
+    ///
+    /// Which of a customer's packages ends first differs from customer to customer; with the very
+    /// first customer it is the first one.
+    pub(super) fn package(&self, index: u64) -> anyhow::Result<(Package, Posting)> {
+        let customer = owner(index);
+        let rank = (index + customer) % PACKAGES_PER_CUSTOMER;
+        let days = DAYS_TO_FIRST_END + rank * DAYS_BETWEEN_ENDS;
+        let milliseconds = i64::try_from(self.dataset.milliseconds(index))?;
+        let sold_at = DateTime::from_timestamp_millis(milliseconds).unwrap_or(self.now);
+        let package = Package {
+            id: self.dataset.package_id(self.group, index),
+            customer_id: self.dataset.customer_id(self.group, customer),
+            starts_at: sold_at,
+            expires_at: Some(self.now + TimeDelta::days(i64::try_from(days)?)),
+            paid_at: Some(sold_at),
+            created_at: sold_at,
+            ..self.package.clone()
+        };
+        let posting_id = self.dataset.posting_id(self.group, index);
+        let stamp = Stamp {
+            posting_id,
+            now: sold_at,
+            request_hash: Some(Sha256::digest(posting_id).into()),
+            method: "SellPackages".to_owned(),
+            actor: self.actor,
+        };
+        let lots = self.lots.iter().map(|lot| NewLot {
+            id: self.dataset.lot_id(self.group, index),
+            ..lot.clone()
+        });
+        let posting = post::issue(&stamp, [(package.clone(), lots.collect())])?;
+        Ok((package, posting))
+    }
+}
+
+/// The offer of a template of one line, at its price.
+fn offer(template: &Template, customer_id: CustomerId) -> Offer {
+    let definition = &template.definition;
+    let price_minor = definition.price_minor;
+    let weighed = definition.lines.iter().map(|line| {
+        let weight = LineWeight {
+            quantity: line.quantity,
+            dearest: None,
+        };
+        (line.clone(), weight)
+    });
+    Offer {
+        customer_id,
+        external_id: None,
+        sale_id: None,
+        template: Some((template.id, definition.number)),
+        name: definition.name.clone(),
+        list_price_minor: price_minor,
+        price_minor,
+        price: Price::of(price_minor, definition.tax_basis_points, true).unwrap_or_default(),
+        priority: None,
+        quarantine_days: None,
+        lines: weighed.collect(),
+        validity: definition.validity,
+        defaults: Vec::new(),
+        validity_override: None,
+        start_date: None,
+        is_paid: true,
+    }
+}
