@@ -1,5 +1,7 @@
 //! `entries`: the ledger. The only file that inserts into it; nothing updates or deletes.
 
+pub mod proof;
+
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Value;
 use sea_orm::{

@@ -13,13 +13,13 @@
 //! entries say, that no e-mail that is due is forgotten and none was sent twice, and that no transaction is
 //! open.
 
-use std::ops::Deref;
+use std::ops::{ControlFlow, Deref};
 
 use carnet::app::{App, Running};
 use carnet::clock::Clock;
 use carnet::config::{MailSettings, Settings};
 use carnet::jobs::deliver::Delivered;
-use carnet::ledger::verify::verify;
+use carnet::ledger::verify::{Asked, verify};
 use carnet::service::Context;
 use carnet::store::businesses;
 use carnet::store::db::Database as Connection;
@@ -174,7 +174,8 @@ pub(crate) fn channel(running: &Running) -> Channel {
 /// Every balance is what its entries say.
 async fn prove_ledger(connection: &Connection) {
     for business in businesses::all(connection.reader()).await.unwrap() {
-        let report = verify(connection.reader(), business.id, |_| {})
+        let go_on = |_| ControlFlow::Continue(());
+        let report = verify(connection, business.id, &Asked::everything(), go_on)
             .await
             .unwrap();
         assert_eq!(report.faults, [], "the ledger of {}", business.name);
