@@ -82,7 +82,11 @@ pub async fn run(
         let mut progress = Progress::new(style, id);
         let asked = Asked {
             settled_at,
-            heads: of_business.iter().map(|kept| kept.as_of).chain([as_of]).collect(),
+            heads: of_business
+                .iter()
+                .map(|kept| kept.as_of)
+                .chain([as_of])
+                .collect(),
         };
         let report = prove(&db, id, &asked, &mut progress, err).await?;
         progress.clear(err);

@@ -233,8 +233,7 @@ impl Walk<'_> {
             chains => chains?,
         };
         for (lot, entries) in short.iter().zip(&chains) {
-            let undone =
-                undo::prove(self.db, self.business_id, entries, &mut self.findings).await;
+            let undone = undo::prove(self.db, self.business_id, entries, &mut self.findings).await;
             self.or_damaged(lot.id, undone)?;
         }
         let ids = short.iter().map(|lot| lot.id);

@@ -170,10 +170,7 @@ async fn prove(stage: &Stage, out: &mut impl Write) -> anyhow::Result<()> {
         writeln!(
             out,
             "{}: {} lots, {} entries, {} faults",
-            business.name,
-            report.done.lots,
-            report.done.entries,
-            report.faults_count
+            business.name, report.done.lots, report.done.entries, report.faults_count
         )?;
         ensure!(report.faults_count == 0, "the ledger adds up");
     }

@@ -1,5 +1,6 @@
 //! Heads that an auditor kept: lines that `carnet verify` printed earlier, or words on the command line.
 
+use std::fmt::Write as _;
 use std::str::FromStr;
 
 use anyhow::Context as _;
@@ -62,7 +63,12 @@ fn line_of(line: &str) -> Option<Kept> {
 
 /// 32 bytes as 64 digits.
 pub(super) fn hex(hash: &Hash) -> String {
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::new();
+    for byte in hash {
+        // Writing to a string cannot fail.
+        let _done = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 fn unhex(text: &str) -> Option<Hash> {

@@ -87,8 +87,6 @@ impl Progress {
             .checked_div(milliseconds)
             .unwrap_or(0);
         let business_id = self.business_id;
-        format!(
-            "{business_id}: {lots} of {lots_total} lots, {entries} entries, {rate} entries/s"
-        )
+        format!("{business_id}: {lots} of {lots_total} lots, {entries} entries, {rate} entries/s")
     }
 }

@@ -34,10 +34,8 @@ pub(super) async fn short(db: &Database, lots: &[&Lot]) -> Result<Vec<Vec<Entry>
     // One more than there should be, so that a chain that goes on is seen.
     let depth = depth.max(1).saturating_add(1);
     let found = proof::chains(db.reader(), business_id, &ids, depth).await?;
-    let by_key: HashMap<EntryKey, Entry> = found
-        .into_iter()
-        .map(|entry| (entry.key, entry))
-        .collect();
+    let by_key: HashMap<EntryKey, Entry> =
+        found.into_iter().map(|entry| (entry.key, entry)).collect();
     Ok(lots.iter().map(|lot| follow(lot, &by_key)).collect())
 }
 

@@ -45,8 +45,8 @@ pub(super) async fn prove(
 #[derive(Debug, Default)]
 struct Walk {
     before: Option<Link>,
-    /// The request hash of its first entry that time did not cause.
-    request_hash: Option<Option<Vec<u8>>>,
+    /// Its first entry that time did not cause.
+    asked_for: Option<Link>,
 }
 
 impl Walk {
@@ -56,17 +56,16 @@ impl Walk {
             .take()
             .filter(|before| before.key.posting_id == link.key.posting_id);
         if before.is_none() {
-            self.request_hash = None;
+            self.asked_for = None;
         }
         let wanted = before.map_or(0, |before| before.key.n.saturating_add(1));
         if link.key.n != wanted {
             findings.in_posting(link.key, Flaw::PostingGap(link.key.n));
         }
         if !link.by_time {
-            match &self.request_hash {
-                None => self.request_hash = Some(link.request_hash.clone()),
-                Some(first) if *first == link.request_hash => {}
-                Some(_) => findings.in_posting(link.key, Flaw::PostingRequest(link.key.n)),
+            let first = self.asked_for.get_or_insert_with(|| link.clone());
+            if first.request_hash != link.request_hash {
+                findings.in_posting(link.key, Flaw::PostingRequest(link.key.n));
             }
         }
         self.before = Some(link);

@@ -6,9 +6,9 @@
 use uuid::Uuid;
 
 use super::flaw::Flaw;
+use crate::domain::credits::Credits;
 use crate::domain::entry::meaning::Undoing;
 use crate::domain::entry::{Account, Entry, EntryKey, EntryKind, Hash};
-use crate::domain::credits::Credits;
 use crate::domain::lot::{Fold, Lot, Origin};
 
 /// A lot and what its entries so far add up to.

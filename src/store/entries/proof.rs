@@ -29,6 +29,9 @@ pub struct Link {
     pub request_hash: Option<Vec<u8>>,
 }
 
+/// The columns of a [`Link`], in its order.
+type LinkRow = (Uuid, i32, Uuid, i64, bool, Option<Vec<u8>>);
+
 /// How many lots a business has.
 pub async fn count_lots(
     db: &impl ConnectionTrait,
@@ -88,7 +91,7 @@ pub async fn chains(
 ) -> Result<Vec<Entry>, StoreError> {
     let (list, mut values) = bound(business_id, lot_ids);
     values.push(depth.into());
-    let last = values.len();
+    let depth_place = values.len();
     let sql = format!(
         "WITH RECURSIVE chain AS (
             SELECT entries.*, 1 AS depth FROM lots
@@ -100,7 +103,7 @@ pub async fn chains(
             JOIN entries AS earlier ON earlier.business_id = chain.business_id
                 AND earlier.posting_id = chain.previous_posting_id
                 AND earlier.n = chain.previous_n
-            WHERE chain.depth < ${last}
+            WHERE chain.depth < ${depth_place}
         )
         SELECT * FROM chain"
     );
@@ -157,13 +160,15 @@ pub async fn links(
         .filter(Column::BusinessId.eq(business_id.uuid()));
     if let Some(after) = after {
         // The first bound is implied, and lets the index begin at the right place.
-        query = query.filter(Column::PostingId.gte(after.posting_id)).filter(
-            Condition::any()
-                .add(Column::PostingId.gt(after.posting_id))
-                .add(Column::N.gt(after.n)),
-        );
+        query = query
+            .filter(Column::PostingId.gte(after.posting_id))
+            .filter(
+                Condition::any()
+                    .add(Column::PostingId.gt(after.posting_id))
+                    .add(Column::N.gt(after.n)),
+            );
     }
-    let rows: Vec<(Uuid, i32, Uuid, i64, bool, Option<Vec<u8>>)> = query
+    let rows: Vec<LinkRow> = query
         .order_by_asc(Column::PostingId)
         .order_by_asc(Column::N)
         .limit(limit)
