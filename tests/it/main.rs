@@ -30,3 +30,4 @@ mod story;
 mod support;
 mod tidy;
 mod using;
+mod verify;

@@ -3,8 +3,10 @@
 pub(crate) mod app;
 pub(crate) mod fresh;
 pub(crate) mod mailroom;
+pub(crate) mod plant;
 pub(crate) mod postgres;
 pub(crate) mod process;
+pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod refused;
 pub(crate) mod sentences;

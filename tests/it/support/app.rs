@@ -132,6 +132,11 @@ impl TestApp {
         &self.fresh.url
     }
 
+    /// Where the HTTP side is served.
+    pub(crate) fn http_address(&self) -> std::net::SocketAddr {
+        self.running.http_address
+    }
+
     /// A business that must never see or change anything of the first one.
     pub(crate) async fn second_business(&self) -> Tenant {
         Tenant::create(self.context(), "Flying club", self.channel.clone()).await
