@@ -140,6 +140,8 @@ id_types! {
     PackageId = "pkg";
     /// The credits of one line in one package at one unit value.
     LotId = "lot";
+    /// Credits that are set aside; its UUID is its posting's id.
+    HoldId = "hld";
     /// One fact to tell a customer.
     NoticeId = "ntc";
     /// One message to a customer.

@@ -8,6 +8,7 @@
 //! decision with effects on a package is not written there but taken again in the second lane, which
 //! locks the package first ([`submit`]).
 
+mod facts;
 pub mod post;
 pub mod replay;
 pub mod submit;

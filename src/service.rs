@@ -26,6 +26,7 @@ pub mod readiness;
 pub mod reminder_policy;
 pub mod resolve;
 pub mod sales;
+mod settled;
 pub mod template_lines;
 pub mod templates;
 pub mod tokens;

@@ -15,6 +15,8 @@ pub mod email_attempts;
 pub mod emails;
 pub mod entries;
 pub mod error;
+pub mod hold_lots;
+pub mod holds;
 pub mod items;
 pub mod lines;
 pub mod lots;

@@ -208,6 +208,7 @@ CREATE TABLE packages (
     id UUID NOT NULL,
     external_id TEXT,
     sale_id UUID,
+    came_from UUID,
     customer_id UUID NOT NULL,
     template_id UUID,
     definition_version INTEGER,
@@ -261,6 +262,7 @@ CREATE TABLE lots (
     expires_at BIGINT,
     counts_from_first_use BOOLEAN NOT NULL,
     first_used_on DATE,
+    expires_if_unused BIGINT,
     time_zone TEXT NOT NULL,
     frozen BOOLEAN NOT NULL,
     revoked BOOLEAN NOT NULL,
@@ -268,6 +270,7 @@ CREATE TABLE lots (
     issued_value BIGINT NOT NULL CHECK (issued_value >= 0),
     basis_quantity BIGINT NOT NULL CHECK (basis_quantity >= 0),
     basis_value BIGINT NOT NULL CHECK (basis_value >= 0),
+    revalued BOOLEAN NOT NULL,
     issued BIGINT NOT NULL CHECK (issued <= 0),
     available BIGINT NOT NULL CHECK (available >= 0),
     held BIGINT NOT NULL CHECK (held >= 0),
@@ -286,6 +289,7 @@ CREATE TABLE lots (
     last_hash BYTEA NOT NULL,
     last_recorded_at BIGINT NOT NULL,
     next_timeout_at BIGINT,
+    transferred_to UUID,
     is_open BOOLEAN NOT NULL,
     created_at BIGINT NOT NULL,
     version BIGINT NOT NULL,
@@ -299,6 +303,7 @@ CREATE INDEX lots_by_package ON lots (business_id, package_id);
 CREATE INDEX lots_by_customer ON lots (business_id, customer_id);
 CREATE INDEX lots_open_by_customer ON lots (business_id, customer_id, priority, expires_at) WHERE is_open;
 CREATE INDEX lots_due ON lots (expires_at) WHERE is_open;
+CREATE INDEX lots_timing_out ON lots (next_timeout_at) WHERE next_timeout_at IS NOT NULL;
 
 CREATE TABLE entries (
     business_id UUID NOT NULL,
@@ -342,6 +347,38 @@ CREATE TABLE entries (
 CREATE INDEX entries_by_recorded_at ON entries USING brin (recorded_at);
 CREATE INDEX entries_undone ON entries (business_id, undoes_posting_id, undoes_n)
     WHERE undoes_posting_id IS NOT NULL;
+
+-- Credits that are set aside. A hold's id is that of its posting; that it timed out is a fact of time and
+-- not stored. `held` is what a part still holds: all of it, or nothing.
+CREATE TABLE holds (
+    business_id UUID NOT NULL,
+    id UUID NOT NULL,
+    customer_id UUID NOT NULL,
+    item_id UUID,
+    consumed_by UUID,
+    service_at BIGINT NOT NULL,
+    times_out_at BIGINT,
+    on_time_out SMALLINT NOT NULL,
+    ended_as SMALLINT,
+    ended_by UUID,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    CHECK ((ended_as IS NULL) = (ended_by IS NULL))
+);
+
+CREATE TABLE hold_lots (
+    business_id UUID NOT NULL,
+    hold_id UUID NOT NULL,
+    n INTEGER NOT NULL,
+    lot_id UUID NOT NULL,
+    amount BIGINT NOT NULL CHECK (amount > 0),
+    units BIGINT,
+    held BIGINT NOT NULL CHECK (held IN (0, amount)),
+    PRIMARY KEY (business_id, hold_id, n),
+    FOREIGN KEY (business_id, hold_id) REFERENCES holds (business_id, id),
+    FOREIGN KEY (business_id, lot_id) REFERENCES lots (business_id, id)
+);
+CREATE INDEX hold_lots_holding ON hold_lots (business_id, lot_id) WHERE held > 0;
 
 -- Free text of postings and changes: outside the hash, so that it can be erased.
 CREATE TABLE posting_notes (

@@ -209,6 +209,7 @@ CREATE TABLE packages (
     id BLOB NOT NULL,
     external_id TEXT,
     sale_id BLOB,
+    came_from BLOB,
     customer_id BLOB NOT NULL,
     template_id BLOB,
     definition_version INTEGER,
@@ -262,6 +263,7 @@ CREATE TABLE lots (
     expires_at INTEGER,
     counts_from_first_use INTEGER NOT NULL,
     first_used_on TEXT,
+    expires_if_unused INTEGER,
     time_zone TEXT NOT NULL,
     frozen INTEGER NOT NULL,
     revoked INTEGER NOT NULL,
@@ -269,6 +271,7 @@ CREATE TABLE lots (
     issued_value INTEGER NOT NULL CHECK (issued_value >= 0),
     basis_quantity INTEGER NOT NULL CHECK (basis_quantity >= 0),
     basis_value INTEGER NOT NULL CHECK (basis_value >= 0),
+    revalued INTEGER NOT NULL,
     issued INTEGER NOT NULL CHECK (issued <= 0),
     available INTEGER NOT NULL CHECK (available >= 0),
     held INTEGER NOT NULL CHECK (held >= 0),
@@ -287,6 +290,7 @@ CREATE TABLE lots (
     last_hash BLOB NOT NULL,
     last_recorded_at INTEGER NOT NULL,
     next_timeout_at INTEGER,
+    transferred_to BLOB,
     is_open INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
@@ -300,6 +304,7 @@ CREATE INDEX lots_by_package ON lots (business_id, package_id);
 CREATE INDEX lots_by_customer ON lots (business_id, customer_id);
 CREATE INDEX lots_open_by_customer ON lots (business_id, customer_id, priority, expires_at) WHERE is_open;
 CREATE INDEX lots_due ON lots (expires_at) WHERE is_open;
+CREATE INDEX lots_timing_out ON lots (next_timeout_at) WHERE next_timeout_at IS NOT NULL;
 
 CREATE TABLE entries (
     business_id BLOB NOT NULL,
@@ -342,6 +347,38 @@ CREATE TABLE entries (
 CREATE INDEX entries_by_recorded_at ON entries (recorded_at);
 CREATE INDEX entries_undone ON entries (business_id, undoes_posting_id, undoes_n)
     WHERE undoes_posting_id IS NOT NULL;
+
+-- Credits that are set aside. A hold's id is that of its posting; that it timed out is a fact of time and
+-- not stored. `held` is what a part still holds: all of it, or nothing.
+CREATE TABLE holds (
+    business_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    customer_id BLOB NOT NULL,
+    item_id BLOB,
+    consumed_by BLOB,
+    service_at INTEGER NOT NULL,
+    times_out_at INTEGER,
+    on_time_out INTEGER NOT NULL,
+    ended_as INTEGER,
+    ended_by BLOB,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    CHECK ((ended_as IS NULL) = (ended_by IS NULL))
+) STRICT;
+
+CREATE TABLE hold_lots (
+    business_id BLOB NOT NULL,
+    hold_id BLOB NOT NULL,
+    n INTEGER NOT NULL,
+    lot_id BLOB NOT NULL,
+    amount INTEGER NOT NULL CHECK (amount > 0),
+    units INTEGER,
+    held INTEGER NOT NULL CHECK (held IN (0, amount)),
+    PRIMARY KEY (business_id, hold_id, n),
+    FOREIGN KEY (business_id, hold_id) REFERENCES holds (business_id, id),
+    FOREIGN KEY (business_id, lot_id) REFERENCES lots (business_id, id)
+) STRICT;
+CREATE INDEX hold_lots_holding ON hold_lots (business_id, lot_id) WHERE held > 0;
 
 -- Free text of postings and changes: outside the hash, so that it can be erased.
 CREATE TABLE posting_notes (

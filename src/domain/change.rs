@@ -16,6 +16,8 @@ coded! {
         Restored = 2, "restored";
         /// Its first use set the clock of its validity.
         ClockStarted = 3, "clock_started";
+        /// All that used or held a unit was undone, so that its validity waits for its first use again.
+        ClockStopped = 4, "clock_stopped";
     }
 }
 

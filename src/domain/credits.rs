@@ -168,6 +168,19 @@ impl Credits {
             .map(Self)
     }
 
+    /// Exactly this amount × `part` ÷ `whole`.
+    ///
+    /// `None` if that is finer than a millionth, if an `i64` of millionths does not hold it, or if there
+    /// is no `whole`.
+    pub fn share_of(self, part: Self, whole: Self) -> Option<Self> {
+        let product = i128::from(self.0).checked_mul(i128::from(part.0))?;
+        let whole = i128::from(whole.0);
+        if product.checked_rem(whole)? != 0 {
+            return None;
+        }
+        i64::try_from(product.checked_div(whole)?).ok().map(Self)
+    }
+
     /// This amount `n` times, or `None` if an `i64` of millionths does not hold it.
     pub const fn checked_times(self, n: i64) -> Option<Self> {
         match self.0.checked_mul(n) {

@@ -61,9 +61,7 @@ pub fn extend(
     extended.expires_at = Some(extension.expires_at);
     extended.expiry_epoch = extended.expiry_epoch.saturating_add(1);
     let terms = extended.terms();
-    for lot in draft.lots_mut() {
-        lot.terms = terms.clone();
-    }
+    draft.retell(extended.id, |copied| *copied = terms.clone());
     restore_all(&mut draft)?;
     for bonus in extension.bonuses {
         issue(&mut draft, &extended, bonus)?;
@@ -155,6 +153,7 @@ pub fn issue(draft: &mut Draft<'_>, package: &Package, new: NewLot) -> Result<()
         fold: Fold::default(),
         tail: Tail::default(),
         next_timeout_at: None,
+        transferred_to: None,
         created_at: now,
         version: 0,
     });

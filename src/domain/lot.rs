@@ -28,6 +28,10 @@ coded! {
         Bonus = 2, "bonus";
         /// Given by hand.
         Given = 3, "given";
+        /// Moved here from another lot.
+        Transferred = 4, "transferred";
+        /// Added to a package afterwards, by hand.
+        Added = 5, "added";
     }
 }
 
@@ -42,6 +46,9 @@ pub struct Terms {
     pub counts_from_first_use: bool,
     /// The local day of that first use, once there was one.
     pub first_used_on: Option<NaiveDate>,
+    /// From when on it cannot be used if its clock of first use is unset again; `expires_at` where that
+    /// does not depend on the clock.
+    pub expires_if_unused: Option<DateTime<Utc>>,
     /// The business's zone when the package was sold.
     pub zone: Tz,
     /// Whether the package is frozen.
@@ -83,6 +90,8 @@ pub struct Fold {
     pub pools: Pools,
     /// What unused credits are worth: the formula of design section 2 is over this.
     pub basis: Basis,
+    /// Whether the basis was reset by a revaluation; whatever comes back then raises it.
+    pub revalued: bool,
 }
 
 /// The end of the lot's chain of entries.
@@ -125,6 +134,8 @@ pub struct Lot {
     pub tail: Tail,
     /// When the next of its holds times out.
     pub next_timeout_at: Option<DateTime<Utc>>,
+    /// The lot to which all its credits were moved; what comes back goes there as well (semantics 22).
+    pub transferred_to: Option<LotId>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// How often it was written; 0 until it is for the first time.
@@ -177,7 +188,13 @@ pub struct Imbalance(pub LotId);
 impl Fold {
     /// What the fold is after `amount` and `value` moved, or `None` if that breaks an invariant: an
     /// account or a pool would fall below zero, or a number leaves its range.
-    pub fn moved(&self, from: Account, to: Account, amount: Credits, value: i64) -> Option<Self> {
+    pub fn moved(
+        &self,
+        kind: EntryKind,
+        (from, to): (Account, Account),
+        amount: Credits,
+        value: i64,
+    ) -> Option<Self> {
         let mut next = *self;
         if amount < Credits::ZERO || value < 0 {
             return None;
@@ -186,7 +203,13 @@ impl Fold {
         next.balances.add(to, amount)?;
         next.pools.add(from, value.checked_neg()?)?;
         next.pools.add(to, value)?;
-        if from == Account::Issued {
+        if kind == EntryKind::Revalue {
+            next.basis = Basis {
+                value: next.pools.unused,
+                quantity: next.unused()?,
+            };
+            next.revalued = true;
+        } else if raises_basis(from, to, self.revalued) {
             next.basis.quantity = next.basis.quantity.checked_add(amount)?;
             next.basis.value = next.basis.value.checked_add(value)?;
         }
@@ -229,6 +252,18 @@ impl Fold {
             ]
             .iter()
             .all(|value| *value >= 0)
+    }
+}
+
+/// New credits always raise what the formula of design section 2 is over; what was used, lost or taken
+/// and comes back does so only after a revaluation, which counted it out.
+fn raises_basis(from: Account, to: Account, revalued: bool) -> bool {
+    match from {
+        Account::Issued | Account::Transferred => true,
+        Account::Consumed | Account::Expired | Account::Revoked => {
+            revalued && to == Account::Available
+        }
+        Account::Available | Account::Held => false,
     }
 }
 
@@ -283,7 +318,12 @@ impl Lot {
         let imbalance = Imbalance(self.id);
         let fold = self
             .fold
-            .moved(movement.from, movement.to, movement.amount, movement.value)
+            .moved(
+                movement.kind,
+                (movement.from, movement.to),
+                movement.amount,
+                movement.value,
+            )
             .ok_or(imbalance)?;
         let mut entry = Entry {
             key: EntryKey {
@@ -333,5 +373,19 @@ impl Lot {
         self.terms
             .expires_at
             .is_some_and(|expires_at| expires_at <= at)
+    }
+
+    /// Whether time has ended a hold in it and nobody has written that yet.
+    pub fn has_timed_out_hold(&self, at: DateTime<Utc>) -> bool {
+        self.next_timeout_at.is_some_and(|due_at| due_at <= at)
+    }
+
+    /// Whether its package's clock of first use runs and nothing in this lot is used or held any more.
+    pub fn might_stop_clock(&self) -> bool {
+        let balances = &self.fold.balances;
+        self.terms.counts_from_first_use
+            && self.terms.first_used_on.is_some()
+            && balances.consumed == Credits::ZERO
+            && balances.held == Credits::ZERO
     }
 }

@@ -246,6 +246,7 @@ fn who_must_not_be_told_is_not_told_and_the_reason_says_why() {
 fn package() -> (Package, Lot) {
     let business_id = BusinessId::generate(DateTime::UNIX_EPOCH);
     let package = Package {
+        came_from: None,
         id: PackageId::generate(DateTime::UNIX_EPOCH),
         business_id,
         external_id: None,
@@ -298,6 +299,7 @@ fn package() -> (Package, Lot) {
         fold: Fold::default(),
         tail: Tail::default(),
         next_timeout_at: None,
+        transferred_to: None,
         created_at: package.created_at,
         version: 1,
     };
@@ -359,7 +361,7 @@ fn truths(
     let notices: Vec<_> = NoticeKind::ALL.iter().map(|kind| notice(*kind)).collect();
     change(&mut package, &mut lot);
     lot.terms = package.terms();
-    let settled = [settle::as_of(&lot, instant(now))];
+    let settled = settle::as_of(std::slice::from_ref(&lot), &[], instant(now));
     notices
         .iter()
         .map(|notice| still_true(notice, &package, &settled, instant(now)).err())

@@ -93,6 +93,7 @@ impl Offer {
             })
             .collect();
         let package = Package {
+            came_from: None,
             id: PackageId::generate(now),
             business_id: business.id,
             external_id: self.external_id,

@@ -52,6 +52,8 @@ pub struct Package {
     pub external_id: Option<String>,
     /// The sale that it came from; none if it was given.
     pub sale_id: Option<SaleId>,
+    /// The package that its credits were moved from, if they were.
+    pub came_from: Option<PackageId>,
     /// Its owner.
     pub customer_id: CustomerId,
     /// The template and the version of it that was sold.
@@ -127,6 +129,20 @@ pub enum UnitState {
 }
 
 impl Package {
+    /// The package as its settled lots say: time may have undone all that kept its clock of first use
+    /// running, before anybody wrote that.
+    #[must_use]
+    pub fn as_of(&self, settled: &[Lot]) -> Self {
+        let mut package = self.clone();
+        let has_stopped = settled
+            .iter()
+            .any(|lot| lot.package_id == self.id && lot.terms.first_used_on.is_none());
+        if self.counts_from_first_use && self.first_used_on.is_some() && has_stopped {
+            package.stop_clock();
+        }
+        package
+    }
+
     /// The status at `now`, given the package's lots settled at `now`.
     pub fn status(&self, lots: &[Lot], now: DateTime<Utc>) -> Status {
         let nothing_left = lots
@@ -176,10 +192,34 @@ impl Package {
             expires_at: self.expires_at,
             counts_from_first_use: self.counts_from_first_use,
             first_used_on: self.first_used_on,
+            expires_if_unused: self.expires_if_unused(),
             zone: self.zone,
             frozen: self.frozen_at.is_some(),
             revoked: self.revoked_at.is_some(),
         }
+    }
+
+    /// Its end if all that used or held a unit of it were undone (semantics 9): what it was before its
+    /// first use, unless the end was moved by hand since.
+    fn expires_if_unused(&self) -> Option<DateTime<Utc>> {
+        match (&self.validity, self.first_used_on) {
+            (Validity::Period { length, .. }, Some(day))
+                if self.expires_at == validity::started(*length, day, self.zone) =>
+            {
+                validity::unstarted(&self.validity, self.starts_at, self.zone)
+            }
+            _ => self.expires_at,
+        }
+    }
+
+    /// Lets validity wait for its first use again: all that used or held a unit was undone.
+    pub fn stop_clock(&mut self) {
+        let expires_at = self.expires_if_unused();
+        if self.expires_at != expires_at {
+            self.expires_at = expires_at;
+            self.expiry_epoch = self.expiry_epoch.saturating_add(1);
+        }
+        self.first_used_on = None;
     }
 
     /// Counts validity from the local day `first_used_on` (semantics 9). An end that was moved by hand

@@ -9,9 +9,11 @@ use chrono::NaiveDate;
 use uuid::Uuid;
 
 use crate::domain::entry::Entry;
-use crate::domain::lot::{Lot, Movement, Stamp};
+use crate::domain::hold::Hold;
+use crate::domain::lot::{Lot, Movement, Stamp, Terms};
+use crate::domain::package::Package;
 use crate::domain::refusal::Refusal;
-use crate::ids::{LotId, PackageId};
+use crate::ids::{HoldId, LotId, PackageId};
 
 /// What a posting changes besides its lots.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +26,21 @@ pub enum Effect {
         /// The earliest local day of a service that used it.
         first_used_on: NaiveDate,
     },
+    /// Everything that used or held a unit of the package was undone, so its validity waits for its
+    /// first use again (semantics 9).
+    StopClock {
+        /// The package.
+        package_id: PackageId,
+    },
+}
+
+impl Effect {
+    /// The package that it changes.
+    pub fn package_id(&self) -> PackageId {
+        match self {
+            Self::StartClock { package_id, .. } | Self::StopClock { package_id } => *package_id,
+        }
+    }
 }
 
 /// What one command did to credits.
@@ -37,6 +54,11 @@ pub struct Posting {
     pub effects: Vec<Effect>,
     /// The lots that it moved, as they are after it, in the order of their ids.
     pub lots: Vec<Lot>,
+    /// The holds that it placed or of which it took something, as they are after it, in the order of
+    /// their ids.
+    pub holds: Vec<Hold>,
+    /// The packages that it makes.
+    pub packages: Vec<Package>,
 }
 
 /// A posting in the making.
@@ -45,17 +67,32 @@ pub struct Draft<'a> {
     stamp: &'a Stamp,
     lots: BTreeMap<LotId, Lot>,
     moved: BTreeSet<LotId>,
+    holds: BTreeMap<HoldId, Hold>,
+    touched: BTreeSet<HoldId>,
+    packages: Vec<Package>,
     entries: Vec<Entry>,
     effects: Vec<Effect>,
 }
 
 impl<'a> Draft<'a> {
-    /// Begins a posting on copies of `lots`.
+    /// Begins a posting on copies of `lots`, none of which has a hold that is due.
     pub fn open(stamp: &'a Stamp, lots: impl IntoIterator<Item = Lot>) -> Self {
+        Self::with_holds(stamp, lots, [])
+    }
+
+    /// Begins a posting on copies of `lots` and of the open `holds` in them.
+    pub fn with_holds(
+        stamp: &'a Stamp,
+        lots: impl IntoIterator<Item = Lot>,
+        holds: impl IntoIterator<Item = Hold>,
+    ) -> Self {
         Self {
             stamp,
             lots: lots.into_iter().map(|lot| (lot.id, lot)).collect(),
             moved: BTreeSet::new(),
+            holds: holds.into_iter().map(|hold| (hold.id, hold)).collect(),
+            touched: BTreeSet::new(),
+            packages: Vec::new(),
             entries: Vec::new(),
             effects: Vec::new(),
         }
@@ -71,20 +108,72 @@ impl<'a> Draft<'a> {
         self.lots.values()
     }
 
-    /// The lots as they are so far, to change what they copy from their package.
-    pub fn lots_mut(&mut self) -> impl Iterator<Item = &mut Lot> {
-        self.lots.values_mut()
+    /// One lot as it is so far.
+    ///
+    /// # Errors
+    /// [`Refusal::LotCorrupt`] if it is not among those that the posting was begun on.
+    pub fn lot(&self, lot_id: LotId) -> Result<&Lot, Refusal> {
+        self.lots.get(&lot_id).ok_or(Refusal::LotCorrupt(lot_id))
     }
 
-    /// Adds a lot that does not exist yet; its first movement must be its issue.
+    /// The lots of one package as they are so far.
+    pub fn lots_of(&self, package_id: PackageId) -> impl Iterator<Item = &Lot> {
+        self.lots
+            .values()
+            .filter(move |lot| lot.package_id == package_id)
+    }
+
+    /// Gives the lots of a package what they copy from it.
+    pub fn retell(&mut self, package_id: PackageId, change: impl Fn(&mut Terms)) {
+        for lot in self.lots.values_mut() {
+            if lot.package_id == package_id {
+                change(&mut lot.terms);
+            }
+        }
+    }
+
+    /// Adds a lot that does not exist yet; its first movement must be what puts credits into it.
     pub fn add(&mut self, lot: Lot) {
         self.lots.insert(lot.id, lot);
+    }
+
+    /// Adds a package that does not exist yet.
+    pub fn add_package(&mut self, package: Package) {
+        self.packages.push(package);
+    }
+
+    /// The holds as they are so far, in the order of their ids.
+    pub fn holds(&self) -> impl Iterator<Item = &Hold> {
+        self.holds.values()
+    }
+
+    /// Keeps a hold as it is now, and when the next of the holds in each of its lots times out.
+    pub fn keep(&mut self, hold: Hold) {
+        let lot_ids: BTreeSet<LotId> = hold.parts.iter().map(|part| part.lot_id).collect();
+        self.touched.insert(hold.id);
+        self.holds.insert(hold.id, hold);
+        for lot_id in lot_ids {
+            let next = self
+                .holds
+                .values()
+                .filter(|hold| hold.holds_in(lot_id))
+                .filter_map(|hold| hold.times_out_at)
+                .min();
+            if let Some(lot) = self.lots.get_mut(&lot_id) {
+                lot.next_timeout_at = next;
+            }
+        }
+    }
+
+    /// The number that the next entry will have.
+    pub fn next_n(&self) -> Result<i32, Refusal> {
+        i32::try_from(self.entries.len()).map_err(|_| Refusal::AmountTooLarge)
     }
 
     /// Makes one movement in the lot `lot_id`.
     pub fn post(&mut self, lot_id: LotId, movement: Movement) -> Result<(), Refusal> {
         let corrupt = Refusal::LotCorrupt(lot_id);
-        let n = i32::try_from(self.entries.len()).map_err(|_| Refusal::AmountTooLarge)?;
+        let n = self.next_n()?;
         let lot = self.lots.get_mut(&lot_id).ok_or(corrupt.clone())?;
         let entry = lot.post(self.stamp, n, movement).map_err(|_| corrupt)?;
         self.moved.insert(lot_id);
@@ -101,7 +190,7 @@ impl<'a> Draft<'a> {
 
     /// The finished posting.
     pub fn close(self) -> Posting {
-        let moved = self.moved;
+        let (moved, touched) = (self.moved, self.touched);
         Posting {
             id: self.stamp.posting_id,
             entries: self.entries,
@@ -111,6 +200,12 @@ impl<'a> Draft<'a> {
                 .into_values()
                 .filter(|lot| moved.contains(&lot.id))
                 .collect(),
+            holds: self
+                .holds
+                .into_values()
+                .filter(|hold| touched.contains(&hold.id))
+                .collect(),
+            packages: self.packages,
         }
     }
 }

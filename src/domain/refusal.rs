@@ -9,7 +9,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::domain::credits::Credits;
-use crate::ids::{CreditTypeId, CustomerId, ItemId, LotId, PackageId, TemplateId};
+use crate::domain::hold::OnTimeOut;
+use crate::ids::{CreditTypeId, CustomerId, HoldId, ItemId, LineId, LotId, PackageId, TemplateId};
 
 /// What the numbers of a refusal count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +113,86 @@ pub enum Refusal {
     DeliveredInFuture {
         /// The instant that was given.
         delivered_at: DateTime<Utc>,
+    },
+    /// The hold was captured before.
+    #[error("hold {hold_id} was captured by request {posting_id}")]
+    HoldAlreadyCaptured {
+        /// The hold.
+        hold_id: HoldId,
+        /// The posting that captured it.
+        posting_id: Uuid,
+    },
+    /// The hold was released before.
+    #[error("hold {hold_id} was released by request {posting_id}")]
+    HoldAlreadyReleased {
+        /// The hold.
+        hold_id: HoldId,
+        /// The posting that released it.
+        posting_id: Uuid,
+    },
+    /// The hold ended by itself.
+    #[error("hold {hold_id} timed out at {timed_out_at} ({})", outcome.as_str())]
+    HoldTimedOut {
+        /// The hold.
+        hold_id: HoldId,
+        /// When.
+        timed_out_at: DateTime<Utc>,
+        /// What became of the credits.
+        outcome: OnTimeOut,
+    },
+    /// More is to be captured than the hold holds.
+    #[error("the hold has {held} {counted_in}, {requested} are to be captured")]
+    CaptureExceedsHold {
+        /// What is held.
+        held: Credits,
+        /// What was asked for.
+        requested: Credits,
+        /// What both count.
+        counted_in: CountedIn,
+    },
+    /// A hold is to time out in the past.
+    #[error("times_out_at {times_out_at} is not later than now")]
+    TimeOutNotLater {
+        /// The instant that was given.
+        times_out_at: DateTime<Utc>,
+    },
+    /// The posting did not use anything, or all that it used was undone.
+    #[error("nothing is left to undo of posting {posting_id}")]
+    NothingToReverse {
+        /// The posting.
+        posting_id: Uuid,
+    },
+    /// More is to be undone than is left of a use.
+    #[error("{left} {counted_in} are left of the use, {requested} are to be undone")]
+    ReversalExceedsUse {
+        /// What was used and not undone.
+        left: Credits,
+        /// What was asked for.
+        requested: Credits,
+        /// What both count.
+        counted_in: CountedIn,
+    },
+    /// Units were asked for where credits were taken by hand.
+    #[error("credits were taken by hand here: ask for an amount of credits, not for units")]
+    NotCountedInUnits,
+    /// So many units are no exact amount of credits.
+    #[error("these units are no amount of credits that can be kept: ask for an amount of credits")]
+    UnitsTooFine,
+    /// The value of a package cannot be changed by so much.
+    #[error("the value of what is unused is {unused_minor} and cannot change by {change_minor}")]
+    NothingToRevalue {
+        /// What the unused credits are worth, in minor units.
+        unused_minor: i64,
+        /// By how much it was to change.
+        change_minor: i64,
+    },
+    /// The package has no line of this id.
+    #[error("package {package_id} has no line {line_id}")]
+    LineNotInPackage {
+        /// The package.
+        package_id: PackageId,
+        /// The line.
+        line_id: LineId,
     },
     /// The customer is not active.
     #[error("customer {customer_id} is not active")]
@@ -287,6 +368,17 @@ impl Refusal {
             Self::CreditTypeNotInPackage { .. } => "CREDIT_TYPE_NOT_IN_PACKAGE",
             Self::PackageOfOtherCustomer { .. } => "PACKAGE_OF_OTHER_CUSTOMER",
             Self::DeliveredInFuture { .. } => "DELIVERED_IN_FUTURE",
+            Self::HoldAlreadyCaptured { .. } => "HOLD_ALREADY_CAPTURED",
+            Self::HoldAlreadyReleased { .. } => "HOLD_ALREADY_RELEASED",
+            Self::HoldTimedOut { .. } => "HOLD_TIMED_OUT",
+            Self::CaptureExceedsHold { .. } => "CAPTURE_EXCEEDS_HOLD",
+            Self::TimeOutNotLater { .. } => "TIME_OUT_NOT_LATER",
+            Self::NothingToReverse { .. } => "NOTHING_TO_REVERSE",
+            Self::ReversalExceedsUse { .. } => "REVERSAL_EXCEEDS_USE",
+            Self::NotCountedInUnits => "NOT_COUNTED_IN_UNITS",
+            Self::UnitsTooFine => "UNITS_TOO_FINE",
+            Self::NothingToRevalue { .. } => "NOTHING_TO_REVALUE",
+            Self::LineNotInPackage { .. } => "LINE_NOT_IN_PACKAGE",
             Self::CustomerInactive { .. } => "CUSTOMER_INACTIVE",
             Self::CustomerMayNotPurchaseOnAccount { .. } => "CUSTOMER_MAY_NOT_PURCHASE_ON_ACCOUNT",
             Self::AccountPaymentsInactive => "ACCOUNT_PAYMENTS_INACTIVE",

@@ -55,6 +55,20 @@ pub fn judge(
     at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Result<Credits, WhyNot> {
+    judge_with(lot, wanted, at, now, lot.available())
+}
+
+/// The same for a lot in which so much counts as `available`.
+///
+/// # Errors
+/// The reason why the lot cannot pay.
+pub fn judge_with(
+    lot: &Lot,
+    wanted: &Wanted,
+    at: DateTime<Utc>,
+    now: DateTime<Utc>,
+    available: Credits,
+) -> Result<Credits, WhyNot> {
     let per_unit = covered(lot, wanted).ok_or(WhyNot::NotCovered)?;
     if lot.terms.revoked {
         return Err(WhyNot::Revoked);
@@ -71,7 +85,7 @@ pub fn judge(
     {
         return Err(WhyNot::Expired(expires_at));
     }
-    if lot.available() <= Credits::ZERO {
+    if available <= Credits::ZERO {
         return Err(WhyNot::UsedUp);
     }
     Ok(per_unit)

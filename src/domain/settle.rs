@@ -4,35 +4,131 @@
 //! nobody touched, and reads settle in memory. So the ledger is the same whether or not a job ever ran
 //! (design section 2). What settling appends carries the instant at which it became true (semantics 12).
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::domain::credits::Credits;
-use crate::domain::entry::{About, Account, Actor, EntryKind};
+use crate::domain::entry::{Account, Actor, EntryKind};
+use crate::domain::hold::{Hold, OnTimeOut};
 use crate::domain::lot::{Lot, Movement, Stamp};
+use crate::domain::part::Part;
 use crate::domain::posting::Draft;
 use crate::domain::refusal::Refusal;
+use crate::domain::returned::{bare, send_on, stop_clock, value_of};
+use crate::ids::{HoldId, LotId};
 
-/// Appends what time has caused up to the draft's now, in the order of its instants.
+/// What time causes, in the order in which it is written where instants are equal: a hold is free at
+/// its instant, and what it frees is lost if the package ends at the same one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Due {
+    /// A hold timed out.
+    Hold(HoldId),
+    /// What is available in a lot was lost.
+    Lot(LotId),
+}
+
+/// Appends what time has caused up to the draft's now, in the order of its instants. The draft has the
+/// open holds of every lot in it whose [`next_timeout_at`](Lot::next_timeout_at) has come.
+///
+/// # Errors
+/// [`Refusal::LotCorrupt`].
 pub fn settle(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let now = draft.stamp().now;
-    let mut due: Vec<_> = draft
-        .lots()
-        .filter_map(|lot| Some((expiry_due(lot, now)?, lot.id, lot.available())))
-        .collect();
-    due.sort_unstable();
-    for (expired_at, lot_id, amount) in due {
-        let lot = draft.lots().find(|lot| lot.id == lot_id);
-        let value = lot
-            .and_then(|lot| lot.fold.value_leaving(amount))
-            .ok_or(Refusal::LotCorrupt(lot_id))?;
-        draft.post(lot_id, expiry(amount, value, expired_at))?;
+    // Each turn makes one thing less due: it empties a hold's parts or a lot.
+    while let Some((at, due)) = next_due(draft, now) {
+        match due {
+            Due::Hold(hold_id) => time_out(draft, hold_id, at)?,
+            Due::Lot(lot_id) => expire(draft, lot_id, at)?,
+        }
     }
     Ok(())
 }
 
-/// The lot as it is at `at`, whether or not what time caused was written.
-pub fn as_of(lot: &Lot, at: DateTime<Utc>) -> Lot {
+fn next_due(draft: &Draft<'_>, now: DateTime<Utc>) -> Option<(DateTime<Utc>, Due)> {
+    let lots = draft
+        .lots()
+        .filter_map(|lot| Some((expiry_due(lot, now)?, Due::Lot(lot.id))));
+    let holds = draft.holds().filter_map(|hold| {
+        let at = hold.timed_out(now)?;
+        let is_due = hold.parts.iter().any(|part| is_due(draft, part));
+        is_due.then_some((at, Due::Hold(hold.id)))
+    });
+    lots.chain(holds).min()
+}
+
+/// Whether this part of a hold that timed out is to be written here: others may be in lots that the
+/// draft does not have.
+fn is_due(draft: &Draft<'_>, part: &Part) -> bool {
+    part.left > Credits::ZERO && draft.lot(part.lot_id).is_ok()
+}
+
+/// Ends what a hold holds in the lots of the draft.
+fn time_out(draft: &mut Draft<'_>, hold_id: HoldId, at: DateTime<Utc>) -> Result<(), Refusal> {
+    let Some(mut hold) = draft.holds().find(|hold| hold.id == hold_id).cloned() else {
+        return Ok(());
+    };
+    let parts: Vec<Part> = hold
+        .parts
+        .iter()
+        .filter(|part| is_due(draft, part))
+        .cloned()
+        .collect();
+    let numbers: Vec<i32> = parts.iter().map(|part| part.n).collect();
+    hold.empty(&numbers);
+    for part in &parts {
+        let movement = timed_out(draft, &hold, part, at)?;
+        draft.post(part.lot_id, movement)?;
+        send_on(draft, part.lot_id, at, true)?;
+    }
+    draft.keep(hold);
+    let package_ids: BTreeSet<_> = parts
+        .iter()
+        .filter_map(|part| draft.lot(part.lot_id).ok())
+        .map(|lot| lot.package_id)
+        .collect();
+    for package_id in package_ids {
+        stop_clock(draft, package_id, at);
+    }
+    Ok(())
+}
+
+fn timed_out(
+    draft: &Draft<'_>,
+    hold: &Hold,
+    part: &Part,
+    at: DateTime<Utc>,
+) -> Result<Movement, Refusal> {
+    let (kind, to, value) = match hold.on_time_out {
+        OnTimeOut::Release => (EntryKind::TimeOut, Account::Available, 0),
+        OnTimeOut::Capture => {
+            let value = value_of(draft, part.lot_id, part.left)?;
+            (EntryKind::Capture, Account::Consumed, value)
+        }
+    };
+    let accounts = (Account::Held, to);
+    Ok(Movement {
+        about: hold.about(part.units),
+        ..bare(kind, accounts, (part.left, value), at, true)
+    })
+}
+
+fn expire(draft: &mut Draft<'_>, lot_id: LotId, at: DateTime<Utc>) -> Result<(), Refusal> {
+    let amount = draft.lot(lot_id)?.available();
+    let value = value_of(draft, lot_id, amount)?;
+    let accounts = (Account::Available, Account::Expired);
+    let movement = bare(EntryKind::Expire, accounts, (amount, value), at, true);
+    draft.post(lot_id, movement)
+}
+
+/// The lots as they are at `at`, whether or not what time caused was written. With all lots of a package
+/// and all open holds in them it is exact.
+pub fn as_of(lots: &[Lot], holds: &[Hold], at: DateTime<Utc>) -> Vec<Lot> {
+    let is_due = |lot: &Lot| expiry_due(lot, at).is_some() || lot.has_timed_out_hold(at);
+    if !lots.iter().any(is_due) {
+        return lots.to_vec();
+    }
     let stamp = Stamp {
         posting_id: Uuid::nil(),
         now: at,
@@ -40,13 +136,20 @@ pub fn as_of(lot: &Lot, at: DateTime<Utc>) -> Lot {
         method: String::new(),
         actor: Actor::System,
     };
-    let mut draft = Draft::open(&stamp, [lot.clone()]);
+    let mut draft = Draft::with_holds(&stamp, lots.iter().cloned(), holds.iter().cloned());
     if settle(&mut draft).is_err() {
-        return lot.clone();
+        return lots.to_vec();
     }
-    let mut settled = draft.lots().next().cloned().unwrap_or_else(|| lot.clone());
-    settled.tail = lot.tail;
-    settled
+    let settled = lots.iter().map(|lot| {
+        draft.lot(lot.id).map_or_else(
+            |_| lot.clone(),
+            |settled| Lot {
+                tail: lot.tail,
+                ..settled.clone()
+            },
+        )
+    });
+    settled.collect()
 }
 
 /// When the lot's available credits were lost, if they were and no entry says so yet. Held credits
@@ -58,18 +161,4 @@ fn expiry_due(lot: &Lot, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         && !lot.terms.frozen
         && !lot.terms.revoked;
     due.then_some(expires_at)
-}
-
-fn expiry(amount: Credits, value: i64, expired_at: DateTime<Utc>) -> Movement {
-    Movement {
-        kind: EntryKind::Expire,
-        from: Account::Available,
-        to: Account::Expired,
-        amount,
-        value,
-        effective_at: expired_at,
-        by_time: true,
-        undoes: None,
-        about: About::default(),
-    }
 }

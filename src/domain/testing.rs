@@ -87,6 +87,7 @@ pub(crate) fn lot(line: &Arc<Line>, quantity: &str, value: i64) -> Lot {
             expires_at: None,
             counts_from_first_use: false,
             first_used_on: None,
+            expires_if_unused: None,
             zone: Tz::Europe__Tallinn,
             frozen: false,
             revoked: false,
@@ -98,6 +99,7 @@ pub(crate) fn lot(line: &Arc<Line>, quantity: &str, value: i64) -> Lot {
         fold: Fold::default(),
         tail: Tail::default(),
         next_timeout_at: None,
+        transferred_to: None,
         created_at: start(),
         version: 1,
     };

@@ -307,6 +307,23 @@ fn last_day(
         .map(Some)
 }
 
+/// The end, exclusive, of a package whose validity waits for its first use: `must_start_by`, counted
+/// from the local day of `starts_at`. `None`: nothing bounds it, or it does not wait.
+pub fn unstarted(validity: &Validity, starts_at: DateTime<Utc>, zone: Tz) -> Option<DateTime<Utc>> {
+    let Validity::Period {
+        anchor: Anchor::FirstUse { must_start_by },
+        ..
+    } = validity
+    else {
+        return None;
+    };
+    let last_day = match must_start_by.as_ref()? {
+        MustStartBy::On(day) => *day,
+        MustStartBy::Within(period) => add(*period, calendar::local_day(starts_at, zone))?,
+    };
+    calendar::end_of(last_day, zone)
+}
+
 /// The end, exclusive, of a package whose clock of first use counts `length` from the local day
 /// `first_used_on` (semantics 9); `None` only outside the calendar.
 ///

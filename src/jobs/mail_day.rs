@@ -17,10 +17,11 @@ use crate::domain::calendar;
 use crate::domain::email::Email;
 use crate::domain::notice::{self, Notice, NoticeKind, Window};
 use crate::domain::package::Package;
+use crate::domain::settle;
 use crate::ids::{CustomerId, EmailId, PackageId, TemplateId};
 use crate::service::{Context, ServiceError};
 use crate::store::{
-    businesses, changes, emails, lots, mail_days, notices, packages, template_versions,
+    businesses, changes, emails, holds, lots, mail_days, notices, packages, template_versions,
 };
 
 /// How many packages one transaction looks at.
@@ -205,8 +206,10 @@ async fn find_notices(
 ) -> Result<Vec<Notice>, ServiceError> {
     let business_id = run.business.id;
     let ids: Vec<PackageId> = page.iter().map(|package| package.id).collect();
+    let lots = lots::of_packages(txn, business_id, &ids).await?;
+    let due = holds::due_in(txn, business_id, &lots, now).await?;
     let facts = find::Facts {
-        lots: lots::of_packages(txn, business_id, &ids).await?,
+        lots: settle::as_of(&lots, &due, now),
         notices: notices::of_packages(txn, business_id, &ids).await?,
         changed_at: changes::last_recorded_at(txn, business_id, &ids).await?,
         now,

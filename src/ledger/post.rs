@@ -3,18 +3,18 @@
 use sea_orm::DatabaseTransaction;
 
 use crate::domain::change::{Change, ChangeKind, Expiry};
-use crate::domain::extend::NewLot;
+use crate::domain::decide::Facts;
+use crate::domain::extend::{self, NewLot};
 use crate::domain::lot::{Lot, Stamp};
 use crate::domain::package::Package;
 use crate::domain::posting::{Draft, Effect, Posting};
 use crate::domain::refusal::Refusal;
-use crate::domain::{extend, lot::Terms};
 use crate::ids::BusinessId;
 use crate::store::error::StoreError;
-use crate::store::{changes, entries, lots, packages, posting_notes};
+use crate::store::{changes, entries, holds, lots, packages, posting_notes};
 
-/// Appends the posting's entries and writes its lots, in the caller's transaction. Effects are the
-/// caller's to write. The lots were locked by the caller, or are new.
+/// Appends the posting's entries and writes its packages, lots and holds, in the caller's transaction.
+/// Effects are the caller's to write. The lots were locked by the caller, or are new.
 pub async fn post_in(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
@@ -27,8 +27,10 @@ pub async fn post_in(
         .cloned()
         .partition(|lot| lot.version == 0);
     entries::append(txn, business_id, &posting.entries).await?;
+    packages::insert(txn, &posting.packages).await?;
     lots::insert(txn, &new).await?;
     lots::update(txn, &changed).await?;
+    holds::write(txn, business_id, posting.id, &posting.holds).await?;
     posting_notes::insert(txn, business_id, posting.id, note).await
 }
 
@@ -49,55 +51,53 @@ pub fn issue(
     Ok(draft.close())
 }
 
-/// Writes what a posting changes on packages that are locked, with all their lots in `lots`; lots that
-/// the posting moved are brought up to date in it, the others are written here.
+/// Writes what a posting changes on packages that are locked, with all their lots; lots that the posting
+/// moved are brought up to date in it, the others are written here.
 pub async fn apply_effects(
     txn: &DatabaseTransaction,
     stamp: &Stamp,
     posting: &mut Posting,
-    locked_packages: &mut [Package],
-    locked_lots: &[Lot],
+    facts: &mut Facts,
 ) -> Result<(), StoreError> {
     for effect in posting.effects.clone() {
-        let Effect::StartClock {
-            package_id,
-            first_used_on,
-        } = effect;
-        let package = locked_packages
+        let package_id = effect.package_id();
+        let package = facts
+            .packages
             .iter_mut()
             .find(|package| package.id == package_id)
             .ok_or_else(|| StoreError::corrupt("packages", package_id))?;
         let old = expiry(package);
-        package.start_clock(first_used_on);
-        record_change(txn, stamp, package, ChangeKind::ClockStarted, old).await?;
+        let kind = match effect {
+            Effect::StartClock { first_used_on, .. } => {
+                package.start_clock(first_used_on);
+                ChangeKind::ClockStarted
+            }
+            Effect::StopClock { .. } => {
+                package.stop_clock();
+                ChangeKind::ClockStopped
+            }
+        };
+        record_change(txn, stamp, package, kind, old).await?;
         let terms = package.terms();
-        let untouched = retell(posting, locked_lots, package, &terms);
-        lots::update(txn, &untouched).await?;
-    }
-    Ok(())
-}
-
-/// Gives the package's lots its new terms, those of the posting in place; answers with the others.
-fn retell(
-    posting: &mut Posting,
-    locked_lots: &[Lot],
-    package: &Package,
-    terms: &Terms,
-) -> Vec<Lot> {
-    for lot in &mut posting.lots {
-        if lot.package_id == package.id {
-            lot.terms = terms.clone();
+        for lot in facts.lots.iter_mut().chain(&mut posting.lots) {
+            if lot.package_id == package_id {
+                lot.terms = terms.clone();
+            }
         }
     }
-    locked_lots
+    let retold: Vec<Lot> = facts
+        .lots
         .iter()
-        .filter(|lot| lot.package_id == package.id)
-        .filter(|lot| posting.lots.iter().all(|moved| moved.id != lot.id))
-        .map(|lot| Lot {
-            terms: terms.clone(),
-            ..lot.clone()
+        .filter(|lot| {
+            posting
+                .effects
+                .iter()
+                .any(|effect| effect.package_id() == lot.package_id)
         })
-        .collect()
+        .filter(|lot| posting.lots.iter().all(|moved| moved.id != lot.id))
+        .cloned()
+        .collect();
+    lots::update(txn, &retold).await
 }
 
 /// The package's expiry as a change tells it.

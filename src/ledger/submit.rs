@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use rand::RngExt;
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
@@ -16,15 +17,16 @@ use crate::clock::Clock;
 use crate::domain::credits::Credits;
 use crate::domain::decide::{Command, decide};
 use crate::domain::entry::{Actor, Entry, Hash};
+use crate::domain::hold::Hold;
 use crate::domain::lot::{Lot, Stamp};
-use crate::domain::package::Package;
 use crate::domain::posting::Posting;
 use crate::domain::refusal::Refusal;
-use crate::ids::{BusinessId, LotId, PackageId};
+use crate::ids::{BusinessId, HoldId, LotId, PackageId};
+use crate::ledger::facts::{self, Scope, packages_of};
 use crate::ledger::{LedgerError, post, replay};
 use crate::store::db::Database;
 use crate::store::error::StoreError;
-use crate::store::{lots, packages};
+use crate::store::{entries, holds, lots};
 
 /// How often a unit is tried that lost to others.
 const TRIES_MAX: u32 = 8;
@@ -59,6 +61,8 @@ pub struct Receipt {
     pub entries: Vec<Entry>,
     /// The lots that they are in.
     pub lots: HashMap<LotId, Lot>,
+    /// The hold that they place or end.
+    pub hold: Option<Hold>,
     /// Whether an earlier call with the same request id did it.
     pub replayed: bool,
 }
@@ -68,14 +72,6 @@ pub struct Receipt {
 pub struct Ledger {
     db: Database,
     clock: Clock,
-}
-
-/// Which lots a submission is decided on.
-enum Scope {
-    /// These; whether there may be more that could pay.
-    Lots { ids: Vec<LotId>, complete: bool },
-    /// All lots of these packages.
-    Packages(Vec<PackageId>),
 }
 
 /// How far a lane came.
@@ -128,8 +124,31 @@ impl Ledger {
         Ok(found)
     }
 
+    /// What a posting did, whatever request wrote it; `None` if there is no such posting.
+    ///
+    /// # Errors
+    /// Failures of the database.
+    pub async fn posted(
+        &self,
+        business_id: BusinessId,
+        posting_id: Uuid,
+    ) -> Result<Option<Receipt>, LedgerError> {
+        let txn = self.db.snapshot().await?;
+        let mut found = entries::of_posting(&txn, business_id, posting_id).await?;
+        found.retain(|entry| !entry.by_time);
+        if found.is_empty() {
+            txn.commit().await?;
+            return Ok(None);
+        }
+        let receipt = reread(&txn, business_id, found).await?;
+        txn.commit().await?;
+        Ok(Some(receipt))
+    }
+
     async fn attempt(&self, submission: &Submission) -> Result<Receipt, LedgerError> {
-        let scope = self.scope(submission).await?;
+        let (business_id, now) = (submission.business_id, self.clock.now());
+        let reader = self.db.reader();
+        let scope = facts::scope(reader, business_id, &submission.command, now).await?;
         match self.unit(submission, scope).await? {
             Outcome::Done(receipt) => Ok(receipt),
             Outcome::Escalate(package_ids) => {
@@ -141,23 +160,6 @@ impl Ledger {
                 }
             }
         }
-    }
-
-    /// The lots that could be concerned, read without locks.
-    async fn scope(&self, submission: &Submission) -> Result<Scope, StoreError> {
-        let Command::Consume(consume) = &submission.command;
-        let business_id = submission.business_id;
-        let reader = self.db.reader();
-        if consume.package_ids.is_empty() {
-            let ids = lots::candidates(reader, business_id, consume.customer_id).await?;
-            let complete = u64::try_from(ids.len()).is_ok_and(|found| found < lots::CANDIDATES_MAX);
-            return Ok(Scope::Lots { ids, complete });
-        }
-        let ids = lots::ids_of_packages(reader, business_id, &consume.package_ids).await?;
-        Ok(Scope::Lots {
-            ids,
-            complete: true,
-        })
     }
 
     /// One transaction: lock, look up, settle and decide, append, commit.
@@ -179,30 +181,35 @@ impl Ledger {
         submission: &Submission,
         scope: &Scope,
     ) -> Result<Outcome, LedgerError> {
-        let business_id = submission.business_id;
-        let (mut locked_packages, locked_lots) = lock(txn, business_id, scope).await?;
-        let stamp = self.stamp(submission, &locked_lots);
+        let (business_id, command) = (submission.business_id, &submission.command);
+        let mut facts = facts::lock(txn, business_id, scope).await?;
+        let stamp = self.stamp(submission, &facts.lots);
         let (request_id, hash) = (submission.request_id, &submission.request_hash);
         if let Some(receipt) = replayed(txn, business_id, request_id, hash).await? {
             return Ok(Outcome::Done(receipt));
         }
-        let decided = decide(locked_lots.iter().cloned(), &submission.command, &stamp);
-        let mut posting = match decided {
+        if !scope.holds_packages() && may_stop_a_clock(&facts.lots, stamp.now) {
+            return Ok(Outcome::Escalate(packages_of(&facts.lots)));
+        }
+        facts::complete(txn, business_id, command, stamp.now, &mut facts).await?;
+        let mut posting = match decide(&facts, command, &stamp) {
             Ok(posting) => posting,
-            Err(Refusal::InsufficientCredits { .. }) if scope.may_hide_more() => {
-                let Command::Consume(consume) = &submission.command;
-                let mut all = lots::of_customer(txn, business_id, consume.customer_id).await?;
+            Err(refusal @ Refusal::InsufficientCredits { .. }) => {
+                let Some(customer_id) = scope.more_of() else {
+                    return Err(refusal.into());
+                };
+                let mut all = lots::of_customer(txn, business_id, customer_id).await?;
                 all.retain(|lot| lot.available() > Credits::ZERO);
+                all.extend(facts.lots);
                 return Ok(Outcome::Escalate(packages_of(&all)));
             }
             Err(refusal) => return Err(refusal.into()),
         };
         if !posting.effects.is_empty() && !scope.holds_packages() {
             // All packages that were looked at, so that the second look sees what the first one saw.
-            return Ok(Outcome::Escalate(packages_of(&locked_lots)));
+            return Ok(Outcome::Escalate(packages_of(&facts.lots)));
         }
-        let packages = &mut locked_packages;
-        post::apply_effects(txn, &stamp, &mut posting, packages, &locked_lots).await?;
+        post::apply_effects(txn, &stamp, &mut posting, &mut facts).await?;
         post::post_in(txn, business_id, &posting, &submission.note).await?;
         Ok(Outcome::Done(receipt(posting)))
     }
@@ -222,43 +229,11 @@ impl Ledger {
     }
 }
 
-impl Scope {
-    fn may_hide_more(&self) -> bool {
-        matches!(
-            self,
-            Self::Lots {
-                complete: false,
-                ..
-            }
-        )
-    }
-
-    fn holds_packages(&self) -> bool {
-        matches!(self, Self::Packages(_))
-    }
-}
-
-async fn lock(
-    txn: &DatabaseTransaction,
-    business_id: BusinessId,
-    scope: &Scope,
-) -> Result<(Vec<Package>, Vec<Lot>), StoreError> {
-    match scope {
-        Scope::Lots { ids, .. } => Ok((Vec::new(), lots::lock(txn, business_id, ids).await?)),
-        Scope::Packages(ids) => {
-            let packages = packages::lock(txn, business_id, ids).await?;
-            let lots = lots::lock_of_packages(txn, business_id, ids).await?;
-            Ok((packages, lots))
-        }
-    }
-}
-
-/// The packages of lots, each once, in the order of their ids.
-fn packages_of(lots: &[Lot]) -> Vec<PackageId> {
-    let mut ids: Vec<PackageId> = lots.iter().map(|lot| lot.package_id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids
+/// Whether time may have undone all that keeps the clock of a package running: then its lots alone do
+/// not tell when it ends.
+fn may_stop_a_clock(lots: &[Lot], now: DateTime<Utc>) -> bool {
+    lots.iter()
+        .any(|lot| lot.has_timed_out_hold(now) && lot.terms.counts_from_first_use)
 }
 
 async fn replayed(
@@ -268,20 +243,43 @@ async fn replayed(
     hash: &Hash,
 ) -> Result<Option<Receipt>, LedgerError> {
     let found = replay::of_request(txn, business_id, request_id, hash).await?;
-    let Some(entries) = found else {
-        return Ok(None);
-    };
+    match found {
+        Some(entries) => Ok(Some(reread(txn, business_id, entries).await?)),
+        None => Ok(None),
+    }
+}
+
+/// The receipt of entries that were written earlier.
+async fn reread(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    entries: Vec<Entry>,
+) -> Result<Receipt, StoreError> {
     let ids: Vec<LotId> = entries.iter().map(|entry| entry.lot_id).collect();
     let lots = lots::by_ids(txn, business_id, &ids).await?;
-    Ok(Some(Receipt {
+    let hold = match entries.iter().find_map(|entry| entry.about.hold_id) {
+        Some(id) => holds::get(txn, business_id, HoldId::from_uuid(id)).await?,
+        None => None,
+    };
+    Ok(Receipt {
         entries,
         lots: lots.into_iter().map(|lot| (lot.id, lot)).collect(),
+        hold,
         replayed: true,
-    }))
+    })
 }
 
 fn receipt(posting: Posting) -> Receipt {
+    let hold_id = posting
+        .entries
+        .iter()
+        .filter(|entry| !entry.by_time)
+        .find_map(|entry| entry.about.hold_id);
     Receipt {
+        hold: posting
+            .holds
+            .into_iter()
+            .find(|hold| Some(hold.id.uuid()) == hold_id),
         entries: posting
             .entries
             .into_iter()

@@ -9,13 +9,13 @@ use crate::domain::entry::Balances;
 use crate::domain::line::LineKind;
 use crate::domain::lot::Lot;
 use crate::domain::selection::{Wanted, judge};
-use crate::domain::settle;
 use crate::ids::{CreditTypeId, CustomerId, PackageId, Reference};
 use crate::service::call::Call;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::sum;
 use crate::service::resolve;
+use crate::service::settled::settled;
 use crate::store::{customers, lots, packages};
 
 /// Whose balance, and of what.
@@ -87,16 +87,16 @@ pub async fn get(
         Some(reference) => Some(resolve::credit_type(&txn, business_id, reference).await?),
         None => None,
     };
-    txn.commit().await?;
     let as_of = ctx.clock.now();
+    let found = settled(&txn, business_id, found, as_of).await?;
+    txn.commit().await?;
     let mut by_type: BTreeMap<CreditTypeId, Vec<Lot>> = BTreeMap::new();
     for lot in found {
         let credit_type_id = lot.line.credit_type_id;
         let is_counted =
             lot.line.kind == LineKind::Prepaid && only.is_none_or(|only| only == credit_type_id);
         if is_counted {
-            let settled = settle::as_of(&lot, as_of);
-            by_type.entry(credit_type_id).or_default().push(settled);
+            by_type.entry(credit_type_id).or_default().push(lot);
         }
     }
     let balances = by_type

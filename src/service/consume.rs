@@ -116,6 +116,7 @@ async fn submission(ctx: &Context, call: &Call, input: &Use) -> Result<Submissio
             package_ids,
             delivered_at: input.delivered_at,
             consumed_by,
+            past_expiry: None,
         }),
         note: input.note.clone(),
         validate_only: call.validate_only,

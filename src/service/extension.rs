@@ -23,7 +23,8 @@ use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, view};
 use crate::service::resolve;
-use crate::store::{businesses, lots, packages};
+use crate::service::settled::settled;
+use crate::store::{businesses, holds, lots, packages};
 
 /// A later end, and what goes with it.
 #[derive(Clone, Debug)]
@@ -100,12 +101,14 @@ pub async fn extend_package(
         bonuses: bonuses(&package_lots, &input.bonuses, now)?,
     };
     let old = post::expiry(&package);
-    let draft = Draft::open(&stamp, package_lots.clone());
+    let due = holds::due_in(&txn, business_id, &package_lots, now).await?;
+    let draft = Draft::with_holds(&stamp, package_lots.clone(), due);
     let (posting, kind) = extend(&mut package, extension, draft)?;
     let change = post::record_change(&txn, &stamp, &mut package, kind, old).await?;
     lots::update(&txn, &unmoved(&package_lots, &posting.lots, &package)).await?;
     call.post(&txn, &posting, &input.reason).await?;
     let all = lots::of_packages(&txn, business_id, &[package.id]).await?;
+    let all = settled(&txn, business_id, all, now).await?;
     let extended = Extended {
         package: view(&package, &all, &business, now),
         change,

@@ -14,9 +14,9 @@ use crate::domain::entry::Balances;
 use crate::domain::line::Line;
 use crate::domain::lot::{Lot, Origin};
 use crate::domain::package::{Package, Status};
-use crate::domain::settle;
 use crate::ids::{LineId, LotId, PackageId};
 use crate::service::error::ServiceError;
+use crate::service::settled::settled;
 use crate::store::lots;
 
 /// A package at one moment.
@@ -64,23 +64,23 @@ pub struct LotView {
     pub created_at: DateTime<Utc>,
 }
 
-/// The package as it is at `now`; `lots` are all of its lots.
+/// The package as it is at `now`; `lots` are all of its lots, settled at `now`.
 pub fn view(
     package: &Package,
     lots: &[Lot],
     business: &Business,
     now: DateTime<Utc>,
 ) -> PackageView {
-    let lots: Vec<Lot> = lots.iter().map(|lot| settle::as_of(lot, now)).collect();
+    let package = &package.as_of(lots);
     let mut by_line: BTreeMap<(i32, LineId), Vec<&Lot>> = BTreeMap::new();
-    for lot in &lots {
+    for lot in lots {
         by_line
             .entry((lot.line.position, lot.line.id))
             .or_default()
             .push(lot);
     }
     PackageView {
-        status: package.status(&lots, now),
+        status: package.status(lots, now),
         last_usable_day: package.last_usable_day(),
         restorable_until: package.restorable_until(business.quarantine_days),
         lines: by_line
@@ -100,7 +100,8 @@ pub async fn views(
 ) -> Result<Vec<PackageView>, ServiceError> {
     let ids: Vec<PackageId> = packages.iter().map(|package| package.id).collect();
     let mut by_package: BTreeMap<PackageId, Vec<Lot>> = BTreeMap::new();
-    for lot in lots::of_packages(db, business.id, &ids).await? {
+    let lots = lots::of_packages(db, business.id, &ids).await?;
+    for lot in settled(db, business.id, lots, now).await? {
         by_package.entry(lot.package_id).or_default().push(lot);
     }
     Ok(packages

@@ -13,13 +13,13 @@ use crate::domain::lot::Lot;
 use crate::domain::package::{Package, Status};
 use crate::domain::refusal::Refusal;
 use crate::domain::selection::{Wanted, WhyNot, judge, pay_order};
-use crate::domain::settle;
 use crate::ids::{CustomerId, ItemId, PackageId, Reference};
 use crate::service::call::Call;
 use crate::service::consume::item_facts;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::resolve;
+use crate::service::settled::settled;
 use crate::store::{customers, lots, packages};
 
 /// For whom, for what and when.
@@ -97,15 +97,16 @@ pub async fn list(
     customers::get(&txn, business_id, customer_id)
         .await?
         .ok_or_else(|| resolve::not_found("customer", &input.customer))?;
+    let now = ctx.clock.now();
+    let at = input.at.unwrap_or(now);
+    let found = lots::of_customer(&txn, business_id, customer_id).await?;
     let mut by_package: BTreeMap<PackageId, Vec<Lot>> = BTreeMap::new();
-    for lot in lots::of_customer(&txn, business_id, customer_id).await? {
+    for lot in settled(&txn, business_id, found, now.max(at)).await? {
         by_package.entry(lot.package_id).or_default().push(lot);
     }
     let ids: Vec<PackageId> = by_package.keys().copied().collect();
     let found = packages::by_ids(&txn, business_id, &ids).await?;
     txn.commit().await?;
-    let now = ctx.clock.now();
-    let at = input.at.unwrap_or(now);
     let judged = found
         .iter()
         .filter_map(|package| {
@@ -138,7 +139,7 @@ impl<'a> Judged<'a> {
         wanted: &[(ItemFacts, Credits)],
         (at, now): (DateTime<Utc>, DateTime<Utc>),
     ) -> Self {
-        let lots: Vec<Lot> = lots.iter().map(|lot| settle::as_of(lot, now)).collect();
+        let lots = lots.to_vec();
         let mut payers: Vec<&Lot> = Vec::new();
         let mut reasons: Vec<(WhyNot, Wanted)> = Vec::new();
         for lot in &lots {

@@ -108,6 +108,20 @@ pub async fn of_posting(
     rows.into_iter().map(read).collect()
 }
 
+/// The entries that undo some of a posting, in no order that matters.
+pub async fn undoing(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    posting_id: Uuid,
+) -> Result<Vec<Entry>, StoreError> {
+    let rows = Entity::find()
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::UndoesPostingId.eq(posting_id))
+        .all(db)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// One entry by its key.
 pub async fn get(
     db: &impl ConnectionTrait,

@@ -39,6 +39,7 @@ mod entity {
         pub expires_at: Option<i64>,
         pub counts_from_first_use: bool,
         pub first_used_on: Option<Date>,
+        pub expires_if_unused: Option<i64>,
         pub time_zone: String,
         pub frozen: bool,
         pub revoked: bool,
@@ -46,6 +47,7 @@ mod entity {
         pub issued_value: i64,
         pub basis_quantity: i64,
         pub basis_value: i64,
+        pub revalued: bool,
         pub issued: i64,
         pub available: i64,
         pub held: i64,
@@ -64,6 +66,7 @@ mod entity {
         pub last_hash: Vec<u8>,
         pub last_recorded_at: i64,
         pub next_timeout_at: Option<i64>,
+        pub transferred_to: Option<Uuid>,
         pub is_open: bool,
         pub created_at: i64,
         pub version: i64,
@@ -265,6 +268,32 @@ pub async fn due(
         .collect())
 }
 
+/// Packages in which time has ended a hold by `now` and nobody has written that, of any business, without
+/// locks, the longest due first.
+pub async fn timing_out(
+    db: &impl ConnectionTrait,
+    now: DateTimeUtc,
+    limit: u64,
+) -> Result<Vec<(BusinessId, PackageId)>, StoreError> {
+    let rows: Vec<(Uuid, Uuid)> = Entity::find()
+        .select_only()
+        .column(Column::BusinessId)
+        .column(Column::PackageId)
+        .filter(Column::NextTimeoutAt.lte(micros(now)))
+        .order_by_asc(Column::NextTimeoutAt)
+        .limit(limit)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(business, package)| {
+            let business_id = BusinessId::from_uuid(business);
+            (business_id, PackageId::from_uuid(package))
+        })
+        .collect())
+}
+
 /// Locks those of these lots that nobody else holds, and reads them.
 pub async fn lock_free(
     txn: &DatabaseTransaction,
@@ -350,6 +379,7 @@ fn lot(row: &Model, line: Arc<crate::domain::line::Line>) -> Result<Lot, StoreEr
             expires_at: instant_opt(row.expires_at, TABLE, id)?,
             counts_from_first_use: row.counts_from_first_use,
             first_used_on: row.first_used_on,
+            expires_if_unused: instant_opt(row.expires_if_unused, TABLE, id)?,
             zone: known(zone, TABLE, id)?,
             frozen: row.frozen,
             revoked: row.revoked,
@@ -378,6 +408,7 @@ fn lot(row: &Model, line: Arc<crate::domain::line::Line>) -> Result<Lot, StoreEr
                 value: row.basis_value,
                 quantity: Credits::from_millionths(row.basis_quantity),
             },
+            revalued: row.revalued,
         },
         tail: Tail {
             seq: row.seq,
@@ -389,6 +420,7 @@ fn lot(row: &Model, line: Arc<crate::domain::line::Line>) -> Result<Lot, StoreEr
             recorded_at: Some(instant(row.last_recorded_at, TABLE, id)?),
         },
         next_timeout_at: instant_opt(row.next_timeout_at, TABLE, id)?,
+        transferred_to: row.transferred_to.map(LotId::from_uuid),
         created_at: instant(row.created_at, TABLE, id)?,
         version: row.version,
     })
@@ -399,6 +431,7 @@ fn row(lot: &Lot) -> Result<ActiveModel, StoreError> {
         balances,
         pools,
         basis,
+        revalued,
     } = &lot.fold;
     let total = known(balances.total(), TABLE, lot.id)?;
     let issued = known(total.checked_neg(), TABLE, lot.id)?;
@@ -417,6 +450,7 @@ fn row(lot: &Lot) -> Result<ActiveModel, StoreError> {
         expires_at: Set(lot.terms.expires_at.map(micros)),
         counts_from_first_use: Set(lot.terms.counts_from_first_use),
         first_used_on: Set(lot.terms.first_used_on),
+        expires_if_unused: Set(lot.terms.expires_if_unused.map(micros)),
         time_zone: Set(lot.terms.zone.name().to_owned()),
         frozen: Set(lot.terms.frozen),
         revoked: Set(lot.terms.revoked),
@@ -424,6 +458,7 @@ fn row(lot: &Lot) -> Result<ActiveModel, StoreError> {
         issued_value: Set(lot.issued.value),
         basis_quantity: Set(basis.quantity.millionths()),
         basis_value: Set(basis.value),
+        revalued: Set(*revalued),
         issued: Set(issued.millionths()),
         available: Set(balances.available.millionths()),
         held: Set(balances.held.millionths()),
@@ -442,6 +477,7 @@ fn row(lot: &Lot) -> Result<ActiveModel, StoreError> {
         last_hash: Set(lot.tail.hash.to_vec()),
         last_recorded_at: Set(micros(recorded_at)),
         next_timeout_at: Set(lot.next_timeout_at.map(micros)),
+        transferred_to: Set(lot.transferred_to.map(LotId::uuid)),
         is_open: Set(lot.available() > Credits::ZERO),
         created_at: Set(micros(lot.created_at)),
         version: Set(lot.version),

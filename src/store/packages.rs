@@ -28,6 +28,7 @@ mod entity {
         pub id: Uuid,
         pub external_id: Option<String>,
         pub sale_id: Option<Uuid>,
+        pub came_from: Option<Uuid>,
         pub customer_id: Uuid,
         pub template_id: Option<Uuid>,
         pub definition_version: Option<i32>,
@@ -266,6 +267,7 @@ fn read(row: Model) -> Result<Package, StoreError> {
         business_id: BusinessId::from_uuid(row.business_id),
         external_id: row.external_id,
         sale_id: row.sale_id.map(SaleId::from_uuid),
+        came_from: row.came_from.map(PackageId::from_uuid),
         customer_id: CustomerId::from_uuid(row.customer_id),
         template: row
             .template_id
@@ -305,6 +307,7 @@ fn row(package: &Package) -> Result<ActiveModel, StoreError> {
         id: Set(package.id.uuid()),
         external_id: Set(package.external_id.clone()),
         sale_id: Set(package.sale_id.map(SaleId::uuid)),
+        came_from: Set(package.came_from.map(PackageId::uuid)),
         customer_id: Set(package.customer_id.uuid()),
         template_id: Set(package.template.map(|(id, _)| id.uuid())),
         definition_version: Set(package.template.map(|(_, version)| version)),

@@ -4,9 +4,15 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::credits::Credits;
+use crate::domain::entry::EntryKind;
 use crate::domain::line::{ItemFacts, Subject};
 use crate::domain::lot::Fold;
+use crate::domain::posting::Effect;
+use crate::domain::refusal::CountedIn;
+use crate::domain::selection::Wanted;
 use crate::domain::testing::{credits, customer, ending, item, line, line_for, lot, stamp, start};
+use crate::ids::{CustomerId, LotId};
 
 fn units(item: &ItemFacts, units: &str) -> Consume {
     Consume {
@@ -18,12 +24,17 @@ fn units(item: &ItemFacts, units: &str) -> Consume {
         package_ids: Vec::new(),
         delivered_at: None,
         consumed_by: None,
+        past_expiry: None,
     }
 }
 
 fn consume(lots: &[Lot], consume: Consume, hours: i64) -> Result<Posting, Refusal> {
     let stamp = stamp(hours);
-    decide(lots.iter().cloned(), &Command::Consume(consume), &stamp)
+    decide(
+        &Facts::of_lots(lots.iter().cloned()),
+        &Command::Consume(consume),
+        &stamp,
+    )
 }
 
 /// What was taken from which lot.
@@ -73,7 +84,11 @@ fn a_package_is_unusable_at_its_expiry_instant_and_usable_just_before() {
         stamp.now += TimeDelta::microseconds(micros);
         let mut command = units(&swim, "1");
         command.package_ids = vec![package_id];
-        decide([lot.clone()], &Command::Consume(command), &stamp)
+        decide(
+            &Facts::of_lots([lot.clone()]),
+            &Command::Consume(command),
+            &stamp,
+        )
     };
     assert!(named(5, -1).is_ok());
     assert_eq!(
@@ -264,7 +279,7 @@ fn the_first_use_starts_the_clock_at_the_local_day_of_the_service() {
     let mut late = stamp(0);
     late.now = "2026-03-16T22:30:00Z".parse().unwrap();
     let command = Command::Consume(units(&swim, "1"));
-    let posting = decide([lot.clone()], &command, &late).unwrap();
+    let posting = decide(&Facts::of_lots([lot.clone()]), &command, &late).unwrap();
     assert_eq!(
         posting.effects,
         [Effect::StartClock {
@@ -273,7 +288,12 @@ fn the_first_use_starts_the_clock_at_the_local_day_of_the_service() {
         }]
     );
     lot.terms.first_used_on = Some("2026-03-16".parse().unwrap());
-    assert!(decide([lot], &command, &late).unwrap().effects.is_empty());
+    assert!(
+        decide(&Facts::of_lots([lot]), &command, &late)
+            .unwrap()
+            .effects
+            .is_empty()
+    );
 }
 
 #[test]
@@ -331,7 +351,8 @@ proptest! {
             let off = i128::from(lot.fold.pools.unused) * i128::from(quantity) * 2 - true_share;
             prop_assert!(off.abs() <= i128::from(quantity), "more than half a cent off");
         }
-        let settled = crate::domain::settle::as_of(&lot, start() + TimeDelta::hours(1_000));
+        let late = start() + TimeDelta::hours(1_000);
+        let settled = crate::domain::settle::as_of(std::slice::from_ref(&lot), &[], late)[0].clone();
         sound(&settled.fold, tenths(quantity), value)?;
         prop_assert_eq!(settled.available(), Credits::ZERO);
         prop_assert_eq!(settled.fold.balances.expired, tenths(left));

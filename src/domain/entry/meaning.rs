@@ -63,9 +63,13 @@ impl EntryKind {
         }
     }
 
-    /// Whether it can be caused by time alone: the end of validity, and that of a hold, which may capture.
+    /// Whether it can be caused by time alone: the end of validity, that of a hold, which may capture, and
+    /// what sends credits on that a hold's end brings back.
     pub const fn may_be_by_time(self) -> bool {
-        matches!(self, Self::Expire | Self::TimeOut | Self::Capture)
+        matches!(
+            self,
+            Self::Expire | Self::TimeOut | Self::Capture | Self::Revoke | Self::Transfer
+        )
     }
 }
 

@@ -237,6 +237,7 @@ pub fn to_change(change: &Change, reason: String) -> v1::Change {
         ChangeKind::Extended => v1::ChangeKind::Extended,
         ChangeKind::Restored => v1::ChangeKind::Restored,
         ChangeKind::ClockStarted => v1::ChangeKind::ClockStarted,
+        ChangeKind::ClockStopped => v1::ChangeKind::ClockStopped,
     };
     v1::Change {
         package_id: change.package_id.to_string(),

@@ -24,7 +24,7 @@ use crate::mail::message::Outgoing;
 use crate::service::{Context, ServiceError};
 use crate::store::error::StoreError;
 use crate::store::{
-    businesses, customers, email_attempts, emails, lots, notices, packages, suppressions,
+    businesses, customers, email_attempts, emails, holds, lots, notices, packages, suppressions,
     template_versions,
 };
 
@@ -222,13 +222,15 @@ async fn facts(
     ids.dedup();
     let found = packages::by_ids(txn, business_id, &ids).await?;
     let lots = lots::of_packages(txn, business_id, &ids).await?;
+    let due = holds::due_in(txn, business_id, &lots, now).await?;
+    let lots = settle::as_of(&lots, &due, now);
     Ok(Facts {
         leads: template_versions::reminder_leads(txn, business_id).await?,
         packages: found
             .into_iter()
-            .map(|package| (package.id, package))
+            .map(|package| (package.id, package.as_of(&lots)))
             .collect(),
-        lots: lots.iter().map(|lot| settle::as_of(lot, now)).collect(),
+        lots,
         business,
         contact,
         notices,

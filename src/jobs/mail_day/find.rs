@@ -11,7 +11,6 @@ use crate::domain::notice::{
     self, DropReason, Notice, NoticeKind, Timeline, expired_cause, lead_cause,
 };
 use crate::domain::package::Package;
-use crate::domain::settle;
 use crate::ids::{NoticeId, PackageId};
 
 /// What was read about the packages of one unit.
@@ -24,18 +23,19 @@ pub(super) struct Facts {
 
 /// The notices of a package that fell due and are not there yet.
 pub(super) fn notices_of(run: &Run, package: &Package, facts: &Facts) -> Vec<Notice> {
+    let lots: Vec<Lot> = facts
+        .lots
+        .iter()
+        .filter(|lot| lot.package_id == package.id)
+        .cloned()
+        .collect();
+    let package = &package.as_of(&lots);
     let Some(timeline) = timeline(run, package, facts) else {
         return Vec::new();
     };
     if package.revoked_at.is_some() || package.transferred_at.is_some() {
         return Vec::new();
     }
-    let lots: Vec<Lot> = facts
-        .lots
-        .iter()
-        .filter(|lot| lot.package_id == package.id)
-        .map(|lot| settle::as_of(lot, facts.now))
-        .collect();
     let mut found = reminders(run, package, facts, &timeline, &lots);
     if run.business.reminder_policy.expired_notice && notice::has_lost_something(&lots) {
         let due = notice::expired_due(&timeline, &run.window);

@@ -24,8 +24,6 @@ pub(super) struct Replay<'a> {
     begun: Option<(Credits, i64)>,
     /// The last posting in which credits came back into the lot.
     returned_in: Option<Uuid>,
-    /// Whether credits ever came back: then value is the original's, not the formula's.
-    had_returns: bool,
 }
 
 /// One entry, with the lot before it and after it.
@@ -71,15 +69,17 @@ impl<'a> Replay<'a> {
             recorded_at: None,
             begun: None,
             returned_in: None,
-            had_returns: false,
         }
     }
 
     /// Goes one entry on, and says what is wrong with it.
     pub(super) fn entry(&mut self, entry: &Entry) -> Vec<Flaw> {
-        let after = self
-            .fold
-            .moved(entry.from, entry.to, entry.amount, entry.value);
+        let after = self.fold.moved(
+            entry.kind,
+            (entry.from, entry.to),
+            entry.amount,
+            entry.value,
+        );
         let step = Step {
             before: self,
             entry,
@@ -95,7 +95,6 @@ impl<'a> Replay<'a> {
         let returns = entry.to == Account::Available && entry.from != Account::Issued;
         if returns {
             self.returned_in = Some(entry.key.posting_id);
-            self.had_returns |= entry.from != Account::Held;
         }
         flaws
     }
@@ -194,13 +193,14 @@ fn caused_expiry(step: &Step<'_>) -> Option<Flaw> {
     flaw_unless(caused, Flaw::Expiry(entry.seq))
 }
 
-/// An undo gives back the original's cents, so the formula holds only in lots where nothing came back.
+/// What leaves the unused carries what the formula says, after undoings and revaluations too: they only
+/// change what it is over. What comes back carries what its original did ([`super::undo`]).
 fn fitting_value(step: &Step<'_>) -> Option<Flaw> {
     let Step { before, entry, .. } = step;
     let is_unused = |account| matches!(account, Account::Available | Account::Held);
     let wanted = if is_unused(entry.from) && is_unused(entry.to) {
         0
-    } else if !is_unused(entry.from) || before.had_returns || entry.kind.is_value_only() {
+    } else if !is_unused(entry.from) || entry.kind.is_value_only() {
         return None;
     } else {
         before.fold.value_leaving(entry.amount)?
@@ -239,7 +239,7 @@ fn true_tail(end: &Replay<'_>) -> Option<Flaw> {
 /// the lot that it left. What is given for nothing is worth nothing.
 fn true_issue(end: &Replay<'_>) -> Option<Flaw> {
     let issued = end.lot.issued;
-    let came_by_transfer = end.lot.fold.balances.transferred < Credits::ZERO;
+    let came_by_transfer = end.lot.origin == Origin::Transferred;
     let told = came_by_transfer || end.begun == Some((issued.quantity, issued.value));
     let worthless = end.lot.origin != Origin::Bonus || issued.value == 0;
     flaw_unless(told && worthless, Flaw::Issued)

@@ -1,0 +1,263 @@
+//! Using credits.
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::calendar;
+use crate::domain::credits::Credits;
+use crate::domain::decide::takes::{Payer, Take, spread};
+use crate::domain::entry::{About, Account, EntryKind};
+use crate::domain::lot::{Lot, Movement};
+use crate::domain::package::Package;
+use crate::domain::posting::{Draft, Effect};
+use crate::domain::refusal::Refusal;
+use crate::domain::returned::{bare, value_of};
+use crate::domain::selection::{Wanted, WhyNot, judge_with, pay_order};
+use crate::domain::value;
+use crate::ids::{CustomerId, PackageId, UserId};
+
+/// Use credits of a customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Consume {
+    /// Whose.
+    pub customer_id: CustomerId,
+    /// For what.
+    pub wanted: Wanted,
+    /// Only these packages, in this order; none: the best ones.
+    pub package_ids: Vec<PackageId>,
+    /// When the service was delivered, not later than now; none: now.
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// Who used them, if not the actor.
+    pub consumed_by: Option<UserId>,
+    /// The business's quarantine in days, if an expiry later than `delivered_at` does not count: what is
+    /// needed is restored (semantics 3). The caller's permission was checked.
+    pub past_expiry: Option<i32>,
+}
+
+/// How a lot that can pay is judged: for a service at `at`, decided at `now`.
+#[derive(Clone, Copy)]
+pub(super) struct Moment<'a> {
+    pub(super) at: DateTime<Utc>,
+    pub(super) now: DateTime<Utc>,
+    /// The locked packages whose later expiry may be looked past, with the business's quarantine.
+    pub(super) past_expiry: Option<(&'a [Package], i32)>,
+}
+
+impl Moment<'_> {
+    /// The credits that one unit takes from this lot, and how many it has.
+    fn judge(&self, lot: &Lot, wanted: &Wanted) -> Result<(Credits, Credits), WhyNot> {
+        let (available, now) = if self.looks_past_expiry(lot) {
+            let lost = lot.fold.balances.expired;
+            (lot.available().checked_add(lost).unwrap_or(lost), self.at)
+        } else {
+            (lot.available(), self.now)
+        };
+        let per_unit = judge_with(lot, wanted, self.at, now, available)?;
+        Ok((per_unit, available))
+    }
+
+    /// Whether the lot ended after the service, recently enough to be restored.
+    fn looks_past_expiry(&self, lot: &Lot) -> bool {
+        let ended_since = lot
+            .terms
+            .expires_at
+            .is_some_and(|expires_at| self.at < expires_at && expires_at <= self.now);
+        let Some((packages, quarantine_days)) = self.past_expiry.filter(|_| ended_since) else {
+            return false;
+        };
+        packages
+            .iter()
+            .find(|package| package.id == lot.package_id)
+            .and_then(|package| package.restorable_until(quarantine_days))
+            .is_some_and(|restorable_until| self.now < restorable_until)
+    }
+}
+
+pub(super) fn consume(
+    draft: &mut Draft<'_>,
+    consume: &Consume,
+    packages: &[Package],
+) -> Result<(), Refusal> {
+    let now = draft.stamp().now;
+    let at = consume.delivered_at.unwrap_or(now);
+    if at > now {
+        return Err(Refusal::DeliveredInFuture { delivered_at: at });
+    }
+    let moment = Moment {
+        at,
+        now,
+        past_expiry: consume.past_expiry.map(|days| (packages, days)),
+    };
+    for take in pick(draft, consume, moment)? {
+        restore_missing(draft, &take)?;
+        let value = value_of(draft, take.lot_id, take.amount)?;
+        let accounts = (Account::Available, Account::Consumed);
+        start_clock(draft, &take, at)?;
+        draft.post(
+            take.lot_id,
+            Movement {
+                about: about(consume, take.units),
+                ..bare(
+                    EntryKind::Consume,
+                    accounts,
+                    (take.amount, value),
+                    at,
+                    false,
+                )
+            },
+        )?;
+    }
+    Ok(())
+}
+
+/// What movements of this use are about.
+pub(super) fn about(consume: &Consume, units: Option<Credits>) -> About {
+    About {
+        consumed_by: consume.consumed_by,
+        customer_id: Some(consume.customer_id),
+        item_id: match &consume.wanted {
+            Wanted::Item { item, .. } => Some(item.id),
+            Wanted::Credits { .. } => None,
+        },
+        units,
+        ..About::default()
+    }
+}
+
+/// Works out which lots pay how much.
+pub(super) fn pick(
+    draft: &Draft<'_>,
+    consume: &Consume,
+    moment: Moment<'_>,
+) -> Result<Vec<Take>, Refusal> {
+    if let Wanted::Item { item, .. } = &consume.wanted
+        && !item.active
+    {
+        return Err(Refusal::ItemInactive { item_id: item.id });
+    }
+    let mut lots: Vec<&Lot> = draft.lots().collect();
+    let named = |lot: &Lot| {
+        consume
+            .package_ids
+            .iter()
+            .position(|id| *id == lot.package_id)
+    };
+    lots.sort_unstable_by(|a, b| named(a).cmp(&named(b)).then_with(|| pay_order(a, b)));
+    refuse_unusable(&lots, consume, moment)?;
+    let mut payers = payers(&lots, consume, moment);
+    spread(&mut payers, &consume.wanted)
+}
+
+fn payers<'a>(lots: &[&'a Lot], consume: &Consume, moment: Moment<'_>) -> Vec<Payer<'a>> {
+    lots.iter()
+        .filter(|lot| {
+            lot.customer_id == consume.customer_id
+                && (consume.package_ids.is_empty() || consume.package_ids.contains(&lot.package_id))
+        })
+        .filter_map(|lot| {
+            let (per_unit, left) = moment.judge(lot, &consume.wanted).ok()?;
+            Some(Payer {
+                lot,
+                per_unit,
+                left,
+            })
+        })
+        .collect()
+}
+
+/// A named package is used or refused, never silently replaced (semantics 5).
+fn refuse_unusable(lots: &[&Lot], consume: &Consume, moment: Moment<'_>) -> Result<(), Refusal> {
+    for package_id in &consume.package_ids {
+        let package_id = *package_id;
+        let mut reasons = Vec::new();
+        for lot in lots.iter().filter(|lot| lot.package_id == package_id) {
+            if lot.customer_id != consume.customer_id {
+                return Err(Refusal::PackageOfOtherCustomer {
+                    package_id,
+                    customer_id: consume.customer_id,
+                });
+            }
+            match moment.judge(lot, &consume.wanted) {
+                Ok(_) => reasons.push(WhyNot::UsedUp),
+                Err(reason) => reasons.push(reason),
+            }
+        }
+        match reasons.into_iter().min() {
+            // Nothing left is said with the numbers, by whoever works out the takes.
+            Some(WhyNot::UsedUp) => {}
+            Some(reason) => return Err(refusal(package_id, reason, &consume.wanted)),
+            None => return Err(refusal(package_id, WhyNot::NotCovered, &consume.wanted)),
+        }
+    }
+    Ok(())
+}
+
+/// The refusal of a package that was named and cannot pay.
+pub fn refusal(package_id: PackageId, reason: WhyNot, wanted: &Wanted) -> Refusal {
+    match reason {
+        WhyNot::NotStarted(starts_at) => Refusal::PackageNotStarted {
+            package_id,
+            starts_at,
+        },
+        WhyNot::Expired(expires_at) => Refusal::PackageExpired {
+            package_id,
+            expires_at,
+        },
+        WhyNot::Frozen => Refusal::PackageFrozen { package_id },
+        WhyNot::Revoked => Refusal::PackageRevoked { package_id },
+        WhyNot::NotCovered | WhyNot::UsedUp => match wanted {
+            Wanted::Item { item, .. } => Refusal::ItemNotCovered {
+                package_id,
+                item_id: item.id,
+            },
+            Wanted::Credits { credit_type_id, .. } => Refusal::CreditTypeNotInPackage {
+                package_id,
+                credit_type_id: *credit_type_id,
+            },
+        },
+    }
+}
+
+/// Brings back what a take needs beyond what is available: only where an expiry is looked past.
+fn restore_missing(draft: &mut Draft<'_>, take: &Take) -> Result<(), Refusal> {
+    let corrupt = || Refusal::LotCorrupt(take.lot_id);
+    let now = draft.stamp().now;
+    let lot = draft.lot(take.lot_id)?;
+    let missing = take
+        .amount
+        .checked_sub(lot.available())
+        .ok_or_else(corrupt)?;
+    if missing <= Credits::ZERO {
+        return Ok(());
+    }
+    let (lost, lost_value) = (lot.fold.balances.expired, lot.fold.pools.expired);
+    let remaining = lost.checked_sub(missing).ok_or_else(corrupt)?;
+    let value = value::carried(lost_value, lost_value, lost, remaining);
+    let accounts = (Account::Expired, Account::Available);
+    let movement = bare(EntryKind::Restore, accounts, (missing, value), now, false);
+    draft.post(take.lot_id, movement)
+}
+
+/// Validity from first use counts from the earliest local day of a service (semantics 9).
+pub(super) fn start_clock(
+    draft: &mut Draft<'_>,
+    take: &Take,
+    service_at: DateTime<Utc>,
+) -> Result<(), Refusal> {
+    let lot = draft.lot(take.lot_id)?;
+    let package_id = lot.package_id;
+    let first_used_on = calendar::local_day(service_at, lot.terms.zone);
+    let is_first = lot
+        .terms
+        .first_used_on
+        .is_none_or(|first| first_used_on < first);
+    if lot.terms.counts_from_first_use && is_first {
+        draft.retell(package_id, |terms| {
+            terms.first_used_on = Some(first_used_on);
+        });
+        draft.cause(Effect::StartClock {
+            package_id,
+            first_used_on,
+        });
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! What comes back into a lot: free again, or gone on at once.
+//!
+//! Credits that are released or undone go back to the lot they came from. If that lot has expired, was
+//! revoked or was moved to another one meanwhile, they go on to where its other credits are, in the
+//! same posting (design section 2, semantics 11 and 22).
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::credits::Credits;
+use crate::domain::entry::{About, Account, EntryKind};
+use crate::domain::lot::Movement;
+use crate::domain::posting::{Draft, Effect};
+use crate::domain::refusal::Refusal;
+use crate::ids::{LotId, PackageId};
+
+/// A movement that is about nothing but the credits themselves.
+pub fn bare(
+    kind: EntryKind,
+    (from, to): (Account, Account),
+    (amount, value): (Credits, i64),
+    effective_at: DateTime<Utc>,
+    by_time: bool,
+) -> Movement {
+    Movement {
+        kind,
+        from,
+        to,
+        amount,
+        value,
+        effective_at,
+        by_time,
+        undoes: None,
+        about: About::default(),
+    }
+}
+
+/// Sends on what has just come back into the lot, if the lot cannot keep it, and says whether.
+///
+/// # Errors
+/// [`Refusal::LotCorrupt`].
+pub fn send_on(
+    draft: &mut Draft<'_>,
+    lot_id: LotId,
+    at: DateTime<Utc>,
+    by_time: bool,
+) -> Result<bool, Refusal> {
+    let lot = draft.lot(lot_id)?;
+    let amount = lot.available();
+    if amount <= Credits::ZERO {
+        return Ok(false);
+    }
+    let target = if let Some(to) = lot.transferred_to {
+        return follow(draft, lot_id, to, at, by_time).map(|()| true);
+    } else if lot.terms.revoked {
+        (EntryKind::Revoke, Account::Revoked)
+    } else if lot.has_expired(at) {
+        (EntryKind::Expire, Account::Expired)
+    } else {
+        return Ok(false);
+    };
+    let value = value_of(draft, lot_id, amount)?;
+    let (kind, to) = target;
+    let movement = bare(kind, (Account::Available, to), (amount, value), at, by_time);
+    draft.post(lot_id, movement)?;
+    Ok(true)
+}
+
+/// Moves all that is available in one lot into another, with its value.
+fn follow(
+    draft: &mut Draft<'_>,
+    from: LotId,
+    to: LotId,
+    at: DateTime<Utc>,
+    by_time: bool,
+) -> Result<(), Refusal> {
+    transfer(draft, from, to, at, by_time)?;
+    // The receiving lot may have expired, or was moved on itself. A chain of lots has no loops: a lot is
+    // moved once, to a newer one.
+    send_on(draft, to, at, by_time)?;
+    Ok(())
+}
+
+/// Moves all that is available in `from` into `to`: an entry in each (semantics 25).
+///
+/// # Errors
+/// [`Refusal::LotCorrupt`].
+pub fn transfer(
+    draft: &mut Draft<'_>,
+    from: LotId,
+    to: LotId,
+    at: DateTime<Utc>,
+    by_time: bool,
+) -> Result<(), Refusal> {
+    let amount = draft.lot(from)?.available();
+    let value = value_of(draft, from, amount)?;
+    for (lot_id, accounts) in [
+        (from, (Account::Available, Account::Transferred)),
+        (to, (Account::Transferred, Account::Available)),
+    ] {
+        let moved = bare(EntryKind::Transfer, accounts, (amount, value), at, by_time);
+        draft.post(lot_id, moved)?;
+    }
+    Ok(())
+}
+
+/// The value that leaves a lot with `amount` of its unused credits.
+///
+/// # Errors
+/// [`Refusal::LotCorrupt`].
+pub fn value_of(draft: &Draft<'_>, lot_id: LotId, amount: Credits) -> Result<i64, Refusal> {
+    let lot = draft.lot(lot_id)?;
+    let value = lot.fold.value_leaving(amount);
+    value.ok_or(Refusal::LotCorrupt(lot_id))
+}
+
+/// Unsets the clock of a package if all that used or held a unit of it is undone (semantics 9); a
+/// package that has ended stays ended. Exact only where the draft has all lots of the package.
+pub fn stop_clock(draft: &mut Draft<'_>, package_id: PackageId, at: DateTime<Utc>) {
+    let is_undone = draft
+        .lots_of(package_id)
+        .all(|lot| lot.might_stop_clock() && !lot.has_expired(at));
+    if is_undone && draft.lots_of(package_id).next().is_some() {
+        draft.retell(package_id, |terms| {
+            terms.first_used_on = None;
+            terms.expires_at = terms.expires_if_unused;
+        });
+        draft.cause(Effect::StopClock { package_id });
+    }
+}

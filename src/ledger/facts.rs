@@ -1,0 +1,277 @@
+//! What a submission is decided on: found without locks, then locked and read again.
+//!
+//! Nothing that is read without locks decides anything. It only says which rows to lock; rows that a lot
+//! or an entry names for ever (its package, its line, the entries of a posting) cannot have changed.
+
+use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DatabaseTransaction};
+
+use crate::domain::credits::Credits;
+use crate::domain::decide::{Command, Consume, Facts, Meanwhile};
+use crate::domain::entry::Account;
+use crate::domain::hold::Hold;
+use crate::domain::lot::Lot;
+use crate::ids::{BusinessId, CustomerId, HoldId, LotId, PackageId};
+use crate::store::error::StoreError;
+use crate::store::{entries, holds, lots, packages};
+
+/// Which lots a submission is decided on.
+#[derive(Clone, Debug)]
+pub(super) enum Scope {
+    /// These.
+    Lots {
+        /// Their ids.
+        ids: Vec<LotId>,
+        /// The customer who may have more lots that could pay.
+        more_of: Option<CustomerId>,
+    },
+    /// All lots of these packages, which are locked as well.
+    Packages(Vec<PackageId>),
+}
+
+impl Scope {
+    fn lots(ids: Vec<LotId>) -> Self {
+        Self::Lots { ids, more_of: None }
+    }
+
+    /// Whether the packages are locked, so that what changes them may be written.
+    pub(super) fn holds_packages(&self) -> bool {
+        matches!(self, Self::Packages(_))
+    }
+
+    /// The customer who may have more lots that could pay.
+    pub(super) fn more_of(&self) -> Option<CustomerId> {
+        match self {
+            Self::Lots { more_of, .. } => *more_of,
+            Self::Packages(_) => None,
+        }
+    }
+}
+
+/// The lots that a command could concern, read without locks.
+pub(super) async fn scope(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    command: &Command,
+    now: DateTime<Utc>,
+) -> Result<Scope, StoreError> {
+    match command {
+        Command::Consume(consume) => match past_expiry(db, business_id, consume, now).await? {
+            Some(scope) => Ok(scope),
+            None => payers(db, business_id, consume.customer_id, &consume.package_ids).await,
+        },
+        Command::Hold(place) => {
+            let taking = &place.taking;
+            payers(db, business_id, taking.customer_id, &taking.package_ids).await
+        }
+        Command::Capture(capture) => {
+            let with_candidates = capture.excess.is_some();
+            of_hold(db, business_id, capture.hold_id, with_candidates).await
+        }
+        Command::Release(release) => of_hold(db, business_id, release.hold_id, false).await,
+        Command::Reverse(reverse) => {
+            let lots = of_use(db, business_id, reverse.posting_id).await?;
+            Ok(match reverse.meanwhile {
+                Meanwhile::Expire => Scope::lots(ids_of(&lots)),
+                Meanwhile::Restore { .. } => Scope::Packages(packages_of(&lots)),
+            })
+        }
+        Command::Move(moved) => {
+            let used = of_use(db, business_id, moved.posting_id).await?;
+            let Some(owner) = used.first().map(|lot| lot.customer_id) else {
+                return Ok(Scope::lots(Vec::new()));
+            };
+            let more = payers(db, business_id, owner, &moved.package_ids).await?;
+            Ok(with_lots(more, &used))
+        }
+        Command::Adjust(adjust) => Ok(Scope::Packages(vec![adjust.package_id])),
+    }
+}
+
+/// Locks what is in the scope, in the order that holds everywhere, and reads it.
+pub(super) async fn lock(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    scope: &Scope,
+) -> Result<Facts, StoreError> {
+    let (packages, lots) = match scope {
+        Scope::Lots { ids, .. } => (Vec::new(), lots::lock(txn, business_id, ids).await?),
+        Scope::Packages(ids) => {
+            let packages = packages::lock(txn, business_id, ids).await?;
+            let lots = lots::lock_of_packages(txn, business_id, ids).await?;
+            (packages, lots)
+        }
+    };
+    Ok(Facts {
+        lots,
+        packages,
+        ..Facts::default()
+    })
+}
+
+/// Adds what the command wants to know besides its lots, now that those are locked: nobody else writes
+/// their holds, or undoes entries in them.
+pub(super) async fn complete(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    command: &Command,
+    now: DateTime<Utc>,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    let named = match command {
+        Command::Capture(capture) => Some(capture.hold_id),
+        Command::Release(release) => Some(release.hold_id),
+        Command::Hold(_)
+        | Command::Consume(_)
+        | Command::Reverse(_)
+        | Command::Move(_)
+        | Command::Adjust(_) => None,
+    };
+    facts.holds = if named.is_some() || matches!(command, Command::Hold(_)) {
+        holds::open_in(txn, business_id, &ids_of(&facts.lots)).await?
+    } else {
+        holds::due_in(txn, business_id, &facts.lots, now).await?
+    };
+    if let Some(hold) = named_hold(txn, business_id, named, &facts.holds).await? {
+        facts.holds.push(hold);
+    }
+    if let Some(posting_id) = command.undoes() {
+        facts.original = entries::of_posting(txn, business_id, posting_id).await?;
+        facts.undone = entries::undoing(txn, business_id, posting_id).await?;
+    }
+    Ok(())
+}
+
+/// The hold that the command names, if it is not among the open ones.
+async fn named_hold(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    named: Option<HoldId>,
+    open: &[Hold],
+) -> Result<Option<Hold>, StoreError> {
+    match named {
+        Some(id) if open.iter().all(|hold| hold.id != id) => holds::get(txn, business_id, id).await,
+        _ => Ok(None),
+    }
+}
+
+/// Lots of the named packages, or those of the customer that could pay first.
+async fn payers(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    customer_id: CustomerId,
+    package_ids: &[PackageId],
+) -> Result<Scope, StoreError> {
+    if !package_ids.is_empty() {
+        let ids = lots::ids_of_packages(db, business_id, package_ids).await?;
+        return Ok(Scope::lots(ids));
+    }
+    let ids = lots::candidates(db, business_id, customer_id).await?;
+    let is_complete = u64::try_from(ids.len()).is_ok_and(|found| found < lots::CANDIDATES_MAX);
+    Ok(Scope::Lots {
+        ids,
+        more_of: (!is_complete).then_some(customer_id),
+    })
+}
+
+/// All packages that could pay, if one of them ended since a service whose later expiry does not count.
+async fn past_expiry(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    consume: &Consume,
+    now: DateTime<Utc>,
+) -> Result<Option<Scope>, StoreError> {
+    let (Some(delivered_at), Some(_)) = (consume.delivered_at, consume.past_expiry) else {
+        return Ok(None);
+    };
+    let mut found = if consume.package_ids.is_empty() {
+        lots::of_customer(db, business_id, consume.customer_id).await?
+    } else {
+        lots::of_packages(db, business_id, &consume.package_ids).await?
+    };
+    let balances = |lot: &Lot| (lot.fold.balances.available, lot.fold.balances.expired);
+    found.retain(|lot| balances(lot) != (Credits::ZERO, Credits::ZERO));
+    let ended_since = found
+        .iter()
+        .any(|lot| lot.has_expired(now) && !lot.has_expired(delivered_at));
+    Ok(ended_since.then(|| Scope::Packages(packages_of(&found))))
+}
+
+async fn of_hold(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    hold_id: HoldId,
+    with_candidates: bool,
+) -> Result<Scope, StoreError> {
+    let Some(hold) = holds::get(db, business_id, hold_id).await? else {
+        return Ok(Scope::lots(Vec::new()));
+    };
+    let ids: Vec<LotId> = hold.parts.iter().map(|part| part.lot_id).collect();
+    let held = followed(db, business_id, ids).await?;
+    if !with_candidates {
+        return Ok(Scope::lots(ids_of(&held)));
+    }
+    let more = payers(db, business_id, hold.customer_id, &[]).await?;
+    Ok(with_lots(more, &held))
+}
+
+/// The lots that a posting used, and those to which their credits were moved.
+async fn of_use(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    posting_id: uuid::Uuid,
+) -> Result<Vec<Lot>, StoreError> {
+    let used = entries::of_posting(db, business_id, posting_id).await?;
+    let ids = used
+        .iter()
+        .filter(|entry| entry.to == Account::Consumed)
+        .map(|entry| entry.lot_id)
+        .collect();
+    followed(db, business_id, ids).await
+}
+
+/// These lots, and those to which their credits were moved.
+async fn followed(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    mut ids: Vec<LotId>,
+) -> Result<Vec<Lot>, StoreError> {
+    let mut found: Vec<Lot> = Vec::new();
+    // A lot is moved once, to a newer one, so this ends.
+    while !ids.is_empty() {
+        let lots = lots::by_ids(db, business_id, &ids).await?;
+        ids = lots.iter().filter_map(|lot| lot.transferred_to).collect();
+        ids.retain(|id| found.iter().all(|lot| lot.id != *id));
+        found.extend(lots);
+    }
+    Ok(found)
+}
+
+fn with_lots(scope: Scope, more: &[Lot]) -> Scope {
+    match scope {
+        Scope::Lots { mut ids, more_of } => {
+            ids.extend(ids_of(more));
+            ids.sort_unstable();
+            ids.dedup();
+            Scope::Lots { ids, more_of }
+        }
+        Scope::Packages(mut ids) => {
+            ids.extend(packages_of(more));
+            ids.sort_unstable();
+            ids.dedup();
+            Scope::Packages(ids)
+        }
+    }
+}
+
+fn ids_of(lots: &[Lot]) -> Vec<LotId> {
+    lots.iter().map(|lot| lot.id).collect()
+}
+
+/// The packages of lots, each once, in the order of their ids.
+pub(super) fn packages_of(lots: &[Lot]) -> Vec<PackageId> {
+    let mut ids: Vec<PackageId> = lots.iter().map(|lot| lot.package_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
