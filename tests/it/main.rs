@@ -17,6 +17,7 @@ mod foreign_smtp;
 mod history;
 mod mail;
 mod mail_jobs;
+mod partitioned;
 mod postgres;
 mod races;
 mod requests;

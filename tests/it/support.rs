@@ -3,6 +3,7 @@
 pub(crate) mod app;
 pub(crate) mod fresh;
 pub(crate) mod mailroom;
+pub(crate) mod partition;
 pub(crate) mod plant;
 pub(crate) mod postgres;
 pub(crate) mod process;

@@ -20,7 +20,7 @@ use carnet::store::lots;
 use chrono::TimeDelta;
 use rstest::rstest;
 
-use crate::support::app::Database::{self, Postgres, Sqlite};
+use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::{TestApp, on};
 use crate::support::program::{carnet, err, out};
 use crate::support::shop::{Shop, days, never};
@@ -82,7 +82,7 @@ async fn history(app: &TestApp) -> Vec<Lot> {
 #[rstest]
 #[tokio::test]
 async fn a_sound_ledger_is_sound_and_a_lot_of_any_length_is_replayed(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         history(app).await;

@@ -28,7 +28,7 @@ use clap::Parser;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tonic::transport::{Channel, Endpoint};
 
-pub(crate) use crate::support::fresh::Database::{self, Postgres, Sqlite};
+pub(crate) use crate::support::fresh::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::fresh::Fresh;
 use crate::support::mailroom::{self, Mailroom};
 use crate::support::tenant::Tenant;
