@@ -90,8 +90,8 @@ impl App {
             migrate::check(&db).await?;
         }
         Ok(Self {
+            ctx: Context::serving(db, clock, settings.ledger),
             settings,
-            ctx: Context::new(db, clock),
             lock,
         })
     }
@@ -234,7 +234,10 @@ impl Running {
             self.parts.shutdown().await;
         }
         self.tasks.close();
-        if timeout(UNITS_GRACE, self.tasks.wait()).await.is_err() {
+        let units = async {
+            tokio::join!(self.tasks.wait(), self.ctx.ledger.stop());
+        };
+        if timeout(UNITS_GRACE, units).await.is_err() {
             let units = self.tasks.len();
             tracing::warn!(units, "{units} database units are left to be rolled back");
         }

@@ -46,6 +46,9 @@ pub struct Settings {
     /// What is served.
     #[command(flatten)]
     pub server: ServerSettings,
+    /// How credits are written.
+    #[command(flatten)]
+    pub ledger: LedgerSettings,
     /// How e-mails go out.
     #[command(flatten)]
     pub mail: MailSettings,
@@ -63,7 +66,7 @@ pub struct DatabaseSettings {
         value_name = "URL"
     )]
     pub database_url: Secret,
-    /// How many connections to PostgreSQL are open at most.
+    /// How many connections to PostgreSQL are open at most, beside the two that commit batches.
     #[arg(
         long,
         env = "CARNET_DATABASE_CONNECTIONS_MAX",
@@ -185,6 +188,23 @@ impl ServerSettings {
     pub fn drain(&self) -> Duration {
         Duration::from_secs(self.drain_seconds)
     }
+}
+
+/// How credits are written.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct LedgerSettings {
+    /// How many uses of credits share a commit at most; 1 gives each a transaction of its own.
+    #[arg(
+        long,
+        env = "CARNET_LEDGER_BATCH_MAX",
+        default_value_t = 512,
+        value_name = "COUNT",
+        value_parser = clap::value_parser!(u16).range(1..=2_000)
+    )]
+    pub ledger_batch_max: u16,
+    /// Let only uses of one business share a commit: for a database that is distributed by business.
+    #[arg(long, env = "CARNET_LEDGER_BATCH_ONE_BUSINESS")]
+    pub ledger_batch_one_business: bool,
 }
 
 /// How e-mails go out.

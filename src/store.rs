@@ -27,6 +27,7 @@ pub mod packages;
 pub mod payments;
 pub mod posting_notes;
 pub mod requests;
+mod rows;
 pub mod sales;
 pub mod serve_lock;
 pub mod suppressions;

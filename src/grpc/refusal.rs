@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 
 use crate::domain::refusal::Refusal;
 use crate::grpc::layers::panic::internal;
+use crate::grpc::layers::shed::overloaded;
 use crate::grpc::status::Failure;
 use crate::proto::v1::Reason;
 use crate::service::ServiceError;
@@ -28,6 +29,7 @@ pub fn status(error: &ServiceError) -> Status {
     match error {
         ServiceError::Refused(refusal) => failure(refusal).into_status(),
         ServiceError::EntriesRefused { refusals, .. } => entries_refused(refusals),
+        ServiceError::Overloaded => overloaded(),
         ServiceError::Unavailable(error) => {
             tracing::warn!(%error, "the database is unavailable: {error}");
             Failure::new(

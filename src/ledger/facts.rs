@@ -162,16 +162,18 @@ async fn payers(
     customer_id: CustomerId,
     package_ids: &[PackageId],
 ) -> Result<Scope, StoreError> {
-    if !package_ids.is_empty() {
-        let ids = lots::ids_of_packages(db, business_id, package_ids).await?;
-        return Ok(Scope::lots(ids));
+    if package_ids.is_empty() {
+        let found = lots::batch::candidates(db, [(business_id, customer_id)]).await?;
+        let ids: Vec<LotId> = found.into_values().flatten().collect();
+        let is_complete = ids.len() < lots::CANDIDATES_MAX;
+        return Ok(Scope::Lots {
+            ids,
+            more_of: (!is_complete).then_some(customer_id),
+        });
     }
-    let ids = lots::candidates(db, business_id, customer_id).await?;
-    let is_complete = u64::try_from(ids.len()).is_ok_and(|found| found < lots::CANDIDATES_MAX);
-    Ok(Scope::Lots {
-        ids,
-        more_of: (!is_complete).then_some(customer_id),
-    })
+    let asked = package_ids.iter().map(|id| (business_id, *id));
+    let found = lots::batch::of_packages(db, asked).await?;
+    Ok(Scope::lots(found.into_values().flatten().collect()))
 }
 
 /// All packages that could pay, if one of them ended since a service whose later expiry does not count.

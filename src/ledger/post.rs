@@ -26,12 +26,13 @@ pub async fn post_in(
         .iter()
         .cloned()
         .partition(|lot| lot.version == 0);
-    entries::append(txn, business_id, &posting.entries).await?;
+    let entries = posting.entries.iter().map(|entry| (business_id, entry));
+    entries::append(txn, entries).await?;
     packages::insert(txn, &posting.packages).await?;
     lots::insert(txn, &new).await?;
     lots::update(txn, &changed).await?;
     holds::write(txn, business_id, posting.id, &posting.holds).await?;
-    posting_notes::insert(txn, business_id, posting.id, note).await
+    posting_notes::insert(txn, [(business_id, posting.id, note)]).await
 }
 
 /// The posting that issues new lots of packages that are made in the same transaction.

@@ -1,6 +1,7 @@
 //! What every use case works with.
 
 use crate::clock::Clock;
+use crate::config::LedgerSettings;
 use crate::ledger::Ledger;
 use crate::service::readiness::Readiness;
 use crate::store::db::Database;
@@ -19,9 +20,19 @@ pub struct Context {
 }
 
 impl Context {
-    /// A context on `db` with its own ledger.
+    /// A context on `db` with a ledger of its own, for a command that a person runs.
     pub fn new(db: Database, clock: Clock) -> Self {
         let ledger = Ledger::new(db.clone(), clock.clone());
+        Self::with_ledger(db, clock, ledger)
+    }
+
+    /// A context on `db` for a server, where uses of credits share commits as `settings` say.
+    pub fn serving(db: Database, clock: Clock, settings: LedgerSettings) -> Self {
+        let ledger = Ledger::batching(db.clone(), clock.clone(), settings);
+        Self::with_ledger(db, clock, ledger)
+    }
+
+    fn with_ledger(db: Database, clock: Clock, ledger: Ledger) -> Self {
         Self {
             db,
             clock,

@@ -20,6 +20,9 @@ pub enum ServiceError {
         /// Why the first was refused.
         refusal: Refusal,
     },
+    /// More calls wait than may; nothing was tried.
+    #[error("too many calls wait")]
+    Overloaded,
     /// The database cannot be reached; whether anything was kept is found out by repeating the call.
     #[error("the database is unavailable: {0}")]
     Unavailable(StoreError),
@@ -87,6 +90,7 @@ impl From<LedgerError> for ServiceError {
     fn from(error: LedgerError) -> Self {
         match error {
             LedgerError::Refused(refusal) => Self::Refused(refusal),
+            LedgerError::Overloaded => Self::Overloaded,
             LedgerError::Store(error) => error.into(),
         }
     }

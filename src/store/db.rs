@@ -1,7 +1,8 @@
 //! The connection to one of the two databases.
 //!
-//! SQLite has one writer, whose transactions begin IMMEDIATE, and a pool of readers; PostgreSQL has one
-//! pool. Time is bounded by the database itself (statement and lock time-outs), never by dropping a
+//! SQLite has one writer, whose transactions begin IMMEDIATE, and a pool of readers. PostgreSQL has one
+//! pool, and a few connections besides for batches: their statements take any number of rows, so a plan that
+//! is good for one is quadratic for five hundred, and each is planned anew there. Time is bounded by the database itself (statement and lock time-outs), never by dropping a
 //! future that is in the middle of a statement.
 
 use std::path::Path;
@@ -21,6 +22,8 @@ const STATEMENT_SECONDS_MAX: u64 = 30;
 const LOCK_WAIT_SECONDS_MAX: u64 = 10;
 /// How long a unit may wait for a connection.
 const ACQUIRE_SECONDS_MAX: u64 = 5;
+/// How many connections to PostgreSQL are for batches, beside those that the settings allow.
+pub const BATCH_CONNECTIONS: u32 = 2;
 /// How many connections read SQLite.
 const SQLITE_READERS: u32 = 4;
 /// A connection that lay idle for longer is tested before it is used.
@@ -31,6 +34,7 @@ const TEST_AFTER_IDLE: Duration = Duration::from_secs(30);
 pub struct Database {
     writer: DatabaseConnection,
     reader: DatabaseConnection,
+    batcher: DatabaseConnection,
 }
 
 impl Database {
@@ -54,27 +58,23 @@ impl Database {
         }
         let writer = sea_orm::Database::connect(sqlite(url, 1)).await?;
         let reader = sea_orm::Database::connect(sqlite(url, SQLITE_READERS)).await?;
-        Ok(Self { writer, reader })
+        Ok(Self {
+            batcher: writer.clone(),
+            writer,
+            reader,
+        })
     }
 
     async fn connect_postgres(url: &str, connections_max: u32) -> Result<Self, StoreError> {
-        let mut options = common(url, connections_max);
-        options.map_sqlx_postgres_opts(|options| {
-            options.options([
-                (
-                    "statement_timeout",
-                    format!("{STATEMENT_SECONDS_MAX}s").as_str(),
-                ),
-                ("lock_timeout", format!("{LOCK_WAIT_SECONDS_MAX}s").as_str()),
-                ("idle_in_transaction_session_timeout", "60s"),
-            ])
-        });
-        let pool = sea_orm::Database::connect(options)
+        let pool = sea_orm::Database::connect(postgres(url, connections_max, "auto"))
             .await
             .map_err(StoreError::Unavailable)?;
+        let mut options = postgres(url, BATCH_CONNECTIONS, "force_custom_plan");
+        options.connect_lazy(true);
         Ok(Self {
             writer: pool.clone(),
             reader: pool,
+            batcher: sea_orm::Database::connect(options).await?,
         })
     }
 
@@ -88,13 +88,23 @@ impl Database {
         &self.reader
     }
 
+    /// Where the reads of a batch go.
+    pub fn batch_reader(&self) -> &DatabaseConnection {
+        if self.backend() == DbBackend::Postgres {
+            &self.batcher
+        } else {
+            &self.reader
+        }
+    }
+
     /// Begins a transaction that writes.
     pub async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        Ok(self.writer.begin_with_options(options).await?)
+        Ok(self.writer.begin_with_options(writing()).await?)
+    }
+
+    /// Begins a transaction that writes a batch.
+    pub async fn begin_batch(&self) -> Result<DatabaseTransaction, StoreError> {
+        Ok(self.batcher.begin_with_options(writing()).await?)
     }
 
     /// Begins a transaction that reads one unchanging state of everything.
@@ -119,6 +129,7 @@ impl Database {
     /// Closes every connection.
     pub async fn close(self) -> Result<(), DbErr> {
         self.reader.close().await?;
+        self.batcher.close().await?;
         self.writer.close().await
     }
 }
@@ -140,6 +151,29 @@ fn common(url: &str, connections: u32) -> ConnectOptions {
         .sqlx_logging(false)
         .record_stmt_in_spans(false);
     options
+}
+
+fn postgres(url: &str, connections: u32, plan_cache_mode: &'static str) -> ConnectOptions {
+    let mut options = common(url, connections);
+    options.map_sqlx_postgres_opts(move |options| {
+        options.options([
+            (
+                "statement_timeout",
+                format!("{STATEMENT_SECONDS_MAX}s").as_str(),
+            ),
+            ("lock_timeout", format!("{LOCK_WAIT_SECONDS_MAX}s").as_str()),
+            ("idle_in_transaction_session_timeout", "60s"),
+            ("plan_cache_mode", plan_cache_mode),
+        ])
+    });
+    options
+}
+
+fn writing() -> TransactionOptions {
+    TransactionOptions {
+        sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+        ..TransactionOptions::default()
+    }
 }
 
 fn sqlite(url: &str, connections: u32) -> ConnectOptions {

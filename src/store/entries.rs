@@ -1,4 +1,7 @@
-//! `entries`: the ledger. The only file that inserts into it; nothing updates or deletes.
+//! `entries`: the ledger. The only file that inserts into it, by one statement for any number of entries;
+//! nothing updates or deletes.
+
+use std::collections::HashMap;
 
 pub mod proof;
 
@@ -14,6 +17,7 @@ use crate::domain::entry::{About, Account, Actor, Balances, Entry, EntryKey, Ent
 use crate::ids::{BusinessId, CustomerId, ItemId, LotId, UserId};
 use crate::store::columns::{hash, instant, known, micros};
 use crate::store::error::StoreError;
+use crate::store::rows::{self, Rows};
 
 const TABLE: &str = "entries";
 
@@ -72,25 +76,53 @@ mod entity {
 
 use entity::{ActiveModel, Column, Entity, Model};
 
-/// The most entries of one statement: a bound on the parameters that databases take.
-const ENTRIES_PER_STATEMENT_MAX: usize = 400;
-
-/// Appends entries.
+/// Appends entries, of any businesses, by one statement.
 ///
 /// # Errors
-/// [`StoreError::Taken`] if the posting exists already.
-pub async fn append(
+/// [`StoreError::Taken`] if a posting exists already.
+pub async fn append<'a>(
     txn: &DatabaseTransaction,
-    business_id: BusinessId,
-    entries: &[Entry],
+    entries: impl IntoIterator<Item = (BusinessId, &'a Entry)>,
 ) -> Result<(), StoreError> {
-    for chunk in entries.chunks(ENTRIES_PER_STATEMENT_MAX) {
-        let rows = chunk.iter().map(|entry| row(business_id, entry));
-        Entity::insert_many(rows)
-            .exec_without_returning(txn)
-            .await?;
+    rows::insert(txn, rows_of(entries)).await
+}
+
+/// The same for calls that keep their request id in their entries only, and were not looked up.
+///
+/// # Errors
+/// [`StoreError::Taken`] also if a command has used the id of a posting.
+pub async fn append_unclaimed<'a>(
+    txn: &DatabaseTransaction,
+    entries: impl IntoIterator<Item = (BusinessId, &'a Entry)>,
+) -> Result<(), StoreError> {
+    let unclaimed = "NOT EXISTS (SELECT 1 FROM requests
+        WHERE requests.business_id = given.business_id AND requests.request_id = given.posting_id)";
+    rows::insert_where(txn, rows_of(entries), unclaimed).await
+}
+
+/// The entries of those of these postings that exist, each posting's in the order of `n`.
+pub async fn of_postings(
+    db: &impl ConnectionTrait,
+    postings: impl IntoIterator<Item = (BusinessId, Uuid)>,
+) -> Result<HashMap<(BusinessId, Uuid), Vec<Entry>>, StoreError> {
+    let backend = db.get_database_backend();
+    let pairs = postings
+        .into_iter()
+        .map(|(business_id, id)| (business_id.uuid(), id));
+    let wanted = Rows::of_pairs(["business_id", "posting_id"], pairs);
+    let sql = format!(
+        "SELECT entries.* FROM {} JOIN entries ON entries.business_id = given.business_id
+            AND entries.posting_id = given.posting_id
+        ORDER BY entries.n",
+        wanted.table(backend)
+    );
+    let statement = Statement::from_sql_and_values(backend, sql, wanted.values(backend));
+    let mut found: HashMap<_, Vec<Entry>> = HashMap::new();
+    for row in Entity::find().from_raw_sql(statement).all(db).await? {
+        let key = (BusinessId::from_uuid(row.business_id), row.posting_id);
+        found.entry(key).or_default().push(read(row)?);
     }
-    Ok(())
+    Ok(found)
 }
 
 /// The entries of a posting, in the order of `n`; none if there is no such posting.
@@ -213,6 +245,13 @@ pub async fn recorded_between(
         .all(db)
         .await?;
     rows.into_iter().map(read).collect()
+}
+
+fn rows_of<'a>(entries: impl IntoIterator<Item = (BusinessId, &'a Entry)>) -> Vec<ActiveModel> {
+    let entries = entries.into_iter();
+    entries
+        .map(|(business_id, entry)| row(business_id, entry))
+        .collect()
 }
 
 fn row(business_id: BusinessId, entry: &Entry) -> ActiveModel {

@@ -3,7 +3,7 @@
 use sea_orm::{DbErr, RuntimeErr, SqlErr, SqlxError, TransactionError};
 
 /// A failure of the store.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// The database cannot be reached, or had no connection to give in time.
     #[error("the database is unavailable: {0}")]

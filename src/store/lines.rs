@@ -1,7 +1,7 @@
 //! `lines`: what one kind of credits pays for. Rows are never changed.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QueryOrder, Set};
@@ -43,6 +43,9 @@ mod entity {
 }
 
 use entity::{ActiveModel, Column, Entity, Model};
+
+/// The most lines that a [`LineCache`] keeps.
+const CACHED_MAX: usize = 10_000;
 
 const PREPAID: i16 = 1;
 const RATE: i16 = 2;
@@ -120,6 +123,50 @@ pub async fn by_ids(
         }
     }
     Ok(found)
+}
+
+/// Lines that were read before; they never change. When it is full it begins anew.
+#[derive(Debug, Default)]
+pub struct LineCache(Mutex<HashMap<LineKey, Arc<Line>>>);
+
+/// A line of some business.
+pub type LineKey = (BusinessId, LineId);
+
+impl LineCache {
+    /// Those of these lines that exist; only those that are not in the cache are read.
+    pub async fn get(
+        &self,
+        db: &impl ConnectionTrait,
+        wanted: impl IntoIterator<Item = LineKey>,
+    ) -> Result<HashMap<LineKey, Arc<Line>>, StoreError> {
+        let mut found = HashMap::new();
+        let mut missing: HashMap<BusinessId, Vec<LineId>> = HashMap::new();
+        self.with(|cached| {
+            for key in wanted {
+                match cached.get(&key) {
+                    Some(line) => drop(found.insert(key, Arc::clone(line))),
+                    None => missing.entry(key.0).or_default().push(key.1),
+                }
+            }
+        });
+        for (business_id, ids) in missing {
+            for (id, line) in by_ids(db, business_id, ids).await? {
+                found.insert((business_id, id), Arc::clone(&line));
+                self.with(|cached| {
+                    if cached.len() >= CACHED_MAX {
+                        cached.clear();
+                    }
+                    cached.insert((business_id, id), line);
+                });
+            }
+        }
+        Ok(found)
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut HashMap<LineKey, Arc<Line>>) -> T) -> T {
+        // No map is half-changed by a panic: each change of it is one call.
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 /// The lines of active templates that count in this credit type, in the current version of each.

@@ -1,11 +1,13 @@
 //! `lots`: the ledger's atoms, with what their entries add up to.
 
+pub mod batch;
+
 use std::sync::Arc;
 
 use chrono_tz::Tz;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{LockBehavior, LockType, NullOrdering};
-use sea_orm::{DatabaseTransaction, Order, QueryOrder, QuerySelect, Select, Set, Unchanged};
+use sea_orm::sea_query::{LockBehavior, LockType};
+use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Select, Set, Unchanged};
 
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Balances, EntryKey};
@@ -81,7 +83,7 @@ mod entity {
 use entity::{ActiveModel, Column, Entity, Model};
 
 /// The most lots that a call which names no package looks at (design section 5).
-pub const CANDIDATES_MAX: u64 = 64;
+pub const CANDIDATES_MAX: usize = 64;
 
 /// The most lots of one statement: a bound on the parameters that databases take.
 const LOTS_PER_STATEMENT_MAX: usize = 400;
@@ -124,47 +126,6 @@ pub async fn update(txn: &DatabaseTransaction, changed: &[Lot]) -> Result<(), St
         }
     }
     Ok(())
-}
-
-/// The open lots of a customer that could pay first, by an index and without locks; which of them do is
-/// decided on locked rows.
-pub async fn candidates(
-    db: &impl ConnectionTrait,
-    business_id: BusinessId,
-    customer_id: CustomerId,
-) -> Result<Vec<LotId>, StoreError> {
-    let ids: Vec<Uuid> = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::CustomerId.eq(customer_id.uuid()))
-        .filter(Column::IsOpen.eq(true))
-        .order_by_asc(Column::Priority)
-        .order_by_with_nulls(Column::ExpiresAt, Order::Asc, NullOrdering::Last)
-        .order_by_asc(Column::Id)
-        .limit(CANDIDATES_MAX)
-        .into_tuple()
-        .all(db)
-        .await?;
-    Ok(ids.into_iter().map(LotId::from_uuid).collect())
-}
-
-/// The ids of all lots of packages, without locks.
-pub async fn ids_of_packages(
-    db: &impl ConnectionTrait,
-    business_id: BusinessId,
-    package_ids: &[PackageId],
-) -> Result<Vec<LotId>, StoreError> {
-    let package_ids: Vec<Uuid> = package_ids.iter().copied().map(PackageId::uuid).collect();
-    let ids: Vec<Uuid> = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::PackageId.is_in(package_ids))
-        .into_tuple()
-        .all(db)
-        .await?;
-    Ok(ids.into_iter().map(LotId::from_uuid).collect())
 }
 
 /// Locks lots in the order of their ids and reads them.

@@ -7,6 +7,7 @@ use sea_orm::{DatabaseTransaction, Set};
 
 use crate::ids::BusinessId;
 use crate::store::error::StoreError;
+use crate::store::rows;
 
 #[expect(unreachable_pub, reason = "SeaORM derives public items")]
 mod entity {
@@ -30,24 +31,21 @@ mod entity {
 
 use entity::{ActiveModel, Column, Entity};
 
-/// Keeps the note of a posting; an empty one is not kept.
-pub async fn insert(
+/// Keeps the notes of postings by one statement; an empty one is not kept.
+pub async fn insert<'a>(
     txn: &DatabaseTransaction,
-    business_id: BusinessId,
-    posting_id: Uuid,
-    note: &str,
+    notes: impl IntoIterator<Item = (BusinessId, Uuid, &'a str)>,
 ) -> Result<(), StoreError> {
-    if note.is_empty() {
-        return Ok(());
-    }
-    Entity::insert(ActiveModel {
-        business_id: Set(business_id.uuid()),
-        posting_id: Set(posting_id),
-        note: Set(note.to_owned()),
-    })
-    .exec_without_returning(txn)
-    .await?;
-    Ok(())
+    let rows = notes
+        .into_iter()
+        .filter(|(_, _, note)| !note.is_empty())
+        .map(|(business_id, posting_id, note)| ActiveModel {
+            business_id: Set(business_id.uuid()),
+            posting_id: Set(posting_id),
+            note: Set(note.to_owned()),
+        })
+        .collect();
+    rows::insert(txn, rows).await
 }
 
 /// The notes of those of these postings that have one.

@@ -2,13 +2,16 @@
 //!
 //! Whoever claims an id first takes effect; concurrent copies wait on the key and then read the answer.
 
+use std::collections::HashSet;
+
 use sea_orm::entity::prelude::*;
-use sea_orm::{DatabaseTransaction, Set, TryInsertResult, Unchanged};
+use sea_orm::{DatabaseTransaction, Set, Statement, TryInsertResult, Unchanged};
 
 use crate::domain::entry::Hash;
 use crate::ids::BusinessId;
 use crate::store::columns::{hash, micros};
 use crate::store::error::StoreError;
+use crate::store::rows::Rows;
 
 const TABLE: &str = "requests";
 
@@ -107,4 +110,27 @@ pub async fn earlier(
         })
     })
     .transpose()
+}
+
+/// Those of these ids that commands have used.
+pub async fn used(
+    db: &impl ConnectionTrait,
+    requests: impl IntoIterator<Item = (BusinessId, Uuid)>,
+) -> Result<HashSet<(BusinessId, Uuid)>, StoreError> {
+    let backend = db.get_database_backend();
+    let pairs = requests
+        .into_iter()
+        .map(|(business_id, id)| (business_id.uuid(), id));
+    let asked = Rows::of_pairs(["business_id", "request_id"], pairs);
+    let sql = format!(
+        "SELECT requests.* FROM {} JOIN requests ON requests.business_id = given.business_id
+            AND requests.request_id = given.request_id",
+        asked.table(backend)
+    );
+    let statement = Statement::from_sql_and_values(backend, sql, asked.values(backend));
+    let rows = Entity::find().from_raw_sql(statement).all(db).await?;
+    let keys = rows.into_iter();
+    Ok(keys
+        .map(|row| (BusinessId::from_uuid(row.business_id), row.request_id))
+        .collect())
 }

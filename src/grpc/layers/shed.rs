@@ -90,7 +90,8 @@ where
     }
 }
 
-fn overloaded() -> Status {
+/// What a call is told that is one too many.
+pub fn overloaded() -> Status {
     Failure::new(
         Code::ResourceExhausted,
         Reason::Overloaded,

@@ -1,0 +1,188 @@
+//! The solo lane: a call with a transaction of its own.
+//!
+//! It locks the lots concerned, looks up the request id, settles, decides, appends and commits. What it must
+//! not write so it decides again, after locking the packages first, then all their lots: a decision with
+//! effects on a package, and a call without a named package whose candidates did not suffice though there
+//! may be more. It waits for rows that others hold, which a batch never does.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rand::RngExt;
+use sea_orm::DatabaseTransaction;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::domain::credits::Credits;
+use crate::domain::decide::decide;
+use crate::domain::entry::{Entry, Hash};
+use crate::domain::lot::Lot;
+use crate::domain::refusal::Refusal;
+use crate::ids::{BusinessId, HoldId, LotId, PackageId};
+use crate::ledger::facts::{self, Scope, packages_of};
+use crate::ledger::submit::{Receipt, Submission};
+use crate::ledger::{LedgerError, post, replay};
+use crate::store::db::Database;
+use crate::store::error::StoreError;
+use crate::store::{holds, lots};
+
+/// How often a unit is tried that lost to others.
+pub(super) const TRIES_MAX: u32 = 8;
+/// The longest pause before the second try; it doubles with each.
+const FIRST_PAUSE_MILLISECONDS_MAX: u64 = 10;
+
+/// The lane of calls that share their transaction with nobody.
+#[derive(Debug)]
+pub(super) struct Solo {
+    db: Database,
+    clock: Clock,
+}
+
+/// How far a lane came.
+enum Outcome {
+    Done(Receipt),
+    /// The other lane must decide, on all lots of these packages.
+    Escalate(Vec<PackageId>),
+}
+
+impl Solo {
+    /// A lane on `db`.
+    pub(super) fn new(db: Database, clock: Clock) -> Self {
+        Self { db, clock }
+    }
+
+    /// Does what the submission says, once.
+    pub(super) async fn submit(&self, submission: &Submission) -> Result<Receipt, LedgerError> {
+        let mut tries = 1;
+        loop {
+            let result = self.attempt(submission).await;
+            let again = match &result {
+                // Another copy of this request was faster: its entries are there now.
+                Err(LedgerError::Store(StoreError::Taken(_) | StoreError::Contention(_))) => true,
+                Ok(_) | Err(_) => false,
+            };
+            if !again || tries >= TRIES_MAX {
+                return result;
+            }
+            pause_before(tries).await;
+            tries = tries.saturating_add(1);
+        }
+    }
+
+    async fn attempt(&self, submission: &Submission) -> Result<Receipt, LedgerError> {
+        let (business_id, now) = (submission.business_id, self.clock.now());
+        let reader = self.db.reader();
+        let scope = facts::scope(reader, business_id, &submission.command, now).await?;
+        match self.unit(submission, scope).await? {
+            Outcome::Done(receipt) => Ok(receipt),
+            Outcome::Escalate(package_ids) => {
+                match self.unit(submission, Scope::Packages(package_ids)).await? {
+                    Outcome::Done(receipt) => Ok(receipt),
+                    Outcome::Escalate(_) => {
+                        Err(StoreError::corrupt("packages", "an effect").into())
+                    }
+                }
+            }
+        }
+    }
+
+    /// One transaction: lock, look up, settle and decide, append, commit.
+    async fn unit(&self, submission: &Submission, scope: Scope) -> Result<Outcome, LedgerError> {
+        let txn = self.db.begin().await?;
+        let outcome = self.decide_in(&txn, submission, &scope).await?;
+        let takes_effect = matches!(&outcome, Outcome::Done(receipt) if !receipt.replayed);
+        if takes_effect && !submission.validate_only {
+            txn.commit().await?;
+        } else {
+            txn.rollback().await?;
+        }
+        Ok(outcome)
+    }
+
+    async fn decide_in(
+        &self,
+        txn: &DatabaseTransaction,
+        submission: &Submission,
+        scope: &Scope,
+    ) -> Result<Outcome, LedgerError> {
+        let (business_id, command) = (submission.business_id, &submission.command);
+        let mut facts = facts::lock(txn, business_id, scope).await?;
+        let stamp = submission.stamp(self.clock.now(), &facts.lots);
+        let (request_id, hash) = (submission.request_id, &submission.request_hash);
+        if let Some(receipt) = replayed(txn, business_id, request_id, hash).await? {
+            return Ok(Outcome::Done(receipt));
+        }
+        if !scope.holds_packages() && may_stop_a_clock(&facts.lots, stamp.now) {
+            return Ok(Outcome::Escalate(packages_of(&facts.lots)));
+        }
+        facts::complete(txn, business_id, command, stamp.now, &mut facts).await?;
+        let mut posting = match decide(&facts, command, &stamp) {
+            Ok(posting) => posting,
+            Err(refusal @ Refusal::InsufficientCredits { .. }) => {
+                let Some(customer_id) = scope.more_of() else {
+                    return Err(refusal.into());
+                };
+                let mut all = lots::of_customer(txn, business_id, customer_id).await?;
+                all.retain(|lot| lot.available() > Credits::ZERO);
+                all.extend(facts.lots);
+                return Ok(Outcome::Escalate(packages_of(&all)));
+            }
+            Err(refusal) => return Err(refusal.into()),
+        };
+        if !posting.effects.is_empty() && !scope.holds_packages() {
+            // All packages that were looked at, so that the second look sees what the first one saw.
+            return Ok(Outcome::Escalate(packages_of(&facts.lots)));
+        }
+        post::apply_effects(txn, &stamp, &mut posting, &mut facts).await?;
+        post::post_in(txn, business_id, &posting, &submission.note).await?;
+        Ok(Outcome::Done(Receipt::of(posting)))
+    }
+}
+
+/// Whether time may have undone all that keeps the clock of a package running: then its lots alone do
+/// not tell when it ends.
+fn may_stop_a_clock(lots: &[Lot], now: DateTime<Utc>) -> bool {
+    lots.iter()
+        .any(|lot| lot.has_timed_out_hold(now) && lot.terms.counts_from_first_use)
+}
+
+/// What this very request did earlier, if it did.
+pub(super) async fn replayed(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    request_id: Uuid,
+    hash: &Hash,
+) -> Result<Option<Receipt>, LedgerError> {
+    let found = replay::of_request(txn, business_id, request_id, hash).await?;
+    match found {
+        Some(entries) => Ok(Some(reread(txn, business_id, entries).await?)),
+        None => Ok(None),
+    }
+}
+
+/// The receipt of entries that were written earlier.
+pub(super) async fn reread(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    entries: Vec<Entry>,
+) -> Result<Receipt, StoreError> {
+    let ids: Vec<LotId> = entries.iter().map(|entry| entry.lot_id).collect();
+    let lots = lots::by_ids(txn, business_id, &ids).await?;
+    let hold = match entries.iter().find_map(|entry| entry.about.hold_id) {
+        Some(id) => holds::get(txn, business_id, HoldId::from_uuid(id)).await?,
+        None => None,
+    };
+    Ok(Receipt {
+        entries,
+        lots: lots.into_iter().map(|lot| (lot.id, lot)).collect(),
+        hold,
+        replayed: true,
+    })
+}
+
+/// Waits a random while, longer with each try, so that those who collided do not collide again.
+pub(super) async fn pause_before(next_try: u32) {
+    let most = FIRST_PAUSE_MILLISECONDS_MAX.saturating_mul(1 << next_try.min(6));
+    let pause = rand::rng().random_range(0..=most);
+    tokio::time::sleep(Duration::from_millis(pause)).await;
+}
