@@ -4,6 +4,7 @@
 //! PostgreSQL wants the partition key in every primary, unique and foreign key then, as a distributed
 //! database does: a key that breaks this rule makes the whole suite fail here.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
@@ -88,10 +89,12 @@ fn partition(command: &str) -> String {
     };
     let mut made = format!("{body} PARTITION BY HASH (business_id);\n");
     for remainder in 0..PARTITIONS {
-        made += &format!(
+        writeln!(
+            made,
             "CREATE TABLE {name}_p{remainder} PARTITION OF {name}
-             FOR VALUES WITH (MODULUS {PARTITIONS}, REMAINDER {remainder}){storage};\n"
-        );
+             FOR VALUES WITH (MODULUS {PARTITIONS}, REMAINDER {remainder}){storage};"
+        )
+        .unwrap();
     }
     made
 }
