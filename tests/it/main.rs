@@ -5,11 +5,14 @@
     reason = "a test that overflows should fail"
 )]
 
+mod audit;
 mod bad_input;
 mod business;
 mod catalog;
+mod contention;
 mod customers;
 mod database_away;
+mod decoding;
 mod dependencies;
 mod extending;
 mod first_use;
