@@ -111,6 +111,7 @@ impl App {
             ctx,
             lock,
         } = self;
+        web::metrics::install();
         let (listener, http_address) = listen(settings.server.http_address).await?;
         let mut running = Running {
             grpc_address: None,
@@ -128,7 +129,8 @@ impl App {
         running.start_http(listener, &settings);
         if !settings.server.no_scheduler {
             let mail = mail(&settings.mail)?;
-            running.scheduler = Some(Scheduler::start(running.ctx.clone(), mail).await?);
+            running.scheduler =
+                Some(Scheduler::start(running.ctx.clone(), mail, settings.server.verify_at).await?);
         }
         if !settings.server.no_grpc {
             running.start_grpc(settings).await?;

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use self::verify::progress::ProgressStyle;
 use crate::clock::Clock;
 use crate::config::{LogSettings, Settings};
 
@@ -73,7 +74,10 @@ pub async fn run(cli: Cli) -> ExitCode {
         Command::Migrate(args) => migrate::run(&args, &mut out).await,
         Command::Business(command) => business::run(&command, &clock, &mut out).await,
         Command::Token(command) => token::run(&command, &clock, &mut out).await,
-        Command::Verify(args) => verify::run(&args, &mut out, &mut err).await,
+        Command::Verify(args) => {
+            let style = ProgressStyle::of(&err);
+            verify::run(&args, &clock, style, (&mut out, &mut err)).await
+        }
         Command::Call(args) => match call::run(&args, &clock, &mut out, &mut err).await {
             Ok(()) => Ok(()),
             Err(error) => {

@@ -97,6 +97,14 @@ pub struct ServerSettings {
     /// Run no jobs: only serve.
     #[arg(long, env = "CARNET_NO_SCHEDULER")]
     pub no_scheduler: bool,
+    /// When the ledger is proved each day, in UTC: `HH:MM`, or `never`.
+    #[arg(
+        long,
+        env = "CARNET_VERIFY_AT",
+        default_value = "03:17",
+        value_name = "TIME"
+    )]
+    pub verify_at: TimeOfDay,
     /// Where health, metrics and the customers' pages are served. Port 0 takes a free one.
     #[arg(
         long,
@@ -132,6 +140,42 @@ pub struct ServerSettings {
         value_parser = clap::value_parser!(u64).range(0..=3_600)
     )]
     pub drain_seconds: u64,
+}
+
+/// A time of each day in UTC, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeOfDay {
+    /// On no day.
+    Never,
+    /// Each day at this hour and minute.
+    At {
+        /// 0 to 23.
+        hour: u8,
+        /// 0 to 59.
+        minute: u8,
+    },
+}
+
+impl FromStr for TimeOfDay {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "never" {
+            return Ok(Self::Never);
+        }
+        let number = |digits: &str, before: u8| {
+            let is_two = digits.len() == 2 && digits.bytes().all(|byte| byte.is_ascii_digit());
+            let number: Option<u8> = digits.parse().ok();
+            number.filter(|number| is_two && *number < before)
+        };
+        text.split_once(':')
+            .and_then(|(hour, minute)| {
+                let hour = number(hour, 24)?;
+                let minute = number(minute, 60)?;
+                Some(Self::At { hour, minute })
+            })
+            .ok_or_else(|| "must be a time such as 03:17, or never".to_owned())
+    }
 }
 
 impl ServerSettings {
@@ -282,6 +326,23 @@ mod tests {
         let url = program.settings.database.database_url.expose();
         assert_eq!(url, "postgres://carnet:hunter2@db/carnet");
         assert!(!format!("{program:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_time_of_day_is_four_digits_or_never() {
+        let at = |hour, minute| Ok(TimeOfDay::At { hour, minute });
+        for (text, wanted) in [
+            ("00:00", at(0, 0)),
+            ("23:59", at(23, 59)),
+            ("never", Ok(TimeOfDay::Never)),
+        ] {
+            assert_eq!(text.parse::<TimeOfDay>(), wanted, "{text}");
+        }
+        for text in [
+            "", "24:00", "12:60", "3:17", "03:17:00", "+3:+1", "03", "Never",
+        ] {
+            assert!(text.parse::<TimeOfDay>().is_err(), "{text}");
+        }
     }
 
     #[test]

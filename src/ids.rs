@@ -152,7 +152,32 @@ id_types! {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn every_uuid_survives_its_text_form_as_every_kind_and_as_no_other(bits: u128) {
+            let uuid = Uuid::from_u128(bits);
+            let package = PackageId::from_uuid(uuid).to_string();
+            prop_assert_eq!(package.parse::<PackageId>(), Ok(PackageId::from_uuid(uuid)));
+            prop_assert!(package.parse::<LotId>().is_err());
+            let business = BusinessId::from_uuid(uuid).to_string();
+            prop_assert_eq!(business.parse::<BusinessId>(), Ok(BusinessId::from_uuid(uuid)));
+            let json = serde_json::to_string(&LotId::from_uuid(uuid)).unwrap();
+            prop_assert_eq!(serde_json::from_str::<LotId>(&json).unwrap(), LotId::from_uuid(uuid));
+        }
+
+        #[test]
+        fn any_text_is_the_one_text_of_an_id_or_refused(
+            text in "\\PC{0,40}|pkg_[0-9a-z]{26}|pkg_[0-7][0-9A-Za-z]{25}|[a-z_]{0,6}[0-9a-z]{20,30}",
+        ) {
+            if let Ok(id) = text.parse::<PackageId>() {
+                prop_assert_eq!(id.to_string(), text);
+            }
+        }
+    }
 
     #[test]
     fn an_id_survives_its_text_form() {

@@ -1,4 +1,4 @@
-//! The small HTTP side: liveness, readiness, and for trying out the e-mails in a browser.
+//! The small HTTP side: liveness, readiness, metrics, and for trying out the e-mails in a browser.
 //!
 //! The pages with e-mails show those of every business and ask for no token: they are there only where
 //! e-mails are captured instead of sent ([`EmailPages::Shown`]). No page runs a script, and what an
@@ -6,6 +6,7 @@
 
 mod emails;
 mod html;
+pub mod metrics;
 
 use axum::Router;
 use axum::extract::State;
@@ -40,7 +41,8 @@ pub struct WebOptions {
 pub fn router(ctx: Context, options: WebOptions) -> Router {
     let mut router = Router::new()
         .route("/livez", get(|| async { "ok\n" }))
-        .route("/readyz", get(readyz));
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics::page));
     if options.email_pages == EmailPages::Shown {
         router = router
             .route("/", get(emails::to_list))

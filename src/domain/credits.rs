@@ -366,6 +366,26 @@ mod tests {
         }
 
         #[test]
+        fn a_text_is_an_amount_by_the_written_rule_and_by_no_other(
+            text in "-?[0-9]{0,11}(\\.[0-9]{0,8})?|[-+0-9.,eE ]{0,8}",
+        ) {
+            let digits = text.strip_prefix('-').unwrap_or(&text);
+            let (whole, decimals) = digits.split_once('.').unwrap_or((digits, "0"));
+            let is_number = [whole, decimals]
+                .iter()
+                .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+            let millionths = (is_number && decimals.len() <= 6).then(|| {
+                let padded = format!("{whole}{decimals:0<6}");
+                let sign = if digits.len() < text.len() { "-" } else { "" };
+                format!("{sign}{padded}").parse::<i128>().unwrap()
+            });
+            let wanted = millionths
+                .filter(|millionths| millionths.abs() <= i128::from(CREDITS_MAX.0))
+                .map(|millionths| Credits::from_millionths(i64::try_from(millionths).unwrap()));
+            prop_assert_eq!(Credits::parse(&text).ok(), wanted, "{}", text);
+        }
+
+        #[test]
         fn parse_never_panics(text in "\\PC{0,40}") {
             let _ = Credits::parse(&text);
         }

@@ -5,6 +5,8 @@
 //! of the databases: they are never given a new meaning. What an entry leaves out is free text (it
 //! lies in notes and can be erased) and the order of the change feed (the database's).
 
+pub mod meaning;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

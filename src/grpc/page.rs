@@ -205,6 +205,7 @@ fn digest<R: Paged>(request: &R) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use rstest::rstest;
 
     use super::*;
@@ -243,6 +244,43 @@ mod tests {
             ..Default::default()
         };
         assert_eq!(read(&items), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_by_its_field(
+            token in "\\PC{1,80}|[A-Za-z0-9_-]{1,300}",
+        ) {
+            let mut faults = Faults::new();
+            prop_assert_eq!(Page::<u64>::read(&customers("", token), &mut faults), None);
+            let status = faults.all(None::<()>).unwrap_err();
+            let named = tonic_types::StatusExt::get_details_bad_request(&status).unwrap();
+            prop_assert_eq!(named.field_violations[0].field.as_str(), "page_token");
+        }
+
+        #[test]
+        fn a_token_with_any_character_changed_is_refused_or_only_another_position(
+            position: u64,
+            place: prop::sample::Index,
+            character in "[A-Za-z0-9_-]",
+        ) {
+            let first = read(&customers("mari", String::new())).unwrap();
+            let mut token = first.next_token(position).unwrap();
+            let place = place.index(token.len());
+            token.replace_range(place..=place, &character);
+            if let Some(page) = read(&customers("mari", token.clone())) {
+                prop_assert_eq!((&page.digest, page.size), (&first.digest, first.size));
+                prop_assert!(page.after.is_some());
+            }
+            prop_assert_eq!(read(&customers("jaan", token)), None);
+        }
+
+        #[test]
+        fn any_position_is_led_on_from(position: u64, query in "\\PC{0,10}") {
+            let first = read(&customers(&query, String::new())).unwrap();
+            let next = customers(&query, first.next_token(position).unwrap());
+            prop_assert_eq!(read(&next).unwrap().after, Some(position));
+        }
     }
 
     #[rstest]

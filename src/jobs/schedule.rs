@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::deliver::{Deliverer, Mail};
-use super::{mail_day, settle};
+use super::{mail_day, settle, verify};
+use crate::config::TimeOfDay;
 use crate::service::{Context, ServiceError};
 
 /// When lots are settled; seconds come first.
@@ -42,11 +43,13 @@ struct Jobs {
     settle: Mutex<()>,
     mail_day: Mutex<()>,
     deliverer: Mutex<Deliverer>,
+    verify: Mutex<()>,
+    stop: CancellationToken,
 }
 
 type Body = for<'a> fn(&'a Jobs) -> BoxFuture<'a, Result<(), ServiceError>>;
 
-/// Every job: its name, its beat, and what it does.
+/// The jobs that look often for what is due: name, beat, and what each does.
 const JOBS: [(&str, &str, Body); 3] = [
     ("settle", SETTLE, |jobs| Box::pin(jobs.settle())),
     ("mail day", MAIL_DAY, |jobs| Box::pin(jobs.mail_day())),
@@ -60,11 +63,16 @@ impl fmt::Debug for Scheduler {
 }
 
 impl Scheduler {
-    /// Runs every job once, one after the other, and from then on with the beat.
+    /// Runs every job once, one after the other, and from then on with the beat. The ledger is proved
+    /// only at its time: a restart is no reason to read all of it.
     ///
     /// # Errors
     /// The library could not start.
-    pub async fn start(ctx: Context, mail: Mail) -> Result<Self, JobSchedulerError> {
+    pub async fn start(
+        ctx: Context,
+        mail: Mail,
+        verify_at: TimeOfDay,
+    ) -> Result<Self, JobSchedulerError> {
         let deliverer = Deliverer::new(ctx.clone(), mail);
         let stop = deliverer.stop_token();
         let jobs = Arc::new(Jobs {
@@ -72,6 +80,8 @@ impl Scheduler {
             settle: Mutex::new(()),
             mail_day: Mutex::new(()),
             deliverer: Mutex::new(deliverer),
+            verify: Mutex::new(()),
+            stop: stop.clone(),
         });
         let bodies = TaskTracker::new();
         let first = Arc::clone(&jobs);
@@ -81,9 +91,12 @@ impl Scheduler {
             }
         });
         let heartbeat = JobScheduler::new().await?;
-        for (name, beat, body) in JOBS {
+        let often = JOBS.map(|(name, beat, body)| (name, beat.to_owned(), body));
+        let nightly: Option<(&str, String, Body)> = beat_of(verify_at)
+            .map(|beat| -> (_, _, Body) { ("verify", beat, |jobs| Box::pin(jobs.verify())) });
+        for (name, beat, body) in often.into_iter().chain(nightly) {
             let (jobs, bodies) = (Arc::clone(&jobs), bodies.clone());
-            let job = Job::new(beat, move |_, _| {
+            let job = Job::new(beat.as_str(), move |_, _| {
                 if !bodies.is_closed() {
                     let jobs = Arc::clone(&jobs);
                     bodies.spawn(async move { run(&jobs, name, body).await });
@@ -115,6 +128,14 @@ impl Scheduler {
             return;
         }
         self.jobs.deliverer.lock().await.close().await;
+    }
+}
+
+/// The beat of what runs once a day; seconds come first.
+fn beat_of(time: TimeOfDay) -> Option<String> {
+    match time {
+        TimeOfDay::Never => None,
+        TimeOfDay::At { hour, minute } => Some(format!("0 {minute} {hour} * * *")),
     }
 }
 
@@ -153,6 +174,13 @@ impl Jobs {
     async fn deliver(&self) -> Result<(), ServiceError> {
         if let Ok(mut deliverer) = self.deliverer.try_lock() {
             deliverer.step().await?;
+        }
+        Ok(())
+    }
+
+    async fn verify(&self) -> Result<(), ServiceError> {
+        if let Ok(_guard) = self.verify.try_lock() {
+            verify::step(&self.ctx, &self.stop).await?;
         }
         Ok(())
     }

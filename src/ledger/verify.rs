@@ -1,171 +1,296 @@
-//! Proving the ledger: every lot's chain is replayed, and every cached number is held against it.
+//! Proving the ledger: every lot's chain is replayed, every cached number is held against it, and every
+//! entry must mean something.
 //!
-//! A fault is reported, never mended. The head of a business is a hash over the ends of all its chains:
-//! kept outside, it shows later that nothing that it covers was rewritten.
+//! A fault is reported, never mended. Only what is immutable is read page by page; a lot and the package
+//! whose terms it copies are read in one snapshot. So the ledger is proved while it is written to, no
+//! transaction stays open, and memory does not grow with the number of entries. Whether an entry is in no
+//! lot's chain is told only of entries that were recorded before [`Asked::settled_at`]: younger ones may
+//! be under way.
 
-use sea_orm::ConnectionTrait;
-use sha2::{Digest, Sha256};
+mod chain;
+mod flaw;
+mod head;
+mod postings;
+mod replay;
+mod undo;
 
-use crate::domain::entry::{Entry, EntryKey, Hash};
-use crate::domain::lot::{Fold, Lot};
-use crate::ids::{BusinessId, LotId};
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+pub use flaw::{Fault, Flaw, Place, instant};
+pub use head::Head;
+
+use crate::domain::entry::Entry;
+use crate::domain::lot::Lot;
+use crate::domain::package::Package;
+use crate::ids::{BusinessId, LotId, PackageId};
+use crate::store::db::Database;
+use crate::store::entries::proof;
 use crate::store::error::StoreError;
-use crate::store::{entries, lots};
+use crate::store::{lots, packages};
+
+use flaw::Findings;
+use head::Heads;
+use replay::Replay;
+
+/// After how long nothing that was recorded can still be under way: longer than statements may run and
+/// than clocks may differ.
+pub const SETTLED_AFTER: TimeDelta = TimeDelta::minutes(5);
 
 /// How many lots are read at a time.
 const LOTS_PER_PAGE: u64 = 200;
-/// How many entries of a chain are read at a time.
-const ENTRIES_PER_PAGE: u64 = 1_000;
+
+/// What is to be proved.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// What was recorded at this instant or before is committed by now.
+    pub settled_at: DateTime<Utc>,
+    /// The instants whose heads are wanted.
+    pub heads: Vec<DateTime<Utc>>,
+}
+
+/// How far a proof is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// How many lots were replayed.
+    pub lots: u64,
+    /// How many there are.
+    pub lots_total: u64,
+    /// How many entries were replayed.
+    pub entries: u64,
+}
 
 /// What a proof found.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// How many lots were replayed.
-    pub lots: u64,
-    /// How many entries they have.
-    pub entries: u64,
-    /// What does not add up.
+    /// What was replayed.
+    pub done: Done,
+    /// What does not add up, the first thousand of it.
     pub faults: Vec<Fault>,
-    /// A hash over the ends of all chains, in the order of the lots' ids.
-    pub head: Hash,
+    /// How many faults there are.
+    pub faults_count: u64,
+    /// The heads that were asked for, in that order.
+    pub heads: Vec<Head>,
+    /// Whether it was ended before all was looked at; it then proves nothing.
+    pub broken_off: bool,
 }
 
-/// One thing that does not add up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// In which lot; none: in the business as a whole.
-    pub lot_id: Option<LotId>,
-    /// What is wrong.
-    pub what: String,
+impl Asked {
+    /// Proves what is there at `now`, while others may write, and tells these heads.
+    pub fn at(now: DateTime<Utc>, heads: Vec<DateTime<Utc>>) -> Self {
+        Self {
+            settled_at: settled_at(now),
+            heads,
+        }
+    }
+
+    /// Proves everything that there is: only while nobody writes.
+    pub fn everything() -> Self {
+        Self {
+            settled_at: DateTime::<Utc>::MAX_UTC,
+            heads: Vec::new(),
+        }
+    }
 }
 
-/// Replays every lot of a business; `progress` hears how many lots are done.
+/// The latest instant that nothing can be added to any more at `now`.
+pub fn settled_at(now: DateTime<Utc>) -> DateTime<Utc> {
+    now.checked_sub_signed(SETTLED_AFTER).unwrap_or(now)
+}
+
+/// Proves the ledger of a business. `progress` hears how far it is after each page, and can break it off.
 pub async fn verify(
-    db: &impl ConnectionTrait,
+    db: &Database,
     business_id: BusinessId,
-    mut progress: impl FnMut(u64),
+    asked: &Asked,
+    mut progress: impl FnMut(Done) -> ControlFlow<()>,
 ) -> Result<Report, StoreError> {
-    let mut head = Sha256::new();
-    let mut report = Report {
-        lots: 0,
-        entries: 0,
-        faults: Vec::new(),
-        head: [0; 32],
+    let mut walk = Walk {
+        db,
+        business_id,
+        settled_at: asked.settled_at,
+        heads: Heads::new(business_id, &asked.heads),
+        findings: Findings::default(),
+        done: Done::default(),
+        chained: 0,
     };
-    let mut after = None;
-    loop {
-        let page = lots::page(db, business_id, after, LOTS_PER_PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.id);
-        for lot in &page {
-            let history = history(db, lot).await?;
-            report.lots = report.lots.saturating_add(1);
-            let found = u64::try_from(history.len()).unwrap_or(u64::MAX);
-            report.entries = report.entries.saturating_add(found);
-            report
-                .faults
-                .extend(faults(lot, &history).into_iter().map(|what| Fault {
-                    lot_id: Some(lot.id),
-                    what,
-                }));
-            head.update(lot.id.uuid().as_bytes());
-            head.update(lot.tail.hash);
-        }
-        progress(report.lots);
-    }
-    let stored = entries::count(db, business_id).await?;
-    if stored != report.entries {
-        report.faults.push(Fault {
-            lot_id: None,
-            what: format!(
-                "{stored} entries are stored, {} are in the chains of lots",
-                report.entries
-            ),
-        });
-    }
-    report.head = head.finalize().into();
-    Ok(report)
+    walk.done.lots_total = proof::count_lots(db.reader(), business_id).await?;
+    let broken_off = walk.everything(&mut progress).await?.is_break();
+    Ok(Report {
+        done: walk.done,
+        faults: walk.findings.kept,
+        faults_count: walk.findings.count,
+        heads: walk.heads.finish(),
+        broken_off,
+    })
 }
 
-/// All entries of a lot, oldest first, as far as the chain can be followed.
-async fn history(db: &impl ConnectionTrait, lot: &Lot) -> Result<Vec<Entry>, StoreError> {
-    let mut history: Vec<Entry> = Vec::new();
-    let mut next = lot.tail.last;
-    while let Some(key) = next {
-        let page = entries::chain(db, lot.business_id, key, ENTRIES_PER_PAGE).await?;
-        next = page.last().and_then(|entry| entry.previous);
-        let came_round = page.iter().any(|entry| entry.lot_id != lot.id);
-        history.extend(page);
-        if came_round || i64::try_from(history.len()).unwrap_or(i64::MAX) > lot.tail.seq {
-            break;
-        }
-    }
-    history.reverse();
-    Ok(history)
+/// A walk over a business.
+struct Walk<'a> {
+    db: &'a Database,
+    business_id: BusinessId,
+    settled_at: DateTime<Utc>,
+    heads: Heads,
+    findings: Findings,
+    done: Done,
+    /// How many settled entries are in chains.
+    chained: u64,
 }
 
-/// What does not add up in a lot, given its entries oldest first.
-fn faults(lot: &Lot, history: &[Entry]) -> Vec<String> {
-    let mut faults = Vec::new();
-    let mut fold = Fold::default();
-    let mut hash: Hash = [0; 32];
-    let mut previous: Option<&Entry> = None;
-    for entry in history {
-        faults.extend(entry_faults(lot, previous, entry, &hash));
-        match fold.moved(
-            entry.kind,
-            (entry.from, entry.to),
-            entry.amount,
-            entry.value,
-        ) {
-            Some(next) => fold = next,
-            None => faults.push(format!("entry {} cannot follow", entry.seq)),
+impl Walk<'_> {
+    async fn everything(
+        &mut self,
+        progress: &mut impl FnMut(Done) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, StoreError> {
+        let mut after = None;
+        loop {
+            let ids =
+                proof::lot_ids(self.db.reader(), self.business_id, after, LOTS_PER_PAGE).await?;
+            let Some(last) = ids.last() else { break };
+            after = Some(*last);
+            let (lots, packages) = self.read(&ids).await?;
+            self.copies(&lots, &packages);
+            self.lots(&lots).await?;
+            if progress(self.done).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
         }
-        if entry.balances != fold.balances {
-            faults.push(format!("entry {} tells other balances", entry.seq));
+        let done = self.done;
+        let stored = postings::prove(
+            self.db,
+            self.business_id,
+            self.settled_at,
+            &mut self.findings,
+            || progress(done).is_continue(),
+        )
+        .await?;
+        let Some(stored) = stored else {
+            return Ok(ControlFlow::Break(()));
+        };
+        if stored != self.chained {
+            let chained = self.chained;
+            let flaw = Flaw::Strays { stored, chained };
+            self.findings.add(Place::Business, flaw);
         }
-        hash = entry.hash;
-        previous = Some(entry);
+        Ok(ControlFlow::Continue(()))
     }
-    if fold != lot.fold {
-        faults.push("the lot's cached numbers are not the fold of its entries".to_owned());
+
+    /// The lots and their packages as they were at one moment; what cannot be read is a fault.
+    async fn read(
+        &mut self,
+        ids: &[LotId],
+    ) -> Result<(Vec<Lot>, HashMap<PackageId, Package>), StoreError> {
+        let business_id = self.business_id;
+        let snapshot = self.db.snapshot().await?;
+        for id in proof::odd_lots(&snapshot, business_id, ids).await? {
+            self.findings.in_lot(id, [Flaw::Row]);
+        }
+        let mut found = Vec::new();
+        match lots::by_ids(&snapshot, business_id, ids).await {
+            Err(StoreError::Corrupt { .. }) => {
+                for id in ids {
+                    let one = lots::by_ids(&snapshot, business_id, &[*id]).await;
+                    found.extend(self.or_damaged(*id, one)?.unwrap_or_default());
+                }
+            }
+            page => found = page?,
+        }
+        let mut package_ids: Vec<PackageId> = found.iter().map(|lot| lot.package_id).collect();
+        package_ids.sort_unstable();
+        package_ids.dedup();
+        let packages = match packages::by_ids(&snapshot, business_id, &package_ids).await {
+            Err(StoreError::Corrupt { table, id }) => {
+                let flaw = Flaw::Damaged { table, id };
+                self.findings.add(Place::Business, flaw);
+                Vec::new()
+            }
+            packages => packages?,
+        };
+        snapshot.rollback().await?;
+        let by_id = packages.into_iter().map(|package| (package.id, package));
+        Ok((found, by_id.collect()))
     }
-    let seq = previous.map_or(0, |entry| entry.seq);
-    if seq != lot.tail.seq || hash != lot.tail.hash {
-        faults.push("the lot does not name the end of its chain".to_owned());
+
+    /// What a lot copies from its package is what the package says.
+    fn copies(&mut self, lots: &[Lot], packages: &HashMap<PackageId, Package>) {
+        for lot in lots {
+            let flaw = match packages.get(&lot.package_id) {
+                None => Some(Flaw::NoPackage),
+                Some(package) if copies_agree(lot, package) => None,
+                Some(_) => Some(Flaw::Terms),
+            };
+            self.findings.in_lot(lot.id, flaw);
+        }
     }
-    faults
+
+    async fn lots(&mut self, lots: &[Lot]) -> Result<(), StoreError> {
+        let short: Vec<&Lot> = lots.iter().filter(|lot| chain::is_short(lot)).collect();
+        let chains = match chain::short(self.db, &short).await {
+            // Read one by one below, so that only the damaged one cannot be.
+            Err(StoreError::Corrupt { .. }) => Vec::new(),
+            chains => chains?,
+        };
+        for (lot, entries) in short.iter().zip(&chains) {
+            let undone = undo::prove(self.db, self.business_id, entries, &mut self.findings).await;
+            self.or_damaged(lot.id, undone)?;
+        }
+        let ids = short.iter().map(|lot| lot.id);
+        let mut chains: HashMap<LotId, Vec<Entry>> = ids.zip(chains).collect();
+        for lot in lots {
+            let mut replay = Replay::new(lot);
+            if let Some(entries) = chains.remove(&lot.id) {
+                self.entries(&mut replay, lot.id, &entries);
+            } else {
+                let paged = self.pages(&mut replay, lot).await;
+                self.or_damaged(lot.id, paged)?;
+            }
+            self.findings.in_lot(lot.id, replay.end());
+            self.heads.end_of_lot(lot.id);
+            self.done.lots = self.done.lots.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    async fn pages(&mut self, replay: &mut Replay<'_>, lot: &Lot) -> Result<(), StoreError> {
+        for newest in chain::pages(self.db, lot).await? {
+            let entries = chain::page(self.db, lot, newest).await?;
+            undo::prove(self.db, self.business_id, &entries, &mut self.findings).await?;
+            self.entries(replay, lot.id, &entries);
+        }
+        Ok(())
+    }
+
+    fn entries(&mut self, replay: &mut Replay<'_>, lot_id: LotId, entries: &[Entry]) {
+        for entry in entries {
+            self.findings.in_lot(lot_id, replay.entry(entry));
+            self.heads.entry(entry);
+            self.done.entries = self.done.entries.saturating_add(1);
+            if entry.recorded_at <= self.settled_at {
+                self.chained = self.chained.saturating_add(1);
+            }
+        }
+    }
+
+    /// A row that cannot be read is a fault and no reason to stop.
+    fn or_damaged<T>(
+        &mut self,
+        lot_id: LotId,
+        result: Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        match result {
+            Err(StoreError::Corrupt { table, id }) => {
+                self.findings.in_lot(lot_id, [Flaw::Damaged { table, id }]);
+                Ok(None)
+            }
+            other => other.map(Some),
+        }
+    }
 }
 
-fn entry_faults(
-    lot: &Lot,
-    previous: Option<&Entry>,
-    entry: &Entry,
-    previous_hash: &Hash,
-) -> Vec<String> {
-    let mut faults = Vec::new();
-    let mut check = |holds: bool, what: &str| {
-        if !holds {
-            faults.push(format!("entry {}: {what}", entry.seq));
-        }
-    };
-    let previous_key: Option<EntryKey> = previous.map(|entry| entry.key);
-    check(entry.lot_id == lot.id, "is another lot's");
-    check(
-        entry.seq == previous.map_or(0, |entry| entry.seq).saturating_add(1),
-        "leaves a gap before it",
-    );
-    check(
-        entry.previous == previous_key,
-        "names another one before it",
-    );
-    check(
-        entry.hash == entry.digest(previous_hash),
-        "its hash is not its own",
-    );
-    check(
-        previous.is_none_or(|previous| previous.recorded_at <= entry.recorded_at),
-        "was recorded before the one before it",
-    );
-    faults
+fn copies_agree(lot: &Lot, package: &Package) -> bool {
+    lot.terms == package.terms()
+        && lot.priority == package.priority
+        && lot.customer_id == package.customer_id
 }

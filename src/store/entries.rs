@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+pub mod proof;
+
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Value;
 use sea_orm::{

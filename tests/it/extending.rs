@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use tonic::{Code, Status};
 
-use crate::support::app::Database::{self, Postgres, Sqlite};
+use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::{TestApp, on};
 use crate::support::refused::refused;
 use crate::support::shop::{Shop, days, euros, never, period, until};
@@ -47,7 +47,7 @@ async fn extend(
 #[rstest]
 #[tokio::test]
 async fn an_active_package_is_extended_to_a_day_an_instant_or_by_a_period(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -114,7 +114,7 @@ async fn an_active_package_is_extended_to_a_day_an_instant_or_by_a_period(
 #[rstest]
 #[tokio::test]
 async fn an_expired_package_is_restored_with_a_bonus_whether_or_not_it_was_swept(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
     #[values(true, false)] swept: bool,
 ) {
     on(database, async |app| {
@@ -202,7 +202,7 @@ async fn an_expired_package_is_restored_with_a_bonus_whether_or_not_it_was_swept
 #[rstest]
 #[tokio::test]
 async fn what_expired_twice_is_restored_twice_and_its_value_stays_the_same(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -227,7 +227,7 @@ async fn what_expired_twice_is_restored_twice_and_its_value_stays_the_same(
 #[rstest]
 #[tokio::test]
 async fn after_the_quarantine_a_package_is_restored_only_by_force(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -267,7 +267,7 @@ async fn after_the_quarantine_a_package_is_restored_only_by_force(
 #[rstest]
 #[tokio::test]
 async fn an_end_is_moved_only_to_later_than_it_is_and_later_than_now(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -304,7 +304,7 @@ async fn an_end_is_moved_only_to_later_than_it_is_and_later_than_now(
 #[rstest]
 #[tokio::test]
 async fn a_package_that_changed_since_it_was_read_is_not_extended(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -329,7 +329,7 @@ async fn a_package_that_changed_since_it_was_read_is_not_extended(
 #[rstest]
 #[tokio::test]
 async fn a_bonus_is_a_lot_of_a_line_of_that_package_as_fine_as_its_type(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -376,7 +376,7 @@ async fn page_of_changes(
 #[rstest]
 #[tokio::test]
 async fn changes_are_listed_newest_first_each_with_its_reason_and_who_did_it(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use tonic::Code;
 
-use crate::support::app::Database::{self, Postgres, Sqlite};
+use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::on;
 use crate::support::refused::refused;
 use crate::support::shop::{Shop, days, period};
@@ -22,7 +22,7 @@ fn a_month_from_first_use() -> v1::Validity {
 #[rstest]
 #[tokio::test]
 async fn a_call_may_name_a_package_that_starts_its_clock_beside_another(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -43,7 +43,7 @@ async fn a_call_may_name_a_package_that_starts_its_clock_beside_another(
 #[rstest]
 #[tokio::test]
 async fn two_first_uses_at_once_are_both_paid_though_the_first_package_holds_one(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -65,7 +65,7 @@ async fn two_first_uses_at_once_are_both_paid_though_the_first_package_holds_one
 #[rstest]
 #[tokio::test]
 async fn a_use_that_is_recorded_late_takes_no_extension_back(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -96,7 +96,7 @@ async fn a_use_that_is_recorded_late_takes_no_extension_back(
 #[rstest]
 #[tokio::test]
 async fn a_credit_types_default_may_count_from_first_use(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let mut shop = Shop::open(app).await;
@@ -128,7 +128,7 @@ async fn a_credit_types_default_may_count_from_first_use(
 #[rstest]
 #[tokio::test]
 async fn an_item_that_is_no_longer_offered_is_not_paid_for_but_a_repeat_is_a_repeat(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -150,7 +150,7 @@ async fn an_item_that_is_no_longer_offered_is_not_paid_for_but_a_repeat_is_a_rep
 #[rstest]
 #[tokio::test]
 async fn a_repeat_is_a_repeat_though_the_customer_is_named_otherwise_by_now(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -184,7 +184,7 @@ async fn a_repeat_is_a_repeat_though_the_customer_is_named_otherwise_by_now(
 #[rstest]
 #[tokio::test]
 async fn a_package_that_cannot_pay_one_unit_is_not_recommended(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let mut shop = Shop::open(app).await;

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use tonic::Code;
 
-use crate::support::app::Database::{self, Postgres, Sqlite};
+use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::{TestApp, on};
 use crate::support::refused::{field_faults, refused};
 use crate::support::shop::{Shop, covers, days};
@@ -41,7 +41,7 @@ fn assert_newest_first(entries: &[v1::Entry]) {
 #[rstest]
 #[tokio::test]
 async fn pages_of_a_customers_entries_neither_miss_nor_double_one(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -101,7 +101,7 @@ async fn pages_of_a_customers_entries_neither_miss_nor_double_one(
 #[rstest]
 #[tokio::test]
 async fn what_is_written_between_two_pages_moves_nothing(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -133,7 +133,7 @@ async fn what_is_written_between_two_pages_moves_nothing(
 #[rstest]
 #[tokio::test]
 async fn a_posting_is_listed_by_its_request_id_with_its_note_and_its_numbers(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -178,7 +178,7 @@ async fn a_posting_is_listed_by_its_request_id_with_its_note_and_its_numbers(
 #[rstest]
 #[tokio::test]
 async fn a_range_of_time_has_its_first_instant_in_it_and_its_last_not(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -242,7 +242,9 @@ async fn filtered(app: &TestApp, request: v1::ListEntriesRequest) -> Vec<(EntryK
 
 #[rstest]
 #[tokio::test]
-async fn entries_are_found_by_item_user_and_kind(#[values(Sqlite, Postgres)] database: Database) {
+async fn entries_are_found_by_item_user_and_kind(
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
+) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
         let aqua = shop.item("Aqua aerobics", "Lessons", 1_500).await;

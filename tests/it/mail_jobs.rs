@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
+use carnet::config::TimeOfDay;
 use carnet::domain::email::{AttemptOutcome, EmailState};
 use carnet::domain::notice::NoticeKind;
 use carnet::jobs::schedule::Scheduler;
@@ -229,7 +230,9 @@ async fn the_scheduler_runs_every_job_at_its_start_and_stops_cleanly() {
     fixture.package(customer, "2026-01-10").await;
     fixture.clock().set(instant(SEVEN_DAYS_BEFORE));
     let mail = fixture.capture_mail();
-    let scheduler = Scheduler::start(fixture.ctx.clone(), mail).await.unwrap();
+    let scheduler = Scheduler::start(fixture.ctx.clone(), mail, TimeOfDay::Never)
+        .await
+        .unwrap();
     // Stopping waits for the first round, which began with the start.
     let sent = async {
         while fixture

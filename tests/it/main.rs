@@ -5,11 +5,14 @@
     reason = "a test that overflows should fail"
 )]
 
+mod audit;
 mod bad_input;
 mod business;
 mod catalog;
+mod contention;
 mod customers;
 mod database_away;
+mod decoding;
 mod dependencies;
 mod explaining;
 mod extending;
@@ -19,6 +22,7 @@ mod history;
 mod holding;
 mod mail;
 mod mail_jobs;
+mod partitioned;
 mod postgres;
 mod races;
 mod requests;
@@ -33,3 +37,4 @@ mod support;
 mod tidy;
 mod undoing;
 mod using;
+mod verify;

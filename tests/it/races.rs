@@ -14,7 +14,7 @@ use rstest::rstest;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::support::app::Database::{self, Postgres, Sqlite};
+use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::on;
 use crate::support::refused::refused;
 use crate::support::shop::{Shop, days, never, period};
@@ -48,7 +48,7 @@ fn winners(results: Vec<Result<v1::ConsumeResponse, Status>>) -> usize {
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn of_sixteen_clients_on_the_last_credits_exactly_the_right_number_win(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
     #[values(true, false)] named: bool,
 ) {
     on(database, async |app| {
@@ -72,7 +72,7 @@ async fn of_sixteen_clients_on_the_last_credits_exactly_the_right_number_win(
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn units_of_two_credits_are_won_whole_and_an_odd_credit_is_left(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
     #[values(true, false)] named: bool,
 ) {
     on(database, async |app| {
@@ -98,7 +98,7 @@ async fn units_of_two_credits_are_won_whole_and_an_odd_credit_is_left(
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn over_several_packages_no_credit_is_lost_or_used_twice(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -135,7 +135,7 @@ async fn over_several_packages_no_credit_is_lost_or_used_twice(
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn sixteen_first_uses_at_once_start_the_clock_once(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -157,7 +157,7 @@ async fn sixteen_first_uses_at_once_start_the_clock_once(
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn uses_and_extensions_of_one_package_do_not_wait_for_each_other_in_a_circle(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -231,7 +231,7 @@ async fn uses_and_extensions_of_one_package_do_not_wait_for_each_other_in_a_circ
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_package_is_restored_once_while_others_use_and_sweep_it(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use rstest::rstest;
 use tonic::{Code, Status};
 
-use crate::support::app::Database::{self, Postgres, Sqlite};
+use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::{TestApp, on};
 use crate::support::refused::refused;
 use crate::support::shop::{Shop, covers, days};
@@ -123,7 +123,7 @@ fn gift(app: &TestApp, shop: &Shop) -> v1::IssueRequest {
 #[rstest]
 #[tokio::test]
 async fn fifty_copies_of_a_use_take_effect_once_and_get_equal_answers(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -142,7 +142,9 @@ async fn fifty_copies_of_a_use_take_effect_once_and_get_equal_answers(
 
 #[rstest]
 #[tokio::test]
-async fn fifty_copies_of_a_sale_make_one_sale(#[values(Sqlite, Postgres)] database: Database) {
+async fn fifty_copies_of_a_sale_make_one_sale(
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
+) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
         let template_id = shop.offer(shop.lessons("8", days(30))).await;
@@ -160,7 +162,7 @@ async fn fifty_copies_of_a_sale_make_one_sale(#[values(Sqlite, Postgres)] databa
 #[rstest]
 #[tokio::test]
 async fn fifty_copies_of_an_extension_give_one_bonus(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -178,7 +180,7 @@ async fn fifty_copies_of_an_extension_give_one_bonus(
 #[rstest]
 #[tokio::test]
 async fn the_repeat_of_the_call_that_emptied_the_package_is_a_repeat(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -198,7 +200,7 @@ async fn the_repeat_of_the_call_that_emptied_the_package_is_a_repeat(
 #[rstest]
 #[tokio::test]
 async fn repeats_a_year_later_are_answered_as_they_were(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -250,7 +252,7 @@ fn reused<T: std::fmt::Debug>(result: Result<T, Status>, request_id: &str) {
 #[rstest]
 #[tokio::test]
 async fn an_id_is_good_for_one_request_whatever_the_method(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -322,7 +324,7 @@ async fn an_id_is_good_for_one_request_whatever_the_method(
 #[rstest]
 #[tokio::test]
 async fn of_a_use_and_a_gift_at_once_under_one_id_one_takes_effect(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -352,7 +354,7 @@ async fn of_a_use_and_a_gift_at_once_under_one_id_one_takes_effect(
 #[rstest]
 #[tokio::test]
 async fn a_refused_command_may_be_tried_again_under_its_id(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;

@@ -5,7 +5,7 @@ use carnet::proto::v1;
 use carnet::proto::v1::{EntryKind, PackageStatus};
 use rstest::rstest;
 
-use crate::support::app::Database::{self, Postgres, Sqlite};
+use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::{TestApp, on};
 use crate::support::mailroom::local;
 use crate::support::shop::{Shop, never, until};
@@ -27,7 +27,7 @@ async fn entries(app: &TestApp, package_id: &str) -> Vec<v1::Entry> {
 #[rstest]
 #[tokio::test]
 async fn each_expiry_is_written_once_and_carries_its_own_instant(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -122,7 +122,7 @@ async fn tell(app: &TestApp, sweeps: bool) -> Told {
 #[rstest]
 #[tokio::test]
 async fn a_ledger_that_was_never_swept_tells_and_becomes_the_same(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     let mut told = Vec::new();
     for sweeps in [false, true] {

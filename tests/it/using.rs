@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use tonic::Code;
 
-use crate::support::app::Database::{self, Postgres, Sqlite};
+use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::on;
 use crate::support::refused::refused;
 use crate::support::shop::{Shop, covers, days, never, period, until};
@@ -18,7 +18,7 @@ fn at(text: &str) -> DateTime<Utc> {
 #[rstest]
 #[tokio::test]
 async fn one_lesson_of_eight_is_used_and_the_answer_carries_the_balances(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -39,7 +39,7 @@ async fn one_lesson_of_eight_is_used_and_the_answer_carries_the_balances(
 #[rstest]
 #[tokio::test]
 async fn you_cannot_use_two_credits_if_there_is_only_one_left(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -56,7 +56,7 @@ async fn you_cannot_use_two_credits_if_there_is_only_one_left(
 #[rstest]
 #[tokio::test]
 async fn expiry_is_true_to_the_instant_with_no_job_having_run(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -104,7 +104,7 @@ async fn expiry_is_true_to_the_instant_with_no_job_having_run(
 #[rstest]
 #[tokio::test]
 async fn half_a_credit_is_used_by_hand_with_a_note_for_another_user(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let mut shop = Shop::open(app).await;
@@ -158,7 +158,7 @@ async fn half_a_credit_is_used_by_hand_with_a_note_for_another_user(
 #[rstest]
 #[tokio::test]
 async fn the_best_packages_are_used_if_none_is_named_and_each_part_is_listed(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -178,7 +178,7 @@ async fn the_best_packages_are_used_if_none_is_named_and_each_part_is_listed(
 #[rstest]
 #[tokio::test]
 async fn a_named_package_is_used_or_refused_never_silently_replaced(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -202,7 +202,9 @@ async fn a_named_package_is_used_or_refused_never_silently_replaced(
 
 #[rstest]
 #[tokio::test]
-async fn the_drop_down_recommends_and_says_why_not(#[values(Sqlite, Postgres)] database: Database) {
+async fn the_drop_down_recommends_and_says_why_not(
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
+) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
         let expired = shop.sell_lessons("8", days(2)).await;
@@ -249,7 +251,7 @@ async fn the_drop_down_recommends_and_says_why_not(#[values(Sqlite, Postgres)] d
 #[rstest]
 #[tokio::test]
 async fn a_screen_can_draw_one_used_and_seven_unused_lessons(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -265,7 +267,7 @@ async fn a_screen_can_draw_one_used_and_seven_unused_lessons(
 
 #[rstest]
 #[tokio::test]
-async fn trying_a_use_keeps_nothing(#[values(Sqlite, Postgres)] database: Database) {
+async fn trying_a_use_keeps_nothing(#[values(Sqlite, Postgres, Partitioned)] database: Database) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
         let package = shop.sell_lessons("8", days(30)).await;
@@ -285,7 +287,7 @@ async fn trying_a_use_keeps_nothing(#[values(Sqlite, Postgres)] database: Databa
 #[rstest]
 #[tokio::test]
 async fn validity_from_first_use_starts_with_the_first_use(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -314,7 +316,7 @@ async fn validity_from_first_use_starts_with_the_first_use(
 #[rstest]
 #[tokio::test]
 async fn a_package_that_is_not_yet_valid_is_refused_until_its_day(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -343,7 +345,7 @@ async fn a_package_that_is_not_yet_valid_is_refused_until_its_day(
 #[rstest]
 #[tokio::test]
 async fn another_customers_and_another_businesss_packages_are_refused(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let mut shop = Shop::open(app).await;

@@ -340,6 +340,7 @@ fn package(
         business_id,
         external_id: None,
         sale_id: None,
+        came_from: None,
         customer_id,
         template: None,
         name: "Ten lessons".to_owned(),

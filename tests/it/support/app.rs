@@ -13,13 +13,13 @@
 //! entries say, that no e-mail that is due is forgotten and none was sent twice, and that no transaction is
 //! open.
 
-use std::ops::Deref;
+use std::ops::{ControlFlow, Deref};
 
 use carnet::app::{App, Running};
 use carnet::clock::Clock;
 use carnet::config::{MailSettings, Settings};
 use carnet::jobs::deliver::Delivered;
-use carnet::ledger::verify::verify;
+use carnet::ledger::verify::{Asked, verify};
 use carnet::service::Context;
 use carnet::store::businesses;
 use carnet::store::db::Database as Connection;
@@ -28,7 +28,7 @@ use clap::Parser;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tonic::transport::{Channel, Endpoint};
 
-pub(crate) use crate::support::fresh::Database::{self, Postgres, Sqlite};
+pub(crate) use crate::support::fresh::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::fresh::Fresh;
 use crate::support::mailroom::{self, Mailroom};
 use crate::support::tenant::Tenant;
@@ -132,6 +132,11 @@ impl TestApp {
         &self.fresh.url
     }
 
+    /// Where the HTTP side is served.
+    pub(crate) fn http_address(&self) -> std::net::SocketAddr {
+        self.running.http_address
+    }
+
     /// A business that must never see or change anything of the first one.
     pub(crate) async fn second_business(&self) -> Tenant {
         Tenant::create(self.context(), "Flying club", self.channel.clone()).await
@@ -174,7 +179,8 @@ pub(crate) fn channel(running: &Running) -> Channel {
 /// Every balance is what its entries say.
 async fn prove_ledger(connection: &Connection) {
     for business in businesses::all(connection.reader()).await.unwrap() {
-        let report = verify(connection.reader(), business.id, |_| {})
+        let go_on = |_| ControlFlow::Continue(());
+        let report = verify(connection, business.id, &Asked::everything(), go_on)
             .await
             .unwrap();
         assert_eq!(report.faults, [], "the ledger of {}", business.name);

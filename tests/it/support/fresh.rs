@@ -8,13 +8,16 @@ use carnet::store::migrate::migrate;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
-use crate::support::postgres;
+use crate::support::{partition, postgres};
 
-/// Which of the two databases a test runs on.
+/// Which of the databases a test runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Database {
     Sqlite,
     Postgres,
+    /// PostgreSQL, with every table of tenants' data partitioned by hash of the business: the key rule of a
+    /// distributed database, enforced by one that is here.
+    Partitioned,
 }
 
 /// A migrated database without data; it goes when it is dropped, at the latest with the process.
@@ -39,6 +42,10 @@ impl Fresh {
                 let template = postgres_template().await;
                 postgres::shared().create_database(Some(template)).await
             }
+            Database::Partitioned => {
+                let template = partitioned_template().await;
+                postgres::shared().create_database(Some(template)).await
+            }
         };
         Self { url, folder }
     }
@@ -48,7 +55,9 @@ impl Fresh {
         let folder = tempfile::tempdir().unwrap();
         let url = match database {
             Database::Sqlite => sqlite_url(&folder.path().join("carnet.db")),
-            Database::Postgres => postgres::shared().create_database(None).await,
+            Database::Postgres | Database::Partitioned => {
+                postgres::shared().create_database(None).await
+            }
         };
         Self { url, folder }
     }
@@ -97,6 +106,19 @@ async fn postgres_template() -> &'static str {
         .get_or_init(async || {
             let url = postgres::shared().create_database(None).await;
             make_schema(&url).await;
+            url
+        })
+        .await
+}
+
+/// The same with partitioned tables.
+async fn partitioned_template() -> &'static str {
+    static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+    TEMPLATE
+        .get_or_init(async || {
+            let url = postgres::shared().create_database(None).await;
+            make_schema(&url).await;
+            partition::remake_schema(&url).await;
             url
         })
         .await

@@ -165,6 +165,30 @@ impl Server {
         format!("{}/{database}{}", self.base, self.parameters)
     }
 
+    /// Ends it as `pg_ctl stop -m immediate` does, without a word to anybody, and starts it again.
+    pub(crate) async fn crash(&self) {
+        let directory = self.directory().to_owned();
+        let crash = move || {
+            let status = directory.join("data/postmaster.pid");
+            let process = |status: &str| status.lines().next().map(str::to_owned);
+            let before = process(&fs::read_to_string(&status).unwrap()).unwrap();
+            fs::write(directory.join("again"), "").unwrap();
+            let kill = Command::new("kill").args(["-QUIT", &before]).status();
+            assert!(kill.unwrap().success());
+            let deadline = Instant::now() + START_TIMEOUT;
+            while Instant::now() < deadline {
+                let now = fs::read_to_string(&status).unwrap_or_default();
+                let is_new = process(&now).is_some_and(|process| process != before);
+                if is_new && now.lines().any(|line| line.trim() == "ready") {
+                    return;
+                }
+                thread::sleep(Duration::from_millis(20));
+            }
+            panic!("PostgreSQL does not come back after it was stopped");
+        };
+        tokio::task::spawn_blocking(crash).await.unwrap();
+    }
+
     /// The URL of the same database over TLS, where the server must prove that it is this one.
     pub(crate) fn tls_url(&self, url: &str) -> String {
         let authority = self.certificate_authority();
@@ -285,10 +309,14 @@ fn server_script(directory: &Path, binaries: &Path, port: u16, durability: Durab
         "directory={directory}
 binaries={binaries}
 umask 077
-\"$binaries/initdb\" -D \"$directory/data\" -U postgres --auth=trust --encoding=UTF8 --locale=C --no-sync \\
-  && \"$binaries/postgres\" -D \"$directory/data\" -c port={port} -c listen_addresses=127.0.0.1 \\
+serve() {{
+  \"$binaries/postgres\" -D \"$directory/data\" -c port={port} -c listen_addresses=127.0.0.1 \\
     -c unix_socket_directories=\"$directory\" -c max_connections=300 {fsync} \\
     -c ssl=on -c ssl_cert_file=\"$directory/server.pem\" -c ssl_key_file=\"$directory/server.key\"
+}}
+\"$binaries/initdb\" -D \"$directory/data\" -U postgres --auth=trust --encoding=UTF8 --locale=C --no-sync \\
+  && serve
+while [ -e \"$directory/again\" ]; do rm -f \"$directory/again\"; serve; done
 : >\"$directory/stopped\"
 "
     )

@@ -1,10 +1,21 @@
-//! A wire between a server and its database that a test can cut and mend.
+//! A wire between a server and its database that a test can cut and mend, or break at a commit.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Result};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
+
+/// What breaks the connection on which the next transaction is committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Break {
+    /// The database never hears of the commit.
+    BeforeCommit,
+    /// The database has committed, and its answer is lost.
+    AfterCommit,
+}
+
+type Planned = Arc<Mutex<Option<Break>>>;
 
 /// Passes connections on, until it is cut; then there is nobody at its address.
 #[derive(Debug)]
@@ -12,6 +23,7 @@ pub(crate) struct Proxy {
     port: u16,
     target: String,
     passing: Mutex<Option<JoinHandle<()>>>,
+    planned: Planned,
 }
 
 impl Proxy {
@@ -23,6 +35,7 @@ impl Proxy {
             port: listener.local_addr().unwrap().port(),
             target,
             passing: Mutex::new(None),
+            planned: Arc::default(),
         };
         proxy.pass(listener);
         proxy
@@ -48,20 +61,64 @@ impl Proxy {
         self.pass(listener.unwrap());
     }
 
+    /// Breaks the connection on which the next transaction is committed, and only that one.
+    pub(crate) fn break_next(&self, how: Break) {
+        *self.planned.lock().unwrap() = Some(how);
+    }
+
+    /// Whether what was planned has not happened yet.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.planned.lock().unwrap().is_some()
+    }
+
     fn pass(&self, listener: TcpListener) {
-        let target = self.target.clone();
+        let (target, planned) = (self.target.clone(), Arc::clone(&self.planned));
         let passing = tokio::spawn(async move {
             // Dropped with this task, and every connection with it.
             let mut connections = JoinSet::new();
-            while let Ok((mut near, _)) = listener.accept().await {
-                let target = target.clone();
+            while let Ok((near, _)) = listener.accept().await {
+                let (target, planned) = (target.clone(), Arc::clone(&planned));
                 connections.spawn(async move {
-                    let mut far = TcpStream::connect(target).await?;
-                    copy_bidirectional(&mut near, &mut far).await
+                    let far = TcpStream::connect(target).await?;
+                    pass_on(near, far, &planned).await
                 });
             }
         });
         *self.passing.lock().unwrap() = Some(passing);
+    }
+}
+
+/// Passes on what comes from either side, until one ends or a break is due.
+async fn pass_on(mut near: TcpStream, mut far: TcpStream, planned: &Planned) -> Result<()> {
+    let (mut asked, mut answered) = (vec![0; 16_384], vec![0; 16_384]);
+    loop {
+        tokio::select! {
+            read = near.read(&mut asked) => {
+                let message = &asked[..read?];
+                if message.is_empty() {
+                    return Ok(());
+                }
+                // A commit is a short message of its own.
+                let commits = message.windows(7).any(|bytes| bytes == b"COMMIT\0");
+                let broken = if commits { planned.lock().unwrap().take() } else { None };
+                match broken {
+                    Some(Break::BeforeCommit) => return Ok(()),
+                    Some(Break::AfterCommit) => {
+                        far.write_all(message).await?;
+                        let _answer = far.read(&mut answered).await?;
+                        return Ok(());
+                    }
+                    None => far.write_all(message).await?,
+                }
+            }
+            read = far.read(&mut answered) => {
+                let message = &answered[..read?];
+                if message.is_empty() {
+                    return Ok(());
+                }
+                near.write_all(message).await?;
+            }
+        }
     }
 }
 

@@ -1,0 +1,260 @@
+//! Forced failures of the database: connections lost around a commit, deadlocks, serialization failures.
+//! A caller sees only the true result, or a retryable error whose repeat under the same request id gives it.
+
+use std::time::Duration;
+
+use carnet::app::App;
+use carnet::config::Settings;
+use carnet::proto::v1;
+use carnet::proto::v1::extend_package_request::NewExpiry;
+use futures_util::future::join_all;
+use rstest::rstest;
+use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use crate::support::app::{Postgres, TestApp, channel, on_tuned, settings};
+use crate::support::postgres;
+use crate::support::process::until;
+use crate::support::proxy::{Break, Proxy};
+use crate::support::shop::{Shop, days, never, period};
+use crate::support::tenant::Tenant;
+
+/// Longer than a waiting call needs to be seen.
+const SEEN_BY: Duration = Duration::from_secs(20);
+/// How often a caller repeats a call that may be tried again.
+const REPEATS_MAX: usize = 60;
+
+/// Calls until the result is a true one: an error must then say that the call may be tried again.
+async fn persist<T>(call: impl AsyncFn() -> Result<T, Status>) -> Result<T, Status> {
+    for _ in 0..REPEATS_MAX {
+        match call().await {
+            Err(status) if matches!(status.code(), Code::Unavailable | Code::Aborted) => {
+                let advice = status.get_details_retry_info();
+                assert!(advice.is_some(), "no word of trying again: {status:?}");
+            }
+            result => return result,
+        }
+    }
+    panic!("after {REPEATS_MAX} tries there is no result");
+}
+
+/// Adds a setting of the session to the database's URL.
+fn with_session(settings: &mut Settings, setting: &str) {
+    let url = settings.database.database_url.expose();
+    let separator = if url.contains('?') { '&' } else { '?' };
+    let url = format!("{url}{separator}options=-c%20{setting}");
+    settings.database.database_url = url.parse().unwrap();
+}
+
+/// Checks that the server's own sessions have a setting.
+async fn assert_session(app: &TestApp, name: &str, wanted: &str) {
+    let reader = app.context().db.reader();
+    let sql = format!("SELECT current_setting('{name}')");
+    let statement = Statement::from_string(reader.get_database_backend(), sql);
+    let row = reader.query_one_raw(statement).await.unwrap().unwrap();
+    let value: String = row.try_get_by_index(0).unwrap();
+    assert_eq!(value, wanted, "{name}");
+}
+
+/// How many sessions of this database wait for a lock.
+async fn waiting(connection: &DatabaseConnection) -> i64 {
+    let sql = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let statement = Statement::from_string(connection.get_database_backend(), sql);
+    let row = connection.query_one_raw(statement).await.unwrap();
+    row.unwrap().try_get_by_index(0).unwrap()
+}
+
+async fn sell(app: &TestApp, request: &v1::SellPackagesRequest) -> Result<(), Status> {
+    let answer = app.packages().sell_packages(request.clone()).await;
+    answer.map(|_| ())
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_connection_lost_around_a_commit_leaves_one_effect_and_a_true_answer(
+    #[values(Break::BeforeCommit, Break::AfterCommit)] how: Break,
+) {
+    let proxy = Proxy::to(&postgres::shared().url_of("postgres")).await;
+    let by_proxy = |settings: &mut Settings| {
+        let url = proxy.url(settings.database.database_url.expose());
+        settings.database.database_url = url.parse().unwrap();
+    };
+    on_tuned(Postgres, by_proxy, async |app| {
+        let shop = Shop::open(app).await;
+        let package = shop.sell_lessons("20", days(30)).await;
+        // By name and without, so that both lanes meet it: the first use starts a clock.
+        let mut from_first_use = shop.lessons("20", days(30));
+        from_first_use.validity = Some(period(30, v1::PeriodUnit::Day, v1::Anchor::FirstUse));
+        let clocked = shop.offer(from_first_use).await;
+        let clocked = shop.sell(&clocked).await;
+        for request in [
+            shop.use_lessons("2"),
+            shop.use_lessons_of(&package.id, "2"),
+            shop.use_lessons_of(&clocked.id, "2"),
+        ] {
+            proxy.break_next(how);
+            let answer = persist(async || shop.consume(request.clone()).await).await;
+            assert!(!proxy.is_whole(), "no commit was broken");
+            let answer = answer.unwrap();
+            assert_eq!(answer.total, "2");
+            let again = shop.consume(request).await.unwrap();
+            assert!(again.replayed);
+            assert_eq!(again.parts, answer.parts);
+        }
+        assert_eq!(shop.left(&package.id).await, "16");
+        assert_eq!(shop.left(&clocked.id).await, "18");
+
+        let selling = v1::SellPackagesRequest {
+            request_id: app.request_id(),
+            entries: vec![shop.entry(&package.template_id)],
+            validate_only: false,
+        };
+        proxy.break_next(how);
+        persist(async || sell(app, &selling).await).await.unwrap();
+        assert!(!proxy.is_whole());
+        assert_eq!(app.all_packages().await.len(), 3);
+        let extending = v1::ExtendPackageRequest {
+            request_id: app.request_id(),
+            package_id: package.id.clone(),
+            new_expiry: Some(NewExpiry::LastUsableDate("2026-12-31".to_owned())),
+            ..Default::default()
+        };
+        proxy.break_next(how);
+        let extended = persist(async || app.packages().extend_package(extending.clone()).await);
+        extended.await.unwrap();
+        assert!(!proxy.is_whole());
+        assert_eq!(app.changes_of(&package.id).await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_call_that_a_deadlock_ended_is_decided_again() {
+    let quick = |settings: &mut Settings| with_session(settings, "deadlock_timeout%3D100ms");
+    on_tuned(Postgres, quick, async |app| {
+        assert_session(app, "deadlock_timeout", "100ms").await;
+        let shop = Shop::open(app).await;
+        let mut ids = Vec::new();
+        for _ in 0..2 {
+            ids.push(shop.sell_lessons("8", never()).await.id);
+        }
+        ids.sort();
+        let request = v1::ConsumeRequest {
+            package_ids: ids.clone(),
+            ..shop.use_lessons("9")
+        };
+        let stranger = postgres::connect(app.database_url()).await;
+        let onlooker = postgres::connect(app.database_url()).await;
+        // It never gives up itself, so it is the server that loses.
+        let lock =
+            |order: &str| format!("SELECT id FROM lots ORDER BY id {order} LIMIT 1 FOR UPDATE");
+        stranger
+            .execute_unprepared(&format!(
+                "SET deadlock_timeout = '1h'; BEGIN; {}",
+                lock("DESC")
+            ))
+            .await
+            .unwrap();
+        let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+        let call = persist(async || shop.consume(request.clone()).await);
+        let meanwhile = async {
+            until(SEEN_BY, "a call that waits", async || {
+                waiting(&onlooker).await == 1
+            })
+            .await;
+            // The server holds the first lot and wants the last; now the stranger wants the first.
+            stranger.execute_unprepared(&lock("ASC")).await.unwrap();
+            stranger.execute_unprepared("ROLLBACK").await.unwrap();
+        };
+        let (answer, ()) = tokio::join!(call, meanwhile);
+        assert_eq!(answer.unwrap().total, "9");
+        assert_eq!(shop.left(&ids[0]).await, "0");
+        assert_eq!(shop.left(&ids[1]).await, "7");
+        let forced = async || {
+            let statement = Statement::from_string(onlooker.get_database_backend(), deadlocks);
+            let row = onlooker.query_one_raw(statement).await.unwrap().unwrap();
+            row.try_get_by_index::<i64>(0).unwrap() > 0
+        };
+        until(SEEN_BY, "a deadlock on record", forced).await;
+        stranger.close().await.unwrap();
+        onlooker.close().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_serialization_failure_is_decided_again() {
+    let serializable = |settings: &mut Settings| {
+        with_session(settings, "default_transaction_isolation%3Dserializable");
+    };
+    on_tuned(Postgres, serializable, async |app| {
+        assert_session(app, "default_transaction_isolation", "serializable").await;
+        let shop = Shop::open(app).await;
+        let package = shop.sell_lessons("8", never()).await;
+        let stranger = postgres::connect(app.database_url()).await;
+        let onlooker = postgres::connect(app.database_url()).await;
+        for round in 1..=3 {
+            let touch = "BEGIN; UPDATE lots SET created_at = created_at";
+            stranger.execute_unprepared(touch).await.unwrap();
+            let request = shop.use_lessons_of(&package.id, "2");
+            let call = persist(async || shop.consume(request.clone()).await);
+            let meanwhile = async {
+                until(SEEN_BY, "a call that waits", async || {
+                    waiting(&onlooker).await == 1
+                })
+                .await;
+                stranger.execute_unprepared("COMMIT").await.unwrap();
+            };
+            let (answer, ()) = tokio::join!(call, meanwhile);
+            assert_eq!(answer.unwrap().total, "2");
+            assert_eq!(shop.left(&package.id).await, (8 - 2 * round).to_string());
+        }
+        stranger.close().await.unwrap();
+        onlooker.close().await.unwrap();
+    })
+    .await;
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn two_servers_in_any_isolation_let_the_right_number_win(
+    #[values("read%20committed", "repeatable%20read", "serializable")] isolation: &str,
+) {
+    // A blank within the value is escaped once more.
+    let setting = format!(
+        "default_transaction_isolation%3D{}",
+        isolation.replace("%20", "%5C%20")
+    );
+    let tune = |settings: &mut Settings| with_session(settings, &setting);
+    on_tuned(Postgres, tune, async |app| {
+        let wanted = isolation.replace("%20", " ");
+        assert_session(app, "default_transaction_isolation", &wanted).await;
+        let mut other = settings(app.database_url());
+        with_session(&mut other, &setting);
+        let other = App::build(other, app.clock.clone()).await.unwrap();
+        let other = other.bind().await.unwrap();
+        let beside = app.through(channel(&other));
+        let shop = Shop::open(app).await;
+        let hot = shop.sell_lessons("15", days(30)).await;
+        let calls = (0..24).map(|client| {
+            let request = if client % 3 == 0 {
+                shop.use_lessons_of(&hot.id, "1")
+            } else {
+                shop.use_lessons("1")
+            };
+            let side: &Tenant = if client % 2 == 0 { app } else { &beside };
+            persist(async move || side.credits().consume(request.clone()).await)
+        });
+        let results = join_all(calls).await;
+        let won = results.iter().filter(|result| result.is_ok()).count();
+        assert_eq!(won, 15);
+        for status in results.into_iter().filter_map(Result::err) {
+            assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
+        }
+        assert_eq!(shop.left(&hot.id).await, "0");
+        other.stop().await;
+    })
+    .await;
+}
