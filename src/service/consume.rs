@@ -15,7 +15,7 @@ use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::resolve;
-use crate::store::{credit_types, customers, items, packages, users};
+use crate::store::{credit_types, customers, packages, users};
 
 /// Credits to be used.
 #[derive(Clone, Debug)]
@@ -61,7 +61,19 @@ pub async fn consume(
     input: &Use,
 ) -> Result<Answer<Used>, ServiceError> {
     let receipt = match submission(ctx, call, input).await {
-        Ok(submission) => ctx.ledger.submit(&submission).await?,
+        Ok(submission) => match ctx.ledger.submit(&submission).await {
+            Ok(receipt) => receipt,
+            Err(error) => {
+                let error = ServiceError::from(error);
+                let reused = Refusal::RequestIdReused {
+                    request_id: submission.request_id,
+                };
+                if matches!(&error, ServiceError::Refused(refusal) if *refusal != reused) {
+                    refuse_unknown(ctx, call, input, &submission.command).await?;
+                }
+                return Err(error);
+            }
+        },
         Err(refused @ ServiceError::Refused(_)) => {
             // What the caller names may be named otherwise by now; a repeat is a repeat all the same.
             let request_id = call.request_id.unwrap_or_default();
@@ -83,21 +95,35 @@ pub async fn consume(
     })
 }
 
+/// Whoever has credits exists, so this is asked only once a use was refused: then a name that stands for
+/// nothing is the better reason.
+async fn refuse_unknown(
+    ctx: &Context,
+    call: &Call,
+    input: &Use,
+    command: &Command,
+) -> Result<(), ServiceError> {
+    let Command::Consume(consume) = command;
+    let (business_id, reader) = (call.business_id(), ctx.db.reader());
+    customers::get(reader, business_id, consume.customer_id)
+        .await?
+        .ok_or_else(|| resolve::not_found("customer", &input.customer))?;
+    for (id, reference) in consume.package_ids.iter().zip(&input.packages) {
+        packages::get(reader, business_id, *id)
+            .await?
+            .ok_or_else(|| resolve::not_found("package", reference))?;
+    }
+    Ok(())
+}
+
 /// Finds what the caller names. None of it can stop existing, so it is read without locks.
 async fn submission(ctx: &Context, call: &Call, input: &Use) -> Result<Submission, ServiceError> {
     let business_id = call.business_id();
     let reader = ctx.db.reader();
     let customer_id = resolve::customer(reader, business_id, &input.customer).await?;
-    customers::get(reader, business_id, customer_id)
-        .await?
-        .ok_or_else(|| resolve::not_found("customer", &input.customer))?;
     let mut package_ids = Vec::with_capacity(input.packages.len());
     for reference in &input.packages {
-        let id = resolve::package(reader, business_id, reference).await?;
-        packages::get(reader, business_id, id)
-            .await?
-            .ok_or_else(|| resolve::not_found("package", reference))?;
-        package_ids.push(id);
+        package_ids.push(resolve::package(reader, business_id, reference).await?);
     }
     let consumed_by = match &input.consumed_by {
         Some(reference) => Some(known_user(ctx, call, reference).await?),
@@ -173,14 +199,13 @@ pub(super) async fn item_facts(
     call: &Call,
     reference: &Reference<ItemId>,
 ) -> Result<ItemFacts, ServiceError> {
-    let reader = ctx.db.reader();
-    let id = resolve::item(reader, call.business_id(), reference).await?;
-    let item = items::get(reader, call.business_id(), id)
-        .await?
-        .ok_or_else(|| resolve::not_found("item", reference))?;
+    let business_id = call.business_id();
+    let id = resolve::item(ctx.db.reader(), business_id, reference).await?;
+    let item = ctx.item(business_id, id).await?;
+    let item = item.ok_or_else(|| resolve::not_found("item", reference))?;
     Ok(ItemFacts {
         id: item.id,
-        category: item.category,
+        category: item.category.clone(),
         active: item.active,
     })
 }

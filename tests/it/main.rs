@@ -14,6 +14,7 @@ mod dependencies;
 mod extending;
 mod first_use;
 mod foreign_smtp;
+mod group_commit;
 mod history;
 mod mail;
 mod mail_jobs;
