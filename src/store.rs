@@ -30,6 +30,7 @@ pub mod requests;
 mod rows;
 pub mod sales;
 pub mod serve_lock;
+pub mod shared;
 pub mod suppressions;
 pub mod template_versions;
 pub mod templates;

@@ -3,8 +3,6 @@
 //! A token's text carries its business and its id, so that it is found by key in a database that is
 //! distributed by business, and a secret of which only a hash is kept.
 
-use std::sync::Arc;
-
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
@@ -20,7 +18,7 @@ use crate::ids::{BusinessId, TokenId, UserId};
 use crate::service::call::Caller;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
-use crate::store::{businesses, tokens};
+use crate::store::tokens;
 
 /// What every token's text begins with, so that scanners for leaked secrets can know it.
 const TOKEN_PREFIX: &str = "carnet_";
@@ -72,25 +70,26 @@ pub async fn authenticate(ctx: &Context, text: &str) -> Result<Option<Caller>, S
     let Some((business_id, token_id, secret_hash)) = parse(text) else {
         return Ok(None);
     };
-    let reader = ctx.db.reader();
-    let Some(token) = tokens::get(reader, business_id, token_id).await? else {
+    let (token, business) =
+        tokio::join!(ctx.token(business_id, token_id), ctx.business(business_id));
+    let Some(token) = token? else {
         return Ok(None);
     };
     let is_right = bool::from(token.secret_hash.ct_eq(&secret_hash));
     if !is_right || token.revoked_at.is_some() {
         return Ok(None);
     }
-    let Some(business) = businesses::get(reader, business_id).await? else {
+    let Some(business) = business? else {
         return Ok(None);
     };
     if let Err(error) = note_use(ctx, business_id, &token).await {
         tracing::warn!(%business_id, %token_id, %error, "the use of {token_id} was not noted: {error}");
     }
     Ok(Some(Caller {
-        business: Arc::new(business),
+        business,
         token_id,
         actor: token.user_id.map_or(Actor::Token(token_id), Actor::User),
-        permissions: token.permissions,
+        permissions: token.permissions.clone(),
     }))
 }
 

@@ -14,7 +14,7 @@ use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::posted::{self, Posted};
 use crate::service::resolve;
-use crate::store::{credit_types, customers, items, packages, users};
+use crate::store::{credit_types, customers, packages, users};
 
 /// Credits to be used.
 #[derive(Clone, Debug)]
@@ -51,8 +51,45 @@ pub async fn consume(
     call: &Call,
     input: &Use,
 ) -> Result<Answer<Posted>, ServiceError> {
-    let command = taking(ctx, call, input).await.map(Command::Consume);
-    posted::submit(ctx, call, command, &input.note).await
+    let taking = taking(ctx, call, input).await;
+    let asked = taking.as_ref().ok().cloned();
+    let command = taking.map(Command::Consume);
+    let done = posted::submit(ctx, call, command, &input.note).await;
+    or_unknown(ctx, call, input, asked.as_ref(), done).await
+}
+
+/// What was answered, unless it is a refusal and the caller has named what does not exist: then that is the
+/// better reason. Whoever has credits exists, so it is not asked before.
+pub(super) async fn or_unknown<T>(
+    ctx: &Context,
+    call: &Call,
+    input: &Use,
+    asked: Option<&Consume>,
+    done: Result<T, ServiceError>,
+) -> Result<T, ServiceError> {
+    let is_refused = match &done {
+        Err(ServiceError::Refused(refusal)) => !matches!(refusal, Refusal::RequestIdReused { .. }),
+        Ok(_) | Err(_) => false,
+    };
+    if let Some(asked) = asked.filter(|_| is_refused) {
+        refuse_unknown(ctx, call, input, asked).await?;
+    }
+    done
+}
+
+/// Refuses a customer or packages that do not exist.
+pub(super) async fn refuse_unknown(
+    ctx: &Context,
+    call: &Call,
+    input: &Use,
+    asked: &Consume,
+) -> Result<(), ServiceError> {
+    let (business_id, reader) = (call.business_id(), ctx.db.reader());
+    customers::get(reader, business_id, asked.customer_id)
+        .await?
+        .ok_or_else(|| resolve::not_found("customer", &input.customer))?;
+    known_packages(ctx, call, &input.packages).await?;
+    Ok(())
 }
 
 /// Finds what the caller names. None of it can stop existing, so it is read without locks.
@@ -64,9 +101,10 @@ pub(super) async fn taking(
     let business_id = call.business_id();
     let reader = ctx.db.reader();
     let customer_id = resolve::customer(reader, business_id, &input.customer).await?;
-    customers::get(reader, business_id, customer_id)
-        .await?
-        .ok_or_else(|| resolve::not_found("customer", &input.customer))?;
+    let mut package_ids = Vec::with_capacity(input.packages.len());
+    for reference in &input.packages {
+        package_ids.push(resolve::package(reader, business_id, reference).await?);
+    }
     let consumed_by = match &input.consumed_by {
         Some(reference) => Some(known_user(ctx, call, reference).await?),
         None => None,
@@ -79,7 +117,7 @@ pub(super) async fn taking(
     Ok(Consume {
         customer_id,
         wanted: wanted(ctx, call, &input.what).await?,
-        package_ids: known_packages(ctx, call, &input.packages).await?,
+        package_ids,
         delivered_at: input.delivered_at,
         consumed_by,
         past_expiry: may_look_past_expiry.then_some(call.caller.business.quarantine_days),
@@ -165,12 +203,11 @@ pub(super) async fn item_now(
     call: &Call,
     id: ItemId,
 ) -> Result<ItemFacts, ServiceError> {
-    let item = items::get(ctx.db.reader(), call.business_id(), id)
-        .await?
-        .ok_or_else(|| resolve::not_found("item", &id))?;
+    let item = ctx.item(call.business_id(), id).await?;
+    let item = item.ok_or_else(|| resolve::not_found("item", &id))?;
     Ok(ItemFacts {
         id: item.id,
-        category: item.category,
+        category: item.category.clone(),
         active: item.active,
     })
 }

@@ -1,10 +1,19 @@
 //! What every use case works with.
 
+use std::sync::Arc;
+
 use crate::clock::Clock;
 use crate::config::LedgerSettings;
+use crate::domain::access::Token;
+use crate::domain::business::Business;
+use crate::domain::catalog::Item;
+use crate::ids::{BusinessId, ItemId, TokenId};
 use crate::ledger::Ledger;
+use crate::service::error::ServiceError;
 use crate::service::readiness::Readiness;
 use crate::store::db::Database;
+use crate::store::shared::Shared;
+use crate::store::{businesses, items, tokens};
 
 /// The parts that use cases share.
 #[derive(Clone, Debug)]
@@ -17,6 +26,15 @@ pub struct Context {
     pub ledger: Ledger,
     /// Whether this process may be given work.
     pub readiness: Readiness,
+    shared: SharedReads,
+}
+
+/// What almost every call reads by its key.
+#[derive(Clone, Debug, Default)]
+struct SharedReads {
+    tokens: Shared<(BusinessId, TokenId), Token>,
+    businesses: Shared<BusinessId, Business>,
+    items: Shared<(BusinessId, ItemId), Item>,
 }
 
 impl Context {
@@ -38,6 +56,45 @@ impl Context {
             clock,
             ledger,
             readiness: Readiness::default(),
+            shared: SharedReads::default(),
         }
+    }
+
+    /// A token as it is now; calls that ask at the same time share the query.
+    pub async fn token(
+        &self,
+        business_id: BusinessId,
+        id: TokenId,
+    ) -> Result<Option<Arc<Token>>, ServiceError> {
+        let db = self.db.clone();
+        let read = move |keys| {
+            let db = db.clone();
+            async move { tokens::by_keys(db.reader(), keys).await }
+        };
+        Ok(self.shared.tokens.get((business_id, id), read).await?)
+    }
+
+    /// A business as it is now; calls that ask at the same time share the query.
+    pub async fn business(&self, id: BusinessId) -> Result<Option<Arc<Business>>, ServiceError> {
+        let db = self.db.clone();
+        let read = move |ids| {
+            let db = db.clone();
+            async move { businesses::by_ids(db.reader(), ids).await }
+        };
+        Ok(self.shared.businesses.get(id, read).await?)
+    }
+
+    /// An item as it is now; calls that ask at the same time share the query.
+    pub async fn item(
+        &self,
+        business_id: BusinessId,
+        id: ItemId,
+    ) -> Result<Option<Arc<Item>>, ServiceError> {
+        let db = self.db.clone();
+        let read = move |keys| {
+            let db = db.clone();
+            async move { items::by_keys(db.reader(), keys).await }
+        };
+        Ok(self.shared.items.get((business_id, id), read).await?)
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::selection::{Wanted, WhyNot, judge, pay_order, rank};
 use crate::ids::{BusinessId, PackageId};
 use crate::service::balances::{self, BalanceQuery};
 use crate::service::call::Call;
-use crate::service::consume::{Use, taking};
+use crate::service::consume::{Use, refuse_unknown, taking};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::settled::settled;
@@ -54,7 +54,11 @@ pub async fn explain(
 ) -> Result<Explanation, ServiceError> {
     let business_id = call.business_id();
     let use_ = match question {
-        Question::Use(use_) => Some(taking(ctx, call, use_).await?),
+        Question::Use(use_) => {
+            let asked = taking(ctx, call, use_).await?;
+            refuse_unknown(ctx, call, use_, &asked).await?;
+            Some(asked)
+        }
         Question::Balance(_) => None,
     };
     let txn = ctx.db.snapshot().await?;

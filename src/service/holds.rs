@@ -60,6 +60,7 @@ pub async fn hold(
     input: &HoldInput,
 ) -> Result<Answer<Posted>, ServiceError> {
     let taking = consume::taking(ctx, call, &input.taking).await;
+    let asked = taking.as_ref().ok().cloned();
     let command = taking.map(|taking| {
         Command::Hold(PlaceHold {
             taking,
@@ -67,7 +68,8 @@ pub async fn hold(
             on_time_out: input.on_time_out,
         })
     });
-    posted::submit(ctx, call, command, &input.taking.note).await
+    let done = posted::submit(ctx, call, command, &input.taking.note).await;
+    consume::or_unknown(ctx, call, &input.taking, asked.as_ref(), done).await
 }
 
 /// Uses what is held. A hold that was captured before answers as it did then (semantics 18).

@@ -1,5 +1,7 @@
 //! `businesses`: the tenants. A global table.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use sea_orm::entity::prelude::*;
@@ -90,6 +92,18 @@ pub async fn lock(
         .one(txn)
         .await?;
     row.map(read).transpose()
+}
+
+/// Those of these businesses that exist.
+pub async fn by_ids(
+    db: &impl ConnectionTrait,
+    ids: impl IntoIterator<Item = BusinessId>,
+) -> Result<HashMap<BusinessId, Business>, StoreError> {
+    let ids = ids.into_iter().map(BusinessId::uuid);
+    let rows = Entity::find().filter(Column::Id.is_in(ids)).all(db).await?;
+    rows.into_iter()
+        .map(|row| Ok((BusinessId::from_uuid(row.id), read(row)?)))
+        .collect()
 }
 
 /// All businesses, oldest first.

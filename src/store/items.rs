@@ -1,5 +1,7 @@
 //! `items`: the products and services that credits pay for.
 
+use std::collections::HashMap;
+
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::LockType;
 use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
@@ -8,6 +10,7 @@ use crate::domain::catalog::Item;
 use crate::ids::{BusinessId, ItemId, Reference};
 use crate::store::columns::{instant, micros};
 use crate::store::error::StoreError;
+use crate::store::rows::Rows;
 
 const TABLE: &str = "items";
 
@@ -111,6 +114,24 @@ pub async fn by_ids(
         .all(db)
         .await?;
     rows.into_iter().map(read).collect()
+}
+
+/// Those of these items of any businesses that exist.
+pub async fn by_keys(
+    db: &impl ConnectionTrait,
+    keys: impl IntoIterator<Item = (BusinessId, ItemId)>,
+) -> Result<HashMap<(BusinessId, ItemId), Item>, StoreError> {
+    let pairs = keys.into_iter();
+    let pairs = pairs.map(|(business_id, id)| (business_id.uuid(), id.uuid()));
+    let statement = Rows::of_pairs(["business_id", "id"], pairs).select(db, TABLE);
+    let rows = Entity::find().from_raw_sql(statement).all(db).await?;
+    rows.into_iter()
+        .map(|row| {
+            let business_id = BusinessId::from_uuid(row.business_id);
+            let item = read(row)?;
+            Ok(((business_id, item.id), item))
+        })
+        .collect()
 }
 
 /// Those of these items that exist, by our ids and by the caller's own.

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use sea_orm::entity::prelude::*;
-use sea_orm::{DatabaseTransaction, Set, Statement, TryInsertResult, Unchanged};
+use sea_orm::{DatabaseTransaction, Set, TryInsertResult, Unchanged};
 
 use crate::domain::entry::Hash;
 use crate::ids::BusinessId;
@@ -117,17 +117,9 @@ pub async fn used(
     db: &impl ConnectionTrait,
     requests: impl IntoIterator<Item = (BusinessId, Uuid)>,
 ) -> Result<HashSet<(BusinessId, Uuid)>, StoreError> {
-    let backend = db.get_database_backend();
-    let pairs = requests
-        .into_iter()
-        .map(|(business_id, id)| (business_id.uuid(), id));
-    let asked = Rows::of_pairs(["business_id", "request_id"], pairs);
-    let sql = format!(
-        "SELECT requests.* FROM {} JOIN requests ON requests.business_id = given.business_id
-            AND requests.request_id = given.request_id",
-        asked.table(backend)
-    );
-    let statement = Statement::from_sql_and_values(backend, sql, asked.values(backend));
+    let pairs = requests.into_iter();
+    let pairs = pairs.map(|(business_id, id)| (business_id.uuid(), id));
+    let statement = Rows::of_pairs(["business_id", "request_id"], pairs).select(db, TABLE);
     let rows = Entity::find().from_raw_sql(statement).all(db).await?;
     let keys = rows.into_iter();
     Ok(keys

@@ -109,6 +109,18 @@ impl Rows {
         }
     }
 
+    /// The statement that finds those rows of `table` that have these values.
+    pub(super) fn select(self, db: &impl ConnectionTrait, table: &str) -> Statement {
+        let backend = db.get_database_backend();
+        let equal = self
+            .names()
+            .map(|name| format!("{table}.{name} = given.{name}"));
+        let equal = equal.collect::<Vec<_>>().join(" AND ");
+        let given = self.table(backend);
+        let sql = format!("SELECT {table}.* FROM {given} JOIN {table} ON {equal}");
+        Statement::from_sql_and_values(backend, sql, self.values(backend))
+    }
+
     /// Those parameters.
     pub(super) fn values(self, backend: DbBackend) -> Vec<Value> {
         if backend == DbBackend::Postgres {

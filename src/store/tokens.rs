@@ -1,5 +1,7 @@
 //! `tokens`: API tokens. Only a hash of the secret is kept.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
@@ -8,6 +10,7 @@ use crate::domain::access::Token;
 use crate::ids::{BusinessId, TokenId, UserId};
 use crate::store::columns::{from_json, hash, instant, instant_opt, micros, to_json};
 use crate::store::error::StoreError;
+use crate::store::rows::Rows;
 
 const TABLE: &str = "tokens";
 
@@ -71,6 +74,24 @@ pub async fn get(
         .one(db)
         .await?;
     row.map(read).transpose()
+}
+
+/// Those of these tokens of any businesses that exist.
+pub async fn by_keys(
+    db: &impl ConnectionTrait,
+    keys: impl IntoIterator<Item = (BusinessId, TokenId)>,
+) -> Result<HashMap<(BusinessId, TokenId), Token>, StoreError> {
+    let pairs = keys.into_iter();
+    let pairs = pairs.map(|(business_id, id)| (business_id.uuid(), id.uuid()));
+    let statement = Rows::of_pairs(["business_id", "id"], pairs).select(db, TABLE);
+    let rows = Entity::find().from_raw_sql(statement).all(db).await?;
+    rows.into_iter()
+        .map(|row| {
+            let business_id = BusinessId::from_uuid(row.business_id);
+            let token = read(row)?;
+            Ok(((business_id, token.id), token))
+        })
+        .collect()
 }
 
 /// A page of tokens, newest first, below the id `before`.

@@ -18,6 +18,7 @@ mod explaining;
 mod extending;
 mod first_use;
 mod foreign_smtp;
+mod group_commit;
 mod history;
 mod holding;
 mod mail;

@@ -335,7 +335,6 @@ fn package(
     let zone = Tz::Europe__Tallinn;
     let day = through.parse().unwrap();
     Package {
-        came_from: None,
         id: PackageId::generate(now),
         business_id,
         external_id: None,

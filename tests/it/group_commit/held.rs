@@ -1,0 +1,74 @@
+//! Holding what a batch writes, from another connection.
+
+use carnet::ids::PackageId;
+use carnet::store::db::Database as Connection;
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement};
+
+use crate::support::app::TestApp;
+
+/// How many sessions wait for somebody's lock.
+const WAITING: &str = "SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'";
+
+/// Somebody else's transaction.
+pub(super) struct Held {
+    connection: Connection,
+    watching: Connection,
+    txn: DatabaseTransaction,
+}
+
+impl Held {
+    /// Keeps everybody from writing entries; reading goes on. On SQLite the transaction itself does.
+    pub(super) async fn entries(app: &TestApp) -> Self {
+        Self::by(app, "LOCK TABLE entries IN SHARE ROW EXCLUSIVE MODE").await
+    }
+
+    /// Holds the lots of a package.
+    pub(super) async fn lots_of(app: &TestApp, package_id: &str) -> Self {
+        let id = package_id.parse::<PackageId>().unwrap().uuid();
+        Self::by(
+            app,
+            &format!("SELECT id FROM lots WHERE package_id = '{id}' FOR UPDATE"),
+        )
+        .await
+    }
+
+    async fn by(app: &TestApp, lock: &str) -> Self {
+        let connect = || Connection::connect(app.database_url(), 1);
+        let (connection, watching) = (connect().await.unwrap(), connect().await.unwrap());
+        let txn = connection.begin().await.unwrap();
+        if connection.backend() == DbBackend::Postgres {
+            txn.execute_unprepared(lock).await.unwrap();
+        }
+        Self {
+            connection,
+            watching,
+            txn,
+        }
+    }
+
+    /// Waits until somebody waits for this. SQLite does not tell.
+    pub(super) async fn until_somebody_waits(&self) {
+        while self.watching.backend() == DbBackend::Postgres {
+            let statement = Statement::from_string(DbBackend::Postgres, WAITING);
+            let row = self.watching.reader().query_one_raw(statement).await;
+            if row.unwrap().unwrap().try_get_by_index::<i64>(0).unwrap() > 0 {
+                return;
+            }
+        }
+    }
+
+    /// Ends the sessions that wait for this.
+    pub(super) async fn end_those_who_wait(&self) {
+        let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        let watching = self.watching.reader();
+        watching.execute_unprepared(ended).await.unwrap();
+    }
+
+    pub(super) async fn let_go(self) {
+        self.txn.rollback().await.unwrap();
+        self.watching.close().await.unwrap();
+        self.connection.close().await.unwrap();
+    }
+}
