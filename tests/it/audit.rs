@@ -169,7 +169,7 @@ impl Stage {
         let stop = AtomicBool::new(false);
         let clients = logs.into_iter().map(|log| self.client(&tenant, log, &stop));
         let killer = async {
-            sleep(random(300..1_500)).await;
+            sleep(random(200..800)).await;
             let victim = match rand::rng().random_range(0..3) {
                 0 if database.is_some() => Victim::Database,
                 1 if database.is_some() => Victim::Both,
