@@ -66,7 +66,7 @@ pub struct DatabaseSettings {
         value_name = "URL"
     )]
     pub database_url: Secret,
-    /// How many connections to PostgreSQL are open at most, beside the two that commit batches.
+    /// How many connections to PostgreSQL are open at most, beside the two that commit large batches.
     #[arg(
         long,
         env = "CARNET_DATABASE_CONNECTIONS_MAX",

@@ -1,8 +1,9 @@
 //! The connection to one of the two databases.
 //!
 //! SQLite has one writer, whose transactions begin IMMEDIATE, and a pool of readers. PostgreSQL has one
-//! pool, and a few connections besides for batches: their statements take any number of rows, so a plan that
-//! is good for one is quadratic for five hundred, and each is planned anew there. Time is bounded by the database itself (statement and lock time-outs), never by dropping a
+//! pool, and a few connections besides for large batches: their statements take any number of rows, so a plan
+//! that is good for one is quadratic for five hundred, and each is planned anew there. Planning costs half as
+//! much again as running them for one row, so small batches keep to the pool and its plans. Time is bounded by the database itself (statement and lock time-outs), never by dropping a
 //! future that is in the middle of a statement.
 
 use std::path::Path;
@@ -22,7 +23,9 @@ const STATEMENT_SECONDS_MAX: u64 = 30;
 const LOCK_WAIT_SECONDS_MAX: u64 = 10;
 /// How long a unit may wait for a connection.
 const ACQUIRE_SECONDS_MAX: u64 = 5;
-/// How many connections to PostgreSQL are for batches, beside those that the settings allow.
+/// Up to how many calls a batch is small.
+const CALLS_OF_SMALL_BATCH_MAX: usize = 8;
+/// How many connections to PostgreSQL are for large batches, beside those that the settings allow.
 pub const BATCH_CONNECTIONS: u32 = 2;
 /// How many connections read SQLite.
 const SQLITE_READERS: u32 = 4;
@@ -88,9 +91,9 @@ impl Database {
         &self.reader
     }
 
-    /// Where the reads of a batch go.
-    pub fn batch_reader(&self) -> &DatabaseConnection {
-        if self.backend() == DbBackend::Postgres {
+    /// Where the reads of a batch of so many calls go.
+    pub fn batch_reader(&self, calls: usize) -> &DatabaseConnection {
+        if calls > CALLS_OF_SMALL_BATCH_MAX && self.backend() == DbBackend::Postgres {
             &self.batcher
         } else {
             &self.reader
@@ -102,9 +105,13 @@ impl Database {
         Ok(self.writer.begin_with_options(writing()).await?)
     }
 
-    /// Begins a transaction that writes a batch.
-    pub async fn begin_batch(&self) -> Result<DatabaseTransaction, StoreError> {
-        Ok(self.batcher.begin_with_options(writing()).await?)
+    /// Begins a transaction that writes a batch of so many calls.
+    pub async fn begin_batch(&self, calls: usize) -> Result<DatabaseTransaction, StoreError> {
+        if calls > CALLS_OF_SMALL_BATCH_MAX {
+            Ok(self.batcher.begin_with_options(writing()).await?)
+        } else {
+            self.begin().await
+        }
     }
 
     /// Begins a transaction that reads one unchanging state of everything.

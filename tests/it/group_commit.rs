@@ -76,7 +76,7 @@ async fn batching_off_gives_the_same_ledger(#[values(Sqlite, Postgres)] database
     on(database, async |app| told.push(play(app).await)).await;
     on_tuned(database, alone, async |app| told.push(play(app).await)).await;
     on_tuned(database, one_business, async |app| {
-        told.push(play(app).await)
+        told.push(play(app).await);
     })
     .await;
     assert!(told[0].len() >= 8, "{told:?}");

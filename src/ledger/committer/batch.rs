@@ -119,8 +119,8 @@ async fn attempt(work: &Work, part: &Part) -> Result<Vec<Verdict>, StoreError> {
     } else {
         Earlier::default()
     };
-    let scopes = read::scopes(work.db.batch_reader(), submissions.clone()).await?;
-    let txn = work.db.begin_batch().await?;
+    let scopes = read::scopes(work.db.batch_reader(part.calls.len()), submissions.clone()).await?;
+    let txn = work.db.begin_batch(part.calls.len()).await?;
     let keys = lot_keys(submissions.clone(), &scopes);
     let locked = lots::batch::lock_free(&txn, keys, &work.lines).await?;
     let mut state = State::new(work.clock.now(), locked);
