@@ -12,6 +12,7 @@ use crate::domain::lot::{Lot, Stamp};
 use crate::domain::package::Package;
 use crate::domain::posting::{Draft, Posting};
 use crate::domain::refusal::Refusal;
+use crate::domain::returned::send_on_all;
 use crate::domain::settle::settle;
 
 mod adjusting;
@@ -104,7 +105,29 @@ pub fn decide(facts: &Facts, command: &Command, stamp: &Stamp) -> Result<Posting
         Command::Move(moved) => undoing::relocate(&mut draft, moved, facts)?,
         Command::Adjust(adjust) => adjusting::adjust(&mut draft, adjust, &facts.packages)?,
     }
+    end_moved(&mut draft, &facts.packages)?;
     Ok(draft.close())
+}
+
+/// Tells the lots of locked packages of the effects on those. A use that is recorded late may have ended
+/// its package before now: what is left is lost with the posting that says so, not at an instant that
+/// was reported on already.
+fn end_moved(draft: &mut Draft<'_>, packages: &[Package]) -> Result<(), Refusal> {
+    let now = draft.stamp().now;
+    for package in packages {
+        let mut changed = package.clone();
+        for effect in draft.effects() {
+            if effect.package_id() == package.id {
+                effect.apply(&mut changed);
+            }
+        }
+        if changed != *package {
+            let terms = changed.terms();
+            draft.retell(package.id, |copied| *copied = terms.clone());
+            send_on_all(draft, package.id, now, false)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -86,20 +86,15 @@ pub fn take(parts: &[Part], portion: Portion, from: From) -> Result<Vec<Slice>, 
         }
     }
     match portion {
-        Portion::All => Ok(groups
-            .into_iter()
-            .flatten()
-            .filter_map(|part| slice(part, part.left))
-            .collect()),
-        Portion::Credits(amount) => {
-            let parts = groups.into_iter().flatten();
-            let (slices, missing) = take_credits(parts, amount)?;
-            if missing > Credits::ZERO {
-                return Err(short(amount, missing, CountedIn::Credits));
+        Portion::All => {
+            let mut slices = Vec::new();
+            for group in &groups {
+                slices.extend(take_of(group, left_of(group)?)?);
             }
             Ok(slices)
         }
-        Portion::Units(units) => take_units(groups, units),
+        Portion::Credits(amount) => take_credits(&groups, amount),
+        Portion::Units(units) => take_units(&groups, units),
     }
 }
 
@@ -115,40 +110,40 @@ fn groups(parts: &[Part]) -> Vec<Vec<&Part>> {
     groups
 }
 
-fn take_credits<'a>(
-    parts: impl IntoIterator<Item = &'a Part>,
-    amount: Credits,
-) -> Result<(Vec<Slice>, Credits), CannotTake> {
+fn take_credits(groups: &[Vec<&Part>], amount: Credits) -> Result<Vec<Slice>, CannotTake> {
     let mut slices = Vec::new();
     let mut missing = amount;
-    for part in parts {
-        let taken = missing.min(part.left);
+    for group in groups {
+        let taken = missing.min(left_of(group)?);
         missing = less(missing, taken)?;
-        slices.extend(slice(part, taken));
+        slices.extend(take_of(group, taken)?);
     }
-    Ok((slices, missing))
+    if missing > Credits::ZERO {
+        return Err(short(amount, missing, CountedIn::Credits));
+    }
+    Ok(slices)
 }
 
-fn take_units(groups: Vec<Vec<&Part>>, units: Credits) -> Result<Vec<Slice>, CannotTake> {
+fn take_units(groups: &[Vec<&Part>], units: Credits) -> Result<Vec<Slice>, CannotTake> {
     let mut slices = Vec::new();
     let mut missing = units;
     for group in groups {
-        if missing <= Credits::ZERO {
-            break;
-        }
         let all = sum(group.iter().map(|part| part.amount))?;
-        let left = sum(group.iter().map(|part| part.left))?;
-        let counted: Option<Vec<Credits>> = group.iter().map(|part| part.units).collect();
-        let counted = sum(counted.ok_or(CannotTake::NoUnits)?)?;
-        let units_left = left.share_of(counted, all).ok_or(CannotTake::TooFine)?;
-        let taken = missing.min(units_left);
-        let amount = taken.share_of(all, counted).ok_or(CannotTake::TooFine)?;
-        let (mut taken_here, _) = take_credits(group, amount)?;
-        for (index, slice) in taken_here.iter_mut().enumerate() {
-            slice.units = Some(if index == 0 { taken } else { Credits::ZERO });
+        let counted = counted(group).ok_or(CannotTake::NoUnits)?;
+        let left = left_of(group)?;
+        let enough = missing
+            .share_of(all, counted)
+            .filter(|amount| *amount <= left);
+        if let Some(amount) = enough {
+            slices.extend(take_of(group, amount)?);
+            return Ok(slices);
         }
-        slices.extend(taken_here);
+        let taken = left.share_of(counted, all).ok_or(CannotTake::TooFine)?;
         missing = less(missing, taken)?;
+        if missing < Credits::ZERO {
+            return Err(CannotTake::TooFine);
+        }
+        slices.extend(take_of(group, left)?);
     }
     if missing > Credits::ZERO {
         return Err(short(units, missing, CountedIn::Units));
@@ -156,15 +151,37 @@ fn take_units(groups: Vec<Vec<&Part>>, units: Credits) -> Result<Vec<Slice>, Can
     Ok(slices)
 }
 
-fn slice(part: &Part, amount: Credits) -> Option<Slice> {
-    (amount > Credits::ZERO).then(|| Slice {
-        n: part.n,
-        lot_id: part.lot_id,
-        amount,
-        units: part
-            .units
-            .and_then(|units| amount.share_of(units, part.amount)),
-    })
+/// Takes credits of one group in its order. The first of its slices has the units of all of them, as
+/// the first part of a unit has.
+fn take_of(group: &[&Part], amount: Credits) -> Result<Vec<Slice>, CannotTake> {
+    let all = sum(group.iter().map(|part| part.amount))?;
+    let mut units = counted(group).and_then(|counted| amount.share_of(counted, all));
+    let mut slices = Vec::new();
+    let mut missing = amount;
+    for part in group {
+        let taken = missing.min(part.left);
+        missing = less(missing, taken)?;
+        if taken > Credits::ZERO {
+            slices.push(Slice {
+                n: part.n,
+                lot_id: part.lot_id,
+                amount: taken,
+                units,
+            });
+            units = units.map(|_| Credits::ZERO);
+        }
+    }
+    Ok(slices)
+}
+
+/// The units that a group pays for.
+fn counted(group: &[&Part]) -> Option<Credits> {
+    let units: Option<Vec<Credits>> = group.iter().map(|part| part.units).collect();
+    sum(units?).ok()
+}
+
+fn left_of(group: &[&Part]) -> Result<Credits, CannotTake> {
+    sum(group.iter().map(|part| part.left))
 }
 
 fn short(requested: Credits, missing: Credits, counted_in: CountedIn) -> CannotTake {
@@ -200,3 +217,10 @@ impl CannotTake {
         }
     }
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows should fail"
+)]
+mod tests;

@@ -35,6 +35,14 @@ pub enum Effect {
 }
 
 impl Effect {
+    /// Makes the change on its package.
+    pub fn apply(&self, package: &mut Package) {
+        match self {
+            Self::StartClock { first_used_on, .. } => package.start_clock(*first_used_on),
+            Self::StopClock { .. } => package.stop_clock(),
+        }
+    }
+
     /// The package that it changes.
     pub fn package_id(&self) -> PackageId {
         match self {
@@ -186,6 +194,11 @@ impl<'a> Draft<'a> {
         if !self.effects.contains(&effect) {
             self.effects.push(effect);
         }
+    }
+
+    /// The effects so far.
+    pub fn effects(&self) -> &[Effect] {
+        &self.effects
     }
 
     /// The finished posting.

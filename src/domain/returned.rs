@@ -114,16 +114,44 @@ pub fn value_of(draft: &Draft<'_>, lot_id: LotId, amount: Credits) -> Result<i64
 }
 
 /// Unsets the clock of a package if all that used or held a unit of it is undone (semantics 9); a
-/// package that has ended stays ended. Exact only where the draft has all lots of the package.
-pub fn stop_clock(draft: &mut Draft<'_>, package_id: PackageId, at: DateTime<Utc>) {
+/// package that has ended stays ended. If it should have been started by an instant that has passed,
+/// what is left in it is lost with that. Exact only where the draft has all lots of the package.
+///
+/// # Errors
+/// [`Refusal::LotCorrupt`].
+pub fn stop_clock(
+    draft: &mut Draft<'_>,
+    package_id: PackageId,
+    at: DateTime<Utc>,
+    by_time: bool,
+) -> Result<(), Refusal> {
     let is_undone = draft
         .lots_of(package_id)
         .all(|lot| lot.might_stop_clock() && !lot.has_expired(at));
-    if is_undone && draft.lots_of(package_id).next().is_some() {
-        draft.retell(package_id, |terms| {
-            terms.first_used_on = None;
-            terms.expires_at = terms.expires_if_unused;
-        });
-        draft.cause(Effect::StopClock { package_id });
+    if !is_undone || draft.lots_of(package_id).next().is_none() {
+        return Ok(());
     }
+    draft.retell(package_id, |terms| {
+        terms.first_used_on = None;
+        terms.expires_at = terms.expires_if_unused;
+    });
+    draft.cause(Effect::StopClock { package_id });
+    send_on_all(draft, package_id, at, by_time)
+}
+
+/// Sends on what the lots of a package cannot keep, now that its end has moved.
+///
+/// # Errors
+/// [`Refusal::LotCorrupt`].
+pub fn send_on_all(
+    draft: &mut Draft<'_>,
+    package_id: PackageId,
+    at: DateTime<Utc>,
+    by_time: bool,
+) -> Result<(), Refusal> {
+    let lot_ids: Vec<LotId> = draft.lots_of(package_id).map(|lot| lot.id).collect();
+    for lot_id in lot_ids {
+        send_on(draft, lot_id, at, by_time)?;
+    }
+    Ok(())
 }

@@ -76,3 +76,10 @@ pub fn revalue(
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows should fail"
+)]
+mod tests;

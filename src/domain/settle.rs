@@ -89,7 +89,7 @@ fn time_out(draft: &mut Draft<'_>, hold_id: HoldId, at: DateTime<Utc>) -> Result
         .map(|lot| lot.package_id)
         .collect();
     for package_id in package_ids {
-        stop_clock(draft, package_id, at);
+        stop_clock(draft, package_id, at, true)?;
     }
     Ok(())
 }
@@ -162,3 +162,10 @@ fn expiry_due(lot: &Lot, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         && !lot.terms.revoked;
     due.then_some(expires_at)
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows should fail"
+)]
+mod tests;

@@ -12,9 +12,17 @@ use crate::domain::line::{Coverage, ItemFacts, Line, LineKind, Subject};
 use crate::domain::lot::{Basis, Fold, Lot, Movement, Origin, Stamp, Tail, Terms};
 use crate::ids::{BusinessId, CreditTypeId, CustomerId, ItemId, LineId, LotId, PackageId, TokenId};
 
+pub(crate) mod book;
+mod commands;
+
 /// The instant at which the tests begin: noon in Tallinn.
 pub(crate) fn start() -> DateTime<Utc> {
     "2026-03-16T10:00:00Z".parse().unwrap()
+}
+
+/// So many hours after that.
+pub(crate) fn at(hours: i64) -> DateTime<Utc> {
+    start() + TimeDelta::hours(hours)
 }
 
 /// An amount.
@@ -57,7 +65,11 @@ pub(crate) fn line_for(item: &ItemFacts) -> Arc<Line> {
 
 /// What one posting's entries have in common, `hours` after the start.
 pub(crate) fn stamp(hours: i64) -> Stamp {
-    let now = start() + TimeDelta::hours(hours);
+    stamp_at(at(hours))
+}
+
+/// The same at an instant.
+pub(crate) fn stamp_at(now: DateTime<Utc>) -> Stamp {
     Stamp {
         posting_id: crate::ids::new_uuid(now),
         now,

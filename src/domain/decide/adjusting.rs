@@ -1,7 +1,7 @@
 //! Correcting how many credits there are, by hand.
 
 use crate::domain::credits::Credits;
-use crate::domain::decide::takes::less;
+use crate::domain::decide::takes::{less, refuse_too_fine};
 use crate::domain::entry::{Account, EntryKind};
 use crate::domain::extend::{self, NewLot};
 use crate::domain::lot::Lot;
@@ -61,6 +61,8 @@ pub(super) fn adjust(
         Adjustment::Remove(amount) => remove(draft, adjust, *amount),
         Adjustment::Add { lot } => {
             let now = draft.stamp().now;
+            let settled: Vec<Lot> = draft.lots_of(package_id).cloned().collect();
+            let package = package.as_of(&settled);
             if package.revoked_at.is_some() {
                 return Err(Refusal::PackageRevoked { package_id });
             }
@@ -70,7 +72,7 @@ pub(super) fn adjust(
                     expires_at,
                 });
             }
-            extend::issue(draft, package, lot.clone())
+            extend::issue(draft, &package, lot.clone())
         }
     }
 }
@@ -83,6 +85,9 @@ fn remove(draft: &mut Draft<'_>, adjust: &Adjust, amount: Credits) -> Result<(),
         .filter(|lot| lot.line.id == adjust.line_id && lot.available() > Credits::ZERO)
         .collect();
     lots.sort_unstable_by(|a, b| pay_order(b, a));
+    if let Some(lot) = lots.first() {
+        refuse_too_fine(lot, amount)?;
+    }
     let available: Vec<(LotId, Credits)> =
         lots.iter().map(|lot| (lot.id, lot.available())).collect();
     let mut missing = amount;

@@ -247,7 +247,7 @@ fn end(draft: &mut Draft<'_>, hold: &Hold, slices: &[Slice], how: HoldEnd) -> Re
         .map(|lot| lot.package_id)
         .collect();
     for package_id in package_ids {
-        stop_clock(draft, package_id, now);
+        stop_clock(draft, package_id, now, false)?;
     }
     Ok(())
 }

@@ -32,6 +32,9 @@ pub(super) fn spread(payers: &mut [Payer<'_>], wanted: &Wanted) -> Result<Vec<Ta
 fn take_amount(payers: &mut [Payer<'_>], amount: Credits) -> Result<Vec<Take>, Refusal> {
     let mut takes = Vec::new();
     let mut remaining = amount;
+    if let Some(payer) = payers.first() {
+        refuse_too_fine(payer.lot, amount)?;
+    }
     for payer in payers {
         let part = remaining.min(payer.left);
         remaining = less(remaining, part)?;

@@ -104,6 +104,8 @@ impl<'a> Use<'a> {
             .original
             .iter()
             .filter(|entry| entry.key.posting_id == posting_id && entry.to == Account::Consumed)
+            // What time did was settled by that command, not asked for.
+            .filter(|entry| !entry.by_time)
             .collect();
         Self {
             posting_id,
@@ -264,7 +266,7 @@ fn settle_returned(draft: &mut Draft<'_>, slices: &[Slice]) -> Result<(), Refusa
         send_on(draft, lot_id, now, false)?;
     }
     for package_id in package_ids {
-        stop_clock(draft, package_id, now);
+        stop_clock(draft, package_id, now, false)?;
     }
     Ok(())
 }
@@ -281,25 +283,27 @@ fn restore(
     let mut made: BTreeMap<PackageId, Package> = BTreeMap::new();
     let lot_ids: BTreeSet<LotId> = slices.iter().map(|slice| slice.lot_id).collect();
     for lot_id in lot_ids {
+        let lot_id = follow(draft, lot_id)?;
         let lot = draft.lot(lot_id)?.clone();
-        let is_kept = lot.terms.revoked || lot.transferred_to.is_some() || !lot.has_expired(now);
-        if is_kept {
+        let is_lost = lot.has_expired(now) && !lot.terms.revoked;
+        if !is_lost || lot.available() <= Credits::ZERO {
+            // Moved to a package that was revoked.
+            send_on(draft, lot_id, now, false)?;
             continue;
         }
         let corrupt = || Refusal::LotCorrupt(lot_id);
-        let package = match made.get(&lot.package_id) {
-            Some(package) => package.clone(),
-            None => {
-                let ended = packages
-                    .iter()
-                    .find(|package| package.id == lot.package_id)
-                    .ok_or_else(corrupt)?;
-                let id = PackageId::from_uuid(ids.next().ok_or_else(corrupt)?);
-                let package = successor(ended, id, expires_at, now);
-                made.insert(lot.package_id, package.clone());
-                draft.add_package(package.clone());
-                package
-            }
+        let package = if let Some(package) = made.get(&lot.package_id) {
+            package.clone()
+        } else {
+            let ended = packages
+                .iter()
+                .find(|package| package.id == lot.package_id)
+                .ok_or_else(corrupt)?;
+            let id = PackageId::from_uuid(ids.next().ok_or_else(corrupt)?);
+            let package = successor(ended, id, expires_at, now);
+            made.insert(lot.package_id, package.clone());
+            draft.add_package(package.clone());
+            package
         };
         let new_id = LotId::from_uuid(ids.next().ok_or_else(corrupt)?);
         draft.add(Lot {
@@ -318,6 +322,20 @@ fn restore(
         transfer(draft, lot_id, new_id, now, false)?;
     }
     Ok(())
+}
+
+/// Moves what came back on to where the lot's credits were moved, and names the lot it is in then.
+fn follow(draft: &mut Draft<'_>, lot_id: LotId) -> Result<LotId, Refusal> {
+    let mut at = lot_id;
+    // A lot is moved once, to a newer one, so this ends.
+    while let Some(to) = draft.lot(at)?.transferred_to {
+        if draft.lot(at)?.available() <= Credits::ZERO {
+            break;
+        }
+        transfer(draft, at, to, draft.stamp().now, false)?;
+        at = to;
+    }
+    Ok(at)
 }
 
 /// The package that holds what was restored of another one: worth what its lots bring, at no price.

@@ -46,8 +46,11 @@ impl Moment<'_> {
     /// The credits that one unit takes from this lot, and how many it has.
     pub(super) fn judge(&self, lot: &Lot, wanted: &Wanted) -> Result<(Credits, Credits), WhyNot> {
         let (available, now) = if self.looks_past_expiry(lot) {
-            let lost = lot.fold.balances.expired;
-            (lot.available().checked_add(lost).unwrap_or(lost), self.at)
+            let expired = lot.fold.balances.expired;
+            (
+                lot.available().checked_add(expired).unwrap_or(expired),
+                self.at,
+            )
         } else {
             (lot.available(), self.now)
         };
@@ -233,9 +236,9 @@ fn restore_missing(draft: &mut Draft<'_>, take: &Take) -> Result<(), Refusal> {
     if missing <= Credits::ZERO {
         return Ok(());
     }
-    let (lost, lost_value) = (lot.fold.balances.expired, lot.fold.pools.expired);
-    let remaining = lost.checked_sub(missing).ok_or_else(corrupt)?;
-    let value = value::carried(lost_value, lost_value, lost, remaining);
+    let (expired, expired_value) = (lot.fold.balances.expired, lot.fold.pools.expired);
+    let remaining = expired.checked_sub(missing).ok_or_else(corrupt)?;
+    let value = value::carried(expired_value, expired_value, expired, remaining);
     let accounts = (Account::Expired, Account::Available);
     let movement = bare(EntryKind::Restore, accounts, (missing, value), now, false);
     draft.post(take.lot_id, movement)

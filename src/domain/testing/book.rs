@@ -1,0 +1,344 @@
+//! A small ledger in memory: it decides commands on all that it has, keeps what they did, and proves
+//! after each of them that everything still adds up.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
+use uuid::Uuid;
+
+pub(crate) use super::commands::*;
+use super::{at, credits, customer, stamp_at, start};
+use crate::domain::decide::{Command, Facts, decide};
+use crate::domain::entry::{Account, Balances, Entry, EntryKind};
+use crate::domain::extend::{self, NewLot};
+use crate::domain::hold::Hold;
+use crate::domain::line::Line;
+use crate::domain::lot::{Fold, Lot, Origin, Pools};
+use crate::domain::package::Package;
+use crate::domain::posting::{Draft, Posting};
+use crate::domain::refusal::Refusal;
+use crate::domain::revalue::revalue;
+use crate::domain::settle::settle;
+use crate::domain::validity::{Anchor, ExpirySource, MustStartBy, Period, PeriodUnit, Validity};
+use crate::ids::{BusinessId, HoldId, LotId, PackageId};
+
+/// Everything that a business would have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Book {
+    pub(crate) lots: BTreeMap<LotId, Lot>,
+    pub(crate) holds: BTreeMap<HoldId, Hold>,
+    pub(crate) packages: Vec<Package>,
+    pub(crate) entries: Vec<Entry>,
+}
+
+impl Book {
+    /// Sells a package with one lot of each line, so many credits for such a value.
+    pub(crate) fn sell(
+        &mut self,
+        package: Package,
+        lots: &[(&std::sync::Arc<Line>, &str, i64)],
+    ) -> Vec<LotId> {
+        let stamp = stamp_at(start());
+        let mut draft = Draft::open(&stamp, []);
+        let mut ids = Vec::new();
+        for (line, quantity, value) in lots {
+            let new = new_lot(line, quantity, *value);
+            ids.push(new.id);
+            extend::issue(&mut draft, &package, new).unwrap();
+        }
+        self.packages.push(package);
+        self.keep(&draft.close());
+        ids
+    }
+
+    /// Decides a command so many hours after the start, and keeps what it did.
+    pub(crate) fn act(&mut self, hours: i64, command: Command) -> Result<Posting, Refusal> {
+        self.act_at(at(hours), command)
+    }
+
+    /// The same at an instant.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a command is made where it is given"
+    )]
+    pub(crate) fn act_at(
+        &mut self,
+        now: DateTime<Utc>,
+        command: Command,
+    ) -> Result<Posting, Refusal> {
+        let facts = self.facts(&command);
+        let posting = decide(&facts, &command, &stamp_at(now))?;
+        self.keep(&posting);
+        Ok(posting)
+    }
+
+    pub(crate) fn facts(&self, command: &Command) -> Facts {
+        let undone = command.undoes();
+        let of = |entry: &&Entry| Some(entry.key.posting_id) == undone;
+        let undoing =
+            |entry: &&Entry| undone.is_some() && entry.undoes.map(|key| key.posting_id) == undone;
+        Facts {
+            lots: self.lots.values().cloned().collect(),
+            holds: self.holds.values().cloned().collect(),
+            packages: self.packages.clone(),
+            original: self.entries.iter().filter(of).cloned().collect(),
+            undone: self.entries.iter().filter(undoing).cloned().collect(),
+        }
+    }
+
+    /// Writes what time has caused by then.
+    pub(crate) fn settle(&mut self, now: DateTime<Utc>) -> Posting {
+        let stamp = stamp_at(now);
+        let (lots, holds) = (self.lots.values().cloned(), self.holds.values().cloned());
+        let mut draft = Draft::with_holds(&stamp, lots, holds);
+        settle(&mut draft).unwrap();
+        let posting = draft.close();
+        self.keep(&posting);
+        posting
+    }
+
+    /// Changes what is unused in a package, settled, by so many minor units.
+    pub(crate) fn revalue(
+        &mut self,
+        hours: i64,
+        package_id: PackageId,
+        change: i64,
+        weight_of: impl Fn(&Lot) -> i128,
+    ) -> Result<Posting, Refusal> {
+        let stamp = stamp_at(at(hours));
+        let (lots, holds) = (self.lots.values().cloned(), self.holds.values().cloned());
+        let mut draft = Draft::with_holds(&stamp, lots, holds);
+        settle(&mut draft)?;
+        revalue(&mut draft, package_id, change, weight_of)?;
+        let posting = draft.close();
+        self.keep(&posting);
+        Ok(posting)
+    }
+
+    /// Moves a lot into a new one of another package.
+    pub(crate) fn transfer(&mut self, hours: i64, from: LotId, package: Package) -> LotId {
+        let stamp = stamp_at(at(hours));
+        let lot = self.lots[&from].clone();
+        let id = LotId::generate(stamp.now);
+        let mut draft = Draft::open(&stamp, [lot.clone()]);
+        draft.add(Lot {
+            id,
+            package_id: package.id,
+            origin: Origin::Transferred,
+            terms: package.terms(),
+            fold: Fold::default(),
+            tail: crate::domain::lot::Tail::default(),
+            next_timeout_at: None,
+            created_at: stamp.now,
+            version: 0,
+            ..lot
+        });
+        crate::domain::returned::transfer(&mut draft, from, id, stamp.now, false).unwrap();
+        let posting = draft.close();
+        self.packages.push(package);
+        self.keep(&posting);
+        self.lots.get_mut(&from).unwrap().transferred_to = Some(id);
+        id
+    }
+
+    /// Takes a package away: what is available in it.
+    pub(crate) fn revoke(&mut self, hours: i64, package_id: PackageId) {
+        let now = at(hours);
+        self.change(package_id, |package| package.revoked_at = Some(now));
+        let stamp = stamp_at(now);
+        let mut draft = Draft::open(&stamp, self.lots.values().cloned());
+        crate::domain::returned::send_on_all(&mut draft, package_id, now, false).unwrap();
+        let posting = draft.close();
+        self.keep(&posting);
+    }
+
+    /// Changes a package, and what its lots copy from it.
+    pub(crate) fn change(&mut self, id: PackageId, change: impl FnOnce(&mut Package)) {
+        let package = self.packages.iter_mut().find(|package| package.id == id);
+        let package = package.unwrap();
+        change(package);
+        for lot in self.lots.values_mut().filter(|lot| lot.package_id == id) {
+            lot.terms = package.terms();
+        }
+    }
+
+    pub(crate) fn package(&self, id: PackageId) -> &Package {
+        self.packages.iter().find(|found| found.id == id).unwrap()
+    }
+
+    pub(crate) fn balances(&self, id: LotId) -> Balances {
+        self.lots[&id].fold.balances
+    }
+
+    pub(crate) fn pools(&self, id: LotId) -> Pools {
+        self.lots[&id].fold.pools
+    }
+
+    fn keep(&mut self, posting: &Posting) {
+        self.entries.extend(posting.entries.iter().cloned());
+        for lot in &posting.lots {
+            let mut lot = lot.clone();
+            lot.version += 1;
+            self.lots.insert(lot.id, lot);
+        }
+        for hold in &posting.holds {
+            self.holds.insert(hold.id, hold.clone());
+        }
+        self.packages.extend(posting.packages.iter().cloned());
+        for effect in &posting.effects {
+            self.change(effect.package_id(), |package| effect.apply(package));
+        }
+        for lot in &posting.lots {
+            let package = self.package(lot.package_id);
+            assert_eq!(
+                lot.terms,
+                package.terms(),
+                "a posting's lots know its effects"
+            );
+        }
+        self.prove();
+    }
+
+    /// What every ledger must be at every moment.
+    fn prove(&self) {
+        for lot in self.lots.values() {
+            self.prove_lot(lot);
+        }
+        let transfers = self
+            .entries
+            .iter()
+            .filter(|entry| entry.kind == EntryKind::Transfer);
+        let (mut amount, mut value) = (0, 0);
+        for entry in transfers {
+            let sign = if entry.to == Account::Transferred {
+                1
+            } else {
+                -1
+            };
+            amount += sign * entry.amount.millionths();
+            value += sign * entry.value;
+        }
+        assert_eq!((amount, value), (0, 0), "what is moved arrives");
+    }
+
+    fn prove_lot(&self, lot: &Lot) {
+        let mut fold = Fold::default();
+        let (mut hash, mut seq, mut previous, mut recorded_at) = ([0; 32], 0, None, None);
+        let (mut issued, mut agreed) = (0, 0);
+        for entry in self.entries.iter().filter(|entry| entry.lot_id == lot.id) {
+            let accounts = (entry.from, entry.to);
+            let moved = fold.moved(entry.kind, accounts, entry.amount, entry.value);
+            fold = moved.expect("a movement that a sound lot can make");
+            seq += 1;
+            hash = entry.digest(&hash);
+            assert_eq!((entry.seq, entry.hash), (seq, hash), "the chain holds");
+            assert_eq!(entry.previous, previous);
+            assert_eq!(entry.balances, fold.balances);
+            assert!(entry.effective_at <= entry.recorded_at);
+            assert!(recorded_at <= Some(entry.recorded_at), "never backwards");
+            assert!(entry.amount.is_positive() || entry.kind == EntryKind::Revalue);
+            (previous, recorded_at) = (Some(entry.key), Some(entry.recorded_at));
+            let sign = match accounts {
+                (Account::Issued, _) => 1,
+                (_, Account::Issued) => -1,
+                _ => 0,
+            };
+            issued += sign * entry.amount.millionths();
+            agreed += sign * entry.value;
+        }
+        assert_eq!(fold, lot.fold, "the cache is the fold of the entries");
+        let total = fold.balances.total().unwrap();
+        assert_eq!(total.millionths(), issued, "the seven accounts sum to zero");
+        assert_eq!(worth(&fold.pools), agreed, "no cent is lost or made");
+        self.prove_holds(lot);
+        let package = self.package(lot.package_id);
+        assert_eq!(lot.terms, package.terms(), "terms are copies");
+    }
+
+    fn prove_holds(&self, lot: &Lot) {
+        let parts = self.holds.values().flat_map(|hold| &hold.parts);
+        let held: i64 = parts
+            .filter(|part| part.lot_id == lot.id)
+            .map(|part| part.left.millionths())
+            .sum();
+        assert_eq!(lot.fold.balances.held.millionths(), held, "holds are held");
+        let open = self.holds.values().filter(|hold| hold.holds_in(lot.id));
+        let next = open.filter_map(|hold| hold.times_out_at).min();
+        assert_eq!(lot.next_timeout_at, next, "the next time-out is known");
+    }
+}
+
+/// All the value of a lot, wherever it is.
+pub(crate) fn worth(pools: &Pools) -> i64 {
+    pools.unused + pools.consumed + pools.expired + pools.revoked + pools.transferred
+}
+
+/// A package that never ends, made at the start.
+pub(crate) fn package() -> Package {
+    Package {
+        id: PackageId::generate(start()),
+        business_id: BusinessId::from_uuid(Uuid::nil()),
+        external_id: None,
+        sale_id: None,
+        came_from: None,
+        customer_id: customer(),
+        template: None,
+        name: "Eight lessons".to_owned(),
+        list_price_minor: 0,
+        price_minor: 0,
+        net_price_minor: 0,
+        priority: 0,
+        quarantine_days: None,
+        validity: Validity::Never,
+        expiry_source: ExpirySource::Sale,
+        zone: Tz::Europe__Tallinn,
+        starts_at: start(),
+        expires_at: None,
+        counts_from_first_use: false,
+        first_used_on: None,
+        expiry_epoch: 0,
+        frozen_at: None,
+        revoked_at: None,
+        transferred_at: None,
+        paid_at: Some(start()),
+        change_seq: 0,
+        created_at: start(),
+        version: 1,
+    }
+}
+
+/// A package that ends so many hours after the start.
+pub(crate) fn package_until(hours: i64) -> Package {
+    Package {
+        expires_at: Some(at(hours)),
+        ..package()
+    }
+}
+
+/// A package that is valid for so many days from its first use, which must come by this day.
+pub(crate) fn package_from_first_use(days: u32, must_start_by: Option<NaiveDate>) -> Package {
+    let length = Period::new(days, PeriodUnit::Day).unwrap();
+    let must_start_by = must_start_by.map(MustStartBy::On);
+    let validity = Validity::Period {
+        length,
+        anchor: Anchor::FirstUse { must_start_by },
+    };
+    Package {
+        validity,
+        expires_at: crate::domain::validity::unstarted(&validity, start(), Tz::Europe__Tallinn),
+        counts_from_first_use: true,
+        ..package()
+    }
+}
+
+/// A lot to be made.
+pub(crate) fn new_lot(line: &std::sync::Arc<Line>, quantity: &str, value: i64) -> NewLot {
+    NewLot {
+        id: LotId::generate(start()),
+        line: std::sync::Arc::clone(line),
+        origin: Origin::Sold,
+        quantity: credits(quantity),
+        value,
+    }
+}
