@@ -349,7 +349,8 @@ CREATE INDEX entries_undone ON entries (business_id, undoes_posting_id, undoes_n
     WHERE undoes_posting_id IS NOT NULL;
 
 -- Credits that are set aside. A hold's id is that of its posting; that it timed out is a fact of time and
--- not stored. `held` is what a part still holds: all of it, or nothing.
+-- not stored. `held` is what a part still holds: all of it, or nothing; `captured_…` is the entry by which the
+-- time-out captured it.
 CREATE TABLE holds (
     business_id BLOB NOT NULL,
     id BLOB NOT NULL,
@@ -374,6 +375,8 @@ CREATE TABLE hold_lots (
     amount INTEGER NOT NULL CHECK (amount > 0),
     units INTEGER,
     held INTEGER NOT NULL CHECK (held IN (0, amount)),
+    captured_posting_id BLOB,
+    captured_n INTEGER,
     PRIMARY KEY (business_id, hold_id, n),
     FOREIGN KEY (business_id, hold_id) REFERENCES holds (business_id, id),
     FOREIGN KEY (business_id, lot_id) REFERENCES lots (business_id, id)

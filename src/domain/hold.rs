@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::domain::credits::Credits;
-use crate::domain::entry::{About, coded};
+use crate::domain::entry::{About, EntryKey, coded};
 use crate::domain::part::Part;
 use crate::domain::refusal::Refusal;
 use crate::ids::{CustomerId, HoldId, ItemId, LotId, UserId};
@@ -54,6 +54,9 @@ pub struct Hold {
     pub ended: Option<(HoldEnd, Uuid)>,
     /// What it holds, in the order in which it was taken.
     pub parts: Vec<Part>,
+    /// The entries by which its time-out captured parts of it, with the numbers of those: written by
+    /// whoever settled their lots, so this is how that use is found again.
+    pub captured_by_time: Vec<(i32, EntryKey)>,
 }
 
 impl Hold {

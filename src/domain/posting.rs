@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::NaiveDate;
 use uuid::Uuid;
 
-use crate::domain::entry::Entry;
+use crate::domain::entry::{Entry, EntryKey};
 use crate::domain::hold::Hold;
 use crate::domain::lot::{Lot, Movement, Stamp, Terms};
 use crate::domain::package::Package;
@@ -176,6 +176,19 @@ impl<'a> Draft<'a> {
     /// The number that the next entry will have.
     pub fn next_n(&self) -> Result<i32, Refusal> {
         i32::try_from(self.entries.len()).map_err(|_| Refusal::AmountTooLarge)
+    }
+
+    /// The key that the next entry will have.
+    pub fn next_key(&self) -> Result<EntryKey, Refusal> {
+        Ok(EntryKey {
+            posting_id: self.stamp.posting_id,
+            n: self.next_n()?,
+        })
+    }
+
+    /// The entries so far, in their order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
     }
 
     /// Makes one movement in the lot `lot_id`.

@@ -79,6 +79,9 @@ fn time_out(draft: &mut Draft<'_>, hold_id: HoldId, at: DateTime<Utc>) -> Result
     hold.empty(&numbers);
     for part in &parts {
         let movement = timed_out(draft, &hold, part, at)?;
+        if movement.to == Account::Consumed {
+            hold.captured_by_time.push((part.n, draft.next_key()?));
+        }
         draft.post(part.lot_id, movement)?;
         send_on(draft, part.lot_id, at, true)?;
     }

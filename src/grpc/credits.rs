@@ -109,7 +109,7 @@ impl v1::credit_service_server::CreditService for Credits {
         self.0
             .write(
                 request,
-                |message, caller, faults| returning::adjustment(message, caller, faults),
+                returning::adjustment,
                 use_case!(adjust::adjust),
                 |answer, call| returning::to_adjusted(&answer, call),
             )

@@ -150,7 +150,7 @@ pub fn failure(refusal: &Refusal) -> Failure {
 /// The refusals that are not about using or extending a package.
 #[expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the others were before, or have nothing to tell but their message"
+    reason = "the others were before, or follow in `with_what_is_offered`"
 )]
 fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
     match refusal {
@@ -175,6 +175,38 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
         | Refusal::CustomerMayNotPurchaseOnAccount { customer_id } => {
             failure.with("customer_id", customer_id)
         }
+        Refusal::ValidityImpossible { problem } => failure.with("problem", problem),
+        Refusal::PaymentExceedsPrice {
+            paid_minor,
+            total_minor,
+        } => failure
+            .with("paid_minor_units", paid_minor)
+            .with("total_minor_units", total_minor),
+        Refusal::ExpiryNotLater { old, new } => failure
+            .with("expires_at", &rfc3339(*new))
+            .with("not_before", &rfc3339(*old)),
+        Refusal::EtagMismatch { kind, id } => failure.with("kind", *kind).with("id", id),
+        Refusal::RequestIdReused { request_id } => failure.with("request_id", request_id),
+        Refusal::ExternalIdTaken { kind, external_id } => {
+            failure.with("kind", *kind).with("external_id", external_id)
+        }
+        Refusal::NotFound { kind, id } => failure.about(kind, id),
+        Refusal::PermissionDenied { permission } => failure.with("permission", *permission),
+        Refusal::LotCorrupt(lot_id) => {
+            tracing::error!(%lot_id, "lot {lot_id} does not add up: run `carnet verify`");
+            failure.with("lot_id", lot_id)
+        }
+        _ => with_what_is_offered(failure, refusal),
+    }
+}
+
+/// The refusals that are about the catalogue.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "all others have nothing to tell but their message"
+)]
+fn with_what_is_offered(failure: Failure, refusal: &Refusal) -> Failure {
+    match refusal {
         Refusal::CreditTypeArchived { credit_type_id } => {
             failure.with("credit_type_id", credit_type_id)
         }
@@ -201,27 +233,6 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
             failure.with("line", line).with("target", target)
         }
         Refusal::RateLinesUnsupported { line } => failure.with("line", line),
-        Refusal::ValidityImpossible { problem } => failure.with("problem", problem),
-        Refusal::PaymentExceedsPrice {
-            paid_minor,
-            total_minor,
-        } => failure
-            .with("paid_minor_units", paid_minor)
-            .with("total_minor_units", total_minor),
-        Refusal::ExpiryNotLater { old, new } => failure
-            .with("expires_at", &rfc3339(*new))
-            .with("not_before", &rfc3339(*old)),
-        Refusal::EtagMismatch { kind, id } => failure.with("kind", *kind).with("id", id),
-        Refusal::RequestIdReused { request_id } => failure.with("request_id", request_id),
-        Refusal::ExternalIdTaken { kind, external_id } => {
-            failure.with("kind", *kind).with("external_id", external_id)
-        }
-        Refusal::NotFound { kind, id } => failure.about(kind, id),
-        Refusal::PermissionDenied { permission } => failure.with("permission", *permission),
-        Refusal::LotCorrupt(lot_id) => {
-            tracing::error!(%lot_id, "lot {lot_id} does not add up: run `carnet verify`");
-            failure.with("lot_id", lot_id)
-        }
         _ => failure,
     }
 }

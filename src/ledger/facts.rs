@@ -5,6 +5,7 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
+use uuid::Uuid;
 
 use crate::domain::credits::Credits;
 use crate::domain::decide::{Command, Consume, Facts, Meanwhile};
@@ -136,8 +137,29 @@ pub(super) async fn complete(
         facts.holds.push(hold);
     }
     if let Some(posting_id) = command.undoes() {
-        facts.original = entries::of_posting(txn, business_id, posting_id).await?;
-        facts.undone = entries::undoing(txn, business_id, posting_id).await?;
+        undoing(txn, business_id, posting_id, facts).await?;
+    }
+    Ok(())
+}
+
+/// The entries of the posting that is to be undone, with those by which a time-out captured what it had
+/// set aside, and what was undone of all of them.
+async fn undoing(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    posting_id: Uuid,
+    facts: &mut Facts,
+) -> Result<(), StoreError> {
+    facts.original = entries::of_posting(txn, business_id, posting_id).await?;
+    facts.undone = entries::undoing(txn, business_id, posting_id).await?;
+    let hold = holds::get(txn, business_id, HoldId::from_uuid(posting_id)).await?;
+    for (_, key) in hold.iter().flat_map(|hold| &hold.captured_by_time) {
+        let captured = entries::get(txn, business_id, *key).await?;
+        facts.original.extend(captured);
+        let undone = entries::undoing(txn, business_id, key.posting_id).await?;
+        facts
+            .undone
+            .extend(undone.into_iter().filter(|undo| undo.undoes == Some(*key)));
     }
     Ok(())
 }
@@ -209,24 +231,24 @@ async fn of_hold(
         return Ok(Scope::lots(Vec::new()));
     };
     let ids: Vec<LotId> = hold.parts.iter().map(|part| part.lot_id).collect();
-    let held = followed(db, business_id, ids).await?;
+    let lots = followed(db, business_id, ids).await?;
     if !with_candidates {
-        return Ok(Scope::lots(ids_of(&held)));
+        return Ok(Scope::lots(ids_of(&lots)));
     }
     let more = payers(db, business_id, hold.customer_id, &[]).await?;
-    Ok(with_lots(more, &held))
+    Ok(with_lots(more, &lots))
 }
 
-/// The lots that a posting used, and those to which their credits were moved.
+/// The lots that a posting used or held, and those to which their credits were moved.
 async fn of_use(
     db: &impl ConnectionTrait,
     business_id: BusinessId,
-    posting_id: uuid::Uuid,
+    posting_id: Uuid,
 ) -> Result<Vec<Lot>, StoreError> {
     let used = entries::of_posting(db, business_id, posting_id).await?;
     let ids = used
         .iter()
-        .filter(|entry| entry.to == Account::Consumed)
+        .filter(|entry| entry.to == Account::Consumed || entry.to == Account::Held)
         .map(|entry| entry.lot_id)
         .collect();
     followed(db, business_id, ids).await

@@ -174,7 +174,7 @@ pub(super) async fn reread(
     Ok(Receipt {
         entries,
         lots: lots.into_iter().map(|lot| (lot.id, lot)).collect(),
-        hold,
+        hold: hold.map(Box::new),
         replayed: true,
     })
 }

@@ -53,7 +53,7 @@ pub struct Receipt {
     /// The lots that they are in.
     pub lots: HashMap<LotId, Lot>,
     /// The hold that they place or end.
-    pub hold: Option<Hold>,
+    pub hold: Option<Box<Hold>>,
     /// Whether an earlier call with the same request id did it.
     pub replayed: bool,
 }
@@ -143,9 +143,10 @@ impl Ledger {
         let txn = self.0.db.snapshot().await?;
         let mut found = entries::of_posting(&txn, business_id, posting_id).await?;
         found.retain(|entry| !entry.by_time);
-        let receipt = match found.is_empty() {
-            true => None,
-            false => Some(solo::reread(&txn, business_id, found).await?),
+        let receipt = if found.is_empty() {
+            None
+        } else {
+            Some(solo::reread(&txn, business_id, found).await?)
         };
         txn.commit().await?;
         Ok(receipt)
@@ -209,7 +210,9 @@ impl Receipt {
         let hold_id = entries.iter().find_map(|entry| entry.about.hold_id);
         let mut holds = posting.holds.into_iter();
         Self {
-            hold: holds.find(|hold| Some(hold.id.uuid()) == hold_id),
+            hold: holds
+                .find(|hold| Some(hold.id.uuid()) == hold_id)
+                .map(Box::new),
             entries,
             lots: posting.lots.into_iter().map(|lot| (lot.id, lot)).collect(),
             replayed: false,

@@ -10,6 +10,7 @@
 mod chain;
 mod flaw;
 mod head;
+mod holding;
 mod postings;
 mod replay;
 mod undo;
@@ -29,7 +30,7 @@ use crate::ids::{BusinessId, LotId, PackageId};
 use crate::store::db::Database;
 use crate::store::entries::proof;
 use crate::store::error::StoreError;
-use crate::store::{lots, packages};
+use crate::store::{holds, lots, packages};
 
 use flaw::Findings;
 use head::Heads;
@@ -158,6 +159,11 @@ impl Walk<'_> {
             }
         }
         let done = self.done;
+        let (db, business_id) = (self.db, self.business_id);
+        let go_on = || progress(done).is_continue();
+        if !holding::prove(db, business_id, &mut self.findings, go_on).await? {
+            return Ok(ControlFlow::Break(()));
+        }
         let stored = postings::prove(
             self.db,
             self.business_id,
@@ -177,7 +183,8 @@ impl Walk<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// The lots and their packages as they were at one moment; what cannot be read is a fault.
+    /// The lots and their packages as they were at one moment, held against the holds of that moment; what
+    /// cannot be read is a fault.
     async fn read(
         &mut self,
         ids: &[LotId],
@@ -208,6 +215,18 @@ impl Walk<'_> {
             }
             packages => packages?,
         };
+        match holds::open_in(&snapshot, business_id, ids).await {
+            Err(StoreError::Corrupt { table, id }) => {
+                let flaw = Flaw::Damaged { table, id };
+                self.findings.add(Place::Business, flaw);
+            }
+            open => {
+                let open = open?;
+                for lot in &found {
+                    self.findings.in_lot(lot.id, holding::in_lot(lot, &open));
+                }
+            }
+        }
         snapshot.rollback().await?;
         let by_id = packages.into_iter().map(|package| (package.id, package));
         Ok((found, by_id.collect()))

@@ -80,12 +80,12 @@ pub async fn explain(
     looks.truncate(LOTS_MAX);
     let names = names(&txn, business_id, &looks).await?;
     txn.commit().await?;
-    let named = looks.into_iter().map(|look| {
+    let lots = looks.into_iter().map(|look| {
         let name = names.get(&look.lot.package_id).cloned();
         (look, name.unwrap_or_default())
     });
     Ok(Explanation {
-        lots: named.collect(),
+        lots: lots.collect(),
         refusal,
         as_of,
     })

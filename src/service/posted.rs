@@ -79,7 +79,7 @@ fn answer(posting_id: Uuid, receipt: Receipt) -> Result<Answer<Posted>, ServiceE
         value: Posted {
             posting_id,
             parts,
-            hold: receipt.hold,
+            hold: receipt.hold.map(|hold| *hold),
         },
         replayed: receipt.replayed,
     })

@@ -4,6 +4,7 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set};
 
 use crate::domain::credits::Credits;
+use crate::domain::entry::EntryKey;
 use crate::domain::hold::Hold;
 use crate::domain::part::Part;
 use crate::ids::{BusinessId, LotId};
@@ -27,6 +28,8 @@ mod entity {
         pub amount: i64,
         pub units: Option<i64>,
         pub held: i64,
+        pub captured_posting_id: Option<Uuid>,
+        pub captured_n: Option<i32>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -51,6 +54,8 @@ pub(super) async fn insert(
         amount: Set(part.amount.millionths()),
         units: Set(part.units.map(Credits::millionths)),
         held: Set(part.left.millionths()),
+        captured_posting_id: Set(None),
+        captured_n: Set(None),
     });
     Entity::insert_many(rows)
         .exec_without_returning(txn)
@@ -58,7 +63,8 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Writes what the parts of a hold still hold: all that they took, or nothing.
+/// Writes what the parts of a hold still hold, all that they took or nothing, and by which entries its
+/// time-out captured them.
 pub(super) async fn update(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
@@ -72,6 +78,16 @@ pub(super) async fn update(
         .filter(Column::N.is_in(ended.map(|part| part.n)))
         .exec(txn)
         .await?;
+    for (n, key) in &hold.captured_by_time {
+        Entity::update_many()
+            .col_expr(Column::CapturedPostingId, Expr::value(key.posting_id))
+            .col_expr(Column::CapturedN, Expr::value(key.n))
+            .filter(Column::BusinessId.eq(business_id.uuid()))
+            .filter(Column::HoldId.eq(hold.id.uuid()))
+            .filter(Column::N.eq(*n))
+            .exec(txn)
+            .await?;
+    }
     Ok(())
 }
 
@@ -99,12 +115,13 @@ pub(super) async fn holding_in(
     Ok(ids)
 }
 
-/// The parts of these holds, each hold's in the order in which they were taken.
+/// The parts of these holds, each hold's in the order in which they were taken, with the entry by which its
+/// time-out captured it.
 pub(super) async fn of_holds(
     db: &impl ConnectionTrait,
     business_id: BusinessId,
     hold_ids: &[Uuid],
-) -> Result<Vec<(Uuid, Part)>, StoreError> {
+) -> Result<Vec<(Uuid, Part, Option<EntryKey>)>, StoreError> {
     let mut rows: Vec<Model> = Vec::new();
     for chunk in hold_ids.chunks(IDS_PER_STATEMENT_MAX) {
         let found = Entity::find()
@@ -126,7 +143,9 @@ pub(super) async fn of_holds(
                 left: Credits::from_millionths(row.held),
                 units: row.units.map(Credits::from_millionths),
             };
-            (row.hold_id, part)
+            let captured = row.captured_posting_id.zip(row.captured_n);
+            let captured = captured.map(|(posting_id, n)| EntryKey { posting_id, n });
+            (row.hold_id, part, captured)
         })
         .collect())
 }

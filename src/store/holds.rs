@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QueryOrder, Set, Unchanged};
 
+use crate::domain::entry::EntryKey;
 use crate::domain::hold::{Hold, HoldEnd, OnTimeOut};
 use crate::domain::lot::Lot;
 use crate::domain::part::Part;
@@ -144,19 +145,19 @@ async fn read(
     rows: Vec<Model>,
 ) -> Result<Vec<Hold>, StoreError> {
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
-    let mut parts: BTreeMap<Uuid, Vec<Part>> = BTreeMap::new();
-    for (hold_id, part) in hold_lots::of_holds(db, business_id, &ids).await? {
-        parts.entry(hold_id).or_default().push(part);
+    let mut parts: BTreeMap<Uuid, Vec<(Part, Option<EntryKey>)>> = BTreeMap::new();
+    for (hold_id, part, captured) in hold_lots::of_holds(db, business_id, &ids).await? {
+        parts.entry(hold_id).or_default().push((part, captured));
     }
     rows.into_iter()
         .map(|row| {
             let parts = parts.remove(&row.id).unwrap_or_default();
-            hold(row, parts)
+            hold(&row, parts)
         })
         .collect()
 }
 
-fn hold(row: Model, parts: Vec<Part>) -> Result<Hold, StoreError> {
+fn hold(row: &Model, parts: Vec<(Part, Option<EntryKey>)>) -> Result<Hold, StoreError> {
     let id = HoldId::from_uuid(row.id);
     let ended = match (row.ended_as, row.ended_by) {
         (None, None) => None,
@@ -174,7 +175,11 @@ fn hold(row: Model, parts: Vec<Part>) -> Result<Hold, StoreError> {
         times_out_at: instant_opt(row.times_out_at, TABLE, id)?,
         on_time_out: known(OnTimeOut::from_code(row.on_time_out), TABLE, id)?,
         ended,
-        parts,
+        captured_by_time: parts
+            .iter()
+            .filter_map(|(part, captured)| Some((part.n, (*captured)?)))
+            .collect(),
+        parts: parts.into_iter().map(|(part, _)| part).collect(),
     })
 }
 

@@ -138,7 +138,7 @@ async fn semantics_20_a_timed_out_hold_is_free_for_every_reader_at_that_instant(
         assert_eq!(time_out.kind(), EntryKind::TimeOut);
         assert!(time_out.by_time);
         assert_eq!(time_out.hold_id, held.hold_id);
-        assert_eq!(time_out.effective_at, stamp(end));
+        assert_eq!(time_out.effective_at, Some(stamp(end)));
         let numbers = refused(
             shop.release(&held).await,
             Code::FailedPrecondition,
@@ -168,7 +168,7 @@ async fn semantics_20_a_hold_may_be_captured_by_its_time_out(
         assert_eq!(settle::step(app.context()).await.unwrap().lots, 0);
         let entries = shop.entries(&package.id).await;
         assert_eq!(entries[2].kind(), EntryKind::Capture);
-        assert_eq!(entries[2].effective_at, stamp(end));
+        assert_eq!(entries[2].effective_at, Some(stamp(end)));
         assert_eq!(entries[2].value.as_ref().unwrap().minor_units, 3_000);
         assert_eq!(shop.balances(&package.id).await.consumed, "2");
     })
@@ -195,7 +195,7 @@ async fn semantics_11_credits_stay_held_after_the_end_and_expire_when_released(
         assert_eq!(freed.returned[0].balances.as_ref().unwrap().expired, "6");
         let expiry = shop.entries(&package.id).await.pop().unwrap();
         assert_eq!(expiry.kind(), EntryKind::Expire);
-        assert_eq!(expiry.effective_at, stamp(app.clock.now()));
+        assert_eq!(expiry.effective_at, Some(stamp(app.clock.now())));
         assert!(!expiry.by_time);
         assert_eq!(
             shop.package(&package.id).await.status(),
@@ -215,7 +215,7 @@ async fn semantics_9_a_hold_starts_the_clock_of_first_use_and_its_end_unsets_it(
         let month = period(1, v1::PeriodUnit::Month, v1::Anchor::FirstUse);
         let package = shop.sell_lessons("8", month).await;
         let mut request = shop.hold_lessons_until("1", app.clock.now() + TimeDelta::days(3));
-        request.service_at = stamp(app.clock.now() + TimeDelta::days(10));
+        request.service_at = Some(stamp(app.clock.now() + TimeDelta::days(10)));
         shop.hold(request).await.unwrap();
         let started = shop.package(&package.id).await;
         assert_eq!(started.last_usable_date, "2026-02-25");

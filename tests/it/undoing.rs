@@ -1,6 +1,7 @@
 //! Undoing, moving and correcting (D6, D9, semantics 3 and 22), through gRPC on both databases.
 
 use carnet::domain::permission::Permission;
+use carnet::jobs::settle;
 use carnet::proto::v1;
 use carnet::proto::v1::adjust_request::Change;
 use carnet::proto::v1::{Account, EntryKind};
@@ -221,7 +222,7 @@ async fn semantics_3_a_use_from_before_the_end_restores_what_it_needs(
         shop.consume(shop.use_lessons("1")).await.unwrap();
         app.clock.set(at("2026-02-05T12:00:00Z"));
         let mut late = shop.use_lessons_of(&package.id, "2");
-        late.delivered_at = stamp(at("2026-01-30T12:00:00Z"));
+        late.delivered_at = Some(stamp(at("2026-01-30T12:00:00Z")));
         let used = shop.consume(late).await.unwrap();
         assert_eq!(used.total, "2");
         let balances = shop.balances(&package.id).await;
@@ -244,10 +245,10 @@ async fn semantics_3_a_use_from_before_the_end_restores_what_it_needs(
         ];
         assert_eq!(kinds, expected);
         let mut unnamed = shop.use_lessons("1");
-        unnamed.delivered_at = stamp(at("2026-01-31T12:00:00Z"));
+        unnamed.delivered_at = Some(stamp(at("2026-01-31T12:00:00Z")));
         shop.consume(unnamed).await.unwrap();
         let mut after_the_end = shop.use_lessons_of(&package.id, "1");
-        after_the_end.delivered_at = stamp(at("2026-02-01T12:00:00Z"));
+        after_the_end.delivered_at = Some(stamp(at("2026-02-01T12:00:00Z")));
         let result = shop.consume(after_the_end).await;
         refused(result, Code::FailedPrecondition, "PACKAGE_EXPIRED");
     })
@@ -264,7 +265,7 @@ async fn semantics_3_a_late_use_needs_a_permission_of_its_own_and_the_quarantine
         let package = shop.sell_lessons("8", until("2026-01-31")).await;
         app.clock.set(at("2026-02-05T12:00:00Z"));
         let mut late = shop.use_lessons_of(&package.id, "2");
-        late.delivered_at = stamp(at("2026-01-30T12:00:00Z"));
+        late.delivered_at = Some(stamp(at("2026-01-30T12:00:00Z")));
         let desk = app
             .allowed_only(&[Permission::CreditsConsume, Permission::PackagesRead])
             .await;
@@ -306,6 +307,40 @@ async fn one_id_for_a_use_and_for_an_edit_takes_effect_once(
             } else {
                 refused(extended, Code::AlreadyExists, "REQUEST_ID_REUSED");
             }
+        }
+    })
+    .await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_a_time_out_captured_is_undone_by_the_request_that_held_it(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on(database, async |app| {
+        let shop = Shop::open(app).await;
+        let package = shop.sell_lessons("8", days(30)).await;
+        for is_written_before in [true, false] {
+            let end = app.clock.now() + TimeDelta::hours(2);
+            let mut request = shop.hold_lessons_until("2", end);
+            request.on_time_out = v1::OnTimeOut::Capture.into();
+            let held = shop.hold(request).await.unwrap();
+            let early = shop.reverse(shop.reversing(&held.posting_id)).await;
+            refused(early, Code::FailedPrecondition, "NOTHING_TO_REVERSE");
+            app.clock.set(end);
+            if is_written_before {
+                settle::step(app.context()).await.unwrap();
+            }
+            assert_eq!(shop.balances(&package.id).await.consumed, "2");
+            let part = shop.reversing_units(&held.posting_id, "1");
+            shop.reverse(part).await.unwrap();
+            let rest = shop.reversing(&held.posting_id);
+            let rest = shop.reverse(rest).await.unwrap();
+            assert_eq!(rest.total, "1");
+            assert_eq!(rest.returned[0].value.as_ref().unwrap().minor_units, 1_500);
+            let nothing = shop.reverse(shop.reversing(&held.posting_id)).await;
+            refused(nothing, Code::FailedPrecondition, "NOTHING_TO_REVERSE");
+            assert_eq!(shop.left(&package.id).await, "8");
         }
     })
     .await;

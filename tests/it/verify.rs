@@ -2,6 +2,7 @@
 //! and a head that was kept is checked later.
 
 mod heads;
+mod holds;
 mod job;
 mod plants;
 

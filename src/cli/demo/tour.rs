@@ -22,6 +22,7 @@ pub(super) async fn play(stage: &mut Stage, out: &mut impl Write) -> anyhow::Res
     stage.run_jobs().await?;
     use_a_lesson(stage, out).await?;
     use_too_many(stage, out).await?;
+    book_a_lesson(stage, out).await?;
     bring_back_what_ran_out(stage, out).await?;
     run_out(stage, out).await?;
     look_at_the_emails(stage, out).await?;
@@ -88,6 +89,38 @@ async fn use_too_many(stage: &Stage, out: &mut impl Write) -> anyhow::Result<()>
         "INSUFFICIENT_CREDITS",
     )
     .await
+}
+
+async fn book_a_lesson(stage: &Stage, out: &mut impl Write) -> anyhow::Result<()> {
+    title(out, "She books a lesson for tomorrow: one is set aside.")?;
+    let request = json!({
+        "customer_id": "ext:mari",
+        "item": { "item_id": "ext:swim-lesson" },
+        "service_at": (stage.clock.now() + TimeDelta::days(1)).to_rfc3339(),
+    });
+    let held = show(stage, out, "CreditService/Hold", &request).await?;
+    let balances = "/parts/0/balances";
+    ensure!(
+        text(&held, &format!("{balances}/available"))? == "5",
+        "five are free"
+    );
+    let hold_id = text(&held, "/hold_id")?;
+    title(out, "She came a day early. What was held is used.")?;
+    let request = json!({ "hold_id": hold_id });
+    let used = show(stage, out, "CreditService/Capture", &request).await?;
+    ensure!(
+        text(&used, &format!("{balances}/held"))? == "0",
+        "nothing is held"
+    );
+    title(
+        out,
+        "No, that was her sister: it goes back where it came from.",
+    )?;
+    let request = json!({ "posting_id": text(&used, "/posting_id")?, "note": "It was her sister" });
+    let back = show(stage, out, "CreditService/Reverse", &request).await?;
+    let available = text(&back, "/returned/0/balances/available")?;
+    ensure!(available == "6", "six are left again");
+    Ok(())
 }
 
 async fn bring_back_what_ran_out(stage: &Stage, out: &mut impl Write) -> anyhow::Result<()> {

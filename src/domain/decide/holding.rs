@@ -89,6 +89,7 @@ pub(super) fn place(draft: &mut Draft<'_>, place: &PlaceHold) -> Result<(), Refu
         on_time_out: place.on_time_out,
         ended: None,
         parts,
+        captured_by_time: Vec::new(),
     });
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::domain::credits::Credits;
 use crate::domain::decide::Facts;
 use crate::domain::decide::takes::refuse_too_fine;
 use crate::domain::decide::using::{self, Consume};
-use crate::domain::entry::{Account, Entry, EntryKey, EntryKind};
+use crate::domain::entry::{Account, Entry, EntryKind};
 use crate::domain::line::ItemFacts;
 use crate::domain::lot::{Fold, Lot, Movement, Origin, Tail};
 use crate::domain::package::Package;
@@ -72,7 +72,7 @@ pub(super) fn reverse(
             new: *expires_at,
         });
     }
-    let use_ = Use::of(reverse.posting_id, facts);
+    let use_ = Use::of(reverse.posting_id, facts, draft);
     let slices = use_.slices(reverse.portion)?;
     undo(draft, &use_, &slices)?;
     if let Meanwhile::Restore { expires_at, ids } = &reverse.meanwhile {
@@ -82,7 +82,7 @@ pub(super) fn reverse(
 }
 
 pub(super) fn relocate(draft: &mut Draft<'_>, moved: &Move, facts: &Facts) -> Result<(), Refusal> {
-    let use_ = Use::of(moved.posting_id, facts);
+    let use_ = Use::of(moved.posting_id, facts, draft);
     let slices = use_.slices(Portion::All)?;
     let again = use_.again(draft, &slices, moved)?;
     undo(draft, &use_, &slices)?;
@@ -94,18 +94,26 @@ pub(super) fn relocate(draft: &mut Draft<'_>, moved: &Move, facts: &Facts) -> Re
 struct Use<'a> {
     posting_id: Uuid,
     exists: bool,
-    entries: Vec<&'a Entry>,
+    entries: Vec<Entry>,
     undone: &'a [Entry],
 }
 
 impl<'a> Use<'a> {
-    fn of(posting_id: Uuid, facts: &'a Facts) -> Self {
+    /// The uses of a posting; of one that placed a hold, what its time-out captured, be it written by others
+    /// or just now. What else time did in a posting was settled by its command, not asked for.
+    fn of(posting_id: Uuid, facts: &'a Facts, draft: &Draft<'_>) -> Self {
+        let is_of_use =
+            |entry: &Entry| entry.key.posting_id == posting_id && entry.to == Account::Consumed;
+        let by_time_out = |entry: &Entry| {
+            let about = entry.about.hold_id == Some(posting_id);
+            entry.by_time && about && entry.kind == EntryKind::Capture
+        };
         let entries = facts
             .original
             .iter()
-            .filter(|entry| entry.key.posting_id == posting_id && entry.to == Account::Consumed)
-            // What time did was settled by that command, not asked for.
-            .filter(|entry| !entry.by_time)
+            .filter(|entry| by_time_out(entry) || (is_of_use(entry) && !entry.by_time))
+            .chain(draft.entries().iter().filter(|entry| by_time_out(entry)))
+            .cloned()
             .collect();
         Self {
             posting_id,
@@ -127,10 +135,10 @@ impl<'a> Use<'a> {
             posting_id: self.posting_id,
         };
         let mut parts = Vec::new();
-        for entry in &self.entries {
+        for (n, entry) in (0..).zip(&self.entries) {
             let (amount, _) = self.left(entry)?;
             parts.push(Part {
-                n: entry.key.n,
+                n,
                 lot_id: entry.lot_id,
                 amount: entry.amount,
                 left: amount,
@@ -164,11 +172,11 @@ impl<'a> Use<'a> {
         Ok(left)
     }
 
-    fn entry(&self, n: i32) -> Result<&'a Entry, Refusal> {
-        self.entries
-            .iter()
-            .find(|entry| entry.key.n == n)
-            .copied()
+    /// The entry that a slice is of.
+    fn entry(&self, n: i32) -> Result<&Entry, Refusal> {
+        usize::try_from(n)
+            .ok()
+            .and_then(|place| self.entries.get(place))
             .ok_or(Refusal::NothingToReverse {
                 posting_id: self.posting_id,
             })
@@ -244,10 +252,7 @@ fn undo(draft: &mut Draft<'_>, use_: &Use<'_>, slices: &[Slice]) -> Result<(), R
         draft.post(
             slice.lot_id,
             Movement {
-                undoes: Some(EntryKey {
-                    posting_id: use_.posting_id,
-                    n: slice.n,
-                }),
+                undoes: Some(entry.key),
                 about,
                 ..movement
             },

@@ -70,7 +70,7 @@ fn to_on_time_out(on_time_out: OnTimeOut) -> v1::OnTimeOut {
 /// What is held, as an answer. What is only checked has no hold.
 pub fn to_held(answer: &Answer<Posted>, call: &Call) -> v1::HoldResponse {
     let posted = &answer.value;
-    let held = posted
+    let placed = posted
         .parts
         .iter()
         .filter(|(entry, _)| entry.kind == EntryKind::Hold);
@@ -81,8 +81,8 @@ pub fn to_held(answer: &Answer<Posted>, call: &Call) -> v1::HoldResponse {
             .map(|hold| hold.id.to_string())
             .unwrap_or_default(),
         posting_id: posted.posting_id.to_string(),
-        total: total(held.clone().map(|(entry, _)| entry.amount)),
-        parts: held
+        total: total(placed.clone().map(|(entry, _)| entry.amount)),
+        parts: placed
             .map(|(entry, lot)| v1::HeldPart {
                 package_id: lot.package_id.to_string(),
                 line_id: lot.line.id.to_string(),
@@ -126,6 +126,7 @@ pub fn capture(request: &v1::CaptureRequest, faults: &mut Faults) -> Option<Capt
 }
 
 /// How much, as requests say it.
+#[derive(Clone, Copy)]
 pub enum PortionText<'a> {
     /// So many units.
     Units(&'a str),

@@ -174,9 +174,10 @@ pub fn to_adjusted(answer: &Answer<Posted>, call: &Call) -> v1::AdjustResponse {
             .parts
             .iter()
             .map(|(entry, lot)| v1::AdjustedPart {
-                lot_id: match entry.kind == EntryKind::Issue && !is_kept {
-                    true => String::new(),
-                    false => lot.id.to_string(),
+                lot_id: if entry.kind == EntryKind::Issue && !is_kept {
+                    String::new()
+                } else {
+                    lot.id.to_string()
                 },
                 amount: entry.amount.to_string(),
                 value: Some(to_money(entry.value, call.currency())),

@@ -49,6 +49,7 @@ pub fn consumption(request: &v1::ConsumeRequest, faults: &mut Faults) -> Option<
 }
 
 /// What a request asks for, in the messages that say it.
+#[derive(Clone, Copy)]
 pub enum WhatMessage<'a> {
     /// Units of an item.
     Item(&'a v1::ItemUnits),

@@ -129,6 +129,21 @@ pub enum Flaw {
     /// What the lot copies from its package is not what the package says.
     #[error("the lot's copy of its package's terms is not what the package says")]
     Terms,
+    /// The holds in the lot hold more or less than its entries say.
+    #[error("what holds say is held in the lot is not what its entries say")]
+    Held,
+    /// The lot names another instant at which the next hold in it times out.
+    #[error("the lot names another next time-out than the holds in it")]
+    TimeOut,
+    /// A part of a hold is not an entry of its posting.
+    #[error("part {0} of the hold is not what its entry says")]
+    HoldPart(i32),
+    /// The hold has fewer or more parts than its posting has entries.
+    #[error("the hold does not have the parts of its posting")]
+    HoldParts,
+    /// The hold has ended and still holds something, or holds nothing and has not ended.
+    #[error("the hold has ended and holds something, or holds nothing and has not ended")]
+    HoldEnd,
     /// `n` does not count from 0 without gaps.
     #[error("entry {0} leaves a gap before it")]
     PostingGap(i32),

@@ -185,11 +185,13 @@ fn caused_by_time(step: &Step<'_>) -> Option<Flaw> {
     flaw_unless(fits, Flaw::ByTime(step.entry.seq))
 }
 
-/// What comes back into a lot that has expired goes on to that account in the same posting.
+/// What comes back into a lot that has expired goes on to that account in the same posting, and so does the
+/// rest when a first use that is recorded late has ended its package.
 fn caused_expiry(step: &Step<'_>) -> Option<Flaw> {
     let entry = step.entry;
     let returned = step.before.returned_in == Some(entry.key.posting_id);
-    let caused = entry.kind != EntryKind::Expire || entry.by_time || returned;
+    let ended_late = step.before.lot.terms.counts_from_first_use;
+    let caused = entry.kind != EntryKind::Expire || entry.by_time || returned || ended_late;
     flaw_unless(caused, Flaw::Expiry(entry.seq))
 }
 

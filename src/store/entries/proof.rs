@@ -75,7 +75,7 @@ pub async fn odd_lots(
          JOIN lines ON lines.business_id = lots.business_id AND lines.id = lots.line_id
          WHERE lots.business_id = $1 AND lots.id IN ({list})
             AND (lots.credit_type_id <> lines.credit_type_id
-                OR lots.is_open <> (lots.available > 0)
+                OR lots.is_open <> (lots.available > 0 OR lots.next_timeout_at IS NOT NULL)
                 OR lots.issued + lots.available + lots.held + lots.consumed + lots.expired
                     + lots.revoked_credits + lots.transferred <> 0)"
     );

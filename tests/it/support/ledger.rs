@@ -8,11 +8,11 @@ use tonic::Status;
 use crate::support::shop::Shop;
 
 /// An instant on the wire.
-pub(crate) fn stamp(at: DateTime<Utc>) -> Option<Timestamp> {
-    Some(Timestamp {
+pub(crate) fn stamp(at: DateTime<Utc>) -> Timestamp {
+    Timestamp {
         seconds: at.timestamp(),
         nanos: at.timestamp_subsec_nanos().try_into().unwrap(),
-    })
+    }
 }
 
 impl Shop {
@@ -29,10 +29,18 @@ impl Shop {
         }
     }
 
-    /// The same, timing out at this instant.
+    /// The same, of this package only.
+    pub(crate) fn hold_lessons_of(&self, package_id: &str, units: &str) -> v1::HoldRequest {
+        v1::HoldRequest {
+            package_ids: vec![package_id.to_owned()],
+            ..self.hold_lessons(units)
+        }
+    }
+
+    /// A hold of units of the swimming lesson that times out at this instant.
     pub(crate) fn hold_lessons_until(&self, units: &str, at: DateTime<Utc>) -> v1::HoldRequest {
         v1::HoldRequest {
-            times_out_at: stamp(at),
+            times_out_at: Some(stamp(at)),
             ..self.hold_lessons(units)
         }
     }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{history, prove};
 use crate::support::app::Database::{self, Postgres, Sqlite};
-use crate::support::app::on;
+use crate::support::app::{TestApp, on};
 use crate::support::plant::{Tamperer, uuid_literal};
 use crate::support::program::{carnet, err, out};
 
@@ -122,7 +122,6 @@ async fn a_planted_fault_of_each_kind_is_found_and_named(
 ) {
     on(database, async |app| {
         let lots = history(app).await;
-        let db: &Connection = &app.context().db;
         let names = [
             ("{package_a}", lots[0].package_id.uuid()),
             ("{a}", lots[0].id.uuid()),
@@ -130,25 +129,31 @@ async fn a_planted_fault_of_each_kind_is_found_and_named(
             ("{c}", lots[2].id.uuid()),
             ("{nobody}", Uuid::from_u128(7)),
         ];
-        let tamperer = Tamperer::of(app).await;
-        for (sql, wanted) in PLANTS {
-            let sql = names.iter().fold((*sql).to_owned(), |sql, (name, id)| {
-                sql.replace(name, &uuid_literal(db, *id))
-            });
-            tamperer.plant(&sql).await;
-            let report = prove(app).await;
-            let named: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
-            assert!(
-                named.iter().any(|fault| fault.ends_with(wanted)),
-                "{sql}\nshould be named: {wanted}\nbut is: {named:#?}"
-            );
-            tamperer.restore().await;
-            let report = prove(app).await;
-            assert_eq!(report.faults, [], "after {sql} was put right");
-        }
-        tamperer.done().await;
+        plant_each(app, &names, PLANTS).await;
     })
     .await;
+}
+
+/// Plants one fault after the other, and puts each right again.
+pub(super) async fn plant_each(app: &TestApp, names: &[(&str, Uuid)], plants: &[(&str, &str)]) {
+    let db: &Connection = &app.context().db;
+    let tamperer = Tamperer::of(app).await;
+    for (sql, wanted) in plants {
+        let sql = names.iter().fold((*sql).to_owned(), |sql, (name, id)| {
+            sql.replace(name, &uuid_literal(db, *id))
+        });
+        tamperer.plant(&sql).await;
+        let report = prove(app).await;
+        let named: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
+        assert!(
+            named.iter().any(|fault| fault.ends_with(wanted)),
+            "{sql}\nshould be named: {wanted}\nbut is: {named:#?}"
+        );
+        tamperer.restore().await;
+        let report = prove(app).await;
+        assert_eq!(report.faults, [], "after {sql} was put right");
+    }
+    tamperer.done().await;
 }
 
 #[rstest]
