@@ -108,6 +108,10 @@ macro_rules! id_types {
 
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 let invalid = InvalidId { prefix: Self::PREFIX };
+                // The library cuts a long prefix at a byte for its error, which panics inside a letter.
+                if !text.is_ascii() {
+                    return Err(invalid);
+                }
                 match text.parse::<TypeSafeId<DynamicType>>() {
                     Ok(id) if id.type_prefix() == Self::PREFIX => Ok(Self(id.uuid())),
                     _ => Err(invalid),
@@ -193,6 +197,17 @@ mod tests {
         assert!(lot.parse::<PackageId>().is_err());
         assert!("pkg_".parse::<PackageId>().is_err());
         assert!("".parse::<PackageId>().is_err());
+    }
+
+    #[test]
+    fn a_long_text_in_any_script_is_refused() {
+        for letter in ["a", "õ", "水", "𖽏"] {
+            for before in 0..4 {
+                let prefix = format!("{}{}", "x".repeat(before), letter.repeat(63));
+                let text = format!("{prefix}_01jd0c5hqbf9bvxk2mqnz8s6wt");
+                assert!(text.parse::<PackageId>().is_err(), "{text}");
+            }
+        }
     }
 
     #[test]
