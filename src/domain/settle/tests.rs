@@ -47,6 +47,18 @@ fn a_timed_out_hold_is_free_for_every_reader_at_that_instant() {
 }
 
 #[test]
+fn a_reader_sees_what_time_caused_and_the_chain_as_it_is_written() {
+    let (mut book, swim, lot) = three_lessons(package_until(10));
+    book.act(1, hold(units(&swim, "1"), Some(5))).unwrap();
+    for hours in [1, 5, 20] {
+        let seen = &read(&book, at(hours))[0];
+        assert_eq!(seen.tail, book.lots[&lot].tail);
+    }
+    let seen = &read(&book, at(20))[0];
+    assert_eq!(seen.fold.balances.expired, credits("3"));
+}
+
+#[test]
 fn a_hold_may_be_used_at_its_time_out_with_its_value_to_the_cent() {
     let (mut book, swim, lot) = three_lessons(package());
     for _ in 0..3 {

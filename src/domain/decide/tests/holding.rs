@@ -5,13 +5,14 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use crate::domain::decide::*;
+use crate::domain::entry::{About, EntryKind};
 use crate::domain::hold::{HoldEnd, OnTimeOut};
 use crate::domain::line::{ItemFacts, Line, Subject};
 use crate::domain::part::Portion;
 use crate::domain::refusal::CountedIn;
 use crate::domain::testing::book::*;
 use crate::domain::testing::{at, credits, item, line, line_for};
-use crate::ids::{HoldId, LotId};
+use crate::ids::{HoldId, LotId, UserId};
 
 /// Eight lessons for 120.00.
 fn eight_lessons(package: Package) -> (Book, ItemFacts, LotId) {
@@ -82,6 +83,46 @@ fn a_hold_says_who_for_what_and_where_it_came_from() {
     assert_eq!(captured.entries[0].about.hold_id, Some(posting.id));
     assert_eq!(captured.entries[0].about.units, Some(credits("2")));
     assert_eq!(captured.entries[0].about.item_id, Some(swim.id));
+}
+
+#[test]
+fn every_movement_of_a_hold_says_what_it_is_about() {
+    let (book, swim, _) = eight_lessons(package());
+    let taking = Consume {
+        consumed_by: Some(UserId::generate(at(0))),
+        ..units(&swim, "4")
+    };
+    let about = |hold_id: HoldId, units| About {
+        consumed_by: taking.consumed_by,
+        customer_id: Some(taking.customer_id),
+        item_id: Some(swim.id),
+        units: Some(credits(units)),
+        hold_id: Some(hold_id.uuid()),
+        ..About::default()
+    };
+    let abouts = |posting: &Posting| -> Vec<_> {
+        let entries = posting.entries.iter();
+        entries.map(|entry| (entry.kind, entry.about)).collect()
+    };
+    let mut ended = book.clone();
+    let placed = ended.act(1, hold(taking.clone(), None)).unwrap();
+    let id = hold_of(&placed);
+    assert_eq!(abouts(&placed), [(EntryKind::Hold, about(id, "4"))]);
+    let captured = ended.act(2, capture(id, of_units("3"))).unwrap();
+    let expected = [
+        (EntryKind::Capture, about(id, "3")),
+        (EntryKind::Release, about(id, "1")),
+    ];
+    assert_eq!(abouts(&captured), expected);
+    for (command, kind) in [
+        (hold(taking.clone(), Some(5)), EntryKind::TimeOut),
+        (hold_to_capture(taking.clone(), 5), EntryKind::Capture),
+    ] {
+        let mut timed_out = book.clone();
+        let id = hold_of(&timed_out.act(1, command).unwrap());
+        let settled = timed_out.settle(at(5));
+        assert_eq!(abouts(&settled), [(kind, about(id, "4"))]);
+    }
 }
 
 #[test]
