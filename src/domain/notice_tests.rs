@@ -6,12 +6,11 @@ use chrono_tz::Tz;
 use uuid::Uuid;
 
 use super::*;
-use crate::domain::business::{ReminderPolicy, Sender};
 use crate::domain::entry::{About, Account, Actor, EntryKind};
 use crate::domain::line::Line;
 use crate::domain::lot::{Basis, Fold, Movement, Origin, Stamp, Tail};
-use crate::domain::money::Currency;
 use crate::domain::settle;
+use crate::domain::testing::business;
 use crate::domain::validity::{ExpirySource, Validity};
 use crate::ids::{CreditTypeId, LineId, LotId};
 
@@ -110,6 +109,12 @@ fn an_extension_does_not_remind_again_within_three_days() {
 }
 
 #[test]
+fn a_cause_is_one_for_each_lead_and_expiry() {
+    assert_eq!(lead_cause(30, 2), "lead:30:2");
+    assert_eq!(expired_cause(2), "expired:2");
+}
+
+#[test]
 fn a_business_that_never_had_a_run_looks_only_at_today() {
     let window = Window::after(None, day("2026-01-04"));
     assert_eq!(
@@ -171,24 +176,6 @@ fn a_run_looks_at_each_day_once() {
         days_to_look_at([1, 3], false, &window),
         [(day("2026-01-01"), day("2026-01-06"))]
     );
-}
-
-fn business() -> Business {
-    Business {
-        id: BusinessId::generate(DateTime::UNIX_EPOCH),
-        name: "Studio".to_owned(),
-        zone: Tz::Europe__Tallinn,
-        locale: "et".to_owned(),
-        currency: Currency::parse("EUR").unwrap(),
-        feature_enabled: true,
-        account_payments_active: false,
-        prices_include_tax: true,
-        quarantine_days: 30,
-        default_priority: 100,
-        reminder_policy: ReminderPolicy::default(),
-        sender: Sender::default(),
-        version: 1,
-    }
 }
 
 const RECIPIENT: Recipient = Recipient {

@@ -406,3 +406,25 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_its_numbers_count() {
+        let refusal = |counted_in| Refusal::InsufficientCredits {
+            available: Credits::UNIT,
+            requested: Credits::ZERO,
+            counted_in,
+        };
+        let said = [CountedIn::Credits, CountedIn::Units].map(|it| refusal(it).to_string());
+        assert_eq!(
+            said,
+            [
+                "1 credits available, 0 requested",
+                "1 units available, 0 requested"
+            ]
+        );
+    }
+}

@@ -6,10 +6,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use uuid::Uuid;
 
+use crate::domain::business::{Business, ReminderPolicy, Sender};
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Account, Actor, EntryKind};
 use crate::domain::line::{Coverage, ItemFacts, Line, LineKind, Subject};
 use crate::domain::lot::{Basis, Fold, Lot, Movement, Origin, Stamp, Tail, Terms};
+use crate::domain::money::Currency;
 use crate::ids::{BusinessId, CreditTypeId, CustomerId, ItemId, LineId, LotId, PackageId, TokenId};
 
 pub(crate) mod book;
@@ -82,6 +84,25 @@ pub(crate) fn stamp_at(now: DateTime<Utc>) -> Stamp {
 /// A customer.
 pub(crate) fn customer() -> CustomerId {
     CustomerId::from_uuid(Uuid::nil())
+}
+
+/// A studio in Tallinn.
+pub(crate) fn business() -> Business {
+    Business {
+        id: BusinessId::generate(start()),
+        name: "Studio".to_owned(),
+        zone: Tz::Europe__Tallinn,
+        locale: "et".to_owned(),
+        currency: Currency::parse("EUR").unwrap(),
+        feature_enabled: true,
+        account_payments_active: false,
+        prices_include_tax: true,
+        quarantine_days: 30,
+        default_priority: 100,
+        reminder_policy: ReminderPolicy::default(),
+        sender: Sender::default(),
+        version: 1,
+    }
 }
 
 /// An issued lot of a package of its own.

@@ -1,32 +1,9 @@
 //! What a sale makes of what is offered (mission A6, semantics 26).
 
-use chrono_tz::Tz;
-
 use super::*;
-use crate::domain::business::{ReminderPolicy, Sender};
 use crate::domain::credits::Credits;
-use crate::domain::money::Currency;
-use crate::domain::testing::{at, credits, customer, item, line_for, start};
+use crate::domain::testing::{at, business, credits, customer, item, line_for, start};
 use crate::domain::validity::{Anchor, Period, PeriodUnit};
-use crate::ids::BusinessId;
-
-fn business() -> Business {
-    Business {
-        id: BusinessId::generate(start()),
-        name: "Studio".to_owned(),
-        zone: Tz::Europe__Tallinn,
-        locale: "et".to_owned(),
-        currency: Currency::parse("EUR").unwrap(),
-        feature_enabled: true,
-        account_payments_active: false,
-        prices_include_tax: true,
-        quarantine_days: 30,
-        default_priority: 100,
-        reminder_policy: ReminderPolicy::default(),
-        sender: Sender::default(),
-        version: 1,
-    }
-}
 
 /// Five massages at 60.00 and two facials at 50.00 for 320.00, given.
 fn offer() -> Offer {
