@@ -117,3 +117,31 @@ impl Definition {
         self.lines.iter().any(|line| !line.covers.is_empty())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::line::Subject;
+    use crate::domain::testing::line;
+
+    #[test]
+    fn a_template_covers_something_if_one_of_its_lines_does() {
+        let definition = |lines| Definition {
+            number: 1,
+            name: "Eight lessons".to_owned(),
+            description: String::new(),
+            price_minor: 12_000,
+            tax_basis_points: 0,
+            validity: None,
+            priority: None,
+            quarantine_days: None,
+            reminder_leads: None,
+            lines,
+        };
+        let lessons = line(&[(Subject::Category("lessons".to_owned()), "1")]);
+        let nothing = line(&[]);
+        assert!(!definition(vec![]).covers_something());
+        assert!(!definition(vec![Arc::clone(&nothing)]).covers_something());
+        assert!(definition(vec![nothing, lessons]).covers_something());
+    }
+}

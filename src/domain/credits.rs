@@ -325,6 +325,38 @@ mod tests {
     }
 
     #[test]
+    fn a_share_is_exact_or_refused() {
+        let share = |amount, part, whole| {
+            let share = credits(amount).share_of(credits(part), credits(whole));
+            share.map(|share| share.to_string())
+        };
+        assert_eq!(share("3", "1", "2"), Some("1.5".to_owned()));
+        assert_eq!(share("-3", "2", "4"), Some("-1.5".to_owned()));
+        assert_eq!(share("1", "1", "3"), None);
+        assert_eq!(share("1", "1", "0"), None);
+        assert_eq!(share("0", "1", "3"), Some("0".to_owned()));
+    }
+
+    #[test]
+    fn sums_differences_and_signs_are_exact() {
+        let (two, half) = (credits("2"), credits("0.5"));
+        assert_eq!(two.checked_add(half), Some(credits("2.5")));
+        assert_eq!(half.checked_sub(two), Some(credits("-1.5")));
+        assert_eq!(half.checked_neg(), Some(credits("-0.5")));
+        assert_eq!(half.checked_times(3), Some(credits("1.5")));
+        for (amount, is_positive, is_zero) in [
+            ("0.000001", true, false),
+            ("0", false, true),
+            ("-0.000001", false, false),
+        ] {
+            let amount = credits(amount);
+            assert_eq!(amount.is_positive(), is_positive, "{amount}");
+            assert_eq!(amount.is_zero(), is_zero, "{amount}");
+        }
+        assert_eq!("0.5".parse(), Ok(half));
+    }
+
+    #[test]
     fn whole_multiples_are_rounded_down() {
         assert_eq!(credits("7").whole_multiples_of(credits("2")), 3);
         assert_eq!(credits("4.5").whole_multiples_of(credits("1.5")), 3);

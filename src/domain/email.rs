@@ -174,3 +174,49 @@ pub struct Attempt {
 pub fn folded(address: &str) -> String {
     address.trim().to_lowercase()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn email() -> Email {
+        Email {
+            lease_until: Some(at(9)),
+            state: EmailState::Sending,
+            ..Email::new(
+                BusinessId::generate(at(0)),
+                CustomerId::generate(at(0)),
+                NoticeKind::Confirmation,
+                "sale".to_owned(),
+                at(0),
+            )
+        }
+    }
+
+    fn at(seconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(seconds, 0).unwrap()
+    }
+
+    #[test]
+    fn a_finished_email_says_when_and_why_and_is_nobodys() {
+        let mut email = email();
+        email.finish(EmailState::Failed, Some("no_such_mailbox"), at(5));
+        assert_eq!(email.state, EmailState::Failed);
+        assert_eq!(email.reason.as_deref(), Some("no_such_mailbox"));
+        assert_eq!((email.finished_at, email.lease_until), (Some(at(5)), None));
+    }
+
+    #[test]
+    fn a_postponed_email_waits_for_its_moment_and_is_nobodys() {
+        let mut email = email();
+        email.postpone(at(60));
+        assert_eq!(email.state, EmailState::Queued);
+        assert_eq!((email.due_at, email.lease_until), (at(60), None));
+        assert_eq!(email.finished_at, None);
+    }
+
+    #[test]
+    fn an_address_is_suppressed_in_any_case_and_with_blanks_around() {
+        assert_eq!(folded(" Õnne@Example.COM\n"), "õnne@example.com");
+    }
+}

@@ -341,3 +341,10 @@ impl Sink {
         self.0.finalize().into()
     }
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows should fail"
+)]
+mod tests;

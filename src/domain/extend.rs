@@ -175,3 +175,6 @@ pub fn issue(draft: &mut Draft<'_>, package: &Package, new: NewLot) -> Result<()
         },
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -229,6 +229,56 @@ mod tests {
     }
 
     #[test]
+    fn an_item_takes_what_its_name_says_before_what_its_category_says() {
+        let item = |category: &str| ItemFacts {
+            id: ItemId::generate(DateTime::UNIX_EPOCH),
+            category: category.to_owned(),
+            active: true,
+        };
+        let (named, massage, plain) = (item("massage"), item("massage"), item(""));
+        let covers = [
+            (category("facial"), "4"),
+            (category("massage"), "2"),
+            (Subject::Item(named.id), "1"),
+            (category(""), "3"),
+        ];
+        let line = line("10", &covers);
+        let takes = |item: &ItemFacts| line.credits_per_unit(item).map(|it| it.to_string());
+        assert_eq!(takes(&named), Some("1".to_owned()));
+        assert_eq!(takes(&massage), Some("2".to_owned()));
+        assert_eq!(takes(&plain), None, "no category is not one");
+        assert_eq!(takes(&item("sauna")), None);
+    }
+
+    #[test]
+    fn a_narrower_line_names_items_only_or_fewer_things() {
+        let item = || Subject::Item(ItemId::generate(DateTime::UNIX_EPOCH));
+        let of = |covers: &[(Subject, &str)]| line("10", covers).narrowness();
+        let one = of(&[(item(), "1")]);
+        let two = of(&[(item(), "1"), (item(), "1")]);
+        let a_category = of(&[(category("massage"), "1")]);
+        let mixed = of(&[(item(), "1"), (category("massage"), "1")]);
+        let nothing = of(&[]);
+        assert!(one < two && two < a_category && a_category < mixed && mixed < nothing);
+    }
+
+    #[test]
+    fn shared_lines_survive_their_json() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Lines(#[serde(with = "shared")] Vec<std::sync::Arc<Line>>);
+        let both = [(category("massage"), "2")];
+        let lines = Lines(vec![line("10", &both).into(), line("2", &[]).into()]);
+        let json = serde_json::to_string(&lines).unwrap();
+        assert_eq!(serde_json::from_str::<Lines>(&json).unwrap(), lines);
+        assert!(json.contains("massage"), "{json}");
+    }
+
+    #[test]
+    fn a_category_is_named_as_it_is_written() {
+        assert_eq!(category("Massage & more").to_string(), "Massage & more");
+    }
+
+    #[test]
     fn a_line_at_a_rate_is_refused() {
         let mut line = line("10", &[]);
         line.kind = LineKind::Rate;

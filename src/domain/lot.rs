@@ -394,3 +394,10 @@ impl Lot {
             && balances.held == Credits::ZERO
     }
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows should fail"
+)]
+mod tests;

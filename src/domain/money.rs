@@ -121,6 +121,9 @@ mod tests {
         for (code, exponent) in [("EUR", 2), ("JPY", 0), ("KWD", 3), ("CHF", 2)] {
             let currency = Currency::parse(code).unwrap();
             assert_eq!((currency.code(), currency.exponent()), (code, exponent));
+            let written = (format!("{currency}"), format!("{currency:?}"));
+            assert_eq!(written, (code.to_owned(), code.to_owned()));
+            assert_eq!(code.parse(), Ok(currency));
         }
     }
 
@@ -138,6 +141,8 @@ mod tests {
         assert_eq!(euro.checked_add(franc), None);
         assert_eq!(euro.checked_sub(franc), None);
         assert_eq!(euro.checked_add(euro).unwrap().minor_units, 300);
+        let less = euro.checked_sub(Money::new(euro.currency, 200)).unwrap();
+        assert_eq!(less, Money::new(euro.currency, -50));
         assert_eq!(Money::new(euro.currency, i64::MAX).checked_add(euro), None);
     }
 

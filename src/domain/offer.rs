@@ -204,3 +204,6 @@ fn ends_before(a: &Resolved, b: &Resolved) -> bool {
     };
     key(a) < key(b)
 }
+
+#[cfg(test)]
+mod tests;

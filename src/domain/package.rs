@@ -273,3 +273,6 @@ pub fn units(balances: &Balances) -> Option<Vec<Unit>> {
     }
     Some(units)
 }
+
+#[cfg(test)]
+mod tests;

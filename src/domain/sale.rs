@@ -183,6 +183,44 @@ mod tests {
     }
 
     #[test]
+    fn prices_are_summed_part_by_part() {
+        let price = Price::of(10_000, 2_200, false).unwrap();
+        let other = Price::of(999, 0, false).unwrap();
+        let sum = price.checked_add(other).unwrap();
+        let parts = (sum.net_minor, sum.tax_minor, sum.total_minor);
+        assert_eq!(parts, (10_999, 2_200, 13_199));
+        let most = Price {
+            total_minor: i64::MAX,
+            ..price
+        };
+        assert_eq!(most.checked_add(other), None);
+    }
+
+    #[test]
+    fn what_was_paid_is_the_sum_of_the_payments() {
+        let payment = |amount_minor| Payment {
+            id: PaymentId::generate(DateTime::UNIX_EPOCH),
+            method: PaymentMethod::Cash,
+            amount_minor,
+            reference: String::new(),
+            recorded_at: DateTime::UNIX_EPOCH,
+        };
+        let mut sale = Sale {
+            id: SaleId::generate(DateTime::UNIX_EPOCH),
+            customer_id: CustomerId::generate(DateTime::UNIX_EPOCH),
+            package_ids: Vec::new(),
+            list_price_minor: 1_000,
+            price: Price::default(),
+            payments: Vec::new(),
+            sold_by: Actor::System,
+            sold_at: DateTime::UNIX_EPOCH,
+        };
+        assert_eq!(sale.paid_minor(), 0);
+        sale.payments = vec![payment(700), payment(250)];
+        assert_eq!(sale.paid_minor(), 950);
+    }
+
+    #[test]
     fn a_price_is_spread_by_the_dearest_items_rate() {
         // 5 massages at 60.00 and 2 facials at 50.00, sold for 320.00.
         let lines = [

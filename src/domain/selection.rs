@@ -171,3 +171,6 @@ fn unit_value(a: Basis, b: Basis) -> Ordering {
     let of_b = i128::from(b.value).saturating_mul(i128::from(a.quantity.millionths()));
     of_a.cmp(&of_b)
 }
+
+#[cfg(test)]
+mod tests;

@@ -189,6 +189,10 @@ mod tests {
             share(i64::MAX, millionths(i64::MAX), millionths(1)),
             i64::MAX
         );
+        assert_eq!(
+            share(i64::MIN, millionths(i64::MAX), millionths(1)),
+            i64::MIN
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod adjusting;
 mod clock;
+mod explaining;
 mod holding;
 mod late;
 mod random;

@@ -92,6 +92,23 @@ mod tests {
     }
 
     #[test]
+    fn only_what_ends_by_itself_or_sends_credits_on_is_caused_by_time() {
+        use EntryKind::{Capture, Expire, Revoke, TimeOut, Transfer};
+        let by_time = [Capture, TimeOut, Expire, Revoke, Transfer];
+        for kind in EntryKind::ALL {
+            assert_eq!(kind.may_be_by_time(), by_time.contains(kind), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_revaluation_moves_no_credits() {
+        for kind in EntryKind::ALL {
+            let is_revaluation = *kind == EntryKind::Revalue;
+            assert_eq!(kind.is_value_only(), is_revaluation, "{kind:?}");
+        }
+    }
+
+    #[test]
     fn no_movement_stays_where_it_is_and_none_belongs_to_two_kinds_unless_both_end_a_hold() {
         let mut seen = Vec::new();
         for kind in EntryKind::ALL.iter().filter(|kind| !kind.is_value_only()) {

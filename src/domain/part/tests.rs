@@ -136,6 +136,17 @@ fn less_than_asked_for_is_said_with_the_numbers() {
     }
 }
 
+#[test]
+fn nothing_is_taken_of_nothing() {
+    for portion in [
+        Portion::All,
+        Portion::Credits(Credits::ZERO),
+        Portion::Units(Credits::ZERO),
+    ] {
+        check(&[], portion, From::First, &[]);
+    }
+}
+
 proptest! {
     /// What is taken is what was asked for, of what is left, and the units of all pieces are all units.
     #[test]

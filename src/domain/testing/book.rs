@@ -10,7 +10,7 @@ use uuid::Uuid;
 pub(crate) use super::commands::*;
 use super::{at, credits, customer, stamp_at, start};
 use crate::domain::decide::{Command, Facts, decide};
-use crate::domain::entry::{Account, Balances, Entry, EntryKind};
+use crate::domain::entry::{Account, Balances, Entry, EntryKey, EntryKind};
 use crate::domain::extend::{self, NewLot};
 use crate::domain::hold::Hold;
 use crate::domain::line::Line;
@@ -75,9 +75,14 @@ impl Book {
 
     pub(crate) fn facts(&self, command: &Command) -> Facts {
         let undone = command.undoes();
-        let of = |entry: &&Entry| Some(entry.key.posting_id) == undone;
-        let undoing =
-            |entry: &&Entry| undone.is_some() && entry.undoes.map(|key| key.posting_id) == undone;
+        let held = self.holds.values();
+        let captured: Vec<EntryKey> = held
+            .filter(|hold| Some(hold.id.uuid()) == undone)
+            .flat_map(|hold| hold.captured_by_time.iter().map(|(_, key)| *key))
+            .collect();
+        let is_of = |key: EntryKey| Some(key.posting_id) == undone || captured.contains(&key);
+        let of = |entry: &&Entry| is_of(entry.key);
+        let undoing = |entry: &&Entry| undone.is_some() && entry.undoes.is_some_and(is_of);
         Facts {
             lots: self.lots.values().cloned().collect(),
             holds: self.holds.values().cloned().collect(),

@@ -6,8 +6,8 @@ use crate::domain::lot::Origin;
 use crate::domain::part::Portion;
 use crate::domain::testing::book::*;
 use crate::domain::testing::{at, credits, item, line_for, stamp_at};
-use crate::domain::validity::Validity;
-use crate::ids::LotId;
+use crate::domain::validity::{ExpirySource, Validity};
+use crate::ids::{LotId, SaleId};
 
 /// Three lessons for 10.00 until the tenth hour, two of them used by two postings.
 fn used_lessons() -> (Book, ItemFacts, LotId, Uuid, Uuid) {
@@ -76,6 +76,57 @@ fn only_what_is_undone_is_restored_as_a_package_of_its_own() {
     let posting = book.act(14, restore(first, Portion::All, 90)).unwrap();
     assert_ne!(posting.packages[0].id, made.id);
     assert_eq!(book.pools(lot).consumed, 0);
+}
+
+#[test]
+fn a_restored_package_is_like_the_ended_one_but_begins_anew() {
+    let swim = item();
+    let ended = Package {
+        external_id: Some("A-7".to_owned()),
+        sale_id: Some(SaleId::generate(at(0))),
+        list_price_minor: 1_200,
+        price_minor: 1_220,
+        net_price_minor: 1_000,
+        priority: 7,
+        quarantine_days: Some(9),
+        expiry_source: ExpirySource::Template,
+        expiry_epoch: 3,
+        change_seq: 4,
+        version: 5,
+        ..package_from_first_use(10, None)
+    };
+    let mut book = Book::default();
+    let lot = book.sell(ended, &[(&line_for(&swim), "3", 1_000)])[0];
+    let used = book.act(1, Command::Consume(units(&swim, "2"))).unwrap().id;
+    book.act(2, hold(units(&swim, "1"), Some(900))).unwrap();
+    let ended = book.package(book.lots[&lot].package_id).clone();
+    assert!(ended.first_used_on.is_some());
+    let posting = book.act(500, restore(used, Portion::All, 600)).unwrap();
+    let made = &posting.packages[0];
+    let expected = Package {
+        id: made.id,
+        external_id: None,
+        sale_id: None,
+        came_from: Some(ended.id),
+        list_price_minor: 0,
+        price_minor: 0,
+        net_price_minor: 0,
+        validity: Validity::Until(at(600).date_naive()),
+        expiry_source: ExpirySource::Sale,
+        expires_at: Some(at(600)),
+        counts_from_first_use: false,
+        first_used_on: None,
+        expiry_epoch: 0,
+        change_seq: 0,
+        created_at: at(500),
+        version: 0,
+        ..ended
+    };
+    assert_eq!(*made, expected);
+    let new = posting.lots.iter().find(|found| found.id != lot).unwrap();
+    assert_eq!((new.created_at, new.version), (at(500), 0));
+    assert_eq!(new.next_timeout_at, None, "what is held stays where it is");
+    assert_eq!(new.terms, made.terms());
 }
 
 #[test]

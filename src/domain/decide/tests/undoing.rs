@@ -1,12 +1,13 @@
 //! The rules of undoing a use, and of moving it (semantics 22, 27).
 
 use crate::domain::decide::*;
+use crate::domain::entry::About;
 use crate::domain::line::{ItemFacts, Subject};
 use crate::domain::part::Portion;
 use crate::domain::refusal::CountedIn;
 use crate::domain::testing::book::*;
 use crate::domain::testing::{at, credits, item, line, line_for, stamp};
-use crate::ids::{LotId, PackageId};
+use crate::ids::{LotId, PackageId, UserId};
 
 /// Three lessons for 10.00.
 fn three_lessons(package: Package) -> (Book, ItemFacts, LotId) {
@@ -179,6 +180,85 @@ fn only_what_a_command_used_is_undone_not_what_time_had_caused() {
     let posting = book.act(7, reverse(used.id, Portion::All)).unwrap();
     assert_eq!(told(&posting), [tale("reverse", lot, "1", 334)]);
     assert_eq!(book.balances(lot).consumed, credits("1"));
+}
+
+#[test]
+fn what_a_time_out_captured_is_undone_by_the_posting_that_held_it() {
+    for is_written_before in [true, false] {
+        let (mut book, swim, lot) = three_lessons(package());
+        let placed = hold_to_capture(units(&swim, "2"), 5);
+        let placed = book.act(1, placed).unwrap().id;
+        book.act(2, hold_to_capture(units(&swim, "1"), 5)).unwrap();
+        let early = book.act(4, reverse(placed, Portion::All)).unwrap_err();
+        assert_eq!(early.reason(), "NOTHING_TO_REVERSE");
+        if is_written_before {
+            book.settle(at(6));
+        }
+        let mut undo = |portion| {
+            let posting = book.act(7, reverse(placed, portion))?;
+            let entry = posting.entries.last().unwrap();
+            assert_eq!(entry.about.hold_id, Some(placed));
+            Ok(told(&posting).into_iter().next_back().unwrap())
+        };
+        assert_eq!(undo(of_units("1")), Ok(tale("reverse", lot, "1", 333)));
+        assert_eq!(undo(Portion::All), Ok(tale("reverse", lot, "1", 334)));
+        let nothing = Refusal::NothingToReverse { posting_id: placed };
+        assert_eq!(undo(Portion::All), Err(nothing));
+        // The other hold's time-out is another use.
+        assert_eq!(book.balances(lot).consumed, credits("1"));
+    }
+}
+
+#[test]
+fn what_a_time_out_freed_was_not_used_and_is_not_undone() {
+    let (mut book, swim, _) = three_lessons(package());
+    let placed = book.act(1, hold(units(&swim, "2"), Some(5))).unwrap().id;
+    let nothing = Refusal::NothingToReverse { posting_id: placed };
+    let undo = |book: &mut Book| book.act(7, reverse(placed, Portion::All));
+    assert_eq!(undo(&mut book), Err(nothing.clone()));
+    book.settle(at(6));
+    assert_eq!(undo(&mut book), Err(nothing));
+}
+
+#[test]
+fn what_a_capture_freed_was_not_used_and_is_not_undone() {
+    let (mut book, swim, lot) = three_lessons(package());
+    let id = hold_of(&book.act(1, hold(units(&swim, "3"), None)).unwrap());
+    let captured = book.act(2, capture(id, of_units("1"))).unwrap().id;
+    let undone = book.act(3, reverse(captured, Portion::All)).unwrap();
+    assert_eq!(told(&undone), [tale("reverse", lot, "1", 333)]);
+}
+
+#[test]
+fn what_is_undone_says_what_the_use_was_about() {
+    let (mut book, swim, _) = three_lessons(package());
+    let consume = Consume {
+        consumed_by: Some(UserId::generate(at(0))),
+        ..units(&swim, "2")
+    };
+    let used = book.act(1, Command::Consume(consume)).unwrap();
+    let undone = book.act(2, reverse(used.id, of_units("1"))).unwrap();
+    let expected = About {
+        units: Some(credits("1")),
+        ..used.entries[0].about
+    };
+    assert_eq!(undone.entries[0].about, expected);
+    assert!(expected.consumed_by.is_some());
+}
+
+#[test]
+fn a_use_of_an_item_that_is_no_longer_offered_is_moved() {
+    let (mut book, swim, _) = three_lessons(package());
+    let used = book.act(1, Command::Consume(units(&swim, "1"))).unwrap().id;
+    let other = package();
+    let second = book.sell(other.clone(), &[(&line_for(&swim), "4", 400)])[0];
+    let gone = ItemFacts {
+        active: false,
+        ..swim
+    };
+    book.act(3, relocate(used, &[other.id], Some(&gone)))
+        .unwrap();
+    assert_eq!(book.balances(second).consumed, credits("1"));
 }
 
 #[test]

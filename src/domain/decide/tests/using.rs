@@ -238,6 +238,25 @@ fn a_unit_may_be_finished_by_another_lot_of_its_line() {
 }
 
 #[test]
+fn a_unit_may_be_finished_by_the_very_last_of_its_line_and_by_no_more() {
+    let flight = item();
+    let line = line(&[(Subject::Item(flight.id), "2")]);
+    let paid = lot(&line, "1", 100);
+    let mut bonus = lot(&line, "1", 0);
+    let mut spare = lot(&line, "3", 600);
+    bonus.package_id = paid.package_id;
+    spare.package_id = paid.package_id;
+    let both = [paid.clone(), bonus.clone()];
+    let posting = consume(&both, units(&flight, "1"), 1).unwrap();
+    let expected = [(bonus.id, "1".to_owned()), (paid.id, "1".to_owned())];
+    assert_eq!(taken(&posting), expected);
+    // What is not needed is not named in the posting.
+    let all = [paid, bonus, spare];
+    let posting = consume(&all, units(&flight, "1"), 1).unwrap();
+    assert_eq!(taken(&posting), expected);
+}
+
+#[test]
 fn an_amount_finer_than_the_credit_type_is_refused_not_rounded() {
     let swim = item();
     let lot = lot(&line_for(&swim), "8", 800);
