@@ -1,18 +1,15 @@
 //! The rules of notices, each by name.
 
-use std::sync::Arc;
-
 use chrono_tz::Tz;
 use uuid::Uuid;
 
 use super::*;
 use crate::domain::entry::{About, Account, Actor, EntryKind};
-use crate::domain::line::Line;
 use crate::domain::lot::{Basis, Fold, Movement, Origin, Stamp, Tail};
 use crate::domain::settle;
-use crate::domain::testing::business;
+use crate::domain::testing::{business, line};
 use crate::domain::validity::{ExpirySource, Validity};
-use crate::ids::{CreditTypeId, LineId, LotId};
+use crate::ids::LotId;
 
 fn day(text: &str) -> NaiveDate {
     text.parse().unwrap()
@@ -266,15 +263,7 @@ fn package() -> (Package, Lot) {
         id: LotId::generate(DateTime::UNIX_EPOCH),
         business_id,
         package_id: package.id,
-        line: Arc::new(Line {
-            id: LineId::generate(DateTime::UNIX_EPOCH),
-            position: 1,
-            kind: LineKind::Prepaid,
-            credit_type_id: CreditTypeId::generate(DateTime::UNIX_EPOCH),
-            decimal_places: 0,
-            quantity: ten(),
-            covers: Vec::new(),
-        }),
+        line: line(&[]),
         customer_id: package.customer_id,
         origin: Origin::Sold,
         priority: 100,
@@ -345,7 +334,7 @@ fn truths(
         dropped: None,
         created_at: instant(found_at),
     };
-    let notices: Vec<_> = NoticeKind::ALL.iter().map(|kind| notice(*kind)).collect();
+    let notices: Vec<_> = NoticeKind::ALL.iter().copied().map(notice).collect();
     change(&mut package, &mut lot);
     lot.terms = package.terms();
     let settled = settle::as_of(std::slice::from_ref(&lot), &[], instant(now));

@@ -68,15 +68,10 @@ pub async fn apply_effects(
             .find(|package| package.id == package_id)
             .ok_or_else(|| StoreError::corrupt("packages", package_id))?;
         let old = expiry(package);
+        effect.apply(package);
         let kind = match effect {
-            Effect::StartClock { first_used_on, .. } => {
-                package.start_clock(first_used_on);
-                ChangeKind::ClockStarted
-            }
-            Effect::StopClock { .. } => {
-                package.stop_clock();
-                ChangeKind::ClockStopped
-            }
+            Effect::StartClock { .. } => ChangeKind::ClockStarted,
+            Effect::StopClock { .. } => ChangeKind::ClockStopped,
         };
         record_change(txn, stamp, package, kind, old).await?;
         let terms = package.terms();

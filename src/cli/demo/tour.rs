@@ -5,7 +5,7 @@ use std::io::Write;
 use std::ops::ControlFlow;
 
 use anyhow::{Context as _, ensure};
-use chrono::TimeDelta;
+use chrono::{Days, TimeDelta};
 use serde_json::{Value, json};
 use tonic_types::StatusExt;
 
@@ -93,10 +93,11 @@ async fn use_too_many(stage: &Stage, out: &mut impl Write) -> anyhow::Result<()>
 
 async fn book_a_lesson(stage: &Stage, out: &mut impl Write) -> anyhow::Result<()> {
     title(out, "She books a lesson for tomorrow: one is set aside.")?;
+    let tomorrow = stage.clock.now().checked_add_days(Days::new(1));
     let request = json!({
         "customer_id": "ext:mari",
         "item": { "item_id": "ext:swim-lesson" },
-        "service_at": (stage.clock.now() + TimeDelta::days(1)).to_rfc3339(),
+        "service_at": tomorrow.context("there is a tomorrow")?.to_rfc3339(),
     });
     let held = show(stage, out, "CreditService/Hold", &request).await?;
     let balances = "/parts/0/balances";

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::support::app::TestApp;
 
 /// The tables that are put right again; what refers to another stands before it.
-const TABLES: [&str; 3] = ["entries", "lots", "packages"];
+const TABLES: [&str; 5] = ["hold_lots", "holds", "entries", "lots", "packages"];
 
 /// What takes the guards of SQLite away, for this connection or for good.
 const SQLITE_GUARDS: &[&str] = &[
@@ -24,6 +24,12 @@ const POSTGRES_GUARDS: &[&str] = &[
         FOR guard IN SELECT conname FROM pg_constraint
             WHERE conrelid = 'lots'::regclass AND contype = 'c'
         LOOP EXECUTE format('ALTER TABLE lots DROP CONSTRAINT %I', guard); END LOOP;
+        FOR guard IN SELECT conname FROM pg_constraint
+            WHERE conrelid = 'hold_lots'::regclass AND contype = 'c'
+        LOOP EXECUTE format('ALTER TABLE hold_lots DROP CONSTRAINT %I', guard); END LOOP;
+        FOR guard IN SELECT conname FROM pg_constraint
+            WHERE conrelid = 'holds'::regclass AND contype = 'c'
+        LOOP EXECUTE format('ALTER TABLE holds DROP CONSTRAINT %I', guard); END LOOP;
      END $$",
 ];
 
