@@ -113,6 +113,16 @@ fn a_late_use_is_judged_by_what_was_not_yet_revoked() {
 }
 
 #[test]
+fn what_an_earlier_end_took_is_not_brought_back_while_the_package_runs() {
+    let (mut book, swim, lot, _) = ended();
+    book.settle(at(11));
+    let package_id = book.lots[&lot].package_id;
+    book.change(package_id, |package| package.expires_at = Some(at(900)));
+    let refusal = book.act(50, Command::Consume(late(&swim, "1", 9)));
+    assert_eq!(refusal.unwrap_err().reason(), "INSUFFICIENT_CREDITS");
+}
+
+#[test]
 fn an_ended_package_pays_before_one_that_still_runs() {
     let (mut book, swim, lot, _) = ended();
     let runs = book.sell(package_until(900), &[(&line_for(&swim), "8", 800)])[0];

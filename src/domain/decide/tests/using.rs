@@ -11,6 +11,7 @@ use crate::domain::lot::Fold;
 use crate::domain::posting::Effect;
 use crate::domain::refusal::CountedIn;
 use crate::domain::selection::Wanted;
+use crate::domain::testing::book::by_hand;
 use crate::domain::testing::{credits, customer, ending, item, line, line_for, lot, stamp, start};
 use crate::ids::{CustomerId, LotId};
 
@@ -72,6 +73,22 @@ fn more_than_is_left_is_refused_with_the_numbers() {
             counted_in: CountedIn::Units,
         }
     );
+}
+
+#[test]
+fn more_credits_by_hand_than_are_left_are_refused_with_the_numbers() {
+    let line = line_for(&item());
+    let lots = [lot(&line, "3", 300), lot(&line, "2", 200)];
+    let refusal = consume(&lots, by_hand("5.1"), 1).unwrap_err();
+    assert_eq!(
+        refusal,
+        Refusal::InsufficientCredits {
+            available: credits("5"),
+            requested: credits("5.1"),
+            counted_in: CountedIn::Credits,
+        }
+    );
+    assert!(consume(&lots, by_hand("5"), 1).is_ok());
 }
 
 #[test]
