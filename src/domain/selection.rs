@@ -28,15 +28,15 @@ pub enum Wanted {
     },
 }
 
-/// Why a lot cannot pay.
+/// Why a lot cannot pay; of the lots of a package the first of these is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WhyNot {
     /// Nothing is available.
     UsedUp,
-    /// It could be used from later on only, or did not exist yet.
-    NotStarted(DateTime<Utc>),
     /// It had ended.
     Expired(DateTime<Utc>),
+    /// It could be used from later on only, or did not exist yet.
+    NotStarted(DateTime<Utc>),
     /// Its package is frozen.
     Frozen,
     /// Its package was taken away.

@@ -183,8 +183,10 @@ fn excess_use(
         (Portion::Units(_), None) => return Err(Refusal::NotCountedInUnits),
         (Portion::Credits(amount), _) => {
             let part = hold.parts.first().ok_or(Refusal::AmountTooLarge)?;
+            let lot = draft.lot(part.lot_id)?;
+            refuse_too_fine(lot, amount)?;
             Wanted::Credits {
-                credit_type_id: draft.lot(part.lot_id)?.line.credit_type_id,
+                credit_type_id: lot.line.credit_type_id,
                 amount,
             }
         }

@@ -252,7 +252,8 @@ pub(super) fn start_clock(
 ) -> Result<(), Refusal> {
     let lot = draft.lot(take.lot_id)?;
     let package_id = lot.package_id;
-    let first_used_on = calendar::local_day(service_at, lot.terms.zone);
+    // A hold may be captured for a time before its package started; the validity does not count from there.
+    let first_used_on = calendar::local_day(service_at.max(lot.terms.starts_at), lot.terms.zone);
     let is_first = lot
         .terms
         .first_used_on
