@@ -396,8 +396,4 @@ impl Lot {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::arithmetic_side_effects,
-    reason = "a test that overflows should fail"
-)]
 mod tests;

@@ -7,6 +7,18 @@
 //! each lot. `CARNET_MODEL_CASES` makes it as long as wanted. A failure prints the shortest sequence found and
 //! a seed, which proptest keeps for the next run.
 
+#![expect(
+    clippy::too_many_lines,
+    clippy::wildcard_enum_match_arm,
+    clippy::similar_names,
+    reason = "a rule of the reference, or a table of commands, reads best in one piece"
+)]
+#![expect(
+    clippy::option_option,
+    clippy::unnecessary_wraps,
+    reason = "a command may name no instant, and one that cannot is none; all commands answer alike"
+)]
+
 use std::sync::LazyLock;
 
 use proptest::prelude::*;

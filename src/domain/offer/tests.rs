@@ -55,6 +55,10 @@ fn ruled(offer: Offer) -> (Validity, ExpirySource, Option<String>) {
     (package.validity, package.expiry_source, last_day)
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "it is held against a day that may be missing"
+)]
 fn day(text: &str) -> Option<String> {
     Some(text.to_owned())
 }

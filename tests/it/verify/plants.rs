@@ -144,10 +144,10 @@ pub(super) async fn plant_each(app: &TestApp, names: &[(&str, Uuid)], plants: &[
         });
         tamperer.plant(&sql).await;
         let report = prove(app).await;
-        let named: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
+        let told: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
         assert!(
-            named.iter().any(|fault| fault.ends_with(wanted)),
-            "{sql}\nshould be named: {wanted}\nbut is: {named:#?}"
+            told.iter().any(|fault| fault.ends_with(wanted)),
+            "{sql}\nshould be named: {wanted}\nbut is: {told:#?}"
         );
         tamperer.restore().await;
         let report = prove(app).await;

@@ -42,7 +42,9 @@ pub(super) fn take(
     }
     if last_first {
         groups.reverse();
-        groups.iter_mut().for_each(|group| group.reverse());
+        for group in &mut groups {
+            group.reverse();
+        }
     }
     match portion {
         Portion::All => take_credits(
