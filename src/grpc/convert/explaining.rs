@@ -30,13 +30,7 @@ pub fn question(request: &v1::ExplainRequest, faults: &mut Faults) -> Option<Que
 
 fn use_question(question: &v1::UseQuestion, faults: &mut Faults) -> Option<Use> {
     let customer = faults.reference("customer_id", &question.customer_id);
-    let what = what(
-        question.what.as_ref().map(|what| match what {
-            v1::use_question::What::Item(item) => WhatMessage::Item(item),
-            v1::use_question::What::Credits(credits) => WhatMessage::Credits(credits),
-        }),
-        faults,
-    );
+    let what = what(question.what.as_ref().map(WhatMessage::from), faults);
     let packages = packages(&question.package_ids, faults);
     let delivered_at = faults.optional_instant("delivered_at", question.delivered_at.as_ref());
     Some(Use {

@@ -9,7 +9,7 @@ use crate::grpc::convert::package::to_balances;
 use crate::grpc::convert::returning::to_returned;
 use crate::grpc::convert::selling::NOTE_LENGTH_MAX;
 use crate::grpc::convert::using::{
-    WhatMessage, packages, recorded_at, to_parts, to_units, total, used, what,
+    WhatMessage, packages, recorded_at, to_parts, to_units, total, total_of, used, what,
 };
 use crate::grpc::faults::{Faults, timestamp};
 use crate::proto::v1;
@@ -21,13 +21,7 @@ use crate::service::{Answer, Call};
 /// Credits to be set aside.
 pub fn hold(request: &v1::HoldRequest, faults: &mut Faults) -> Option<HoldInput> {
     let customer = faults.reference("customer_id", &request.customer_id);
-    let what = what(
-        request.what.as_ref().map(|what| match what {
-            v1::hold_request::What::Item(item) => WhatMessage::Item(item),
-            v1::hold_request::What::Credits(credits) => WhatMessage::Credits(credits),
-        }),
-        faults,
-    );
+    let what = what(request.what.as_ref().map(WhatMessage::from), faults);
     let packages = packages(&request.package_ids, faults);
     let service_at = faults.optional_instant("service_at", request.service_at.as_ref());
     let times_out_at = faults.optional_instant("times_out_at", request.times_out_at.as_ref());
@@ -175,13 +169,9 @@ pub fn release(request: &v1::ReleaseRequest, faults: &mut Faults) -> Option<Rele
 /// What was freed, as an answer.
 pub fn to_released(answer: &Answer<Posted>, call: &Call) -> v1::ReleaseResponse {
     let posted = &answer.value;
-    let released = posted
-        .parts
-        .iter()
-        .filter(|(entry, _)| entry.kind == EntryKind::Release);
     v1::ReleaseResponse {
         posting_id: posted.posting_id.to_string(),
-        total: total(released.map(|(entry, _)| entry.amount)),
+        total: total_of(posted, EntryKind::Release),
         returned: to_returned(answer, call),
         recorded_at: recorded_at(posted),
         replayed: answer.replayed,

@@ -6,7 +6,7 @@ use crate::grpc::convert::common::{amount, money, to_money};
 use crate::grpc::convert::holding::{PortionText, portion};
 use crate::grpc::convert::package::{to_account, to_balances};
 use crate::grpc::convert::selling::NOTE_LENGTH_MAX;
-use crate::grpc::convert::using::{packages, recorded_at, to_parts, to_units, total, used};
+use crate::grpc::convert::using::{packages, recorded_at, to_parts, to_units, total_of, used};
 use crate::grpc::faults::{Faults, timestamp};
 use crate::proto::v1;
 use crate::service::adjust::{AdjustInput, Change};
@@ -137,13 +137,9 @@ fn fate(parts: &[(Entry, Lot)], lot: &Lot, is_kept: bool) -> (Account, String) {
 /// What was undone, as an answer.
 pub fn to_reversed(answer: &Answer<Posted>, call: &Call) -> v1::ReverseResponse {
     let posted = &answer.value;
-    let reversed = posted
-        .parts
-        .iter()
-        .filter(|(entry, _)| entry.kind == EntryKind::Reverse);
     v1::ReverseResponse {
         posting_id: posted.posting_id.to_string(),
-        total: total(reversed.map(|(entry, _)| entry.amount)),
+        total: total_of(posted, EntryKind::Reverse),
         returned: to_returned(answer, call),
         recorded_at: recorded_at(posted),
         replayed: answer.replayed,

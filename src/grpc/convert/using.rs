@@ -3,7 +3,7 @@
 use prost_types::Timestamp;
 
 use crate::domain::credits::Credits;
-use crate::domain::entry::{Account, Entry};
+use crate::domain::entry::{Account, Entry, EntryKind};
 use crate::domain::lot::Lot;
 use crate::domain::money::Currency;
 use crate::grpc::convert::common::{amount, to_money, to_timestamp};
@@ -27,13 +27,7 @@ const ITEMS_MAX: usize = 50;
 /// Credits to be used.
 pub fn consumption(request: &v1::ConsumeRequest, faults: &mut Faults) -> Option<Use> {
     let customer = faults.reference("customer_id", &request.customer_id);
-    let what = what(
-        request.what.as_ref().map(|what| match what {
-            v1::consume_request::What::Item(item) => WhatMessage::Item(item),
-            v1::consume_request::What::Credits(credits) => WhatMessage::Credits(credits),
-        }),
-        faults,
-    );
+    let what = what(request.what.as_ref().map(WhatMessage::from), faults);
     let packages = packages(&request.package_ids, faults);
     let delivered_at = faults.optional_instant("delivered_at", request.delivered_at.as_ref());
     let consumed_by = faults.optional_reference("consumed_by", &request.consumed_by);
@@ -56,6 +50,21 @@ pub enum WhatMessage<'a> {
     /// An amount of credits.
     Credits(&'a v1::CreditAmount),
 }
+
+macro_rules! what_messages {
+    ($($request:ident),+) => {$(
+        impl<'a> From<&'a v1::$request::What> for WhatMessage<'a> {
+            fn from(what: &'a v1::$request::What) -> Self {
+                match what {
+                    v1::$request::What::Item(item) => Self::Item(item),
+                    v1::$request::What::Credits(credits) => Self::Credits(credits),
+                }
+            }
+        }
+    )+};
+}
+
+what_messages!(consume_request, hold_request, use_question);
 
 /// What credits are used for.
 pub fn what(message: Option<WhatMessage<'_>>, faults: &mut Faults) -> Option<What> {
@@ -127,6 +136,16 @@ pub fn used(posted: &Posted) -> Vec<&(Entry, Lot)> {
     parts
         .filter(|(entry, _)| entry.to == Account::Consumed)
         .collect()
+}
+
+/// All credits that a posting moved by entries of one kind.
+pub fn total_of(posted: &Posted, kind: EntryKind) -> String {
+    let parts = posted.parts.iter();
+    total(
+        parts
+            .filter(|(entry, _)| entry.kind == kind)
+            .map(|(entry, _)| entry.amount),
+    )
 }
 
 /// When a posting was recorded.
