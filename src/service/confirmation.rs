@@ -14,38 +14,48 @@ use crate::ids::{CustomerId, NoticeId};
 use crate::store::error::StoreError;
 use crate::store::{emails, notices};
 
-/// Queues one e-mail that confirms these packages of one customer, unless the business has that off.
-/// `occasion` is the id of the sale, or of the request that gave them; the same one queues nothing twice.
-pub(super) async fn queue_confirmation(
+/// Packages to tell one customer of.
+pub(super) struct Occasion<'a> {
+    /// The id of the sale, or of the package that was given; the same one queues nothing twice.
+    pub(super) name: String,
+    /// Whom to tell.
+    pub(super) customer_id: CustomerId,
+    /// What of.
+    pub(super) packages: Vec<&'a Package>,
+}
+
+/// Queues one e-mail for each occasion, unless the business has that off.
+pub(super) async fn queue_confirmations(
     txn: &DatabaseTransaction,
     business: &Business,
-    customer_id: CustomerId,
-    packages: &[Package],
-    occasion: &str,
+    occasions: &[Occasion<'_>],
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let is_on = business.feature_enabled && business.reminder_policy.confirmation;
-    if !is_on || packages.is_empty() {
+    if !(business.feature_enabled && business.reminder_policy.confirmation) {
         return Ok(());
     }
     let kind = NoticeKind::Confirmation;
-    let email = Email::new(business.id, customer_id, kind, occasion.to_owned(), now);
-    let email_id = emails::ensure(txn, &email).await?;
-    let confirmed: Vec<Notice> = packages
-        .iter()
-        .map(|package| Notice {
+    let told = occasions.iter().filter(|it| !it.packages.is_empty());
+    let new: Vec<Email> = told
+        .clone()
+        .map(|it| Email::new(business.id, it.customer_id, kind, it.name.clone(), now))
+        .collect();
+    let email_ids = emails::ensure_all(txn, &new).await?;
+    let mut confirmed = Vec::new();
+    for (occasion, email_id) in told.zip(email_ids) {
+        confirmed.extend(occasion.packages.iter().map(|package| Notice {
             id: NoticeId::generate(now),
             business_id: business.id,
             kind,
             package_id: package.id,
-            cause: occasion.to_owned(),
-            customer_id,
+            cause: occasion.name.clone(),
+            customer_id: occasion.customer_id,
             email_id: Some(email_id),
             expiry_epoch: package.expiry_epoch,
             lead_days: None,
             dropped: None,
             created_at: now,
-        })
-        .collect();
+        }));
+    }
     notices::insert(txn, &confirmed).await
 }

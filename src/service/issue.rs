@@ -16,7 +16,7 @@ use crate::domain::validity::Validity;
 use crate::ids::{CreditTypeId, CustomerId, ItemId, LineId, Reference, TemplateId};
 use crate::ledger::post;
 use crate::service::call::{Answer, Call};
-use crate::service::confirmation::queue_confirmation;
+use crate::service::confirmation::{Occasion, queue_confirmations};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, view};
@@ -117,9 +117,12 @@ pub async fn issue(
         .map_err(|error| ServiceError::taken(error, "package", input.external_id.as_deref()))?;
     let posting = post::issue(&call.stamp(now), [(package.clone(), lots)])?;
     call.post(&txn, &posting, &input.reason).await?;
-    let occasion = package.id.to_string();
-    let given = std::slice::from_ref(&package);
-    queue_confirmation(&txn, &business, customer_id, given, &occasion, now).await?;
+    let occasion = Occasion {
+        name: package.id.to_string(),
+        customer_id,
+        packages: vec![&package],
+    };
+    queue_confirmations(&txn, &business, &[occasion], now).await?;
     let view = view(&package, &posting.lots, &business, now);
     call.remember(&txn, &view).await?;
     call.commit(txn).await?;

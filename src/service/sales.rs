@@ -1,25 +1,27 @@
 //! Selling packages (C1, C3, C4, C9): all entries of a call, or none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::domain::business::Business;
+use crate::domain::catalog::Template;
 use crate::domain::customer::Customer;
 use crate::domain::extend::NewLot;
 use crate::domain::lot::{Lot, Stamp};
-use crate::domain::offer::ValidityOverride;
+use crate::domain::offer::{Offer, ValidityOverride};
 use crate::domain::package::Package;
 use crate::domain::permission::Permission;
 use crate::domain::posting::Posting;
 use crate::domain::refusal::Refusal;
 use crate::domain::sale::{Payment, PaymentMethod, Price, Sale};
-use crate::ids::{CustomerId, PaymentId, Reference, SaleId, TemplateId};
+use crate::ids::{BusinessId, CustomerId, PaymentId, Reference, SaleId, TemplateId};
 use crate::ledger::post;
 use crate::service::call::{Answer, Call};
-use crate::service::confirmation::queue_confirmation;
+use crate::service::confirmation::{Occasion, queue_confirmations};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, view};
@@ -68,6 +70,16 @@ pub struct Sold {
     pub sales: Vec<Sale>,
 }
 
+/// The customers of a call, held against changes.
+struct Buyers {
+    by_id: BTreeMap<CustomerId, Customer>,
+    /// By the callers' own ids.
+    external: HashMap<String, CustomerId>,
+}
+
+/// The templates of a call, each read once, with what is offered of it to whomever.
+type Offers = HashMap<Reference<TemplateId>, (Template, Offer)>;
+
 /// An entry that can be sold.
 struct Planned {
     package: Package,
@@ -107,12 +119,8 @@ pub async fn sell(
     let sales = sales_of(&planned, &stamp, now);
     write(&txn, call, &planned, &sales).await?;
     call.post(&txn, &posting, &notes(entries)).await?;
-    for sale in &sales {
-        let bought: Vec<Package> = of_sale(&planned, sale.id);
-        let occasion = sale.id.to_string();
-        let customer_id = sale.customer_id;
-        queue_confirmation(&txn, &business, customer_id, &bought, &occasion, now).await?;
-    }
+    let occasions: Vec<Occasion> = sales.iter().map(|sale| occasion(sale, &planned)).collect();
+    queue_confirmations(&txn, &business, &occasions, now).await?;
     let sold = sold(planned, sales, &posting, &business, now);
     call.remember(&txn, &sold).await?;
     call.commit(txn).await?;
@@ -136,45 +144,78 @@ async fn lock_buyers(
     txn: &DatabaseTransaction,
     call: &Call,
     entries: &[SaleEntry],
-) -> Result<BTreeMap<CustomerId, Customer>, ServiceError> {
-    let mut ids = Vec::with_capacity(entries.len());
-    for entry in entries {
-        match resolve::customer(txn, call.business_id(), &entry.customer).await {
-            Ok(id) => ids.push(id),
-            Err(ServiceError::Refused(Refusal::NotFound { .. })) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    ids.sort_unstable();
-    ids.dedup();
-    let mut buyers = BTreeMap::new();
-    for id in ids {
-        if let Some(customer) = customers::share(txn, call.business_id(), id).await? {
-            buyers.insert(id, customer);
-        }
-    }
+) -> Result<Buyers, ServiceError> {
+    let business_id = call.business_id();
+    let external_ids = entries.iter().filter_map(|entry| match &entry.customer {
+        Reference::External(external_id) => Some(external_id.as_str()),
+        Reference::Id(_) => None,
+    });
+    let external = customers::by_external_ids(txn, business_id, external_ids).await?;
+    let mut buyers = Buyers {
+        by_id: BTreeMap::new(),
+        external,
+    };
+    let ids = entries
+        .iter()
+        .filter_map(|entry| buyers.id(&entry.customer));
+    let shared = customers::share_all(txn, business_id, ids).await?;
+    buyers.by_id = shared.into_iter().map(|it| (it.id, it)).collect();
     Ok(buyers)
+}
+
+impl Buyers {
+    fn id(&self, reference: &Reference<CustomerId>) -> Option<CustomerId> {
+        match reference {
+            Reference::Id(id) => Some(*id),
+            Reference::External(external_id) => self.external.get(external_id).copied(),
+        }
+    }
+
+    /// A customer who may get a package: only active ones may (B2).
+    fn buyer(&self, reference: &Reference<CustomerId>) -> Result<&Customer, Refusal> {
+        let found = self.id(reference).and_then(|id| self.by_id.get(&id));
+        let customer = found.ok_or_else(|| resolve::not_found("customer", reference))?;
+        if !customer.active {
+            return Err(Refusal::CustomerInactive {
+                customer_id: customer.id,
+            });
+        }
+        Ok(customer)
+    }
 }
 
 async fn plan_all(
     txn: &DatabaseTransaction,
     business: &Business,
     entries: &[SaleEntry],
-    buyers: &BTreeMap<CustomerId, Customer>,
+    buyers: &Buyers,
     now: DateTime<Utc>,
 ) -> Result<Vec<Planned>, ServiceError> {
     let mut planned = Vec::with_capacity(entries.len());
     let mut refusals = Vec::new();
     let mut sale_ids: BTreeMap<CustomerId, SaleId> = BTreeMap::new();
+    let mut offers = Offers::new();
+    let external_ids = entries
+        .iter()
+        .filter_map(|entry| entry.external_id.as_deref());
+    let taken = packages::taken_external_ids(txn, business.id, external_ids).await?;
     for (index, entry) in entries.iter().enumerate() {
-        let result = match buyer(txn, business, &entry.customer, buyers).await {
+        let result = match buyers.buyer(&entry.customer) {
             Ok(customer) => {
                 let sale_id = *sale_ids
                     .entry(customer.id)
                     .or_insert_with(|| SaleId::generate(now));
-                plan(txn, business, entry, (customer, sale_id), now).await
+                match not_taken(entry, &taken) {
+                    Ok(()) => {
+                        let offered = offered(txn, business.id, entry, &mut offers).await;
+                        offered.and_then(|offered| {
+                            Ok(plan(business, entry, (customer, sale_id), offered, now)?)
+                        })
+                    }
+                    Err(refusal) => Err(refusal.into()),
+                }
             }
-            Err(error) => Err(error),
+            Err(refusal) => Err(refusal.into()),
         };
         match result {
             Ok(plan) => planned.push(plan),
@@ -188,43 +229,44 @@ async fn plan_all(
     }
 }
 
-/// A customer who may get a package: only active ones may (B2).
-async fn buyer<'a>(
-    txn: &DatabaseTransaction,
-    business: &Business,
-    reference: &Reference<CustomerId>,
-    buyers: &'a BTreeMap<CustomerId, Customer>,
-) -> Result<&'a Customer, ServiceError> {
-    let id = resolve::customer(txn, business.id, reference).await?;
-    let customer = buyers
-        .get(&id)
-        .ok_or_else(|| resolve::not_found("customer", reference))?;
-    if !customer.active {
-        return Err(Refusal::CustomerInactive { customer_id: id }.into());
+fn not_taken(entry: &SaleEntry, taken: &HashSet<String>) -> Result<(), Refusal> {
+    match &entry.external_id {
+        Some(external_id) if taken.contains(external_id) => Err(Refusal::ExternalIdTaken {
+            kind: "package",
+            external_id: external_id.clone(),
+        }),
+        _ => Ok(()),
     }
-    Ok(customer)
 }
 
-async fn plan(
+/// The template of an entry and what is offered of it, read for the first entry that names it.
+async fn offered<'a>(
     txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    entry: &SaleEntry,
+    offers: &'a mut Offers,
+) -> Result<&'a (Template, Offer), ServiceError> {
+    match offers.entry(entry.template.clone()) {
+        hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
+        hash_map::Entry::Vacant(unknown) => {
+            let template = offers::template(txn, business_id, &entry.template).await?;
+            // Whose it is each entry says for itself.
+            let nobody = CustomerId::from_uuid(Uuid::nil());
+            let offer = offers::of_template(txn, business_id, &template, nobody).await?;
+            Ok(unknown.insert((template, offer)))
+        }
+    }
+}
+
+fn plan(
     business: &Business,
     entry: &SaleEntry,
     (customer, sale_id): (&Customer, SaleId),
+    (template, offer): &(Template, Offer),
     now: DateTime<Utc>,
-) -> Result<Planned, ServiceError> {
-    if let Some(external_id) = &entry.external_id
-        && packages::by_external_id(txn, business.id, external_id)
-            .await?
-            .is_some()
-    {
-        return Err(Refusal::ExternalIdTaken {
-            kind: "package",
-            external_id: external_id.clone(),
-        }
-        .into());
-    }
-    let template = offers::template(txn, business.id, &entry.template).await?;
-    let mut offer = offers::of_template(txn, business.id, &template, customer.id).await?;
+) -> Result<Planned, Refusal> {
+    let mut offer = offer.clone();
+    offer.customer_id = customer.id;
     offer.price_minor = entry.price_minor.unwrap_or(offer.price_minor);
     offer.price = Price::of(
         offer.price_minor,
@@ -356,13 +398,16 @@ fn notes(entries: &[SaleEntry]) -> String {
     }
 }
 
-fn of_sale(planned: &[Planned], sale_id: SaleId) -> Vec<Package> {
-    planned
-        .iter()
-        .map(|plan| &plan.package)
-        .filter(|package| package.sale_id == Some(sale_id))
-        .cloned()
-        .collect()
+/// What a sale tells its customer of.
+fn occasion<'a>(sale: &Sale, planned: &'a [Planned]) -> Occasion<'a> {
+    let packages = planned.iter().map(|plan| &plan.package);
+    Occasion {
+        name: sale.id.to_string(),
+        customer_id: sale.customer_id,
+        packages: packages
+            .filter(|package| package.sale_id == Some(sale.id))
+            .collect(),
+    }
 }
 
 fn sold(

@@ -1,5 +1,7 @@
 //! `customers`: the people who own and use packages. Personal data lies here and nowhere else.
 
+use std::collections::{BTreeSet, HashMap};
+
 use chrono_tz::Tz;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{LikeExpr, LockType};
@@ -120,6 +122,23 @@ pub async fn share(
     row.map(read).transpose()
 }
 
+/// The same for many customers, in the order of their ids.
+pub async fn share_all(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    ids: impl IntoIterator<Item = CustomerId>,
+) -> Result<Vec<Customer>, StoreError> {
+    let ids: BTreeSet<Uuid> = ids.into_iter().map(CustomerId::uuid).collect();
+    let rows = Entity::find()
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::Id.is_in(ids))
+        .order_by_asc(Column::Id)
+        .lock_shared()
+        .all(txn)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// Those of these customers that exist.
 pub async fn by_ids(
     db: &impl ConnectionTrait,
@@ -150,6 +169,30 @@ pub async fn by_external_id(
         .one(db)
         .await?;
     Ok(id.map(CustomerId::from_uuid))
+}
+
+/// The customers that the caller knows by these ids, by them.
+pub async fn by_external_ids(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    external_ids: impl IntoIterator<Item = &str>,
+) -> Result<HashMap<String, CustomerId>, StoreError> {
+    let external_ids: BTreeSet<&str> = external_ids.into_iter().collect();
+    if external_ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found: Vec<(String, Uuid)> = Entity::find()
+        .select_only()
+        .columns([Column::ExternalId, Column::Id])
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::ExternalId.is_in(external_ids))
+        .into_tuple()
+        .all(db)
+        .await?;
+    let found = found.into_iter();
+    Ok(found
+        .map(|(external_id, id)| (external_id, CustomerId::from_uuid(id)))
+        .collect())
 }
 
 /// A page of customers, newest first, below the id `before`.

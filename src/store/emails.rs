@@ -1,5 +1,7 @@
 //! `emails`: messages to customers, and what became of them.
 
+use std::collections::HashMap;
+
 use chrono::NaiveDate;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{LockBehavior, LockType, Query};
@@ -67,28 +69,80 @@ pub struct Filter {
     pub kinds: Vec<NoticeKind>,
 }
 
+/// The most e-mails of one statement: a bound on the parameters that databases take.
+const EMAILS_PER_STATEMENT_MAX: usize = 400;
+
 /// The e-mail of this customer, kind and occasion: the one that is there already, or `new`.
 pub async fn ensure(txn: &DatabaseTransaction, new: &Email) -> Result<EmailId, StoreError> {
-    Entity::insert(row(new)?)
-        .on_conflict_do_nothing_on([
+    let ids = ensure_all(txn, std::slice::from_ref(new)).await?;
+    known(ids.first().copied(), TABLE, new.id)
+}
+
+/// The same for many e-mails, in their order.
+pub async fn ensure_all(
+    txn: &DatabaseTransaction,
+    new: &[Email],
+) -> Result<Vec<EmailId>, StoreError> {
+    let mut ids = Vec::with_capacity(new.len());
+    for chunk in new.chunks(EMAILS_PER_STATEMENT_MAX) {
+        let rows = chunk.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+        Entity::insert_many(rows)
+            .on_conflict_do_nothing_on([
+                Column::BusinessId,
+                Column::CustomerId,
+                Column::Kind,
+                Column::Occasion,
+            ])
+            .exec_without_returning(txn)
+            .await?;
+        let there = of_occasions(txn, chunk).await?;
+        for email in chunk {
+            ids.push(known(there.get(&key(email)).copied(), TABLE, email.id)?);
+        }
+    }
+    Ok(ids)
+}
+
+/// What an e-mail is unique by: business, customer, kind and occasion.
+type Key = (Uuid, Uuid, i16, String);
+
+fn key(email: &Email) -> Key {
+    let (business_id, customer_id) = (email.business_id.uuid(), email.customer_id.uuid());
+    (
+        business_id,
+        customer_id,
+        email.kind.code(),
+        email.occasion.clone(),
+    )
+}
+
+/// Those e-mails that exist by what these are unique by.
+async fn of_occasions(
+    txn: &DatabaseTransaction,
+    sought: &[Email],
+) -> Result<HashMap<Key, EmailId>, StoreError> {
+    let found: Vec<(Uuid, Uuid, i16, String, Uuid)> = Entity::find()
+        .select_only()
+        .columns([
             Column::BusinessId,
             Column::CustomerId,
             Column::Kind,
             Column::Occasion,
+            Column::Id,
         ])
-        .exec_without_returning(txn)
-        .await?;
-    let id: Option<Uuid> = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::BusinessId.eq(new.business_id.uuid()))
-        .filter(Column::CustomerId.eq(new.customer_id.uuid()))
-        .filter(Column::Kind.eq(new.kind.code()))
-        .filter(Column::Occasion.eq(new.occasion.as_str()))
+        .filter(Column::BusinessId.is_in(sought.iter().map(|it| it.business_id.uuid())))
+        .filter(Column::CustomerId.is_in(sought.iter().map(|it| it.customer_id.uuid())))
+        .filter(Column::Kind.is_in(sought.iter().map(|it| it.kind.code())))
+        .filter(Column::Occasion.is_in(sought.iter().map(|it| it.occasion.as_str())))
         .into_tuple()
-        .one(txn)
+        .all(txn)
         .await?;
-    known(id.map(EmailId::from_uuid), TABLE, new.id)
+    let found = found.into_iter();
+    Ok(found
+        .map(|(business, customer, kind, occasion, id)| {
+            ((business, customer, kind, occasion), EmailId::from_uuid(id))
+        })
+        .collect())
 }
 
 /// Makes the e-mails of a run that was never finished part of the run of `to`: none of them can have

@@ -1,5 +1,7 @@
 //! `packages`: what was sold or given.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use sea_orm::entity::prelude::*;
@@ -127,6 +129,27 @@ pub async fn by_external_id(
         .one(db)
         .await?;
     Ok(id.map(PackageId::from_uuid))
+}
+
+/// Those of these external ids that a package has already.
+pub async fn taken_external_ids(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    external_ids: impl IntoIterator<Item = &str>,
+) -> Result<HashSet<String>, StoreError> {
+    let external_ids: Vec<&str> = external_ids.into_iter().collect();
+    if external_ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let taken: Vec<String> = Entity::find()
+        .select_only()
+        .column(Column::ExternalId)
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::ExternalId.is_in(external_ids))
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(taken.into_iter().collect())
 }
 
 /// Locks packages in the order of their ids and reads them.
