@@ -35,6 +35,10 @@ pub(crate) enum Work {
     ConsumeHot,
     /// Three units from three packages of one credit each, which uses them up.
     ConsumeThree,
+    /// Of two calls one holds a unit and the other captures it.
+    HoldAndCapture,
+    /// Of two calls one uses a unit and the other undoes that.
+    ConsumeAndReverse,
     /// The balance of a customer.
     GetBalance,
     /// One call of four takes effect, two repeat it, one asks for too much.
@@ -48,6 +52,8 @@ impl Work {
             Self::Consume => "consume",
             Self::ConsumeHot => "consume-hot",
             Self::ConsumeThree => "consume-three",
+            Self::HoldAndCapture => "hold-and-capture",
+            Self::ConsumeAndReverse => "consume-and-reverse",
             Self::GetBalance => "get-balance",
             Self::RefusalsAndRepeats => "refusals-and-repeats",
         }
@@ -108,6 +114,7 @@ pub(crate) struct Caller {
     supply: Supply,
     made: u64,
     last: v1::ConsumeRequest,
+    held: String,
 }
 
 impl Caller {
@@ -125,6 +132,7 @@ impl Caller {
             supply,
             made: 0,
             last: v1::ConsumeRequest::default(),
+            held: String::new(),
         })
     }
 
@@ -138,6 +146,8 @@ impl Caller {
             }
             Work::ConsumeHot => self.consume_one(0).await,
             Work::ConsumeThree => self.consume_three().await,
+            Work::HoldAndCapture => self.hold_or_capture().await,
+            Work::ConsumeAndReverse => self.consume_or_reverse().await,
             Work::GetBalance => self.get_balance().await,
             Work::RefusalsAndRepeats => self.refusal_or_repeat().await,
         }
@@ -161,6 +171,53 @@ impl Caller {
         let mut request = self.consumption(group, customer, Vec::new());
         request.what = Some(self.units(PACKAGES_PER_CUSTOMER.to_string()));
         self.take_effect(request, 3).await
+    }
+
+    async fn hold_or_capture(&mut self) -> anyhow::Result<Progress> {
+        if self.made % 2 == 1 {
+            let customer = owner(self.random.random_range(0..self.dataset.packages));
+            let item = v1::ItemUnits {
+                item_id: self.dataset.business.item_id.clone(),
+                units: String::new(),
+            };
+            let request = v1::HoldRequest {
+                request_id: request_id(),
+                customer_id: self.dataset.customer_id(Group::Deep, customer).to_string(),
+                what: Some(v1::hold_request::What::Item(item)),
+                ..v1::HoldRequest::default()
+            };
+            let answer = self.credits.hold(request).await?.into_inner();
+            anyhow::ensure!(answer.parts.len() == 1, "one lot is held: {answer:?}");
+            self.held = answer.hold_id;
+        } else {
+            let request = v1::CaptureRequest {
+                request_id: request_id(),
+                hold_id: self.held.clone(),
+                ..v1::CaptureRequest::default()
+            };
+            let answer = self.credits.capture(request).await?.into_inner();
+            anyhow::ensure!(answer.parts.len() == 1, "what is held is used: {answer:?}");
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    async fn consume_or_reverse(&mut self) -> anyhow::Result<Progress> {
+        if self.made % 2 == 1 {
+            let customer = owner(self.random.random_range(0..self.dataset.packages));
+            self.last = self.consumption(Group::Deep, customer, Vec::new());
+            return self.take_effect(self.last.clone(), 1).await;
+        }
+        let request = v1::ReverseRequest {
+            request_id: request_id(),
+            posting_id: self.last.request_id.clone(),
+            ..v1::ReverseRequest::default()
+        };
+        let answer = self.credits.reverse(request).await?.into_inner();
+        anyhow::ensure!(
+            answer.returned.len() == 1,
+            "what was used is back: {answer:?}"
+        );
+        Ok(ControlFlow::Continue(()))
     }
 
     async fn get_balance(&mut self) -> anyhow::Result<Progress> {

@@ -11,7 +11,7 @@ use carnet::domain::entry::{Entry, EntryKey};
 use carnet::domain::lot::Lot;
 use carnet::domain::package::Package;
 use carnet::domain::posting::Posting;
-use carnet::ids::{BusinessId, CustomerId, ItemId, SaleId, UserId};
+use carnet::ids::{BusinessId, CustomerId, ItemId, LotId, SaleId, UserId};
 use chrono::{DateTime, Utc};
 use sea_orm::sqlx::{Connection as _, Executor as _, PgConnection};
 use serde::Serialize;
@@ -32,11 +32,11 @@ const PACKAGES: &str = "COPY packages (business_id, id, external_id, sale_id, cu
     counts_from_first_use, first_used_on, expiry_epoch, frozen_at, revoked_at, transferred_at, \
     paid_at, change_seq, created_at, version) FROM STDIN";
 const LOTS: &str = "COPY lots (business_id, id, package_id, line_id, customer_id, credit_type_id, origin, \
-    priority, starts_at, expires_at, counts_from_first_use, first_used_on, time_zone, frozen, \
-    revoked, issued_quantity, issued_value, basis_quantity, basis_value, issued, available, held, \
+    priority, starts_at, expires_at, counts_from_first_use, first_used_on, expires_if_unused, \
+    time_zone, frozen, revoked, issued_quantity, issued_value, basis_quantity, basis_value, revalued, issued, available, held, \
     consumed, expired, revoked_credits, transferred, value_unused, value_consumed, value_expired, \
     value_revoked, value_transferred, seq, last_posting_id, last_n, last_hash, last_recorded_at, \
-    next_timeout_at, is_open, created_at, version) FROM STDIN";
+    next_timeout_at, transferred_to, is_open, created_at, version) FROM STDIN";
 const ENTRIES: &str = "COPY entries (business_id, posting_id, n, lot_id, seq, previous_posting_id, \
     previous_n, hash, kind, from_account, to_account, amount, value, available, held, consumed, expired, \
     revoked, transferred, effective_at, recorded_at, by_time, undoes_posting_id, undoes_n, \
@@ -277,6 +277,7 @@ fn lot(rows: &mut Rows, lot: &Lot) -> anyhow::Result<()> {
         optional_instant(lot.terms.expires_at),
         plain(lot.terms.counts_from_first_use),
         optional(lot.terms.first_used_on),
+        optional_instant(lot.terms.expires_if_unused),
         text(lot.terms.zone.name()),
         plain(lot.terms.frozen),
         plain(lot.terms.revoked),
@@ -284,6 +285,7 @@ fn lot(rows: &mut Rows, lot: &Lot) -> anyhow::Result<()> {
         plain(lot.issued.value),
         plain(basis.quantity.millionths()),
         plain(basis.value),
+        plain(fold.revalued),
         plain(issued.millionths()),
         plain(balances.available.millionths()),
         plain(balances.held.millionths()),
@@ -302,7 +304,8 @@ fn lot(rows: &mut Rows, lot: &Lot) -> anyhow::Result<()> {
         bytes(&lot.tail.hash),
         instant(recorded_at),
         optional_instant(lot.next_timeout_at),
-        plain(lot.available().is_positive()),
+        optional(lot.transferred_to.map(LotId::uuid)),
+        plain(lot.is_open()),
         instant(lot.created_at),
         plain(lot.version + 1),
     ]);
