@@ -68,16 +68,15 @@ pub async fn get(
     input: &BalanceQuery,
 ) -> Result<BalanceSheet, ServiceError> {
     let business_id = call.business_id();
-    let (found, as_of) = match at_once(ctx, business_id, input).await? {
-        Some(found) => found,
-        None => {
-            let txn = ctx.db.snapshot().await?;
-            let found = lots_of(&txn, business_id, input).await?;
-            let as_of = ctx.clock.now();
-            let found = settled(&txn, business_id, found, as_of).await?;
-            txn.commit().await?;
-            (found, as_of)
-        }
+    let (found, as_of) = if let Some(found) = at_once(ctx, business_id, input).await? {
+        found
+    } else {
+        let txn = ctx.db.snapshot().await?;
+        let found = lots_of(&txn, business_id, input).await?;
+        let as_of = ctx.clock.now();
+        let found = settled(&txn, business_id, found, as_of).await?;
+        txn.commit().await?;
+        (found, as_of)
     };
     let mut by_type: BTreeMap<CreditTypeId, Vec<Lot>> = BTreeMap::new();
     for lot in found {

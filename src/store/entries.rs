@@ -117,7 +117,7 @@ pub async fn append_unclaimed<'a>(
         .map(|name| match name {
             "n" => format!(
                 "CASE WHEN (SELECT count(*) FROM moved) = {} AND {unclaimed} THEN n END",
-                moved.count_parameter(),
+                lots::batch::Moved::count_parameter(),
             ),
             name => name.to_owned(),
         })
@@ -126,7 +126,7 @@ pub async fn append_unclaimed<'a>(
         "WITH moved AS ({} RETURNING 1) INSERT INTO entries ({names}) SELECT {} FROM {}",
         moved.sql(backend),
         cells.join(", "),
-        rows.table_after(moved.parameters(), backend),
+        rows.table_after(lots::batch::Moved::parameters(), backend),
     );
     let mut values = moved.values(backend);
     values.extend(rows.values(backend));

@@ -43,6 +43,17 @@ impl StoreError {
             id: id.to_string(),
         }
     }
+
+    /// The same, where a lock was to be waited for only so long that a try in another way makes sense.
+    #[must_use]
+    pub fn contended_if_locked(self) -> Self {
+        if let Self::TooSlow(cause) = &self
+            && is_lock_timeout(cause)
+        {
+            return Self::Contention(cause.clone());
+        }
+        self
+    }
 }
 
 /// PostgreSQL: serialization failure, deadlock.
@@ -123,7 +134,7 @@ pub fn code(error: &DbErr) -> Option<String> {
 }
 
 /// Whether a statement failed because somebody else held a row for longer than it was to wait.
-pub fn is_lock_timeout(error: &DbErr) -> bool {
+fn is_lock_timeout(error: &DbErr) -> bool {
     code(error).is_some_and(|code| code == POSTGRES_LOCK_TIMEOUT)
 }
 

@@ -28,7 +28,7 @@ use crate::ids::BusinessId;
 use crate::ledger::LedgerError;
 use crate::ledger::solo::{TRIES_MAX, pause_before};
 use crate::ledger::submit::{Receipt, Submission};
-use crate::store::error::{StoreError, is_lock_timeout};
+use crate::store::error::StoreError;
 use crate::store::{entries, lots, posting_notes};
 
 /// Calls that are tried together.
@@ -128,10 +128,7 @@ async fn attempt(work: &Work, part: &Part) -> Result<Vec<Verdict>, StoreError> {
         return locked(work, part).await;
     }
     let verdicts = unlocked(work, part).await;
-    verdicts.map_err(|error| match error {
-        StoreError::TooSlow(cause) if is_lock_timeout(&cause) => StoreError::Contention(cause),
-        error => error,
-    })
+    verdicts.map_err(StoreError::contended_if_locked)
 }
 
 /// The way without locks, for calls that were never tried. It hardly waits for a lot that somebody holds.

@@ -273,7 +273,7 @@ impl Moved {
     }
 
     /// On PostgreSQL, the number of its parameters, the last of which is how many lots there are.
-    pub(in crate::store) fn parameters(&self) -> usize {
+    pub(in crate::store) fn parameters() -> usize {
         FOUND_BY
             .len()
             .saturating_add(WRITTEN.len())
@@ -281,8 +281,8 @@ impl Moved {
     }
 
     /// That last parameter.
-    pub(in crate::store) fn count_parameter(&self) -> String {
-        format!("${}::bigint", self.parameters())
+    pub(in crate::store) fn count_parameter() -> String {
+        format!("${}::bigint", Self::parameters())
     }
 
     /// Those parameters.
