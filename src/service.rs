@@ -26,6 +26,7 @@ mod offers;
 pub mod package_view;
 pub mod packages;
 pub mod posted;
+pub mod quotes;
 pub mod readiness;
 pub mod reminder_policy;
 pub mod resolve;

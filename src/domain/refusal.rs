@@ -3,6 +3,8 @@
 //! A refusal carries the numbers and names of its message as fields. Its [`Refusal::reason`] is part of
 //! the API and never changes; a test holds it against the published list of reasons.
 
+mod selling;
+
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -10,6 +12,7 @@ use uuid::Uuid;
 
 use crate::domain::credits::Credits;
 use crate::domain::hold::OnTimeOut;
+pub use crate::domain::refusal::selling::SellingRefusal;
 use crate::ids::{CreditTypeId, CustomerId, HoldId, ItemId, LineId, LotId, PackageId, TemplateId};
 
 /// What the numbers of a refusal count.
@@ -348,6 +351,9 @@ pub enum Refusal {
         /// The permission's name.
         permission: &'static str,
     },
+    /// It cannot be offered or sold like this.
+    #[error(transparent)]
+    Selling(#[from] SellingRefusal),
     /// A lot does not add up; nothing is written on it.
     #[error("lot {0} does not add up; run `carnet verify`")]
     LotCorrupt(LotId),
@@ -402,6 +408,7 @@ impl Refusal {
             Self::FeatureOff => "FEATURE_OFF",
             Self::NotFound { .. } => "NOT_FOUND",
             Self::PermissionDenied { .. } => "PERMISSION_DENIED",
+            Self::Selling(refusal) => refusal.reason(),
             Self::LotCorrupt(_) => "LEDGER_CORRUPT",
         }
     }

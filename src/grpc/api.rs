@@ -102,6 +102,7 @@ commands! {
         "ActivateTemplate" ActivateTemplateRequest,
         "ArchiveTemplate" ArchiveTemplateRequest,
         "UnarchiveTemplate" UnarchiveTemplateRequest,
+        "CloneTemplate" CloneTemplateRequest,
         "CreateCustomer" CreateCustomerRequest,
         "UpdateCustomer" UpdateCustomerRequest,
         "UpdateReminderPolicy" UpdateReminderPolicyRequest;

@@ -1,5 +1,7 @@
 //! How a use case's failure looks on the wire: one exhaustive match.
 
+mod selling;
+
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -192,6 +194,7 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
         }
         Refusal::NotFound { kind, id } => failure.about(kind, id),
         Refusal::PermissionDenied { permission } => failure.with("permission", *permission),
+        Refusal::Selling(refusal) => selling::with(failure, refusal),
         Refusal::LotCorrupt(lot_id) => {
             tracing::error!(%lot_id, "lot {lot_id} does not add up: run `carnet verify`");
             failure.with("lot_id", lot_id)
@@ -322,11 +325,16 @@ mod tests {
 
     /// The reasons that refusals have, from the text of the match that gives them.
     fn reasons_of_refusals() -> Vec<&'static str> {
-        let source = include_str!("../domain/refusal.rs");
-        let (_, source) = source.split_once("fn reason(").unwrap();
-        let arms = source.lines().filter_map(|line| line.split_once("=> \""));
-        arms.filter_map(|(_, rest)| rest.strip_suffix("\","))
-            .collect()
+        let sources = [
+            include_str!("../domain/refusal.rs"),
+            include_str!("../domain/refusal/selling.rs"),
+        ];
+        let reasons = sources.into_iter().flat_map(|source| {
+            let (_, source) = source.split_once("fn reason(").unwrap();
+            let arms = source.lines().filter_map(|line| line.split_once("=> \""));
+            arms.filter_map(|(_, rest)| rest.strip_suffix("\","))
+        });
+        reasons.collect()
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod smtp;
 mod stopping;
 mod story;
 mod support;
+mod template_life;
 mod tidy;
 mod undoing;
 mod using;

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use crate::domain::offer::ValidityOverride;
 use crate::domain::sale::PaymentMethod;
 use crate::grpc::convert::common::{amount, money, optional_etag, period, validity};
+use crate::grpc::convert::line::new_lines;
 use crate::grpc::convert::package::status;
+use crate::grpc::convert::pricing::optional_units;
 use crate::grpc::faults::Faults;
 use crate::grpc::page::Page;
 use crate::ids::PackageId;
@@ -80,6 +82,11 @@ fn sale_entry(entry: &v1::SaleEntry, caller: &Caller, faults: &mut Faults) -> Op
             .map(Some),
     };
     let note = faults.long_text("note", &entry.note, NOTE_LENGTH_MAX);
+    let quantity = optional_units(faults, "quantity", entry.quantity);
+    let lines = new_lines("lines", &entry.lines, faults);
+    if entry.quantity != 0 && !entry.lines.is_empty() {
+        faults.add("quantity", "does not fit lines: these say how much is sold");
+    }
     Some(SaleEntry {
         customer: customer?,
         template: template?,
@@ -87,6 +94,8 @@ fn sale_entry(entry: &v1::SaleEntry, caller: &Caller, faults: &mut Faults) -> Op
         start_date: start_date?,
         validity_override: validity_override?,
         price_minor: price_minor?,
+        quantity: quantity?,
+        lines: lines?,
         payment: payment?,
         note: note?,
     })
