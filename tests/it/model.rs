@@ -1,0 +1,132 @@
+//! The model: random commands on two services and on a plain reference ledger, which must agree.
+//!
+//! One service is on PostgreSQL with two replicas, called in turn, and settles when it is told to; the other is
+//! on SQLite and settles after every step, or never. Time jumps to just before, at and after the instants at
+//! which something ends; requests are repeated and their ids reused; servers are restarted. After every step
+//! each package, balance and choice of the services is what the reference says, and at the end each entry of
+//! each lot. `CARNET_MODEL_CASES` makes it as long as wanted. A failure prints the shortest sequence found and
+//! a seed, which proptest keeps for the next run.
+
+#![expect(
+    clippy::too_many_lines,
+    clippy::wildcard_enum_match_arm,
+    clippy::similar_names,
+    reason = "a rule of the reference, or a table of commands, reads best in one piece"
+)]
+#![expect(
+    clippy::option_option,
+    clippy::unnecessary_wraps,
+    reason = "a command may name no instant, and one that cannot is none; all commands answer alike"
+)]
+
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+use proptest::test_runner::Config;
+use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
+use tokio::runtime::Runtime;
+
+use crate::model::commands::{Command, State, commands};
+use crate::model::run::{Service, Sweeps, starts_at};
+use crate::support::fresh::Database;
+
+mod catalogue;
+mod commands;
+mod reference;
+mod run;
+
+/// How many sequences are tried if nobody says otherwise.
+const CASES: u32 = 12;
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
+
+fn config() -> Config {
+    let wanted = std::env::var_os("CARNET_MODEL_CASES");
+    let wanted = wanted.and_then(|text| text.into_string().ok());
+    Config {
+        cases: wanted.map_or(CASES, |text| text.parse().unwrap()),
+        ..Config::default()
+    }
+}
+
+struct Model;
+
+impl ReferenceStateMachine for Model {
+    type State = State;
+    type Transition = Command;
+
+    fn init_state() -> BoxedStrategy<State> {
+        let sweeps = any::<bool>();
+        sweeps
+            .prop_map(|sweeps| State::new(starts_at(), sweeps))
+            .boxed()
+    }
+
+    fn transitions(state: &State) -> BoxedStrategy<Command> {
+        commands(state)
+    }
+
+    fn preconditions(state: &State, command: &Command) -> bool {
+        state.takes(command)
+    }
+
+    fn apply(state: State, command: &Command) -> State {
+        state.after(command).unwrap()
+    }
+}
+
+/// Both services; what they have is removed even if a comparison fails.
+struct Services(Vec<Service>);
+
+impl Drop for Services {
+    fn drop(&mut self) {
+        for service in self.0.drain(..) {
+            RUNTIME.block_on(service.remove());
+        }
+    }
+}
+
+impl StateMachineTest for Model {
+    type SystemUnderTest = Services;
+    type Reference = Self;
+
+    fn init_test(state: &State) -> Services {
+        let twin = if state.sweeps {
+            Sweeps::AfterEveryStep
+        } else {
+            Sweeps::Never
+        };
+        RUNTIME.block_on(async {
+            let (main, twin) = tokio::join!(
+                Service::start(Database::Postgres, Sweeps::WhenTold),
+                Service::start(Database::Sqlite, twin),
+            );
+            Services(vec![main, twin])
+        })
+    }
+
+    fn apply(mut services: Services, state: &State, _: Command) -> Services {
+        RUNTIME.block_on(async {
+            for service in &mut services.0 {
+                service.follow(state).await;
+                service.look(&state.ledger).await;
+            }
+        });
+        services
+    }
+
+    fn teardown(mut services: Services, state: State) {
+        RUNTIME.block_on(async {
+            for service in &mut services.0 {
+                service.finish(&state).await;
+            }
+        });
+    }
+}
+
+prop_state_machine! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn both_services_keep_the_ledger_that_the_rules_say(sequential 20..45 => Model);
+}
