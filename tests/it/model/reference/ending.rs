@@ -47,33 +47,23 @@ pub(super) fn take(
         }
     }
     match portion {
-        Portion::All => take_credits(
-            parts,
-            &groups.concat(),
-            parts.iter().map(|part| part.left).sum(),
-        ),
-        Portion::Credits(amount) => take_credits(parts, &groups.concat(), amount),
+        Portion::All => take_credits(parts, &groups, parts.iter().map(|part| part.left).sum()),
+        Portion::Credits(amount) => take_credits(parts, &groups, amount),
         Portion::Units(units) => take_units(parts, &groups, units),
     }
 }
 
-fn take_credits(parts: &[Part], order: &[usize], amount: i64) -> Result<Vec<Slice>, CannotTake> {
+fn take_credits(
+    parts: &[Part],
+    groups: &[Vec<usize>],
+    amount: i64,
+) -> Result<Vec<Slice>, CannotTake> {
     let mut missing = amount;
     let mut slices = Vec::new();
-    for index in order {
-        let part = &parts[*index];
-        let taken = missing.min(part.left);
-        missing -= taken;
-        if taken > 0 {
-            let units = part
-                .units
-                .and_then(|units| exact_share(taken, units, part.amount));
-            slices.push(Slice {
-                part: *index,
-                amount: taken,
-                units,
-            });
-        }
+    for group in groups {
+        let here = missing.min(left_of(parts, group));
+        missing -= here;
+        slices.extend(take_of(parts, group, here));
     }
     if missing > 0 {
         return Err(CannotTake::Short {
@@ -91,12 +81,10 @@ fn take_units(parts: &[Part], groups: &[Vec<usize>], units: i64) -> Result<Vec<S
         if missing == 0 {
             break;
         }
-        let sum = |of: fn(&Part) -> i64| group.iter().map(|index| of(&parts[*index])).sum::<i64>();
-        if group.iter().any(|index| parts[*index].units.is_none()) {
+        let Some(counted) = counted(parts, group) else {
             return Err(CannotTake::No("NOT_COUNTED_IN_UNITS"));
-        }
-        let counted = sum(|part| part.units.unwrap());
-        let (all, left) = (sum(|part| part.amount), sum(|part| part.left));
+        };
+        let (all, left) = (all_of(parts, group), left_of(parts, group));
         let too_fine = CannotTake::No("UNITS_TOO_FINE");
         let Some(units_left) = exact_share(left, counted, all) else {
             return Err(too_fine);
@@ -106,11 +94,7 @@ fn take_units(parts: &[Part], groups: &[Vec<usize>], units: i64) -> Result<Vec<S
             return Err(too_fine);
         };
         missing -= here;
-        let mut taken = take_credits(parts, group, amount)?;
-        for (index, slice) in taken.iter_mut().enumerate() {
-            slice.units = Some(if index == 0 { here } else { 0 });
-        }
-        slices.extend(taken);
+        slices.extend(take_of(parts, group, amount));
     }
     if missing > 0 {
         return Err(CannotTake::Short {
@@ -119,6 +103,41 @@ fn take_units(parts: &[Part], groups: &[Vec<usize>], units: i64) -> Result<Vec<S
         });
     }
     Ok(slices)
+}
+
+/// Takes credits of the parts of one unit, or of the only part of many. The first slice tells the units of
+/// all of them, if they are exact: a lot alone did not pay for any.
+fn take_of(parts: &[Part], group: &[usize], amount: i64) -> Vec<Slice> {
+    let share = |counted| exact_share(amount, counted, all_of(parts, group));
+    let mut units = counted(parts, group).and_then(share);
+    let mut missing = amount;
+    let mut slices = Vec::new();
+    for part in group {
+        let taken = missing.min(parts[*part].left);
+        missing -= taken;
+        if taken > 0 {
+            slices.push(Slice {
+                part: *part,
+                amount: taken,
+                units,
+            });
+            units = units.map(|_| 0);
+        }
+    }
+    slices
+}
+
+/// The units that the parts of a group pay for together.
+fn counted(parts: &[Part], group: &[usize]) -> Option<i64> {
+    group.iter().map(|index| parts[*index].units).sum()
+}
+
+fn all_of(parts: &[Part], group: &[usize]) -> i64 {
+    group.iter().map(|index| parts[*index].amount).sum()
+}
+
+fn left_of(parts: &[Part], group: &[usize]) -> i64 {
+    group.iter().map(|index| parts[*index].left).sum()
 }
 
 impl Part {
