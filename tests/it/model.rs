@@ -23,6 +23,7 @@ use std::fmt::Debug;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
+use futures_util::future::join_all;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence, RngSeed};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
@@ -122,19 +123,18 @@ impl StateMachineTest for Model {
 
     fn apply(mut services: Services, state: &State, _: Command) -> Services {
         RUNTIME.block_on(async {
-            for service in &mut services.0 {
+            let both = services.0.iter_mut().map(async |service| {
                 service.follow(state).await;
                 service.look(&state.ledger).await;
-            }
+            });
+            join_all(both).await;
         });
         services
     }
 
     fn teardown(mut services: Services, state: State) {
         RUNTIME.block_on(async {
-            for service in &mut services.0 {
-                service.finish(&state).await;
-            }
+            join_all(services.0.iter_mut().map(|service| service.finish(&state))).await;
         });
     }
 }

@@ -6,6 +6,7 @@ use carnet::jobs::settle;
 use carnet::ledger::verify::{Asked, verify};
 use carnet::store::businesses;
 use futures_util::future::join_all;
+use std::cell::Cell;
 use std::ops::ControlFlow;
 
 use crate::model::commands::{State, Step};
@@ -18,6 +19,7 @@ mod calls;
 mod look;
 mod names;
 
+use look::Mark;
 use names::Names;
 
 /// When a service writes down what time has caused, besides when it is told to.
@@ -37,9 +39,11 @@ pub(super) struct Service {
     servers: Vec<Running>,
     /// The business as each server is called.
     tenants: Vec<Tenant>,
-    turn: usize,
+    turn: Cell<usize>,
     sweeps: Sweeps,
     names: Names,
+    /// The packages as they were when they were compared.
+    looked_at: Vec<Mark>,
 }
 
 /// When every case begins.
@@ -75,16 +79,21 @@ impl Service {
             clock,
             servers,
             tenants,
-            turn: 0,
+            turn: Cell::new(0),
             sweeps,
             names,
+            looked_at: Vec::new(),
         }
     }
 
     /// The servers are called in turn.
-    fn tenant(&mut self) -> &Tenant {
-        self.turn += 1;
-        &self.tenants[self.turn % self.tenants.len()]
+    fn tenant(&self) -> &Tenant {
+        &self.tenants[self.next_turn() % self.tenants.len()]
+    }
+
+    fn next_turn(&self) -> usize {
+        self.turn.set(self.turn.get() + 1);
+        self.turn.get()
     }
 
     /// Does what the reference did, and compares the answer.
@@ -106,9 +115,8 @@ impl Service {
         }
     }
 
-    async fn settle(&mut self) {
-        self.turn += 1;
-        let server = &self.servers[self.turn % self.servers.len()];
+    async fn settle(&self) {
+        let server = &self.servers[self.next_turn() % self.servers.len()];
         settle::step(server.context()).await.unwrap();
     }
 
@@ -133,6 +141,7 @@ impl Service {
     /// Settles what is due, compares every entry with the reference's, and replays the whole ledger.
     pub(super) async fn finish(&mut self, state: &State) {
         self.settle().await;
+        self.look_at_all(&state.ledger).await;
         self.compare_entries(&state.ledger).await;
         self.stop_servers().await;
         let connection = self.fresh.connect().await;

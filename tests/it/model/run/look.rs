@@ -7,12 +7,12 @@ use carnet::proto::v1::{Account, PackageStatus};
 use futures_util::future::join_all;
 
 use crate::model::catalogue::CUSTOMERS;
-use crate::model::reference::{Entry, Ledger};
+use crate::model::reference::{Entry, Instant, Ledger};
 use crate::model::run::Service;
 use crate::model::run::names::{balances, cents, instant, millionths};
 
 impl Service {
-    pub(super) async fn package(&mut self, id: &str) -> v1::Package {
+    pub(super) async fn package(&self, id: &str) -> v1::Package {
         let request = v1::GetPackageRequest {
             package_id: id.to_owned(),
         };
@@ -20,27 +20,28 @@ impl Service {
         answer.unwrap().into_inner().package.unwrap()
     }
 
-    /// Compares every package and every customer's balance.
+    /// Compares every customer's balance, and each package that is not as it was at the last look.
     pub(in crate::model) async fn look(&mut self, ledger: &Ledger) {
-        let tenant = self.tenant().clone();
-        let packages = self.names.packages.iter().map(|package| {
-            let request = v1::GetPackageRequest {
-                package_id: package.id.clone(),
-            };
-            let mut client = tenant.packages();
-            async move { client.get_package(request).await }
-        });
-        for (number, answer) in join_all(packages).await.into_iter().enumerate() {
-            let package = answer.unwrap().into_inner().package.unwrap();
-            self.compare_package(ledger, number, &package);
-        }
-        for customer in 0..CUSTOMERS {
-            self.compare_balances(ledger, customer).await;
-            self.compare_usable(ledger, customer).await;
-        }
+        let marks: Vec<Mark> = (0..self.names.packages.len())
+            .map(|number| mark(ledger, number))
+            .collect();
+        let before = std::mem::replace(&mut self.looked_at, marks);
+        let changed = self.looked_at.iter().enumerate();
+        let changed = changed.filter(|(number, mark)| before.get(*number) != Some(mark));
+        let packages = changed.map(|(number, _)| self.compare_package(ledger, number));
+        let balances = (0..CUSTOMERS).map(|customer| self.compare_balances(ledger, customer));
+        let usable = (0..CUSTOMERS).map(|customer| self.compare_usable(ledger, customer));
+        tokio::join!(join_all(packages), join_all(balances), join_all(usable));
     }
 
-    fn compare_package(&self, ledger: &Ledger, number: usize, package: &v1::Package) {
+    /// Compares everything, changed or not.
+    pub(in crate::model) async fn look_at_all(&mut self, ledger: &Ledger) {
+        self.looked_at.clear();
+        self.look(ledger).await;
+    }
+
+    async fn compare_package(&self, ledger: &Ledger, number: usize) {
+        let package = self.package(&self.names.packages[number].id).await;
         let context = format!("{}: package {number} at {}", self.label, ledger.now);
         let expected = &ledger.packages[number];
         let ends = (instant(package.starts_at), instant(package.expires_at));
@@ -91,7 +92,7 @@ impl Service {
         assert_eq!(seen, ledger.lots_of(number).count(), "{context}: lots");
     }
 
-    async fn compare_balances(&mut self, ledger: &Ledger, customer: usize) {
+    async fn compare_balances(&self, ledger: &Ledger, customer: usize) {
         let id = self.names.customers[customer].clone();
         let request = v1::GetBalanceRequest {
             scope: Some(v1::get_balance_request::Scope::CustomerId(id)),
@@ -127,7 +128,7 @@ impl Service {
     }
 
     /// The packages that could be used now, the one that would pay first in front.
-    async fn compare_usable(&mut self, ledger: &Ledger, customer: usize) {
+    async fn compare_usable(&self, ledger: &Ledger, customer: usize) {
         let request = v1::ListUsablePackagesRequest {
             customer_id: self.names.customers[customer].clone(),
             hide_unusable: true,
@@ -186,6 +187,15 @@ impl Service {
             );
         }
     }
+}
+
+/// What changes with a package: how many entries it has, its end and its status.
+pub(super) type Mark = (usize, Option<Instant>, PackageStatus);
+
+fn mark(ledger: &Ledger, number: usize) -> Mark {
+    let entries = ledger.lots_of(number).map(|(_, lot)| lot.entries.len());
+    let expires_at = ledger.packages[number].expires_at;
+    (entries.sum(), expires_at, status(ledger, number))
 }
 
 fn known(entry: &v1::Entry) -> Entry {
