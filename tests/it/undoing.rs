@@ -19,6 +19,34 @@ fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
+/// Its posting says first what time did to the hold, which was for an item.
+#[rstest]
+#[tokio::test]
+async fn a_use_by_hand_is_moved_by_hand_though_it_wrote_that_a_hold_timed_out(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on(database, async |app| {
+        let shop = Shop::open(app).await;
+        shop.sell_lessons("8", days(10)).await;
+        let other = shop.sell_lessons("8", days(30)).await;
+        let times_out_at = app.clock.now() + TimeDelta::hours(1);
+        let mut hold = shop.hold_lessons_until("1", times_out_at);
+        hold.on_time_out = v1::OnTimeOut::Capture.into();
+        shop.hold(hold).await.unwrap();
+        app.clock.set(times_out_at);
+        let mut request = shop.use_lessons("1");
+        request.what = Some(v1::consume_request::What::Credits(v1::CreditAmount {
+            credit_type_id: shop.lesson.clone(),
+            amount: "2".to_owned(),
+        }));
+        let used = shop.consume(request).await.unwrap();
+        let moved = shop.relocate(&used.posting_id, &other.id).await.unwrap();
+        assert_eq!(moved.parts[0].amount, "2");
+        assert_eq!(shop.left(&other.id).await, "6");
+    })
+    .await;
+}
+
 #[rstest]
 #[tokio::test]
 async fn semantics_22_a_use_is_undone_into_its_very_lots_and_never_twice(
