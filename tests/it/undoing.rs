@@ -19,6 +19,30 @@ fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
+#[rstest]
+#[tokio::test]
+async fn semantics_3_a_used_up_package_that_is_named_beside_one_that_ended_is_passed_over(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on(database, async |app| {
+        let shop = Shop::open(app).await;
+        let empty = shop.sell_lessons("1", days(10)).await;
+        let ended = shop.sell_lessons("8", days(10)).await;
+        let one = shop.use_lessons_of(&empty.id, "1");
+        shop.consume(one).await.unwrap();
+        let delivered_at = app.clock.now();
+        app.clock.advance(TimeDelta::days(12));
+        let mut late = shop.use_lessons_of(&empty.id, "1");
+        late.delivered_at = Some(stamp(delivered_at));
+        let result = shop.consume(late.clone()).await;
+        refused(result, Code::FailedPrecondition, "INSUFFICIENT_CREDITS");
+        late.package_ids = vec![empty.id.clone(), ended.id.clone()];
+        let used = shop.consume(late).await.unwrap();
+        assert_eq!(used.parts[0].package_id, ended.id);
+    })
+    .await;
+}
+
 /// Its posting says first what time did to the hold, which was for an item.
 #[rstest]
 #[tokio::test]
