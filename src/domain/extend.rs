@@ -58,8 +58,7 @@ pub fn extend(
     let kind = check(package, &extension, now)?;
     settle(&mut draft)?;
     let mut extended = package.clone();
-    extended.expires_at = Some(extension.expires_at);
-    extended.expiry_epoch = extended.expiry_epoch.saturating_add(1);
+    extended.extend_to(extension.expires_at);
     let terms = extended.terms();
     draft.retell(extended.id, |copied| *copied = terms.clone());
     restore_all(&mut draft)?;

@@ -11,7 +11,7 @@ use crate::domain::calendar;
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Balances, coded};
 use crate::domain::lot::{Lot, Terms};
-use crate::domain::validity::{self, Anchor, ExpirySource, Validity};
+use crate::domain::validity::{self, Anchor, ExpirySource, MustStartBy, Validity};
 use crate::ids::{BusinessId, CustomerId, PackageId, SaleId, TemplateId};
 
 /// The most units that are listed one by one; above it there are counters only (D8).
@@ -214,6 +214,23 @@ impl Package {
                 validity::unstarted(&self.validity, self.starts_at, self.zone)
             }
             _ => self.expires_at,
+        }
+    }
+
+    /// Sets a later end by hand. Of a package that counts from its first use it is also the end that it
+    /// waits with, now or after an undo: no undo takes an extension back.
+    pub fn extend_to(&mut self, expires_at: DateTime<Utc>) {
+        self.expires_at = Some(expires_at);
+        self.expiry_epoch = self.expiry_epoch.saturating_add(1);
+        if let Validity::Period {
+            anchor: Anchor::FirstUse { must_start_by },
+            ..
+        } = &mut self.validity
+        {
+            *must_start_by = Some(MustStartBy::Extended {
+                expires_at,
+                last_day: calendar::last_usable_day(expires_at, self.zone),
+            });
         }
     }
 

@@ -7,7 +7,7 @@ use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar;
-use crate::domain::change::Change;
+use crate::domain::change::{Change, ChangeKind};
 use crate::domain::credits::Credits;
 use crate::domain::extend::{Extension, NewLot, extend};
 use crate::domain::lot::{Lot, Origin};
@@ -15,6 +15,7 @@ use crate::domain::package::Package;
 use crate::domain::permission::Permission;
 use crate::domain::posting::Draft;
 use crate::domain::refusal::Refusal;
+use crate::domain::settle;
 use crate::domain::validity::{self, Period};
 use crate::ids::{LineId, LotId, PackageId, Reference};
 use crate::ledger::post;
@@ -82,7 +83,7 @@ pub async fn extend_package(
     if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
         return Ok(earlier);
     }
-    let (mut package, package_lots) = lock(&txn, call, &input.package).await?;
+    let (package, package_lots) = lock(&txn, call, &input.package).await?;
     let business = businesses::get(&txn, business_id)
         .await?
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
@@ -94,6 +95,17 @@ pub async fn extend_package(
     )?;
     let now = ctx.clock.now();
     let stamp = call.stamp(now);
+    let due = holds::due_in(&txn, business_id, &package_lots, now).await?;
+    // A hold that timed out may have unset the clock of first use, and nobody has written that yet.
+    let mut package = {
+        let (stored, settled) = (package, settle::as_of(&package_lots, &due, now));
+        let mut package = stored.as_of(&settled);
+        if package != stored {
+            let old = post::expiry(&stored);
+            post::record_change(&txn, &stamp, &mut package, ChangeKind::ClockStopped, old).await?;
+        }
+        package
+    };
     let extension = Extension {
         expires_at: new_end(&package, input.until)?,
         quarantine_days: business.quarantine_days,
@@ -101,7 +113,6 @@ pub async fn extend_package(
         bonuses: bonuses(&package_lots, &input.bonuses, now)?,
     };
     let old = post::expiry(&package);
-    let due = holds::due_in(&txn, business_id, &package_lots, now).await?;
     let draft = Draft::with_holds(&stamp, package_lots.clone(), due);
     let (posting, kind) = extend(&mut package, extension, draft)?;
     let change = post::record_change(&txn, &stamp, &mut package, kind, old).await?;
