@@ -25,6 +25,7 @@ pub mod items;
 mod offers;
 pub mod package_view;
 pub mod packages;
+pub mod payments;
 pub mod posted;
 pub mod quotes;
 pub mod readiness;

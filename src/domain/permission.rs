@@ -75,6 +75,8 @@ permissions! {
     CreditsAdjust = "CREDITS_ADJUST";
     /// Use packages that have ended since the service was delivered.
     CreditsConsumePastExpiry = "CREDITS_CONSUME_PAST_EXPIRY";
+    /// Write down payments of what was sold.
+    PaymentsRecord = "PAYMENTS_RECORD";
 }
 
 /// The permissions of a token.

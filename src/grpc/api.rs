@@ -78,6 +78,7 @@ commands! {
     required:
         "SellPackages" SellPackagesRequest,
         "ExtendPackage" ExtendPackageRequest,
+        "RecordPayment" RecordPaymentRequest,
         "Issue" IssueRequest,
         "Consume" ConsumeRequest,
         "Hold" HoldRequest,

@@ -25,6 +25,7 @@ mod mail;
 mod mail_jobs;
 mod model;
 mod partitioned;
+mod paying;
 mod postgres;
 mod races;
 mod requests;

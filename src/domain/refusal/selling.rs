@@ -1,7 +1,7 @@
 //! The refusals of what is offered and how it is sold: quantities, freestyle, overlap.
 
 use crate::domain::package::Status;
-use crate::ids::{PackageId, TemplateId};
+use crate::ids::{PackageId, SaleId, TemplateId};
 
 /// Why a template cannot be offered or sold like this.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,6 +83,14 @@ pub enum SellingRefusal {
         /// What it is.
         status: Status,
     },
+    /// Nothing of the sale is due.
+    #[error("all {total_minor} minor units of sale {sale_id} are paid")]
+    SaleAlreadyPaid {
+        /// The sale.
+        sale_id: SaleId,
+        /// What was to pay, in minor units.
+        total_minor: i64,
+    },
 }
 
 impl SellingRefusal {
@@ -98,6 +106,7 @@ impl SellingRefusal {
             Self::NotFreestyle { .. } => "TEMPLATE_NOT_FREESTYLE",
             Self::PackageOverlaps { .. } => "PACKAGE_OVERLAPS",
             Self::PackageNotComplete { .. } => "PACKAGE_NOT_COMPLETE",
+            Self::SaleAlreadyPaid { .. } => "SALE_ALREADY_PAID",
         }
     }
 }

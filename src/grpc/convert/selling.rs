@@ -15,6 +15,7 @@ use crate::proto::v1;
 use crate::service::Caller;
 use crate::service::extension::{ExtensionEntry, Until};
 use crate::service::packages::{ChangeList, PackageList};
+use crate::service::payments::SalePayment;
 use crate::service::sales::{PaymentEntry, SaleEntry};
 
 /// The most entries of one sale.
@@ -127,6 +128,31 @@ fn payment(
         method,
         amount_minor: amount_minor?,
         reference: reference?,
+    })
+}
+
+/// A payment of a sale.
+pub fn sale_payment(
+    request: &v1::RecordPaymentRequest,
+    caller: &Caller,
+    faults: &mut Faults,
+) -> Option<SalePayment> {
+    let sale_id = match &request.target {
+        Some(v1::record_payment_request::Target::SaleId(id)) => faults.id("sale_id", id),
+        None => {
+            faults.add("target", "must be given: sale_id");
+            None
+        }
+    };
+    let payment = faults
+        .required("payment", request.payment.as_ref())
+        .and_then(|recorded| faults.within("payment", |faults| payment(recorded, caller, faults)));
+    let (sale_id, payment) = (sale_id?, payment?);
+    Some(SalePayment {
+        sale_id,
+        method: payment.method,
+        amount_minor: payment.amount_minor,
+        reference: payment.reference,
     })
 }
 

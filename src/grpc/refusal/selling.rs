@@ -46,5 +46,11 @@ pub(super) fn with(failure: Failure, refusal: &SellingRefusal) -> Failure {
             .with("template_id", template_id)
             .with("package_id", package_id)
             .with("status", status.as_str()),
+        SellingRefusal::SaleAlreadyPaid {
+            sale_id,
+            total_minor,
+        } => failure
+            .with("sale_id", sale_id)
+            .with("total_minor_units", total_minor),
     }
 }

@@ -19,7 +19,7 @@ use crate::domain::overlap::{Earlier, Overlap};
 use crate::domain::package::{Package, Status};
 use crate::domain::permission::Permission;
 use crate::domain::refusal::{Refusal, SellingRefusal};
-use crate::domain::sale::{Payment, PaymentMethod, Price};
+use crate::domain::sale::{Payment, Price, check_method};
 use crate::ids::{CustomerId, PaymentId, Reference, SaleId, TemplateId};
 use crate::service::call::Call;
 use crate::service::error::ServiceError;
@@ -272,16 +272,7 @@ fn payment(
     let Some(paid) = &entry.payment else {
         return Ok(None);
     };
-    if paid.method == PaymentMethod::OnAccount {
-        if !business.account_payments_active {
-            return Err(Refusal::AccountPaymentsInactive);
-        }
-        if !customer.may_purchase_on_account {
-            return Err(Refusal::CustomerMayNotPurchaseOnAccount {
-                customer_id: customer.id,
-            });
-        }
-    }
+    check_method(paid.method, business, customer)?;
     let amount_minor = paid.amount_minor.unwrap_or(price.total_minor);
     if amount_minor > price.total_minor {
         return Err(Refusal::PaymentExceedsPrice {
