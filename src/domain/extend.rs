@@ -52,13 +52,7 @@ pub struct NewLot {
 pub fn extend(amendment: &mut Amendment<'_>, extension: Extension) -> Result<(), Refusal> {
     let kind = check(&amendment.package, &extension, amendment.now())?;
     let old = Expiry::of(&amendment.package);
-    let package = &mut amendment.package;
-    if package.frozen_at.is_some() {
-        package.expires_if_thawed = Some(extension.expires_at);
-    } else {
-        package.expires_at = Some(extension.expires_at);
-    }
-    package.expiry_epoch = package.expiry_epoch.saturating_add(1);
+    amendment.package.extend_to(extension.expires_at);
     amendment.retell();
     amendment.tell_expiry(kind, old);
     restore_all(&mut amendment.draft)?;

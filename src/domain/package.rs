@@ -11,7 +11,7 @@ use crate::domain::calendar;
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Balances, coded};
 use crate::domain::lot::{Lot, Terms};
-use crate::domain::validity::{self, Anchor, ExpirySource, Validity};
+use crate::domain::validity::{self, Anchor, ExpirySource, MustStartBy, Validity};
 use crate::ids::{BusinessId, CustomerId, PackageId, SaleId, TemplateId};
 
 /// The most units that are listed one by one; above it there are counters only (D8).
@@ -262,6 +262,36 @@ impl Package {
         self.frozen_at = None;
         self.frozen_until_max = None;
         self.expires_if_thawed = None;
+        if self.first_used_on.is_none() {
+            self.wait_until(end);
+        }
+    }
+
+    /// Sets a later end by hand; of a frozen package, that after a thaw at the limit. Of a package that counts
+    /// from its first use it is also the end that it waits with, now or after an undo: no undo takes an
+    /// extension back.
+    pub fn extend_to(&mut self, expires_at: DateTime<Utc>) {
+        if self.frozen_at.is_some() {
+            self.expires_if_thawed = Some(expires_at);
+        } else {
+            self.expires_at = Some(expires_at);
+        }
+        self.expiry_epoch = self.expiry_epoch.saturating_add(1);
+        self.wait_until(expires_at);
+    }
+
+    /// Sets the end that a package waits with for its first use.
+    fn wait_until(&mut self, expires_at: DateTime<Utc>) {
+        if let Validity::Period {
+            anchor: Anchor::FirstUse { must_start_by },
+            ..
+        } = &mut self.validity
+        {
+            *must_start_by = Some(MustStartBy::Extended {
+                expires_at,
+                last_day: calendar::last_usable_day(expires_at, self.zone),
+            });
+        }
     }
 
     /// Lets validity wait for its first use again: all that used or held a unit was undone.

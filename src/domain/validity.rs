@@ -112,6 +112,13 @@ pub enum MustStartBy {
     On(NaiveDate),
     /// Through the day that is this long after the package's first day.
     Within(Period),
+    /// Until an instant that somebody set on the package by hand.
+    Extended {
+        /// From then on it has ended.
+        expires_at: DateTime<Utc>,
+        /// The last local day on which it could be used.
+        last_day: NaiveDate,
+    },
 }
 
 /// Where the rule of a package comes from (mission A6).
@@ -298,7 +305,9 @@ fn last_day(
         Anchor::StartDate => (length, start_date.ok_or(ValidityError::StartDateMissing)?),
         Anchor::FirstUse { must_start_by } => match must_start_by {
             None => return Ok(None),
-            Some(MustStartBy::On(day)) => return Ok(Some(*day)),
+            Some(MustStartBy::On(day) | MustStartBy::Extended { last_day: day, .. }) => {
+                return Ok(Some(*day));
+            }
             Some(MustStartBy::Within(period)) => (*period, starts_on),
         },
     };
@@ -320,6 +329,7 @@ pub fn unstarted(validity: &Validity, starts_at: DateTime<Utc>, zone: Tz) -> Opt
     let last_day = match must_start_by.as_ref()? {
         MustStartBy::On(day) => *day,
         MustStartBy::Within(period) => add(*period, calendar::local_day(starts_at, zone))?,
+        MustStartBy::Extended { expires_at, .. } => return Some(*expires_at),
     };
     calendar::end_of(last_day, zone)
 }
@@ -328,7 +338,7 @@ pub fn unstarted(validity: &Validity, starts_at: DateTime<Utc>, zone: Tz) -> Opt
 /// `first_used_on` (semantics 9); `None` only outside the calendar.
 ///
 /// From then on `must_start_by` no longer matters. If every use is undone the clock is unset and the
-/// package has again the end that [`resolve`] gave it.
+/// package has again the end that [`unstarted`] says.
 pub fn started(length: Period, first_used_on: NaiveDate, zone: Tz) -> Option<DateTime<Utc>> {
     calendar::end_of(add(length, first_used_on)?, zone)
 }

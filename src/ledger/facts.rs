@@ -208,13 +208,14 @@ async fn past_expiry(
     let (Some(delivered_at), Some(_)) = (consume.delivered_at, consume.past_expiry) else {
         return Ok(None);
     };
-    let mut found = if consume.package_ids.is_empty() {
-        lots::of_customer(db, business_id, consume.customer_id).await?
+    let found = if consume.package_ids.is_empty() {
+        let mut found = lots::of_customer(db, business_id, consume.customer_id).await?;
+        found.retain(|lot| lot.is_open() || lot.fold.balances.expired > Credits::ZERO);
+        found
     } else {
+        // Used up or not: what is named is judged as it is.
         lots::of_packages(db, business_id, &consume.package_ids).await?
     };
-    let balances = |lot: &Lot| (lot.fold.balances.available, lot.fold.balances.expired);
-    found.retain(|lot| balances(lot) != (Credits::ZERO, Credits::ZERO));
     let ended_since = found
         .iter()
         .any(|lot| lot.has_expired(now) && !lot.has_expired(delivered_at));

@@ -18,6 +18,7 @@ use crate::ids::{BusinessId, TokenId, UserId};
 use crate::service::call::Caller;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
+use crate::store::error::StoreError;
 use crate::store::tokens;
 
 /// What every token's text begins with, so that scanners for leaked secrets can know it.
@@ -82,9 +83,7 @@ pub async fn authenticate(ctx: &Context, text: &str) -> Result<Option<Caller>, S
     let Some(business) = business? else {
         return Ok(None);
     };
-    if let Err(error) = note_use(ctx, business_id, &token).await {
-        tracing::warn!(%business_id, %token_id, %error, "the use of {token_id} was not noted: {error}");
-    }
+    note_use(ctx, business_id, &token).await;
     Ok(Some(Caller {
         business,
         token_id,
@@ -93,21 +92,25 @@ pub async fn authenticate(ctx: &Context, text: &str) -> Result<Option<Caller>, S
     }))
 }
 
-async fn note_use(
-    ctx: &Context,
-    business_id: BusinessId,
-    token: &Token,
-) -> Result<(), ServiceError> {
+/// Notes that a token is used, if that was not done lately; in a task of its own, since a client that hangs
+/// up must not cut it.
+async fn note_use(ctx: &Context, business_id: BusinessId, token: &Token) {
     let now = ctx.clock.now();
     let is_known = token
         .last_used_at
         .is_some_and(|at| now.signed_duration_since(at) < TOUCH_EVERY);
-    if !is_known {
-        let txn = ctx.db.begin().await?;
-        tokens::touch(&txn, business_id, token.id, now).await?;
-        txn.commit().await?;
+    if is_known {
+        return;
     }
-    Ok(())
+    let (db, token_id) = (ctx.db.clone(), token.id);
+    let noted = tokio::spawn(async move {
+        let txn = db.begin().await?;
+        tokens::touch(&txn, business_id, token_id, now).await?;
+        Ok::<_, StoreError>(txn.commit().await?)
+    });
+    if let Ok(Err(error)) = noted.await {
+        tracing::warn!(%business_id, %token_id, %error, "the use of {token_id} was not noted: {error}");
+    }
 }
 
 /// The parts of a token's text: business, token, and the hash of its secret.

@@ -7,13 +7,15 @@ use crate::config::LedgerSettings;
 use crate::domain::access::Token;
 use crate::domain::business::Business;
 use crate::domain::catalog::Item;
-use crate::ids::{BusinessId, ItemId, TokenId};
+use crate::domain::lot::Lot;
+use crate::ids::{BusinessId, CustomerId, ItemId, TokenId};
 use crate::ledger::Ledger;
 use crate::service::error::ServiceError;
 use crate::service::readiness::Readiness;
 use crate::store::db::Database;
+use crate::store::lines::LineCache;
 use crate::store::shared::Shared;
-use crate::store::{businesses, items, tokens};
+use crate::store::{businesses, items, lots, tokens};
 
 /// The parts that use cases share.
 #[derive(Clone, Debug)]
@@ -35,6 +37,8 @@ struct SharedReads {
     tokens: Shared<(BusinessId, TokenId), Token>,
     businesses: Shared<BusinessId, Business>,
     items: Shared<(BusinessId, ItemId), Item>,
+    lots: Shared<(BusinessId, CustomerId), Vec<Lot>>,
+    lines: Arc<LineCache>,
 }
 
 impl Context {
@@ -96,5 +100,20 @@ impl Context {
             async move { items::by_keys(db.reader(), keys).await }
         };
         Ok(self.shared.items.get((business_id, id), read).await?)
+    }
+
+    /// The lots of a customer as they are now, in the order of their ids, if there are any; calls that ask
+    /// at the same time share the query.
+    pub async fn lots_of_customer(
+        &self,
+        business_id: BusinessId,
+        id: CustomerId,
+    ) -> Result<Option<Arc<Vec<Lot>>>, ServiceError> {
+        let (db, lines) = (self.db.clone(), Arc::clone(&self.shared.lines));
+        let read = move |keys| {
+            let (db, lines) = (db.clone(), Arc::clone(&lines));
+            async move { lots::batch::of_customers(db.reader(), keys, &lines).await }
+        };
+        Ok(self.shared.lots.get((business_id, id), read).await?)
     }
 }

@@ -116,12 +116,13 @@ async fn moving(ctx: &Context, call: &Call, input: &MoveInput) -> Result<Command
     }))
 }
 
-/// The entries of a posting that used credits or set them aside.
+/// The entries of a posting that used credits or set them aside, without what time caused in it: that is
+/// of holds that have nothing to do with it.
 async fn used(ctx: &Context, call: &Call, posting_id: Uuid) -> Result<Vec<Entry>, ServiceError> {
     let mut found = entries::of_posting(ctx.db.reader(), call.business_id(), posting_id).await?;
     if found.is_empty() {
         return Err(resolve::not_found("posting", &posting_id).into());
     }
-    found.retain(|entry| matches!(entry.to, Account::Consumed | Account::Held));
+    found.retain(|entry| !entry.by_time && matches!(entry.to, Account::Consumed | Account::Held));
     Ok(found)
 }

@@ -1,18 +1,19 @@
 //! The connection to one of the two databases.
 //!
 //! SQLite has one writer, whose transactions begin IMMEDIATE, and a pool of readers. PostgreSQL has one
-//! pool, and a few connections besides for large batches: their statements take any number of rows, so a plan
-//! that is good for one is quadratic for five hundred, and each is planned anew there. Planning costs half as
-//! much again as running them for one row, so small batches keep to the pool and its plans. Time is bounded by the database itself (statement and lock time-outs), never by dropping a
-//! future that is in the middle of a statement.
+//! pool, and a few connections besides for batches: their statements take any number of rows, all found by
+//! their keys, so they are planned once, for a walk over what is given with a look into an index for each.
+//! A plan for few rows may be quadratic for five hundred, and planning each anew takes as long as running it.
+//! They hardly wait for locks: whoever finds a row taken has another way. Time is bounded by the database
+//! itself (statement and lock time-outs), never by dropping a future that is in the middle of a statement.
 
 use std::path::Path;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
-    AccessMode, ConnectOptions, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
+    DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 
 use crate::store::error::StoreError;
@@ -23,9 +24,9 @@ const STATEMENT_SECONDS_MAX: u64 = 30;
 const LOCK_WAIT_SECONDS_MAX: u64 = 10;
 /// How long a unit may wait for a connection.
 const ACQUIRE_SECONDS_MAX: u64 = 5;
-/// Up to how many calls a batch is small.
-const CALLS_OF_SMALL_BATCH_MAX: usize = 8;
-/// How many connections to PostgreSQL are for large batches, beside those that the settings allow.
+/// How long a statement of a batch may wait for a lock.
+const BATCH_LOCK_WAIT_MILLISECONDS_MAX: u64 = 50;
+/// How many connections to PostgreSQL are for batches, beside those that the settings allow.
 pub const BATCH_CONNECTIONS: u32 = 2;
 /// How many connections read SQLite.
 const SQLITE_READERS: u32 = 4;
@@ -69,10 +70,10 @@ impl Database {
     }
 
     async fn connect_postgres(url: &str, connections_max: u32) -> Result<Self, StoreError> {
-        let pool = sea_orm::Database::connect(postgres(url, connections_max, "auto"))
+        let pool = sea_orm::Database::connect(postgres(url, connections_max))
             .await
             .map_err(StoreError::Unavailable)?;
-        let mut options = postgres(url, BATCH_CONNECTIONS, "force_custom_plan");
+        let mut options = postgres_batches(url);
         options.connect_lazy(true);
         Ok(Self {
             writer: pool.clone(),
@@ -91,13 +92,18 @@ impl Database {
         &self.reader
     }
 
-    /// Where the reads of a batch of so many calls go.
-    pub fn batch_reader(&self, calls: usize) -> &DatabaseConnection {
-        if calls > CALLS_OF_SMALL_BATCH_MAX && self.backend() == DbBackend::Postgres {
+    /// Where the reads of batches go.
+    pub fn batch_reader(&self) -> &DatabaseConnection {
+        if self.backend() == DbBackend::Postgres {
             &self.batcher
         } else {
             &self.reader
         }
+    }
+
+    /// Where a batch writes by a statement that is a transaction of its own.
+    pub fn batch_writer(&self) -> &DatabaseConnection {
+        &self.batcher
     }
 
     /// Begins a transaction that writes.
@@ -105,13 +111,19 @@ impl Database {
         Ok(self.writer.begin_with_options(writing()).await?)
     }
 
-    /// Begins a transaction that writes a batch of so many calls.
-    pub async fn begin_batch(&self, calls: usize) -> Result<DatabaseTransaction, StoreError> {
-        if calls > CALLS_OF_SMALL_BATCH_MAX {
-            Ok(self.batcher.begin_with_options(writing()).await?)
-        } else {
-            self.begin().await
+    /// Begins a transaction that writes a batch.
+    pub async fn begin_batch(&self) -> Result<DatabaseTransaction, StoreError> {
+        Ok(self.batcher.begin_with_options(writing()).await?)
+    }
+
+    /// Begins a transaction that writes a batch and waits for others, as any transaction does.
+    pub async fn begin_patient_batch(&self) -> Result<DatabaseTransaction, StoreError> {
+        let txn = self.begin_batch().await?;
+        if self.backend() == DbBackend::Postgres {
+            let patience = format!("SET LOCAL lock_timeout = '{LOCK_WAIT_SECONDS_MAX}s'");
+            txn.execute_unprepared(&patience).await?;
         }
+        Ok(txn)
     }
 
     /// Begins a transaction that reads one unchanging state of everything.
@@ -160,19 +172,35 @@ fn common(url: &str, connections: u32) -> ConnectOptions {
     options
 }
 
-fn postgres(url: &str, connections: u32, plan_cache_mode: &'static str) -> ConnectOptions {
-    let mut options = common(url, connections);
-    options.map_sqlx_postgres_opts(move |options| {
-        options.options([
-            (
-                "statement_timeout",
-                format!("{STATEMENT_SECONDS_MAX}s").as_str(),
-            ),
-            ("lock_timeout", format!("{LOCK_WAIT_SECONDS_MAX}s").as_str()),
-            ("idle_in_transaction_session_timeout", "60s"),
-            ("plan_cache_mode", plan_cache_mode),
-        ])
-    });
+fn postgres(url: &str, connections: u32) -> ConnectOptions {
+    let lock_timeout = format!("{LOCK_WAIT_SECONDS_MAX}s");
+    with_settings(common(url, connections), &[("lock_timeout", &lock_timeout)])
+}
+
+fn postgres_batches(url: &str) -> ConnectOptions {
+    let lock_timeout = format!("{BATCH_LOCK_WAIT_MILLISECONDS_MAX}ms");
+    with_settings(
+        common(url, BATCH_CONNECTIONS),
+        &[
+            ("lock_timeout", &lock_timeout),
+            ("plan_cache_mode", "force_generic_plan"),
+            ("enable_hashjoin", "off"),
+            ("enable_mergejoin", "off"),
+            ("enable_seqscan", "off"),
+        ],
+    )
+}
+
+fn with_settings(mut options: ConnectOptions, settings: &[(&'static str, &str)]) -> ConnectOptions {
+    let settings = settings
+        .iter()
+        .map(|(name, value)| (*name, (*value).to_owned()));
+    let mut settings: Vec<(&str, String)> = settings.collect();
+    settings.extend([
+        ("statement_timeout", format!("{STATEMENT_SECONDS_MAX}s")),
+        ("idle_in_transaction_session_timeout", "60s".to_owned()),
+    ]);
+    options.map_sqlx_postgres_opts(move |options| options.options(settings.clone()));
     options
 }
 

@@ -8,15 +8,17 @@ pub mod proof;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Value;
 use sea_orm::{
-    Condition, DatabaseTransaction, ExprTrait, PaginatorTrait, QueryOrder, QuerySelect, Set,
-    Statement,
+    Condition, DatabaseTransaction, DbBackend, ExprTrait, Iterable, PaginatorTrait, QueryOrder,
+    QuerySelect, Set, Statement,
 };
 
 use crate::domain::credits::Credits;
 use crate::domain::entry::{About, Account, Actor, Balances, Entry, EntryKey, EntryKind};
+use crate::domain::lot::Lot;
 use crate::ids::{BusinessId, CustomerId, ItemId, LotId, UserId};
 use crate::store::columns::{hash, instant, known, micros};
-use crate::store::error::StoreError;
+use crate::store::error::{StoreError, is_missing_value};
+use crate::store::lots;
 use crate::store::rows::{self, Rows};
 
 const TABLE: &str = "entries";
@@ -87,17 +89,53 @@ pub async fn append<'a>(
     rows::insert(txn, rows_of(entries)).await
 }
 
-/// The same for calls that keep their request id in their entries only, and were not looked up.
+/// The same for calls that keep their request id in their entries only and were not looked up, together
+/// with the lots that they moved: all of it or, in one statement on PostgreSQL and else in the caller's
+/// transaction, nothing.
 ///
 /// # Errors
-/// [`StoreError::Taken`] also if a command has used the id of a posting.
+/// [`StoreError::Taken`] also if a command has used the id of a posting, or a lot is not as it was read.
 pub async fn append_unclaimed<'a>(
-    txn: &DatabaseTransaction,
+    db: &impl ConnectionTrait,
     entries: impl IntoIterator<Item = (BusinessId, &'a Entry)>,
+    moved: impl IntoIterator<Item = &'a Lot>,
 ) -> Result<(), StoreError> {
-    let unclaimed = "NOT EXISTS (SELECT 1 FROM requests
-        WHERE requests.business_id = given.business_id AND requests.request_id = given.posting_id)";
-    rows::insert_where(txn, rows_of(entries), unclaimed).await
+    let backend = db.get_database_backend();
+    let (models, moved) = (rows_of(entries), lots::batch::Moved::new(moved)?);
+    // A count and not EXISTS, which could be answered by reading the whole index.
+    let unclaimed = "(SELECT count(*) FROM requests WHERE requests.business_id = given.business_id
+        AND requests.request_id = given.posting_id) = 0";
+    if backend != DbBackend::Postgres {
+        moved.write(db).await?;
+        return rows::insert_where(db, models, unclaimed).await;
+    }
+    let rows = Rows::of_models(models, Column::iter())?;
+    let names = rows.names().collect::<Vec<_>>().join(", ");
+    // Without its number an entry is refused, and with it the whole statement.
+    let cells: Vec<String> = rows
+        .names()
+        .map(|name| match name {
+            "n" => format!(
+                "CASE WHEN (SELECT count(*) FROM moved) = {} AND {unclaimed} THEN n END",
+                lots::batch::Moved::count_parameter(),
+            ),
+            name => name.to_owned(),
+        })
+        .collect();
+    let sql = format!(
+        "WITH moved AS ({} RETURNING 1) INSERT INTO entries ({names}) SELECT {} FROM {}",
+        moved.sql(backend),
+        cells.join(", "),
+        rows.table_after(lots::batch::Moved::parameters(), backend),
+    );
+    let mut values = moved.values(backend);
+    values.extend(rows.values(backend));
+    let statement = Statement::from_sql_and_values(backend, sql, values);
+    match db.execute_raw(statement).await {
+        Ok(_) => Ok(()),
+        Err(error) if is_missing_value(&error) => Err(StoreError::Taken(TABLE.to_owned())),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The entries of those of these postings that exist, each posting's in the order of `n`.

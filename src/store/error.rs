@@ -43,12 +43,27 @@ impl StoreError {
             id: id.to_string(),
         }
     }
+
+    /// The same, where a lock was to be waited for only so long that a try in another way makes sense.
+    #[must_use]
+    pub fn contended_if_locked(self) -> Self {
+        if let Self::TooSlow(cause) = &self
+            && is_lock_timeout(cause)
+        {
+            return Self::Contention(cause.clone());
+        }
+        self
+    }
 }
 
 /// PostgreSQL: serialization failure, deadlock.
 const POSTGRES_CONTENTION: &[&str] = &["40001", "40P01"];
 /// PostgreSQL: lock not available in time, statement cancelled by its time-out.
 const POSTGRES_TOO_SLOW: &[&str] = &["55P03", "57014"];
+/// PostgreSQL: lock not available in time.
+const POSTGRES_LOCK_TIMEOUT: &str = "55P03";
+/// PostgreSQL: no value in a column that must have one.
+const POSTGRES_NOT_NULL: &str = "23502";
 /// PostgreSQL: shutting down, crashed, starting up, too many connections, cannot connect now.
 const POSTGRES_UNAVAILABLE: &[&str] = &["57P01", "57P02", "57P03", "53300", "25006"];
 /// SQLite: busy, locked, and their extended codes for recovery, snapshot and shared cache.
@@ -116,6 +131,16 @@ pub fn code(error: &DbErr) -> Option<String> {
         SqlxError::Database(failure) => failure.code().map(Into::into),
         _ => None,
     }
+}
+
+/// Whether a statement failed because somebody else held a row for longer than it was to wait.
+fn is_lock_timeout(error: &DbErr) -> bool {
+    code(error).is_some_and(|code| code == POSTGRES_LOCK_TIMEOUT)
+}
+
+/// Whether a statement failed because a value was missing.
+pub fn is_missing_value(error: &DbErr) -> bool {
+    code(error).is_some_and(|code| code == POSTGRES_NOT_NULL)
 }
 
 /// PostgreSQL: there is no such table.

@@ -102,10 +102,15 @@ impl Rows {
     /// The rows as a table expression with the alias `given`, whose parameters are the first ones of the
     /// statement.
     pub(super) fn table(&self, backend: DbBackend) -> String {
+        self.table_after(0, backend)
+    }
+
+    /// The same where so many other parameters come before.
+    pub(super) fn table_after(&self, parameters: usize, backend: DbBackend) -> String {
         if backend == DbBackend::Postgres {
-            self.arrays()
+            self.arrays(parameters)
         } else {
-            self.json()
+            self.json(parameters.saturating_add(1))
         }
     }
 
@@ -119,6 +124,15 @@ impl Rows {
         let given = self.table(backend);
         let sql = format!("SELECT {table}.* FROM {given} JOIN {table} ON {equal}");
         Statement::from_sql_and_values(backend, sql, self.values(backend))
+    }
+
+    /// How many parameters that takes.
+    pub(super) fn parameters(&self, backend: DbBackend) -> usize {
+        if backend == DbBackend::Postgres {
+            self.0.len()
+        } else {
+            1
+        }
     }
 
     /// Those parameters.
@@ -141,11 +155,11 @@ impl Rows {
         vec![serde_json::Value::Array(rows).to_string().into()]
     }
 
-    fn arrays(&self) -> String {
+    fn arrays(&self, parameters: usize) -> String {
         let (mut cells, mut arrays, mut names) = (String::new(), String::new(), String::new());
         for (index, column) in self.0.iter().enumerate() {
             let comma = if index == 0 { "" } else { ", " };
-            let parameter = index.saturating_add(1);
+            let parameter = parameters.saturating_add(index).saturating_add(1);
             let name = &column.name;
             let cell = match absent_in_sql(column) {
                 Some(absent) => format!("NULLIF({name}, {absent}) AS {name}"),
@@ -159,7 +173,7 @@ impl Rows {
         format!("(SELECT {cells} FROM unnest({arrays}) AS array_of({names})) AS given")
     }
 
-    fn json(&self) -> String {
+    fn json(&self, parameter: usize) -> String {
         let mut cells = String::new();
         for (index, column) in self.0.iter().enumerate() {
             let comma = if index == 0 { "" } else { ", " };
@@ -174,7 +188,7 @@ impl Rows {
             };
             let _ = write!(cells, "{comma}{cell} AS {name}");
         }
-        format!("(SELECT {cells} FROM json_each($1)) AS given")
+        format!("(SELECT {cells} FROM json_each(${parameter})) AS given")
     }
 }
 
@@ -194,7 +208,7 @@ pub(super) async fn insert<A: ActiveModelTrait>(
 /// # Errors
 /// [`StoreError::Taken`] if a key of theirs exists already, or a row does not meet the condition.
 pub(super) async fn insert_where<A: ActiveModelTrait>(
-    txn: &DatabaseTransaction,
+    db: &impl ConnectionTrait,
     models: Vec<A>,
     condition: &str,
 ) -> Result<(), StoreError> {
@@ -202,7 +216,7 @@ pub(super) async fn insert_where<A: ActiveModelTrait>(
         return Ok(());
     }
     let count = models.len();
-    let backend = txn.get_database_backend();
+    let backend = db.get_database_backend();
     let table = A::Entity::default().table_name().to_owned();
     let rows = Rows::of_models(models, <A::Entity as EntityTrait>::Column::iter())?;
     let names = rows.names().collect::<Vec<_>>().join(", ");
@@ -210,7 +224,7 @@ pub(super) async fn insert_where<A: ActiveModelTrait>(
     let sql =
         format!("INSERT INTO {table} ({names}) SELECT {names} FROM {given} WHERE {condition}");
     let statement = Statement::from_sql_and_values(backend, sql, rows.values(backend));
-    let result = txn.execute_raw(statement).await?;
+    let result = db.execute_raw(statement).await?;
     if usize::try_from(result.rows_affected()) != Ok(count) {
         return Err(StoreError::Taken(table));
     }

@@ -2,16 +2,23 @@
 //!
 //! Nothing is remembered: whoever asks gets what a query found that began after the asking, so the answer is
 //! as true as that of a query of its own. While one is under way all that come wait for the next, so there
-//! is at most one of a kind at once, and in a crowd a read costs a small part of a query.
+//! is at most one of a kind at once. Who is alone waits for nothing; after a query that a crowd shared the
+//! next one gathers for a moment, since queries one after the other would take more than they give.
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::store::error::StoreError;
+
+/// How many who share a query are a crowd.
+const CROWD: usize = 8;
+/// How long the next query gathers after a crowd's.
+const GATHER: Duration = Duration::from_millis(1);
 
 /// What those who ask are told.
 type Told<V> = Result<Option<Arc<V>>, StoreError>;
@@ -80,6 +87,7 @@ where
                 std::mem::forget(reading);
                 return;
             }
+            let is_crowd = asked.len() >= CROWD;
             let keys: HashSet<K> = asked.iter().map(|(key, _)| *key).collect();
             let found = read(keys.into_iter().collect()).await.map(|found| {
                 let found = found.into_iter();
@@ -93,6 +101,9 @@ where
                 };
                 // Whoever is gone needs no answer.
                 let _ = answer.send(told);
+            }
+            if is_crowd {
+                tokio::time::sleep(GATHER).await;
             }
         }
     }

@@ -95,6 +95,64 @@ async fn a_use_that_is_recorded_late_takes_no_extension_back(
 
 #[rstest]
 #[tokio::test]
+async fn an_extension_counts_from_the_end_that_a_timed_out_hold_gave_back(
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
+) {
+    on(database, async |app| {
+        let shop = Shop::open(app).await;
+        let mut validity = a_month_from_first_use();
+        if let Some(v1::validity::Rule::Period(period)) = &mut validity.rule {
+            period.must_start_by = Some(v1::StartDeadline {
+                deadline: Some(v1::start_deadline::Deadline::Date("2026-06-30".to_owned())),
+            });
+        }
+        let package = shop.sell_lessons("8", validity).await;
+        let times_out_at = app.clock.now() + TimeDelta::hours(1);
+        let hold = shop.hold_lessons_until("1", times_out_at);
+        shop.hold(hold).await.unwrap();
+        let held = shop.package(&package.id).await;
+        assert_eq!(held.last_usable_date, "2026-02-15");
+        app.clock.set(times_out_at);
+        let mut request = v1::ExtendPackageRequest {
+            request_id: app.request_id(),
+            package_id: package.id.clone(),
+            new_expiry: Some(v1::extend_package_request::NewExpiry::LastUsableDate(
+                "2026-03-31".to_owned(),
+            )),
+            ..Default::default()
+        };
+        let result = app.packages().extend_package(request.clone()).await;
+        refused(result, Code::FailedPrecondition, "EXPIRY_NOT_LATER");
+        request.new_expiry = Some(v1::extend_package_request::NewExpiry::By(v1::Period {
+            count: 1,
+            unit: v1::PeriodUnit::Day.into(),
+        }));
+        let extended = app.packages().extend_package(request).await.unwrap();
+        let extended = extended.into_inner().package.unwrap();
+        assert_eq!(extended.last_usable_date, "2026-07-01");
+        let request = v1::ListChangesRequest {
+            package_id: package.id.clone(),
+            ..Default::default()
+        };
+        let changes = app.packages().list_changes(request).await.unwrap();
+        let kinds: Vec<_> = changes
+            .into_inner()
+            .changes
+            .iter()
+            .map(v1::Change::kind)
+            .collect();
+        let expected = [
+            v1::ChangeKind::Extended,
+            v1::ChangeKind::ClockStopped,
+            v1::ChangeKind::ClockStarted,
+        ];
+        assert_eq!(kinds, expected);
+    })
+    .await;
+}
+
+#[rstest]
+#[tokio::test]
 async fn a_credit_types_default_may_count_from_first_use(
     #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {

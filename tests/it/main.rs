@@ -24,6 +24,7 @@ mod history;
 mod holding;
 mod mail;
 mod mail_jobs;
+mod model;
 mod partitioned;
 mod postgres;
 mod races;

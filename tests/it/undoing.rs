@@ -21,6 +21,58 @@ fn at(text: &str) -> DateTime<Utc> {
 
 #[rstest]
 #[tokio::test]
+async fn semantics_3_a_used_up_package_that_is_named_beside_one_that_ended_is_passed_over(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on(database, async |app| {
+        let shop = Shop::open(app).await;
+        let empty = shop.sell_lessons("1", days(10)).await;
+        let ended = shop.sell_lessons("8", days(10)).await;
+        let one = shop.use_lessons_of(&empty.id, "1");
+        shop.consume(one).await.unwrap();
+        let delivered_at = app.clock.now();
+        app.clock.advance(TimeDelta::days(12));
+        let mut late = shop.use_lessons_of(&empty.id, "1");
+        late.delivered_at = Some(stamp(delivered_at));
+        let result = shop.consume(late.clone()).await;
+        refused(result, Code::FailedPrecondition, "INSUFFICIENT_CREDITS");
+        late.package_ids = vec![empty.id.clone(), ended.id.clone()];
+        let used = shop.consume(late).await.unwrap();
+        assert_eq!(used.parts[0].package_id, ended.id);
+    })
+    .await;
+}
+
+/// Its posting says first what time did to the hold, which was for an item.
+#[rstest]
+#[tokio::test]
+async fn a_use_by_hand_is_moved_by_hand_though_it_wrote_that_a_hold_timed_out(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on(database, async |app| {
+        let shop = Shop::open(app).await;
+        shop.sell_lessons("8", days(10)).await;
+        let other = shop.sell_lessons("8", days(30)).await;
+        let times_out_at = app.clock.now() + TimeDelta::hours(1);
+        let mut hold = shop.hold_lessons_until("1", times_out_at);
+        hold.on_time_out = v1::OnTimeOut::Capture.into();
+        shop.hold(hold).await.unwrap();
+        app.clock.set(times_out_at);
+        let mut request = shop.use_lessons("1");
+        request.what = Some(v1::consume_request::What::Credits(v1::CreditAmount {
+            credit_type_id: shop.lesson.clone(),
+            amount: "2".to_owned(),
+        }));
+        let used = shop.consume(request).await.unwrap();
+        let moved = shop.relocate(&used.posting_id, &other.id).await.unwrap();
+        assert_eq!(moved.parts[0].amount, "2");
+        assert_eq!(shop.left(&other.id).await, "6");
+    })
+    .await;
+}
+
+#[rstest]
+#[tokio::test]
 async fn semantics_22_a_use_is_undone_into_its_very_lots_and_never_twice(
     #[values(Sqlite, Postgres)] database: Database,
 ) {

@@ -170,6 +170,29 @@ fn a_change_of_the_end_and_nothing_else_is_a_new_epoch() {
 }
 
 #[test]
+fn semantics_9_an_undo_takes_no_extension_back() {
+    let days = |days: i64| at(days * 24).date_naive();
+    let mut package = package_from_first_use(10, Some(days(5)));
+    // Not the first instant of a day.
+    package.extend_to(at(200));
+    package.start_clock(days(2));
+    let counted = calendar::end_of(days(12), package.zone);
+    assert_eq!(package.expires_at, counted);
+    assert_eq!(package.terms().expires_if_unused, Some(at(200)));
+    package.stop_clock();
+    assert_eq!(package.expires_at, Some(at(200)));
+    // Nor one that was granted after the first use, however often that is undone.
+    package.start_clock(days(2));
+    package.extend_to(at(1_000));
+    package.stop_clock();
+    assert_eq!(package.expires_at, Some(at(1_000)));
+    package.start_clock(days(2));
+    assert_eq!(package.expires_at, counted);
+    package.stop_clock();
+    assert_eq!(package.expires_at, Some(at(1_000)));
+}
+
+#[test]
 fn a_unit_shows_the_state_that_it_begins_with() {
     let balances = Balances {
         consumed: credits("1.5"),

@@ -229,7 +229,9 @@ fn to_anchor(anchor: Anchor) -> (v1::Anchor, Option<v1::StartDeadline>) {
         Anchor::StartDate => (v1::Anchor::StartDate, None),
         Anchor::FirstUse { must_start_by } => {
             let deadline = must_start_by.map(|by| match by {
-                MustStartBy::On(date) => v1::start_deadline::Deadline::Date(date.to_string()),
+                MustStartBy::On(date) | MustStartBy::Extended { last_day: date, .. } => {
+                    v1::start_deadline::Deadline::Date(date.to_string())
+                }
                 MustStartBy::Within(period) => {
                     v1::start_deadline::Deadline::AfterSale(to_period(period))
                 }

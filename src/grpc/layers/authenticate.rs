@@ -14,7 +14,7 @@ use tower::{Layer, Service};
 
 use crate::domain::permission::Permission;
 use crate::domain::refusal::Refusal;
-use crate::grpc::permission::{Permissions, permission_named};
+use crate::grpc::permission::{Permissions, permission_name};
 use crate::grpc::refusal;
 use crate::grpc::status::Failure;
 use crate::proto::v1::Reason;
@@ -100,21 +100,16 @@ async fn admit(
     token: Option<String>,
 ) -> Result<Caller, Status> {
     let text = token.ok_or_else(unauthenticated)?;
-    // In a task of its own: the look-up may note the token's use, which must not be cut.
-    let ctx = layer.ctx.clone();
-    let found = tokio::spawn(async move { access::authenticate(&ctx, &text).await })
+    let found = access::authenticate(&layer.ctx, &text)
         .await
-        .map_err(|_| crate::grpc::layers::panic::internal())?
         .map_err(|error| refusal::status(&error))?;
     let caller = found.ok_or_else(unauthenticated)?;
-    let held: Vec<_> = caller
-        .permissions
-        .iter()
-        .copied()
-        .map(Permission::as_str)
-        .filter_map(permission_named)
-        .collect();
-    layer.permissions.check(path, &held)?;
+    let needed = layer.permissions.required(path);
+    let held = needed.filter(|needed| {
+        let known = Permission::from_name(permission_name(*needed));
+        known.is_some_and(|known| caller.permissions.contains(&known))
+    });
+    layer.permissions.check(path, held.as_slice())?;
     if !caller.business.feature_enabled && !path.starts_with(ALWAYS_ON) {
         return Err(refusal::failure(&Refusal::FeatureOff).into_status());
     }

@@ -1,13 +1,22 @@
-//! One batch: read, lock, decide, write, commit, answer.
+//! One batch: read, decide, write, answer.
 //!
-//! Six round trips, however many calls: the lots concerned (unnamed and named, at most two), begin, lock and
-//! read, entries, lots, commit. Request ids are looked up only where it matters: before a refusal is answered,
-//! and for the whole batch once something went wrong with it.
+//! On PostgreSQL two round trips, however many calls: the lots concerned are read without locks, and one
+//! statement, a transaction of its own, writes lots and entries if every lot still has the version that was
+//! read and no command has used a request id; else it writes nothing. A note takes a transaction around it,
+//! and so does SQLite, where one statement does not write two tables.
+//!
+//! What comes of that the second time goes the locked way: begin, lock those lots that nobody else holds,
+//! read and decide again, write, commit; calls whose lots are taken are given back. Request ids are looked
+//! up only where it matters: before a refusal is answered, and for the whole batch once something went wrong
+//! with it.
 //!
 //! A batch that fails is not given up: lost against others it is tried again, with one faulty call in it it
 //! is halved until that call is alone.
 
 use std::collections::{HashMap, HashSet};
+
+use sea_orm::{ConnectionTrait, DbBackend};
+use uuid::Uuid;
 
 use super::look_up::{self, Earlier};
 use super::read::{self, Scope};
@@ -15,6 +24,7 @@ use super::state::{self, State, Verdict};
 use super::{Answer, Waiting, Work};
 use crate::domain::posting::Posting;
 use crate::domain::refusal::Refusal;
+use crate::ids::BusinessId;
 use crate::ledger::LedgerError;
 use crate::ledger::solo::{TRIES_MAX, pause_before};
 use crate::ledger::submit::{Receipt, Submission};
@@ -41,10 +51,11 @@ pub(super) async fn run(work: &Work, calls: Vec<Waiting>) {
             Ok(verdicts) => answer(work, part.calls, verdicts).await,
             Err(error) => {
                 let again = part.after(&error);
+                // The second try has locks, so it waits for nothing.
                 if let Some(part) = again.last()
-                    && part.tries > 1
+                    && part.tries > 2
                 {
-                    pause_before(part.tries.saturating_sub(1)).await;
+                    pause_before(part.tries.saturating_sub(2)).await;
                 }
                 parts.extend(again);
             }
@@ -111,35 +122,76 @@ fn is_unreachable(error: &StoreError) -> bool {
     )
 }
 
-/// Decides the calls in one transaction and commits it; the verdicts are true from then on.
+/// Decides the calls and commits what they come to; the verdicts are true from then on.
 async fn attempt(work: &Work, part: &Part) -> Result<Vec<Verdict>, StoreError> {
+    if part.look_up {
+        return locked(work, part).await;
+    }
+    let verdicts = unlocked(work, part).await;
+    verdicts.map_err(StoreError::contended_if_locked)
+}
+
+/// The way without locks, for calls that were never tried. It hardly waits for a lot that somebody holds.
+async fn unlocked(work: &Work, part: &Part) -> Result<Vec<Verdict>, StoreError> {
     let submissions = part.calls.iter().map(|call| &call.submission);
-    let earlier = if part.look_up {
-        look_up::earlier(work, submissions.clone()).await?
+    let read = read::read(work.db.batch_reader(), submissions.clone(), &work.lines).await?;
+    let mut state = State::new(work.clock.now(), read.lots);
+    let decided = submissions.clone().zip(&read.scopes);
+    let verdicts = state.decide(decided, &Earlier::default());
+    let postings = postings(submissions, &verdicts);
+    if postings.is_empty() {
+        return Ok(verdicts);
+    }
+    let has_notes = postings.iter().any(|(it, _)| !it.note.is_empty());
+    if work.db.backend() == DbBackend::Postgres && !has_notes {
+        write(work.db.batch_writer(), &state, &postings).await?;
     } else {
-        Earlier::default()
-    };
-    let scopes = read::scopes(work.db.batch_reader(part.calls.len()), submissions.clone()).await?;
-    let txn = work.db.begin_batch(part.calls.len()).await?;
-    let keys = lot_keys(submissions.clone(), &scopes);
+        let txn = work.db.begin_batch().await?;
+        write(&txn, &state, &postings).await?;
+        posting_notes::insert(&txn, notes(&postings)).await?;
+        txn.commit().await?;
+    }
+    Ok(verdicts)
+}
+
+/// The way with locks, for calls that somebody got in the way of.
+async fn locked(work: &Work, part: &Part) -> Result<Vec<Verdict>, StoreError> {
+    let submissions = part.calls.iter().map(|call| &call.submission);
+    let earlier = look_up::earlier(work, submissions.clone()).await?;
+    let read = read::read(work.db.batch_reader(), submissions.clone(), &work.lines).await?;
+    let txn = work.db.begin_patient_batch().await?;
+    let keys = lot_keys(submissions.clone(), &read.scopes);
     let locked = lots::batch::lock_free(&txn, keys, &work.lines).await?;
     let mut state = State::new(work.clock.now(), locked);
-    let verdicts = state.decide(submissions.clone().zip(&scopes), &earlier);
-    let postings = postings(submissions.clone(), &verdicts);
+    let verdicts = state.decide(submissions.clone().zip(&read.scopes), &earlier);
+    let postings = postings(submissions, &verdicts);
     if postings.is_empty() {
         txn.rollback().await?;
         return Ok(verdicts);
     }
+    write(&txn, &state, &postings).await?;
+    posting_notes::insert(&txn, notes(&postings)).await?;
+    txn.commit().await?;
+    Ok(verdicts)
+}
+
+/// Writes lots and entries, all or nothing.
+async fn write(
+    db: &impl ConnectionTrait,
+    state: &State,
+    postings: &[(&Submission, &Posting)],
+) -> Result<(), StoreError> {
     let of_businesses = postings
         .iter()
         .map(|(it, posting)| (it.business_id, *posting));
-    entries::append_unclaimed(&txn, state::entries(of_businesses)).await?;
-    lots::batch::update_used(&txn, state.moved()).await?;
-    let notes = postings.iter();
-    let notes = notes.map(|(it, posting)| (it.business_id, posting.id, it.note.as_str()));
-    posting_notes::insert(&txn, notes).await?;
-    txn.commit().await?;
-    Ok(verdicts)
+    entries::append_unclaimed(db, state::entries(of_businesses), state.moved()).await
+}
+
+fn notes<'a>(
+    postings: &'a [(&Submission, &Posting)],
+) -> impl Iterator<Item = (BusinessId, Uuid, &'a str)> {
+    let postings = postings.iter();
+    postings.map(|(it, posting)| (it.business_id, posting.id, it.note.as_str()))
 }
 
 fn lot_keys<'a>(

@@ -35,7 +35,7 @@ pub(super) async fn earlier<'a>(
     if keys.is_empty() {
         return Ok(Earlier::default());
     }
-    let db = work.db.batch_reader(keys.len());
+    let db = work.db.batch_reader();
     let once: HashSet<RequestKey> = keys.into_iter().collect();
     let postings = entries::of_postings(db, once.iter().copied()).await?;
     let commands = requests::used(db, once).await?;

@@ -1,12 +1,12 @@
 //! Which lots each call of a batch is decided on, read without locks.
 
-use std::collections::HashMap;
-
 use sea_orm::ConnectionTrait;
 
+use crate::domain::lot::Lot;
 use crate::ids::LotId;
 use crate::ledger::submit::Submission;
 use crate::store::error::StoreError;
+use crate::store::lines::LineCache;
 use crate::store::lots::{self, CANDIDATES_MAX};
 
 /// The lots that one call is decided on.
@@ -18,11 +18,21 @@ pub(super) struct Scope {
     pub(super) is_complete: bool,
 }
 
-/// The lots of each of these calls, by at most two statements.
-pub(super) async fn scopes<'a>(
+/// What a batch is decided on.
+#[derive(Debug)]
+pub(super) struct Read {
+    /// The scope of each call, in their order.
+    pub(super) scopes: Vec<Scope>,
+    /// The lots of all scopes.
+    pub(super) lots: Vec<Lot>,
+}
+
+/// The lots of these calls, by one statement and without locks.
+pub(super) async fn read<'a>(
     db: &impl ConnectionTrait,
     submissions: impl Iterator<Item = &'a Submission> + Clone,
-) -> Result<Vec<Scope>, StoreError> {
+    lines: &LineCache,
+) -> Result<Read, StoreError> {
     let asked = submissions.map(|it| (it.business_id, it.shareable()));
     let (mut customers, mut packages) = (Vec::new(), Vec::new());
     for (business_id, shareable) in asked.clone() {
@@ -34,24 +44,19 @@ pub(super) async fn scopes<'a>(
             packages.extend(ids.map(|id| (business_id, *id)));
         }
     }
-    let by_customer = match once_each(&mut customers) {
-        [] => HashMap::default(),
-        customers => lots::batch::candidates(db, customers.iter().copied()).await?,
-    };
-    let by_package = match once_each(&mut packages) {
-        [] => HashMap::default(),
-        packages => lots::batch::of_packages(db, packages.iter().copied()).await?,
-    };
+    let (customers, packages) = (once_each(&mut customers), once_each(&mut packages));
+    let found = lots::batch::payers(db, customers, packages, lines).await?;
     let scopes = asked.map(|(business_id, shareable)| {
         let mut lot_ids = Vec::new();
         let mut is_complete = false;
         if let Some(shareable) = shareable {
             let customer = (business_id, shareable.customer_id);
             for id in shareable.package_ids {
-                lot_ids.extend(by_package.get(&(business_id, *id)).into_iter().flatten());
+                let package = (business_id, *id);
+                lot_ids.extend(found.of_packages.get(&package).into_iter().flatten());
             }
             if shareable.package_ids.is_empty() {
-                lot_ids.extend(by_customer.get(&customer).into_iter().flatten());
+                lot_ids.extend(found.of_customers.get(&customer).into_iter().flatten());
             }
             is_complete = !shareable.package_ids.is_empty() || lot_ids.len() < CANDIDATES_MAX;
         }
@@ -60,7 +65,10 @@ pub(super) async fn scopes<'a>(
             is_complete,
         }
     });
-    Ok(scopes.collect())
+    Ok(Read {
+        scopes: scopes.collect(),
+        lots: found.lots,
+    })
 }
 
 fn once_each<T: Ord>(asked: &mut Vec<T>) -> &[T] {

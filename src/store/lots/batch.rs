@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait, FromQueryResult, IdenStatic,
-    Statement,
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, FromQueryResult, IdenStatic,
+    QueryResult, Statement, Value,
 };
 use uuid::Uuid;
 
-use super::{CANDIDATES_MAX, Column, Entity, Model, TABLE, lot, row};
+use super::{CANDIDATES_MAX, Column, Model, TABLE, lot, row};
 use crate::domain::lot::Lot;
 use crate::ids::{BusinessId, CustomerId, LineId, LotId, PackageId};
 use crate::store::columns::known;
@@ -103,6 +103,34 @@ pub async fn of_packages(
     Ok(grouped(found, PackageId::from_uuid))
 }
 
+/// All lots of each of these customers who has any, in the order of their ids.
+pub async fn of_customers(
+    db: &impl ConnectionTrait,
+    customers: impl IntoIterator<Item = (BusinessId, CustomerId)>,
+    lines: &LineCache,
+) -> Result<HashMap<(BusinessId, CustomerId), Vec<Lot>>, StoreError> {
+    let backend = db.get_database_backend();
+    let pairs = customers.into_iter();
+    let pairs = pairs.map(|(business_id, id)| (business_id.uuid(), id.uuid()));
+    let customers = Rows::of_pairs(["business_id", "asked_id"], pairs);
+    let sql = format!(
+        "SELECT TRUE, {} FROM {} JOIN lots ON lots.business_id = given.business_id
+            AND lots.customer_id = given.asked_id
+         ORDER BY lots.id",
+        columns_of("lots"),
+        customers.table(backend)
+    );
+    let statement = Statement::from_sql_and_values(backend, sql, customers.values(backend));
+    let found = db.query_all_raw(statement).await?;
+    let rows: Vec<Model> = found.iter().map(model).collect::<Result<_, _>>()?;
+    let mut lots: HashMap<_, Vec<Lot>> = HashMap::new();
+    for lot in with_lines(db, &rows, lines).await? {
+        let key = (lot.business_id, lot.customer_id);
+        lots.entry(key).or_default().push(lot);
+    }
+    Ok(lots)
+}
+
 /// Locks those of these lots that nobody else holds, in the order of their ids, and reads them.
 pub async fn lock_free(
     txn: &DatabaseTransaction,
@@ -127,38 +155,159 @@ pub async fn by_keys(
     select(db, keys, lines, "").await
 }
 
-/// Writes what uses of credits changed in lots that are locked; each one's version goes up by one.
-///
-/// # Errors
-/// [`StoreError::Corrupt`] if a row is not the one that was read.
-pub async fn update_used<'a>(
-    txn: &DatabaseTransaction,
-    used: impl IntoIterator<Item = &'a Lot>,
-) -> Result<(), StoreError> {
-    let models: Vec<_> = used.into_iter().map(row).collect::<Result<_, _>>()?;
-    let count = models.len();
-    let backend = txn.get_database_backend();
-    let rows = Rows::of_models(models, FOUND_BY.into_iter().chain(WRITTEN))?;
-    let written = WRITTEN.map(|column| {
-        let name = column.as_str();
-        format!("{name} = given.{name}")
-    });
-    let found_by = FOUND_BY.map(|column| {
-        let name = column.as_str();
-        format!("lots.{name} = given.{name}")
-    });
+/// Open lots of customers, and lots of packages.
+#[derive(Debug, Default)]
+pub struct Payers {
+    /// Those of each customer that could pay first, at most [`CANDIDATES_MAX`].
+    pub of_customers: HashMap<(BusinessId, CustomerId), Vec<LotId>>,
+    /// All of each package.
+    pub of_packages: HashMap<(BusinessId, PackageId), Vec<LotId>>,
+    /// All of them, some perhaps twice.
+    pub lots: Vec<Lot>,
+}
+
+/// The lots that could pay for uses by customers and from packages, as they are at one moment, by one
+/// statement and without locks.
+pub async fn payers(
+    db: &impl ConnectionTrait,
+    customers: &[(BusinessId, CustomerId)],
+    packages: &[(BusinessId, PackageId)],
+    lines: &LineCache,
+) -> Result<Payers, StoreError> {
+    let backend = db.get_database_backend();
+    let customers = customers
+        .iter()
+        .map(|(id, asked)| (id.uuid(), asked.uuid()));
+    let customers = Rows::of_pairs(["business_id", "asked_id"], customers);
+    let packages = packages.iter().map(|(id, asked)| (id.uuid(), asked.uuid()));
+    let packages = Rows::of_pairs(["business_id", "asked_id"], packages);
+    let columns = columns_of("lots");
+    let given = customers.table(backend);
+    let order = "priority, expires_at NULLS LAST, id";
+    let of_customers = if backend == DbBackend::Postgres {
+        format!(
+            "SELECT TRUE, {columns} FROM {given} CROSS JOIN LATERAL (
+                SELECT * FROM lots
+                WHERE lots.business_id = given.business_id AND lots.customer_id = given.asked_id
+                    AND lots.is_open
+                ORDER BY {order} LIMIT {CANDIDATES_MAX}
+            ) AS lots"
+        )
+    } else {
+        format!(
+            "SELECT TRUE, {columns} FROM (
+                SELECT lots.*, row_number() OVER (
+                    PARTITION BY lots.business_id, lots.customer_id ORDER BY {order}
+                ) AS place
+                FROM {given} JOIN lots ON lots.business_id = given.business_id
+                    AND lots.customer_id = given.asked_id AND lots.is_open
+            ) AS lots WHERE place <= {CANDIDATES_MAX}"
+        )
+    };
     let sql = format!(
-        "UPDATE lots SET {}, version = lots.version + 1 FROM {} WHERE {}",
-        written.join(", "),
-        rows.table(backend),
-        found_by.join(" AND ")
+        "{of_customers} UNION ALL
+         SELECT FALSE, {columns} FROM {} JOIN lots ON lots.business_id = given.business_id
+            AND lots.package_id = given.asked_id",
+        packages.table_after(customers.parameters(backend), backend)
     );
-    let statement = Statement::from_sql_and_values(backend, sql, rows.values(backend));
-    let result = txn.execute_raw(statement).await?;
-    if usize::try_from(result.rows_affected()) != Ok(count) {
-        return Err(StoreError::corrupt(TABLE, "one of a batch"));
+    let mut values = customers.values(backend);
+    values.extend(packages.values(backend));
+    let statement = Statement::from_sql_and_values(backend, sql, values);
+    let found = db.query_all_raw(statement).await?;
+    let mut payers = Payers::default();
+    let mut rows = Vec::with_capacity(found.len());
+    for result in &found {
+        let row = model(result)?;
+        let (business_id, id) = (
+            BusinessId::from_uuid(row.business_id),
+            LotId::from_uuid(row.id),
+        );
+        if result.try_get_by_index(0)? {
+            let key = (business_id, CustomerId::from_uuid(row.customer_id));
+            payers.of_customers.entry(key).or_default().push(id);
+        } else {
+            let key = (business_id, PackageId::from_uuid(row.package_id));
+            payers.of_packages.entry(key).or_default().push(id);
+        }
+        rows.push(row);
     }
-    Ok(())
+    payers.lots = with_lines(db, &rows, lines).await?;
+    Ok(payers)
+}
+
+/// What uses of credits changed in lots, to be written if they are as they were read; each one's version
+/// goes up by one.
+#[derive(Debug)]
+pub(in crate::store) struct Moved {
+    rows: Rows,
+    count: usize,
+}
+
+impl Moved {
+    pub(in crate::store) fn new<'a>(
+        moved: impl IntoIterator<Item = &'a Lot>,
+    ) -> Result<Self, StoreError> {
+        let models: Vec<_> = moved.into_iter().map(row).collect::<Result<_, _>>()?;
+        Ok(Self {
+            count: models.len(),
+            rows: Rows::of_models(models, FOUND_BY.into_iter().chain(WRITTEN))?,
+        })
+    }
+
+    /// The statement without an end, whose parameters are the first ones.
+    pub(in crate::store) fn sql(&self, backend: DbBackend) -> String {
+        let written = WRITTEN.map(|column| {
+            let name = column.as_str();
+            format!("{name} = given.{name}")
+        });
+        let found_by = FOUND_BY.map(|column| {
+            let name = column.as_str();
+            format!("lots.{name} = given.{name}")
+        });
+        format!(
+            "UPDATE lots SET {}, version = lots.version + 1 FROM {} WHERE {}",
+            written.join(", "),
+            self.rows.table(backend),
+            found_by.join(" AND ")
+        )
+    }
+
+    /// On PostgreSQL, the number of its parameters, the last of which is how many lots there are.
+    pub(in crate::store) fn parameters() -> usize {
+        FOUND_BY
+            .len()
+            .saturating_add(WRITTEN.len())
+            .saturating_add(1)
+    }
+
+    /// That last parameter.
+    pub(in crate::store) fn count_parameter() -> String {
+        format!("${}::bigint", Self::parameters())
+    }
+
+    /// Those parameters.
+    pub(in crate::store) fn values(self, backend: DbBackend) -> Vec<Value> {
+        let count = i64::try_from(self.count).unwrap_or(i64::MAX);
+        let mut values = self.rows.values(backend);
+        values.push(count.into());
+        values
+    }
+
+    /// Writes them in a transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] if a row is not the one that was read.
+    pub(in crate::store) async fn write(self, db: &impl ConnectionTrait) -> Result<(), StoreError> {
+        let (backend, count) = (db.get_database_backend(), self.count);
+        let sql = self.sql(backend);
+        let values = self.rows.values(backend);
+        let statement = Statement::from_sql_and_values(backend, sql, values);
+        let result = db.execute_raw(statement).await?;
+        if usize::try_from(result.rows_affected()) != Ok(count) {
+            return Err(StoreError::Taken(TABLE.to_owned()));
+        }
+        Ok(())
+    }
 }
 
 async fn found(
@@ -195,13 +344,23 @@ async fn select(
     let pairs = pairs.map(|(business_id, id)| (business_id.uuid(), id.uuid()));
     let wanted = Rows::of_pairs(["business_id", "id"], pairs);
     let sql = format!(
-        "SELECT lots.* FROM {}
+        "SELECT TRUE, {} FROM {}
          JOIN lots ON lots.business_id = given.business_id AND lots.id = given.id
          ORDER BY lots.id {lock}",
+        columns_of("lots"),
         wanted.table(backend)
     );
     let statement = Statement::from_sql_and_values(backend, sql, wanted.values(backend));
-    let rows: Vec<Model> = Entity::find().from_raw_sql(statement).all(db).await?;
+    let found = db.query_all_raw(statement).await?;
+    let rows: Vec<Model> = found.iter().map(model).collect::<Result<_, _>>()?;
+    with_lines(db, &rows, lines).await
+}
+
+async fn with_lines(
+    db: &impl ConnectionTrait,
+    rows: &[Model],
+    lines: &LineCache,
+) -> Result<Vec<Lot>, StoreError> {
     let line = |row: &Model| {
         let business_id = BusinessId::from_uuid(row.business_id);
         (business_id, LineId::from_uuid(row.line_id))
@@ -213,4 +372,33 @@ async fn select(
             lot(row, known.clone())
         })
         .collect()
+}
+
+macro_rules! columns {
+    ($($field:ident)+) => {
+        const COLUMNS: &[&str] = &[$(stringify!($field)),+];
+
+        /// A row whose first cell is not its own and whose others are [`COLUMNS`]: to find each by its
+        /// name would take longer than all the rest of reading it.
+        fn model(row: &QueryResult) -> Result<Model, DbErr> {
+            let mut places = 1_usize..;
+            let mut next = || places.next().unwrap_or_default();
+            Ok(Model { $($field: row.try_get_by_index(next())?),+ })
+        }
+    };
+}
+
+columns! {
+    business_id id package_id line_id customer_id credit_type_id origin priority starts_at expires_at
+    counts_from_first_use first_used_on expires_if_unused time_zone frozen frozen_until_max
+    expires_if_thawed revoked issued_quantity
+    issued_value basis_quantity basis_value revalued issued available held consumed expired
+    revoked_credits transferred value_unused value_consumed value_expired value_revoked
+    value_transferred seq last_posting_id last_n last_hash last_recorded_at next_timeout_at
+    transferred_to is_open created_at version
+}
+
+fn columns_of(table: &str) -> String {
+    let columns = COLUMNS.iter().map(|name| format!("{table}.{name}"));
+    columns.collect::<Vec<_>>().join(", ")
 }

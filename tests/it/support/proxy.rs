@@ -91,6 +91,7 @@ impl Proxy {
 /// Passes on what comes from either side, until one ends or a break is due.
 async fn pass_on(mut near: TcpStream, mut far: TcpStream, planned: &Planned) -> Result<()> {
     let (mut asked, mut answered) = (vec![0; 16_384], vec![0; 16_384]);
+    let mut commits = Commits::default();
     loop {
         tokio::select! {
             read = near.read(&mut asked) => {
@@ -98,9 +99,11 @@ async fn pass_on(mut near: TcpStream, mut far: TcpStream, planned: &Planned) -> 
                 if message.is_empty() {
                     return Ok(());
                 }
-                // A commit is a short message of its own.
-                let commits = message.windows(7).any(|bytes| bytes == b"COMMIT\0");
-                let broken = if commits { planned.lock().unwrap().take() } else { None };
+                let broken = if commits.with(message) {
+                    planned.lock().unwrap().take()
+                } else {
+                    None
+                };
                 match broken {
                     Some(Break::BeforeCommit) => return Ok(()),
                     Some(Break::AfterCommit) => {
@@ -119,6 +122,29 @@ async fn pass_on(mut near: TcpStream, mut far: TcpStream, planned: &Planned) -> 
                 near.write_all(message).await?;
             }
         }
+    }
+}
+
+/// The messages of a connection that commit: the word, which is a short message of its own, and the running
+/// of the statement by which a batch writes, which is a transaction of its own.
+#[derive(Debug, Default)]
+struct Commits {
+    /// The name under which that statement was prepared.
+    statement: Option<Vec<u8>>,
+}
+
+impl Commits {
+    fn with(&mut self, message: &[u8]) -> bool {
+        let place = |part: &[u8]| message.windows(part.len()).rposition(|bytes| bytes == part);
+        if let Some(end) = place(b"\0WITH moved AS") {
+            let name = message[..end]
+                .windows(7)
+                .rposition(|bytes| bytes == b"sqlx_s_");
+            self.statement = Some(message[name.expect("it has a name")..=end].to_vec());
+            return false;
+        }
+        let runs = self.statement.as_deref().and_then(place);
+        runs.is_some() || place(b"COMMIT\0").is_some()
     }
 }
 
