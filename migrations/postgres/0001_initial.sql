@@ -121,7 +121,7 @@ CREATE TABLE template_versions (
     priority INTEGER,
     quarantine_days INTEGER,
     reminder_leads JSONB,
-    freeze JSONB,
+    freeze_policy JSONB,
     transferable BOOLEAN NOT NULL,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (business_id, template_id, definition_version),

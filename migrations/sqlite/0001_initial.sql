@@ -122,7 +122,7 @@ CREATE TABLE template_versions (
     priority INTEGER,
     quarantine_days INTEGER,
     reminder_leads TEXT,
-    freeze TEXT,
+    freeze_policy TEXT,
     transferable INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (business_id, template_id, definition_version),

@@ -126,4 +126,8 @@ pub fn unfreeze(amendment: &mut Amendment<'_>) -> Result<Vec<Held>, Refusal> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows should fail"
+)]
 mod tests;

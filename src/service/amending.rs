@@ -141,10 +141,10 @@ pub(super) async fn finish(
     let by_time = amendment.told();
     let held = rule(&mut amendment, &locked.business)?;
     let about = (&locked.business, &locked.stamp);
-    let (package, mut changes) = write(txn, call, about, amendment.end(), &target.reason).await?;
+    let (package, mut written) = write(txn, call, about, amendment.end(), &target.reason).await?;
     let changed = Changed {
         package,
-        changes: changes.split_off(by_time.min(changes.len())),
+        changes: written.split_off(by_time.min(written.len())),
         holds: held,
     };
     call.remember(txn, &changed).await?;

@@ -27,6 +27,7 @@ const ENTRIES_PER_PAGE: u64 = 500;
 
 /// What could be paid back, in minor units and with tax.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_field_names, reason = "each is money, in minor units")]
 pub struct Refund {
     /// What was paid for the package.
     pub paid_minor: i64,

@@ -251,10 +251,7 @@ pub async fn timing_out(
         .await?;
     Ok(rows
         .into_iter()
-        .map(|(business, package)| {
-            let business_id = BusinessId::from_uuid(business);
-            (business_id, PackageId::from_uuid(package))
-        })
+        .map(|(business, id)| (BusinessId::from_uuid(business), PackageId::from_uuid(id)))
         .collect())
 }
 

@@ -35,7 +35,7 @@ mod entity {
         pub priority: Option<i32>,
         pub quarantine_days: Option<i32>,
         pub reminder_leads: Option<Json>,
-        pub freeze: Option<Json>,
+        pub freeze_policy: Option<Json>,
         pub transferable: bool,
         pub created_at: i64,
     }
@@ -76,7 +76,7 @@ pub async fn insert(
             .as_ref()
             .map(|leads| to_json(leads, TABLE))
             .transpose()?),
-        freeze: Set(definition
+        freeze_policy: Set(definition
             .freeze
             .as_ref()
             .map(|policy| to_json(policy, TABLE))
@@ -152,7 +152,7 @@ async fn read(
             .map(|json| from_json(json, TABLE, id))
             .transpose()?,
         freeze: row
-            .freeze
+            .freeze_policy
             .map(|json| from_json(json, TABLE, id))
             .transpose()?,
         transferable: row.transferable,

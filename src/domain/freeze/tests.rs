@@ -129,7 +129,7 @@ fn at_the_limit_a_package_is_thawed_by_itself_whoever_writes_it() {
         package_id: id,
         at: midnight(10),
     };
-    assert_eq!(posting.unwrap().effects, [thaw.clone()]);
+    assert_eq!(posting.unwrap().effects, std::slice::from_ref(&thaw));
     assert_eq!(used.package(id).expires_at, Some(midnight(15)));
 
     let amended = book.clone().amend(11 * DAY, id, |_| Ok(())).unwrap();
