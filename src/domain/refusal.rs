@@ -3,10 +3,14 @@
 //! A refusal carries the numbers and names of its message as fields. Its [`Refusal::reason`] is part of
 //! the API and never changes; a test holds it against the published list of reasons.
 
+mod amending;
+
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
+
+pub use amending::CannotAmend;
 
 use crate::domain::credits::Credits;
 use crate::domain::hold::OnTimeOut;
@@ -348,6 +352,9 @@ pub enum Refusal {
         /// The permission's name.
         permission: &'static str,
     },
+    /// A package that was sold cannot be changed so.
+    #[error(transparent)]
+    CannotAmend(#[from] CannotAmend),
     /// A lot does not add up; nothing is written on it.
     #[error("lot {0} does not add up; run `carnet verify`")]
     LotCorrupt(LotId),
@@ -402,6 +409,7 @@ impl Refusal {
             Self::FeatureOff => "FEATURE_OFF",
             Self::NotFound { .. } => "NOT_FOUND",
             Self::PermissionDenied { .. } => "PERMISSION_DENIED",
+            Self::CannotAmend(refusal) => refusal.reason(),
             Self::LotCorrupt(_) => "LEDGER_CORRUPT",
         }
     }
