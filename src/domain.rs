@@ -6,6 +6,7 @@
 //! surrounds a lot; [`notice`] and [`email`] what customers are told of it. Every "no" is a [`refusal::Refusal`].
 
 pub mod access;
+pub mod amend;
 pub mod business;
 pub mod calendar;
 pub mod catalog;
@@ -16,6 +17,7 @@ pub mod decide;
 pub mod email;
 pub mod entry;
 pub mod extend;
+pub mod freeze;
 pub mod hold;
 pub mod line;
 pub mod lot;
@@ -31,6 +33,7 @@ pub mod pricing;
 pub mod refusal;
 pub mod returned;
 pub mod revalue;
+pub mod revoke;
 pub mod sale;
 pub mod selection;
 pub mod settle;

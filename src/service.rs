@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod adjust;
+pub mod amending;
 pub mod balances;
 pub mod business;
 pub mod call;
@@ -18,6 +19,7 @@ pub mod emails;
 pub mod error;
 pub mod explain;
 pub mod extension;
+pub mod freezing;
 pub mod history;
 pub mod holds;
 pub mod issue;
@@ -29,8 +31,10 @@ pub mod payments;
 pub mod posted;
 pub mod quotes;
 pub mod readiness;
+mod refund;
 pub mod reminder_policy;
 pub mod resolve;
+pub mod revocation;
 pub mod sales;
 mod settled;
 pub mod template_lines;

@@ -18,6 +18,14 @@ coded! {
         ClockStarted = 3, "clock_started";
         /// All that used or held a unit was undone, so that its validity waits for its first use again.
         ClockStopped = 4, "clock_stopped";
+        /// It was taken away.
+        Revoked = 5, "revoked";
+        /// What was taken away was brought back.
+        Reinstated = 6, "reinstated";
+        /// It was frozen.
+        Frozen = 7, "frozen";
+        /// Its freeze ended.
+        Thawed = 8, "thawed";
     }
 }
 
@@ -26,11 +34,38 @@ coded! {
 pub struct Expiry {
     /// From when on it cannot be used; none: never.
     pub expires_at: Option<DateTime<Utc>>,
+    /// From when on it cannot be used once a freeze has reached its limit, if it is frozen.
+    pub expires_if_thawed: Option<DateTime<Utc>>,
     /// How often it had been changed.
     pub expiry_epoch: i32,
 }
 
-/// One change of a package's expiry.
+/// What a change is of, at one time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value {
+    /// The kind of the change says all.
+    Nothing,
+    /// When the package ends.
+    Expiry(Expiry),
+}
+
+/// A change that is to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewChange {
+    /// What kind.
+    pub kind: ChangeKind,
+    /// What it was.
+    pub old: Value,
+    /// What it is.
+    pub new: Value,
+    /// Since when that is true.
+    pub effective_at: DateTime<Utc>,
+    /// Whether time alone caused it.
+    pub by_time: bool,
+}
+
+/// One change of a package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The package.
@@ -39,14 +74,31 @@ pub struct Change {
     pub seq: i32,
     /// What kind.
     pub kind: ChangeKind,
-    /// The expiry before.
-    pub old: Expiry,
-    /// The expiry after.
-    pub new: Expiry,
+    /// What it was.
+    pub old: Value,
+    /// What it is.
+    pub new: Value,
     /// The request, which is also the posting's id.
     pub request_id: Uuid,
     /// Who caused it.
     pub actor: Actor,
+    /// Since when it is true.
+    pub effective_at: DateTime<Utc>,
     /// When it was written.
     pub recorded_at: DateTime<Utc>,
+}
+
+impl ChangeKind {
+    /// Whether it moves the end of the package.
+    pub const fn moves_expiry(self) -> bool {
+        match self {
+            Self::Extended
+            | Self::Restored
+            | Self::ClockStarted
+            | Self::ClockStopped
+            | Self::Frozen
+            | Self::Thawed => true,
+            Self::Revoked | Self::Reinstated => false,
+        }
+    }
 }

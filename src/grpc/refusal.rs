@@ -1,5 +1,6 @@
 //! How a use case's failure looks on the wire: one exhaustive match.
 
+mod amending;
 mod selling;
 
 use std::time::Duration;
@@ -194,6 +195,7 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
         }
         Refusal::NotFound { kind, id } => failure.about(kind, id),
         Refusal::PermissionDenied { permission } => failure.with("permission", *permission),
+        Refusal::CannotAmend(refusal) => amending::with_package(failure, refusal),
         Refusal::Selling(refusal) => selling::with(failure, refusal),
         Refusal::LotCorrupt(lot_id) => {
             tracing::error!(%lot_id, "lot {lot_id} does not add up: run `carnet verify`");
@@ -327,20 +329,21 @@ mod tests {
     fn reasons_of_refusals() -> Vec<&'static str> {
         let sources = [
             include_str!("../domain/refusal.rs"),
+            include_str!("../domain/refusal/amending.rs"),
             include_str!("../domain/refusal/selling.rs"),
         ];
-        let reasons = sources.into_iter().flat_map(|source| {
-            let (_, source) = source.split_once("fn reason(").unwrap();
-            let arms = source.lines().filter_map(|line| line.split_once("=> \""));
-            arms.filter_map(|(_, rest)| rest.strip_suffix("\","))
-        });
-        reasons.collect()
+        let sources = sources.map(|source| source.split_once("fn reason(").unwrap().1);
+        let lines = sources.into_iter().flat_map(str::lines);
+        let arms = lines.filter_map(|line| line.split_once("=> \""));
+        arms.filter_map(|(_, rest)| rest.strip_suffix("\","))
+            .collect()
     }
 
     #[test]
     fn every_refusal_has_a_published_reason() {
         let reasons = reasons_of_refusals();
         assert!(reasons.contains(&"INSUFFICIENT_CREDITS"), "{reasons:?}");
+        assert!(reasons.contains(&"PACKAGE_ALREADY_REVOKED"), "{reasons:?}");
         for reason in reasons {
             let published = Reason::from_str_name(&format!("REASON_{reason}"));
             assert!(published.is_some(), "{reason} is not in reasons.proto");

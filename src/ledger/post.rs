@@ -2,12 +2,14 @@
 
 use sea_orm::DatabaseTransaction;
 
-use crate::domain::change::{Change, ChangeKind, Expiry};
+use crate::domain::amend::Amended;
+use crate::domain::change::{Change, NewChange};
 use crate::domain::decide::Facts;
+use crate::domain::entry::Actor;
 use crate::domain::extend::{self, NewLot};
 use crate::domain::lot::{Lot, Stamp};
 use crate::domain::package::Package;
-use crate::domain::posting::{Draft, Effect, Posting};
+use crate::domain::posting::{Draft, Posting};
 use crate::domain::refusal::Refusal;
 use crate::ids::BusinessId;
 use crate::store::error::StoreError;
@@ -67,13 +69,8 @@ pub async fn apply_effects(
             .iter_mut()
             .find(|package| package.id == package_id)
             .ok_or_else(|| StoreError::corrupt("packages", package_id))?;
-        let old = expiry(package);
-        effect.apply(package);
-        let kind = match effect {
-            Effect::StartClock { .. } => ChangeKind::ClockStarted,
-            Effect::StopClock { .. } => ChangeKind::ClockStopped,
-        };
-        record_change(txn, stamp, package, kind, old).await?;
+        let change = effect.change(package, stamp.now);
+        record_changes(txn, stamp, package, vec![change]).await?;
         let terms = package.terms();
         for lot in facts.lots.iter_mut().chain(&mut posting.lots) {
             if lot.package_id == package_id {
@@ -96,34 +93,47 @@ pub async fn apply_effects(
     lots::update(txn, &retold).await
 }
 
-/// The package's expiry as a change tells it.
-pub fn expiry(package: &Package) -> Expiry {
-    Expiry {
-        expires_at: package.expires_at,
-        expiry_epoch: package.expiry_epoch,
-    }
-}
-
-/// Writes a changed package, and the change that says how.
-pub async fn record_change(
+/// Writes a changed package, and the changes that say how.
+pub async fn record_changes(
     txn: &DatabaseTransaction,
     stamp: &Stamp,
     package: &mut Package,
-    kind: ChangeKind,
-    old: Expiry,
-) -> Result<Change, StoreError> {
-    package.change_seq = package.change_seq.saturating_add(1);
-    let change = Change {
-        package_id: package.id,
-        seq: package.change_seq,
-        kind,
-        old,
-        new: expiry(package),
-        request_id: stamp.posting_id,
-        actor: stamp.actor,
-        recorded_at: stamp.now,
-    };
-    changes::append(txn, package.business_id, &change).await?;
+    new: Vec<NewChange>,
+) -> Result<Vec<Change>, StoreError> {
+    let mut written = Vec::with_capacity(new.len());
+    for change in new {
+        package.change_seq = package.change_seq.saturating_add(1);
+        let change = Change {
+            package_id: package.id,
+            seq: package.change_seq,
+            kind: change.kind,
+            old: change.old,
+            new: change.new,
+            request_id: stamp.posting_id,
+            actor: if change.by_time {
+                Actor::System
+            } else {
+                stamp.actor
+            },
+            effective_at: change.effective_at,
+            recorded_at: stamp.now,
+        };
+        changes::append(txn, package.business_id, &change).await?;
+        written.push(change);
+    }
     packages::update(txn, package).await?;
-    Ok(change)
+    Ok(written)
+}
+
+/// Writes a package that was changed by a command, its changes and the lots that did not move; its posting
+/// is the caller's to write.
+pub async fn amend(
+    txn: &DatabaseTransaction,
+    stamp: &Stamp,
+    amended: &mut Amended,
+) -> Result<Vec<Change>, StoreError> {
+    let changes = std::mem::take(&mut amended.changes);
+    let written = record_changes(txn, stamp, &mut amended.package, changes).await?;
+    lots::update(txn, &amended.unmoved).await?;
+    Ok(written)
 }

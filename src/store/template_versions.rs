@@ -36,6 +36,8 @@ mod entity {
         pub priority: Option<i32>,
         pub quarantine_days: Option<i32>,
         pub reminder_leads: Option<Json>,
+        pub freeze_policy: Option<Json>,
+        pub transferable: bool,
         pub created_at: i64,
         pub pricing: Json,
         pub is_freestyle: bool,
@@ -80,6 +82,12 @@ pub async fn insert(
             .as_ref()
             .map(|leads| to_json(leads, TABLE))
             .transpose()?),
+        freeze_policy: Set(definition
+            .freeze
+            .as_ref()
+            .map(|policy| to_json(policy, TABLE))
+            .transpose()?),
+        transferable: Set(definition.transferable),
         created_at: Set(micros(now)),
         pricing: Set(to_json(&definition.pricing, TABLE)?),
         is_freestyle: Set(definition.selling.is_freestyle),
@@ -155,6 +163,11 @@ async fn read(
             .reminder_leads
             .map(|json| from_json(json, TABLE, id))
             .transpose()?,
+        freeze: row
+            .freeze_policy
+            .map(|json| from_json(json, TABLE, id))
+            .transpose()?,
+        transferable: row.transferable,
         lines: lines::of_template(db, business_id, id, row.definition_version).await?,
         pricing: from_json(row.pricing, TABLE, id)?,
         selling: SellingRules {

@@ -219,6 +219,8 @@ fn template(pricing: Pricing, is_freestyle: bool) -> Template {
             priority: None,
             quarantine_days: None,
             reminder_leads: None,
+            freeze: None,
+            transferable: false,
             lines,
             pricing,
             selling: SellingRules {
