@@ -81,6 +81,7 @@ pub async fn of_sale(
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
         .filter(Column::SaleId.eq(sale_id.uuid()))
+        .order_by_asc(Column::RecordedAt)
         .order_by_asc(Column::Id)
         .all(db)
         .await?;

@@ -76,6 +76,7 @@ async fn packages_that_are_used_up_are_complete_once_all_of_their_sale_is_paid(
         let tried = record(app, check).await.unwrap().sale.unwrap();
         assert_eq!(tried.payment_state(), PaymentState::Paid);
         assert_eq!(app.sale(&sale_id).await, sale, "nothing of it is kept");
+        app.clock.advance(chrono::TimeDelta::seconds(1));
         let rest = record(app, request(app, &sale_id, None)).await.unwrap();
         let sale = rest.sale.unwrap();
         assert_eq!(sale.payment_state(), PaymentState::Paid);
