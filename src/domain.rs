@@ -37,6 +37,7 @@ pub mod revoke;
 pub mod sale;
 pub mod selection;
 pub mod settle;
+pub mod subscription;
 pub mod user;
 pub mod validity;
 pub mod value;

@@ -152,6 +152,8 @@ id_types! {
     EmailId = "eml";
     /// A payment that was recorded.
     PaymentId = "pay";
+    /// A standing agreement to pay for the same package each period.
+    SubscriptionId = "sub";
 }
 
 #[cfg(test)]

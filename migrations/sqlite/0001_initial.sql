@@ -259,6 +259,53 @@ CREATE INDEX packages_by_expiry ON packages (business_id, expires_at, id);
 CREATE INDEX packages_thawing ON packages (frozen_until_max) WHERE frozen_until_max IS NOT NULL;
 CREATE INDEX packages_by_sale ON packages (business_id, sale_id);
 
+-- Subscriptions. `next_due_at` is when the first period that is not marked yet starts; none comes without it.
+-- A period has a row once it is due or paid, and one package at most.
+
+CREATE TABLE subscriptions (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    external_id TEXT,
+    customer_id BLOB NOT NULL,
+    template_id BLOB NOT NULL,
+    definition_version INTEGER NOT NULL,
+    quantity INTEGER NOT NULL CHECK (quantity > 0),
+    price_minor INTEGER NOT NULL CHECK (price_minor >= 0),
+    every TEXT NOT NULL,
+    starts_on TEXT NOT NULL,
+    time_zone TEXT NOT NULL,
+    cancelled_at INTEGER,
+    next_number INTEGER NOT NULL CHECK (next_number >= 0),
+    next_due_at INTEGER,
+    created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    FOREIGN KEY (business_id, template_id, definition_version)
+        REFERENCES template_versions (business_id, template_id, definition_version)
+) STRICT;
+CREATE INDEX subscriptions_by_customer ON subscriptions (business_id, customer_id);
+CREATE INDEX subscriptions_due ON subscriptions (next_due_at) WHERE next_due_at IS NOT NULL;
+
+CREATE TABLE subscription_periods (
+    business_id BLOB NOT NULL,
+    subscription_id BLOB NOT NULL,
+    starts_on TEXT NOT NULL,
+    next_starts_on TEXT NOT NULL,
+    starts_at INTEGER NOT NULL,
+    ends_at INTEGER NOT NULL,
+    package_id BLOB,
+    sale_id BLOB,
+    paid_at INTEGER,
+    PRIMARY KEY (business_id, subscription_id, starts_on),
+    FOREIGN KEY (business_id, subscription_id) REFERENCES subscriptions (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    CHECK ((package_id IS NULL) = (sale_id IS NULL)),
+    CHECK ((package_id IS NULL) = (paid_at IS NULL))
+) STRICT;
+
 -- The ledger. A lot caches what the fold of its entries says, and copies what deciding needs from its
 -- package; `is_open` says that something is available or that a time-out may make it so, and
 -- flips seldom, so that the partial indexes leave almost every update heap-only.

@@ -81,6 +81,10 @@ permissions! {
     PackagesFreeze = "PACKAGES_FREEZE";
     /// Write down payments of what was sold.
     PaymentsRecord = "PAYMENTS_RECORD";
+    /// Make and cancel subscriptions.
+    SubscriptionsManage = "SUBSCRIPTIONS_MANAGE";
+    /// Write down that periods of subscriptions were paid.
+    SubscriptionsRenew = "SUBSCRIPTIONS_RENEW";
 }
 
 /// The permissions of a token.

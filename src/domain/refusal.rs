@@ -5,6 +5,7 @@
 
 mod amending;
 mod selling;
+mod subscribing;
 
 use std::fmt;
 
@@ -16,6 +17,7 @@ pub use amending::CannotAmend;
 use crate::domain::credits::Credits;
 use crate::domain::hold::OnTimeOut;
 pub use crate::domain::refusal::selling::SellingRefusal;
+pub use crate::domain::refusal::subscribing::SubscribingRefusal;
 use crate::ids::{CreditTypeId, CustomerId, HoldId, ItemId, LineId, LotId, PackageId, TemplateId};
 
 /// What the numbers of a refusal count.
@@ -360,6 +362,9 @@ pub enum Refusal {
     /// It cannot be offered or sold like this.
     #[error(transparent)]
     Selling(#[from] SellingRefusal),
+    /// It cannot be subscribed to or renewed like this.
+    #[error(transparent)]
+    Subscribing(#[from] SubscribingRefusal),
     /// A lot does not add up; nothing is written on it.
     #[error("lot {0} does not add up; run `carnet verify`")]
     LotCorrupt(LotId),
@@ -416,6 +421,7 @@ impl Refusal {
             Self::PermissionDenied { .. } => "PERMISSION_DENIED",
             Self::CannotAmend(refusal) => refusal.reason(),
             Self::Selling(refusal) => refusal.reason(),
+            Self::Subscribing(refusal) => refusal.reason(),
             Self::LotCorrupt(_) => "LEDGER_CORRUPT",
         }
     }

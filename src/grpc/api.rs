@@ -83,6 +83,8 @@ commands! {
         "RevokePackage" RevokePackageRequest,
         "ReinstatePackage" ReinstatePackageRequest,
         "RecordPayment" RecordPaymentRequest,
+        "CreateSubscription" CreateSubscriptionRequest,
+        "RecordRenewal" RecordRenewalRequest,
         "Issue" IssueRequest,
         "Consume" ConsumeRequest,
         "Hold" HoldRequest,
@@ -110,6 +112,7 @@ commands! {
         "CloneTemplate" CloneTemplateRequest,
         "CreateCustomer" CreateCustomerRequest,
         "UpdateCustomer" UpdateCustomerRequest,
+        "CancelSubscription" CancelSubscriptionRequest,
         "UpdateReminderPolicy" UpdateReminderPolicyRequest;
 }
 

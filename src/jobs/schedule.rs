@@ -15,12 +15,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::deliver::{Deliverer, Mail};
-use super::{mail_day, settle, verify};
+use super::{mail_day, settle, subscriptions, verify};
 use crate::config::TimeOfDay;
 use crate::service::{Context, ServiceError};
 
 /// When lots are settled; seconds come first.
 const SETTLE: &str = "7 * * * * *";
+/// When periods of subscriptions are marked due.
+const SUBSCRIPTIONS: &str = "12 * * * * *";
 /// When it is looked whether a mail day is due.
 const MAIL_DAY: &str = "2 * * * * *";
 /// When e-mails are delivered.
@@ -41,6 +43,7 @@ pub struct Scheduler {
 struct Jobs {
     ctx: Context,
     settle: Mutex<()>,
+    subscriptions: Mutex<()>,
     mail_day: Mutex<()>,
     deliverer: Mutex<Deliverer>,
     verify: Mutex<()>,
@@ -50,8 +53,11 @@ struct Jobs {
 type Body = for<'a> fn(&'a Jobs) -> BoxFuture<'a, Result<(), ServiceError>>;
 
 /// The jobs that look often for what is due: name, beat, and what each does.
-const JOBS: [(&str, &str, Body); 3] = [
+const JOBS: [(&str, &str, Body); 4] = [
     ("settle", SETTLE, |jobs| Box::pin(jobs.settle())),
+    ("subscriptions", SUBSCRIPTIONS, |jobs| {
+        Box::pin(jobs.subscriptions())
+    }),
     ("mail day", MAIL_DAY, |jobs| Box::pin(jobs.mail_day())),
     ("deliver", DELIVER, |jobs| Box::pin(jobs.deliver())),
 ];
@@ -78,6 +84,7 @@ impl Scheduler {
         let jobs = Arc::new(Jobs {
             ctx,
             settle: Mutex::new(()),
+            subscriptions: Mutex::new(()),
             mail_day: Mutex::new(()),
             deliverer: Mutex::new(deliverer),
             verify: Mutex::new(()),
@@ -160,6 +167,13 @@ impl Jobs {
     async fn settle(&self) -> Result<(), ServiceError> {
         if let Ok(_guard) = self.settle.try_lock() {
             settle::step(&self.ctx).await?;
+        }
+        Ok(())
+    }
+
+    async fn subscriptions(&self) -> Result<(), ServiceError> {
+        if let Ok(_guard) = self.subscriptions.try_lock() {
+            subscriptions::step(&self.ctx).await?;
         }
         Ok(())
     }

@@ -6,10 +6,11 @@ use sea_orm::ConnectionTrait;
 
 use crate::domain::refusal::Refusal;
 use crate::ids::{
-    BusinessId, CreditTypeId, CustomerId, ItemId, PackageId, Reference, TemplateId, UserId,
+    BusinessId, CreditTypeId, CustomerId, ItemId, PackageId, Reference, SubscriptionId, TemplateId,
+    UserId,
 };
 use crate::service::error::ServiceError;
-use crate::store::{credit_types, customers, items, packages, templates, users};
+use crate::store::{credit_types, customers, items, packages, subscriptions, templates, users};
 
 /// The refusal of a name that stands for nothing in this business.
 pub fn not_found(kind: &'static str, id: &impl Display) -> Refusal {
@@ -65,6 +66,7 @@ references! {
     customer: CustomerId = "customer" in customers;
     item: ItemId = "item" in items;
     package: PackageId = "package" in packages;
+    subscription: SubscriptionId = "subscription" in subscriptions;
     template: TemplateId = "template" in templates;
     user: UserId = "user" in users;
 }

@@ -38,6 +38,7 @@ mod settling;
 mod smtp;
 mod stopping;
 mod story;
+mod subscribing;
 mod support;
 mod template_life;
 mod tidy;

@@ -103,7 +103,8 @@ fn sale_entry(entry: &v1::SaleEntry, caller: &Caller, faults: &mut Faults) -> Op
     })
 }
 
-fn payment(
+/// What was paid, as it is written down.
+pub(super) fn payment(
     recorded: &v1::RecordedPayment,
     caller: &Caller,
     faults: &mut Faults,
