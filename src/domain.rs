@@ -16,6 +16,7 @@ pub mod decide;
 pub mod email;
 pub mod entry;
 pub mod extend;
+pub mod group;
 pub mod hold;
 pub mod line;
 pub mod lot;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::entry::{Actor, coded};
-use crate::ids::PackageId;
+use crate::ids::{CustomerId, PackageId};
 
 coded! {
     /// What kind of change of a package that is not an entry.
@@ -18,6 +18,12 @@ coded! {
         ClockStarted = 3, "clock_started";
         /// All that used or held a unit was undone, so that its validity waits for its first use again.
         ClockStopped = 4, "clock_stopped";
+        /// A customer may use it from then on.
+        MemberAdded = 60, "member_added";
+        /// A customer may use it no more.
+        MemberRemoved = 61, "member_removed";
+        /// Another customer took the place of its owner or its group's contact.
+        OwnerChanged = 62, "owner_changed";
     }
 }
 
@@ -30,7 +36,19 @@ pub struct Expiry {
     pub expiry_epoch: i32,
 }
 
-/// One change of a package's expiry.
+/// What a change is of, at one time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value {
+    /// The kind of the change says all.
+    Nothing,
+    /// When the package ends.
+    Expiry(Expiry),
+    /// Whose it is, or who shares it.
+    Customer(CustomerId),
+}
+
+/// One change of a package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The package.
@@ -39,10 +57,10 @@ pub struct Change {
     pub seq: i32,
     /// What kind.
     pub kind: ChangeKind,
-    /// The expiry before.
-    pub old: Expiry,
-    /// The expiry after.
-    pub new: Expiry,
+    /// What it was.
+    pub old: Value,
+    /// What it is.
+    pub new: Value,
     /// The request, which is also the posting's id.
     pub request_id: Uuid,
     /// Who caused it.

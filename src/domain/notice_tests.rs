@@ -231,6 +231,8 @@ fn package() -> (Package, Lot) {
     let business_id = BusinessId::generate(DateTime::UNIX_EPOCH);
     let package = Package {
         came_from: None,
+        group_id: None,
+        share_max: 1,
         id: PackageId::generate(DateTime::UNIX_EPOCH),
         business_id,
         external_id: None,

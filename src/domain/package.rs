@@ -12,7 +12,7 @@ use crate::domain::credits::Credits;
 use crate::domain::entry::{Balances, coded};
 use crate::domain::lot::{Lot, Terms};
 use crate::domain::validity::{self, Anchor, ExpirySource, MustStartBy, Validity};
-use crate::ids::{BusinessId, CustomerId, PackageId, SaleId, TemplateId};
+use crate::ids::{BusinessId, CustomerId, GroupId, PackageId, SaleId, TemplateId};
 
 /// The most units that are listed one by one; above it there are counters only (D8).
 pub const UNITS_MAX: usize = 200;
@@ -54,8 +54,12 @@ pub struct Package {
     pub sale_id: Option<SaleId>,
     /// The package that its credits were moved from, if they were.
     pub came_from: Option<PackageId>,
-    /// Its owner.
+    /// Its owner, or the contact of the group that owns it.
     pub customer_id: CustomerId,
+    /// The group that owns it, if one does; its members are those who may use it.
+    pub group_id: Option<GroupId>,
+    /// How many customers may share it, the owner included.
+    pub share_max: i32,
     /// The template and the version of it that was sold.
     pub template: Option<(TemplateId, i32)>,
     /// What the customer reads.

@@ -3,6 +3,8 @@
 //! A refusal carries the numbers and names of its message as fields. Its [`Refusal::reason`] is part of
 //! the API and never changes; a test holds it against the published list of reasons.
 
+mod holder;
+
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -11,6 +13,8 @@ use uuid::Uuid;
 use crate::domain::credits::Credits;
 use crate::domain::hold::OnTimeOut;
 use crate::ids::{CreditTypeId, CustomerId, HoldId, ItemId, LineId, LotId, PackageId, TemplateId};
+
+pub use holder::HolderRefusal;
 
 /// What the numbers of a refusal count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -348,6 +352,9 @@ pub enum Refusal {
         /// The permission's name.
         permission: &'static str,
     },
+    /// It is about customers and what they share.
+    #[error(transparent)]
+    Holder(#[from] HolderRefusal),
     /// A lot does not add up; nothing is written on it.
     #[error("lot {0} does not add up; run `carnet verify`")]
     LotCorrupt(LotId),
@@ -402,6 +409,7 @@ impl Refusal {
             Self::FeatureOff => "FEATURE_OFF",
             Self::NotFound { .. } => "NOT_FOUND",
             Self::PermissionDenied { .. } => "PERMISSION_DENIED",
+            Self::Holder(refusal) => refusal.reason(),
             Self::LotCorrupt(_) => "LEDGER_CORRUPT",
         }
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Actor, coded};
 use crate::domain::value;
-use crate::ids::{CustomerId, PackageId, PaymentId, SaleId};
+use crate::ids::{CustomerId, GroupId, PackageId, PaymentId, SaleId};
 
 /// Hundredths of a percent in the whole.
 const BASIS_POINTS: i64 = 10_000;
@@ -47,8 +47,10 @@ pub struct Payment {
 pub struct Sale {
     /// The sale.
     pub id: SaleId,
-    /// Who bought.
+    /// Who bought, or the contact of the group that did.
     pub customer_id: CustomerId,
+    /// The group that bought, if one did.
+    pub group_id: Option<GroupId>,
     /// Its packages, in the order of the entries.
     pub package_ids: Vec<PackageId>,
     /// What the templates ask, in minor units.
@@ -208,6 +210,7 @@ mod tests {
         let mut sale = Sale {
             id: SaleId::generate(DateTime::UNIX_EPOCH),
             customer_id: CustomerId::generate(DateTime::UNIX_EPOCH),
+            group_id: None,
             package_ids: Vec::new(),
             list_price_minor: 1_000,
             price: Price::default(),

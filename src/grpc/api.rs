@@ -104,7 +104,14 @@ commands! {
         "UnarchiveTemplate" UnarchiveTemplateRequest,
         "CreateCustomer" CreateCustomerRequest,
         "UpdateCustomer" UpdateCustomerRequest,
-        "UpdateReminderPolicy" UpdateReminderPolicyRequest;
+        "UpdateReminderPolicy" UpdateReminderPolicyRequest,
+        "MergeCustomers" MergeCustomersRequest,
+        "CreateGroup" CreateGroupRequest,
+        "UpdateGroup" UpdateGroupRequest,
+        "AddGroupMember" AddGroupMemberRequest,
+        "RemoveGroupMember" RemoveGroupMemberRequest,
+        "AddMember" AddMemberRequest,
+        "RemoveMember" RemoveMemberRequest;
 }
 
 #[expect(

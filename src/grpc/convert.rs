@@ -7,6 +7,7 @@ pub mod customer;
 pub mod email;
 pub mod explaining;
 pub mod giving;
+pub mod group;
 pub mod history;
 pub mod holding;
 pub mod item;

@@ -3,10 +3,11 @@
 use tonic::{Request, Response, Status};
 
 use crate::grpc::api::{Api, use_case};
+use crate::grpc::convert::group::sharing;
 use crate::grpc::convert::package::{Detail, to_change, to_package, to_results, to_sale};
 use crate::grpc::convert::selling as convert;
 use crate::proto::v1;
-use crate::service::{Call, extension, packages, sales};
+use crate::service::{Call, extension, packages, sales, sharing};
 
 /// The handlers of `PackageService`.
 #[derive(Clone, Debug)]
@@ -119,6 +120,64 @@ impl v1::package_service_server::PackageService for Packages {
                         Detail::Full,
                     )),
                     change: Some(to_change(&answer.value.change, reason)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn add_member(
+        &self,
+        request: Request<v1::AddMemberRequest>,
+    ) -> Answered<v1::AddMemberResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| {
+                    sharing(
+                        &message.package_id,
+                        &message.customer_id,
+                        &message.etag,
+                        faults,
+                    )
+                },
+                use_case!(sharing::add_member),
+                |answer, call| v1::AddMemberResponse {
+                    change: Some(to_change(&answer.value.change, String::new())),
+                    package: Some(to_package(
+                        answer.value.package,
+                        call.currency(),
+                        Detail::Full,
+                    )),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn remove_member(
+        &self,
+        request: Request<v1::RemoveMemberRequest>,
+    ) -> Answered<v1::RemoveMemberResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| {
+                    sharing(
+                        &message.package_id,
+                        &message.customer_id,
+                        &message.etag,
+                        faults,
+                    )
+                },
+                use_case!(sharing::remove_member),
+                |answer, call| v1::RemoveMemberResponse {
+                    change: Some(to_change(&answer.value.change, String::new())),
+                    package: Some(to_package(
+                        answer.value.package,
+                        call.currency(),
+                        Detail::Full,
+                    )),
                     replayed: answer.replayed,
                 },
             )

@@ -192,6 +192,10 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
         }
         Refusal::NotFound { kind, id } => failure.about(kind, id),
         Refusal::PermissionDenied { permission } => failure.with("permission", *permission),
+        Refusal::Holder(refusal) => {
+            let details = refusal.details().into_iter();
+            details.fold(failure, |failure, (key, value)| failure.with(key, &value))
+        }
         Refusal::LotCorrupt(lot_id) => {
             tracing::error!(%lot_id, "lot {lot_id} does not add up: run `carnet verify`");
             failure.with("lot_id", lot_id)
@@ -322,9 +326,14 @@ mod tests {
 
     /// The reasons that refusals have, from the text of the match that gives them.
     fn reasons_of_refusals() -> Vec<&'static str> {
-        let source = include_str!("../domain/refusal.rs");
-        let (_, source) = source.split_once("fn reason(").unwrap();
-        let arms = source.lines().filter_map(|line| line.split_once("=> \""));
+        let sources = [
+            include_str!("../domain/refusal.rs"),
+            include_str!("../domain/refusal/holder.rs"),
+        ];
+        let arms = sources.into_iter().flat_map(|source| {
+            let (_, source) = source.split_once("fn reason(").unwrap();
+            source.lines().filter_map(|line| line.split_once("=> \""))
+        });
         arms.filter_map(|(_, rest)| rest.strip_suffix("\","))
             .collect()
     }

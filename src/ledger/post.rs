@@ -2,7 +2,7 @@
 
 use sea_orm::DatabaseTransaction;
 
-use crate::domain::change::{Change, ChangeKind, Expiry};
+use crate::domain::change::{Change, ChangeKind, Expiry, Value};
 use crate::domain::decide::Facts;
 use crate::domain::extend::{self, NewLot};
 use crate::domain::lot::{Lot, Stamp};
@@ -117,8 +117,8 @@ pub async fn record_change(
         package_id: package.id,
         seq: package.change_seq,
         kind,
-        old,
-        new: expiry(package),
+        old: Value::Expiry(old),
+        new: Value::Expiry(expiry(package)),
         request_id: stamp.posting_id,
         actor: stamp.actor,
         recorded_at: stamp.now,

@@ -57,6 +57,8 @@ pub(super) async fn of_template(
     } = &template.definition;
     Ok(Offer {
         customer_id,
+        group_id: None,
+        share_max: 1,
         external_id: None,
         sale_id: None,
         template: Some((template.id, *number)),

@@ -18,8 +18,11 @@ use crate::domain::permission::Permission;
 use crate::domain::posting::Posting;
 use crate::domain::refusal::Refusal;
 use crate::domain::sale::{Payment, PaymentMethod, Price, Sale};
-use crate::ids::{BusinessId, CustomerId, PaymentId, Reference, SaleId, TemplateId};
+use crate::ids::{
+    BusinessId, CustomerId, GroupId, PackageId, PaymentId, Reference, SaleId, TemplateId,
+};
 use crate::ledger::post;
+use crate::service::buyers::{Buyers, Party, check_share_max};
 use crate::service::call::{Answer, Call};
 use crate::service::confirmation::{Occasion, queue_confirmations};
 use crate::service::context::Context;
@@ -27,13 +30,26 @@ use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, view};
 use crate::service::{offers, resolve};
 use crate::store::error::StoreError;
-use crate::store::{businesses, customers, packages, sales};
+use crate::store::{businesses, package_members, packages, sales};
+
+/// Who buys.
+#[derive(Clone, Debug)]
+pub enum Buyer {
+    /// A customer.
+    Customer(Reference<CustomerId>),
+    /// A group, for its members.
+    Group(Reference<GroupId>),
+}
 
 /// One package to sell.
 #[derive(Clone, Debug)]
 pub struct SaleEntry {
     /// Who buys.
-    pub customer: Reference<CustomerId>,
+    pub buyer: Buyer,
+    /// Who shares the package with the customer who buys it.
+    pub members: Vec<Reference<CustomerId>>,
+    /// Another number of customers who may share it than the template's.
+    pub share_max: Option<i32>,
     /// What is sold.
     pub template: Reference<TemplateId>,
     /// The caller's own id of the package.
@@ -70,19 +86,13 @@ pub struct Sold {
     pub sales: Vec<Sale>,
 }
 
-/// The customers of a call, held against changes.
-struct Buyers {
-    by_id: BTreeMap<CustomerId, Customer>,
-    /// By the callers' own ids.
-    external: HashMap<String, CustomerId>,
-}
-
 /// The templates of a call, each read once, with what is offered of it to whomever.
 type Offers = HashMap<Reference<TemplateId>, (Template, Offer)>;
 
 /// An entry that can be sold.
 struct Planned {
     package: Package,
+    members: Vec<CustomerId>,
     lots: Vec<NewLot>,
     price: Price,
     payment: Option<Payment>,
@@ -98,8 +108,11 @@ pub async fn sell(
     call: &Call,
     entries: &[SaleEntry],
 ) -> Result<Answer<Sold>, ServiceError> {
-    let overrides =
-        |entry: &SaleEntry| entry.price_minor.is_some() || entry.validity_override.is_some();
+    let overrides = |entry: &SaleEntry| {
+        entry.price_minor.is_some()
+            || entry.validity_override.is_some()
+            || entry.share_max.is_some()
+    };
     if entries.iter().any(overrides) {
         call.require(Permission::PackagesOverridePrice)?;
     }
@@ -108,7 +121,7 @@ pub async fn sell(
     if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
         return Ok(earlier);
     }
-    let buyers = lock_buyers(&txn, call, entries).await?;
+    let buyers = Buyers::lock(&txn, business_id, entries).await?;
     let business = businesses::get(&txn, business_id)
         .await?
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
@@ -118,6 +131,7 @@ pub async fn sell(
     let posting = post::issue(&stamp, planned.iter().map(to_issue))?;
     let sales = sales_of(&planned, &stamp, now);
     write(&txn, call, &planned, &sales).await?;
+    package_members::add(&txn, business_id, &shared_with(&planned), now).await?;
     call.post(&txn, &posting, &notes(entries)).await?;
     let occasions: Vec<Occasion> = sales.iter().map(|sale| occasion(sale, &planned)).collect();
     queue_confirmations(&txn, &business, &occasions, now).await?;
@@ -138,52 +152,6 @@ pub async fn get(ctx: &Context, call: &Call, id: &SaleId) -> Result<Sale, Servic
     found.ok_or_else(|| resolve::not_found("sale", id).into())
 }
 
-/// The customers of all entries, held against changes, in the order of their ids; one that does not
-/// exist is found out entry by entry.
-async fn lock_buyers(
-    txn: &DatabaseTransaction,
-    call: &Call,
-    entries: &[SaleEntry],
-) -> Result<Buyers, ServiceError> {
-    let business_id = call.business_id();
-    let external_ids = entries.iter().filter_map(|entry| match &entry.customer {
-        Reference::External(external_id) => Some(external_id.as_str()),
-        Reference::Id(_) => None,
-    });
-    let external = customers::by_external_ids(txn, business_id, external_ids).await?;
-    let mut buyers = Buyers {
-        by_id: BTreeMap::new(),
-        external,
-    };
-    let ids = entries
-        .iter()
-        .filter_map(|entry| buyers.id(&entry.customer));
-    let shared = customers::share_all(txn, business_id, ids).await?;
-    buyers.by_id = shared.into_iter().map(|it| (it.id, it)).collect();
-    Ok(buyers)
-}
-
-impl Buyers {
-    fn id(&self, reference: &Reference<CustomerId>) -> Option<CustomerId> {
-        match reference {
-            Reference::Id(id) => Some(*id),
-            Reference::External(external_id) => self.external.get(external_id).copied(),
-        }
-    }
-
-    /// A customer who may get a package: only active ones may (B2).
-    fn buyer(&self, reference: &Reference<CustomerId>) -> Result<&Customer, Refusal> {
-        let found = self.id(reference).and_then(|id| self.by_id.get(&id));
-        let customer = found.ok_or_else(|| resolve::not_found("customer", reference))?;
-        if !customer.active {
-            return Err(Refusal::CustomerInactive {
-                customer_id: customer.id,
-            });
-        }
-        Ok(customer)
-    }
-}
-
 async fn plan_all(
     txn: &DatabaseTransaction,
     business: &Business,
@@ -193,23 +161,23 @@ async fn plan_all(
 ) -> Result<Vec<Planned>, ServiceError> {
     let mut planned = Vec::with_capacity(entries.len());
     let mut refusals = Vec::new();
-    let mut sale_ids: BTreeMap<CustomerId, SaleId> = BTreeMap::new();
+    let mut sale_ids: BTreeMap<(CustomerId, Option<GroupId>), SaleId> = BTreeMap::new();
     let mut offers = Offers::new();
     let external_ids = entries
         .iter()
         .filter_map(|entry| entry.external_id.as_deref());
     let taken = packages::taken_external_ids(txn, business.id, external_ids).await?;
     for (index, entry) in entries.iter().enumerate() {
-        let result = match buyers.buyer(&entry.customer) {
-            Ok(customer) => {
+        let result = match buyers.of(entry) {
+            Ok(party) => {
                 let sale_id = *sale_ids
-                    .entry(customer.id)
+                    .entry((party.customer.id, party.group_id))
                     .or_insert_with(|| SaleId::generate(now));
                 match not_taken(entry, &taken) {
                     Ok(()) => {
                         let offered = offered(txn, business.id, entry, &mut offers).await;
                         offered.and_then(|offered| {
-                            Ok(plan(business, entry, (customer, sale_id), offered, now)?)
+                            Ok(plan(business, entry, (&party, sale_id), offered, now)?)
                         })
                     }
                     Err(refusal) => Err(refusal.into()),
@@ -261,12 +229,15 @@ async fn offered<'a>(
 fn plan(
     business: &Business,
     entry: &SaleEntry,
-    (customer, sale_id): (&Customer, SaleId),
+    (party, sale_id): (&Party<'_>, SaleId),
     (template, offer): &(Template, Offer),
     now: DateTime<Utc>,
 ) -> Result<Planned, Refusal> {
     let mut offer = offer.clone();
-    offer.customer_id = customer.id;
+    offer.customer_id = party.customer.id;
+    offer.group_id = party.group_id;
+    offer.share_max = entry.share_max.unwrap_or(offer.share_max);
+    check_share_max(offer.share_max, entry.members.len().saturating_add(1))?;
     offer.price_minor = entry.price_minor.unwrap_or(offer.price_minor);
     offer.price = Price::of(
         offer.price_minor,
@@ -275,7 +246,7 @@ fn plan(
     )
     .ok_or(Refusal::AmountTooLarge)?;
     let price = offer.price;
-    let payment = payment(business, customer, entry, price, now)?;
+    let payment = payment(business, party.customer, entry, price, now)?;
     let paid = payment.as_ref().map_or(0, |payment| payment.amount_minor);
     offer.is_paid = paid >= price.total_minor;
     offer.sale_id = Some(sale_id);
@@ -284,6 +255,7 @@ fn plan(
     offer.start_date = entry.start_date;
     let (package, lots) = offer.make(business, now)?;
     Ok(Planned {
+        members: party.members.clone(),
         package,
         lots,
         price,
@@ -328,6 +300,18 @@ fn payment(
     }))
 }
 
+/// Who may use which package besides the customer in it.
+fn shared_with(planned: &[Planned]) -> Vec<(CustomerId, PackageId)> {
+    let members = |plan: &Planned| {
+        let package_id = plan.package.id;
+        plan.members
+            .clone()
+            .into_iter()
+            .map(move |id| (id, package_id))
+    };
+    planned.iter().flat_map(members).collect()
+}
+
 fn to_issue(planned: &Planned) -> (Package, Vec<NewLot>) {
     (planned.package.clone(), planned.lots.clone())
 }
@@ -343,6 +327,7 @@ fn sales_of(planned: &[Planned], stamp: &Stamp, now: DateTime<Utc>) -> Vec<Sale>
             sales.push(Sale {
                 id: sale_id,
                 customer_id: plan.package.customer_id,
+                group_id: plan.package.group_id,
                 package_ids: Vec::new(),
                 list_price_minor: 0,
                 price: Price::default(),
@@ -426,7 +411,10 @@ fn sold(
                 .filter(|lot| lot.package_id == plan.package.id)
                 .cloned()
                 .collect();
-            view(&plan.package, &lots, business, now)
+            PackageView {
+                members: plan.members,
+                ..view(&plan.package, &lots, business, now)
+            }
         })
         .collect();
     Sold { packages, sales }

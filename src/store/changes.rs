@@ -13,6 +13,13 @@ use crate::store::error::StoreError;
 
 const TABLE: &str = "changes";
 
+/// The changes after which a package ends when it ended before.
+const NOT_OF_EXPIRY: [ChangeKind; 3] = [
+    ChangeKind::MemberAdded,
+    ChangeKind::MemberRemoved,
+    ChangeKind::OwnerChanged,
+];
+
 #[expect(unreachable_pub, reason = "SeaORM derives public items")]
 mod entity {
     use sea_orm::entity::prelude::*;
@@ -102,6 +109,7 @@ pub async fn last_recorded_at(
         .column_as(Column::RecordedAt.max(), "last_recorded_at")
         .filter(Column::BusinessId.eq(business_id.uuid()))
         .filter(Column::PackageId.is_in(ids))
+        .filter(Column::Kind.is_not_in(NOT_OF_EXPIRY.map(ChangeKind::code)))
         .group_by(Column::PackageId)
         .into_tuple()
         .all(db)

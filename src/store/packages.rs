@@ -9,7 +9,7 @@ use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Select, S
 
 use crate::domain::package::Package;
 use crate::domain::validity::ExpirySource;
-use crate::ids::{BusinessId, CustomerId, PackageId, SaleId, TemplateId};
+use crate::ids::{BusinessId, CustomerId, GroupId, PackageId, SaleId, TemplateId};
 use crate::store::columns::{
     IDS_PER_STATEMENT_MAX, from_json, instant, instant_opt, known, micros, to_json,
 };
@@ -32,6 +32,8 @@ mod entity {
         pub sale_id: Option<Uuid>,
         pub came_from: Option<Uuid>,
         pub customer_id: Uuid,
+        pub group_id: Option<Uuid>,
+        pub share_max: i32,
         pub template_id: Option<Uuid>,
         pub definition_version: Option<i32>,
         pub name: String,
@@ -70,6 +72,8 @@ use entity::{ActiveModel, Column, Entity, Model};
 pub struct Filter {
     /// Of this customer.
     pub customer_id: Option<CustomerId>,
+    /// Of this group.
+    pub group_id: Option<GroupId>,
     /// Sold from this template.
     pub template_id: Option<TemplateId>,
     /// Ending at this instant or later; never-ending ones are left out.
@@ -178,6 +182,24 @@ pub async fn by_ids(
     rows.into_iter().map(read).collect()
 }
 
+/// The packages in which a customer is named, in the order of their ids.
+pub async fn ids_of_customer(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    customer_id: CustomerId,
+) -> Result<Vec<PackageId>, StoreError> {
+    let found: Vec<Uuid> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::CustomerId.eq(customer_id.uuid()))
+        .order_by_asc(Column::Id)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(found.into_iter().map(PackageId::from_uuid).collect())
+}
+
 /// The packages of a sale, in the order of their ids.
 pub async fn of_sale(
     db: &impl ConnectionTrait,
@@ -208,6 +230,7 @@ pub async fn list(
                 .customer_id
                 .map(|id| Column::CustomerId.eq(id.uuid())),
         )
+        .add_option(filter.group_id.map(|id| Column::GroupId.eq(id.uuid())))
         .add_option(
             filter
                 .template_id
@@ -292,6 +315,8 @@ fn read(row: Model) -> Result<Package, StoreError> {
         sale_id: row.sale_id.map(SaleId::from_uuid),
         came_from: row.came_from.map(PackageId::from_uuid),
         customer_id: CustomerId::from_uuid(row.customer_id),
+        group_id: row.group_id.map(GroupId::from_uuid),
+        share_max: row.share_max,
         template: row
             .template_id
             .map(TemplateId::from_uuid)
@@ -332,6 +357,8 @@ fn row(package: &Package) -> Result<ActiveModel, StoreError> {
         sale_id: Set(package.sale_id.map(SaleId::uuid)),
         came_from: Set(package.came_from.map(PackageId::uuid)),
         customer_id: Set(package.customer_id.uuid()),
+        group_id: Set(package.group_id.map(GroupId::uuid)),
+        share_max: Set(package.share_max),
         template_id: Set(package.template.map(|(id, _)| id.uuid())),
         definition_version: Set(package.template.map(|(_, version)| version)),
         name: Set(package.name.clone()),

@@ -1,11 +1,12 @@
 //! `sales`: what one call sold to one customer.
 
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::Expr;
 use sea_orm::{DatabaseTransaction, Set};
 
 use crate::domain::entry::Actor;
 use crate::domain::sale::{Price, Sale};
-use crate::ids::{BusinessId, CustomerId, SaleId};
+use crate::ids::{BusinessId, CustomerId, GroupId, SaleId};
 use crate::store::columns::{instant, known, micros};
 use crate::store::error::StoreError;
 use crate::store::{packages, payments};
@@ -25,6 +26,7 @@ mod entity {
         pub id: Uuid,
         pub request_id: Uuid,
         pub customer_id: Uuid,
+        pub group_id: Option<Uuid>,
         pub list_price_minor: i64,
         pub net_minor: i64,
         pub tax_minor: i64,
@@ -42,7 +44,7 @@ mod entity {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-use entity::{ActiveModel, Entity, Model};
+use entity::{ActiveModel, Column, Entity, Model};
 
 /// Writes new sales with their payments; `request_id` is that of the call.
 pub async fn insert(
@@ -58,6 +60,7 @@ pub async fn insert(
             id: Set(sale.id.uuid()),
             request_id: Set(request_id),
             customer_id: Set(sale.customer_id.uuid()),
+            group_id: Set(sale.group_id.map(GroupId::uuid)),
             list_price_minor: Set(sale.list_price_minor),
             net_minor: Set(sale.price.net_minor),
             tax_minor: Set(sale.price.tax_minor),
@@ -75,6 +78,22 @@ pub async fn insert(
             .await?;
     }
     payments::insert(txn, business_id, request_id, new).await
+}
+
+/// Names another customer in all sales of one.
+pub async fn rename(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    from: CustomerId,
+    to: CustomerId,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::CustomerId, Expr::value(to.uuid()))
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::CustomerId.eq(from.uuid()))
+        .exec(txn)
+        .await?;
+    Ok(())
 }
 
 /// One sale with its payments and packages.
@@ -102,6 +121,7 @@ async fn read(
     Ok(Sale {
         id,
         customer_id: CustomerId::from_uuid(row.customer_id),
+        group_id: row.group_id.map(GroupId::from_uuid),
         package_ids: packages.into_iter().map(|package| package.id).collect(),
         list_price_minor: row.list_price_minor,
         price: Price {

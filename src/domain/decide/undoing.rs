@@ -85,9 +85,13 @@ pub(super) fn relocate(draft: &mut Draft<'_>, moved: &Move, facts: &Facts) -> Re
     let use_ = Use::of(moved.posting_id, facts, draft);
     let slices = use_.slices(Portion::All)?;
     let again = use_.again(draft, &slices, moved)?;
+    let again = Consume {
+        customer_id: facts.survivor.unwrap_or(again.customer_id),
+        ..again
+    };
     undo(draft, &use_, &slices)?;
     settle_returned(draft, &slices)?;
-    using::consume(draft, &again, &facts.packages)
+    using::consume(draft, &again, facts)
 }
 
 /// A use that is to be undone: its entries, and what was undone of each.

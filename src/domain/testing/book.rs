@@ -89,6 +89,7 @@ impl Book {
             packages: self.packages.clone(),
             original: self.entries.iter().filter(of).cloned().collect(),
             undone: self.entries.iter().filter(undoing).cloned().collect(),
+            ..Facts::default()
         }
     }
 
@@ -287,6 +288,8 @@ pub(crate) fn package() -> Package {
         external_id: None,
         sale_id: None,
         came_from: None,
+        group_id: None,
+        share_max: 1,
         customer_id: customer(),
         template: None,
         name: "Eight lessons".to_owned(),

@@ -1,6 +1,6 @@
 //! Packages, sales and changes as messages.
 
-use crate::domain::change::{Change, ChangeKind};
+use crate::domain::change::{Change, ChangeKind, Value};
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Account, Actor, Balances};
 use crate::domain::line::{Coverage, Line, LineKind, Subject};
@@ -32,6 +32,7 @@ pub fn to_package(view: PackageView, currency: Currency, detail: Detail) -> v1::
         last_usable_day,
         restorable_until,
         lines,
+        members,
     } = view;
     let (template_id, template_version) = package
         .template
@@ -57,6 +58,12 @@ pub fn to_package(view: PackageView, currency: Currency, detail: Detail) -> v1::
             .map(|day| day.to_string())
             .unwrap_or_default(),
         expiry_source: to_expiry_source(package.expiry_source).into(),
+        group_id: package
+            .group_id
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
+        share_max: package.share_max,
+        member_ids: members.iter().map(ToString::to_string).collect(),
         validity: Some(to_validity(&package.validity)),
         expiry_epoch: package.expiry_epoch,
         restorable_until: to_timestamp(restorable_until),
@@ -238,22 +245,46 @@ pub fn to_change(change: &Change, reason: String) -> v1::Change {
         ChangeKind::Restored => v1::ChangeKind::Restored,
         ChangeKind::ClockStarted => v1::ChangeKind::ClockStarted,
         ChangeKind::ClockStopped => v1::ChangeKind::ClockStopped,
+        ChangeKind::MemberAdded => v1::ChangeKind::MemberAdded,
+        ChangeKind::MemberRemoved => v1::ChangeKind::MemberRemoved,
+        ChangeKind::OwnerChanged => v1::ChangeKind::OwnerChanged,
     };
     v1::Change {
         package_id: change.package_id.to_string(),
         sequence: change.seq,
         kind: kind.into(),
-        detail: Some(v1::change::Detail::Expiry(v1::ExpiryChange {
-            old_expires_at: to_timestamp(change.old.expires_at),
-            new_expires_at: to_timestamp(change.new.expires_at),
-            expiry_epoch: change.new.expiry_epoch,
-        })),
+        detail: change_detail(change),
         posting_id: change.request_id.to_string(),
         actor_id: to_actor(change.actor),
         reason,
         effective_at: Some(timestamp(change.recorded_at)),
         recorded_at: Some(timestamp(change.recorded_at)),
     }
+}
+
+fn change_detail(change: &Change) -> Option<v1::change::Detail> {
+    let owner = |old: String, new: String| v1::CustomerChange {
+        old_customer_id: old,
+        new_customer_id: new,
+    };
+    Some(match (&change.old, &change.new) {
+        (Value::Expiry(old), Value::Expiry(new)) => v1::change::Detail::Expiry(v1::ExpiryChange {
+            old_expires_at: to_timestamp(old.expires_at),
+            new_expires_at: to_timestamp(new.expires_at),
+            expiry_epoch: new.expiry_epoch,
+        }),
+        (Value::Customer(old), Value::Customer(new)) => {
+            v1::change::Detail::Customer(owner(old.to_string(), new.to_string()))
+        }
+        (Value::Customer(old), _) => {
+            v1::change::Detail::Customer(owner(old.to_string(), String::new()))
+        }
+        (_, Value::Customer(new)) => {
+            v1::change::Detail::Customer(owner(String::new(), new.to_string()))
+        }
+        (Value::Nothing | Value::Expiry(_), Value::Nothing)
+        | (Value::Nothing, Value::Expiry(_)) => return None,
+    })
 }
 
 /// A sale as a message.
@@ -274,6 +305,7 @@ pub fn to_sale(sale: &Sale, currency: Currency, detail: Detail) -> v1::Sale {
             String::new()
         },
         customer_id: sale.customer_id.to_string(),
+        group_id: sale.group_id.map(|id| id.to_string()).unwrap_or_default(),
         package_ids: sale
             .package_ids
             .iter()

@@ -340,6 +340,8 @@ fn package(
         external_id: None,
         sale_id: None,
         came_from: None,
+        group_id: None,
+        share_max: 1,
         customer_id,
         template: None,
         name: "Ten lessons".to_owned(),
