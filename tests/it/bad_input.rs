@@ -88,6 +88,7 @@ async fn all_faults_of_a_sale_are_told_at_once_by_their_entries(
                 reference: "r".repeat(201),
             })),
             note: "n".repeat(2_001),
+            ..Default::default()
         };
         let request = v1::SellPackagesRequest {
             request_id: String::new(),
