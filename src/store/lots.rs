@@ -233,8 +233,7 @@ pub async fn due(
         .collect())
 }
 
-/// Packages in which time has ended a hold by `now` and nobody has written that, of any business, without
-/// locks, the longest due first.
+/// Packages with a hold that time has ended by `now` and nobody wrote, of any business, without locks.
 pub async fn timing_out(
     db: &impl ConnectionTrait,
     now: DateTimeUtc,
