@@ -6,6 +6,7 @@
 //! surrounds a lot; [`notice`] and [`email`] what customers are told of it. Every "no" is a [`refusal::Refusal`].
 
 pub mod access;
+pub mod amend;
 pub mod business;
 pub mod calendar;
 pub mod catalog;
@@ -16,6 +17,7 @@ pub mod decide;
 pub mod email;
 pub mod entry;
 pub mod extend;
+pub mod freeze;
 pub mod group;
 pub mod hold;
 pub mod line;
@@ -30,6 +32,7 @@ pub mod posting;
 pub mod refusal;
 pub mod returned;
 pub mod revalue;
+pub mod revoke;
 pub mod sale;
 pub mod selection;
 pub mod settle;

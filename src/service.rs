@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod adjust;
+pub mod amending;
 pub mod balances;
 pub mod business;
 mod buyers;
@@ -19,6 +20,7 @@ pub mod emails;
 pub mod error;
 pub mod explain;
 pub mod extension;
+pub mod freezing;
 pub mod groups;
 pub mod history;
 pub mod holds;
@@ -30,8 +32,10 @@ pub mod package_view;
 pub mod packages;
 pub mod posted;
 pub mod readiness;
+mod refund;
 pub mod reminder_policy;
 pub mod resolve;
+pub mod revocation;
 pub mod sales;
 mod settled;
 pub mod sharing;

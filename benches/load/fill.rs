@@ -187,6 +187,8 @@ fn template(
                 length,
                 anchor: Anchor::Sale,
             }),
+            transferable: false,
+            freeze: None,
             priority: None,
             quarantine_days: None,
             reminder_leads: None,

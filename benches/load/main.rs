@@ -23,6 +23,10 @@ use serde_json::Value;
 
 use crate::calls::Work;
 
+/// The server's, so that the echo is compared with nothing but the work.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Load for Carnet.
 #[derive(Debug, Parser)]
 #[command(name = "load", args_override_self = true)]

@@ -121,6 +121,8 @@ CREATE TABLE template_versions (
     priority INTEGER,
     quarantine_days INTEGER,
     reminder_leads JSONB,
+    freeze_policy JSONB,
+    transferable BOOLEAN NOT NULL,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (business_id, template_id, definition_version),
     FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id)
@@ -262,6 +264,8 @@ CREATE TABLE packages (
     frozen_at BIGINT,
     frozen_until_max BIGINT,
     expires_if_thawed BIGINT,
+    freezes INTEGER NOT NULL,
+    frozen_days INTEGER NOT NULL,
     revoked_at BIGINT,
     transferred_at BIGINT,
     paid_at BIGINT,
@@ -273,10 +277,14 @@ CREATE TABLE packages (
     FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
     FOREIGN KEY (business_id, group_id) REFERENCES groups (business_id, id),
-    CHECK (expires_at IS NULL OR expires_at > starts_at)
+    CHECK (expires_at IS NULL OR expires_at > starts_at),
+    CHECK ((frozen_at IS NULL) = (frozen_until_max IS NULL)),
+    CHECK ((frozen_at IS NULL) = (expires_if_thawed IS NULL)),
+    CHECK (frozen_at IS NULL OR expires_at IS NULL)
 );
 CREATE INDEX packages_by_customer ON packages (business_id, customer_id, id);
 CREATE INDEX packages_by_expiry ON packages (business_id, expires_at, id);
+CREATE INDEX packages_thawing ON packages (frozen_until_max) WHERE frozen_until_max IS NOT NULL;
 CREATE INDEX packages_by_group ON packages (business_id, group_id) WHERE group_id IS NOT NULL;
 CREATE INDEX packages_by_sale ON packages (business_id, sale_id);
 
@@ -314,6 +322,8 @@ CREATE TABLE lots (
     expires_if_unused BIGINT,
     time_zone TEXT NOT NULL,
     frozen BOOLEAN NOT NULL,
+    frozen_until_max BIGINT,
+    expires_if_thawed BIGINT,
     revoked BOOLEAN NOT NULL,
     issued_quantity BIGINT NOT NULL CHECK (issued_quantity > 0),
     issued_value BIGINT NOT NULL CHECK (issued_value >= 0),
@@ -451,6 +461,7 @@ CREATE TABLE changes (
     request_id UUID NOT NULL,
     actor_kind SMALLINT NOT NULL,
     actor_id UUID,
+    effective_at BIGINT NOT NULL,
     recorded_at BIGINT NOT NULL,
     feed XID8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (business_id, package_id, seq),

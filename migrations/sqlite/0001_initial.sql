@@ -122,6 +122,8 @@ CREATE TABLE template_versions (
     priority INTEGER,
     quarantine_days INTEGER,
     reminder_leads TEXT,
+    freeze_policy TEXT,
+    transferable INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (business_id, template_id, definition_version),
     FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id)
@@ -263,6 +265,8 @@ CREATE TABLE packages (
     frozen_at INTEGER,
     frozen_until_max INTEGER,
     expires_if_thawed INTEGER,
+    freezes INTEGER NOT NULL,
+    frozen_days INTEGER NOT NULL,
     revoked_at INTEGER,
     transferred_at INTEGER,
     paid_at INTEGER,
@@ -274,10 +278,14 @@ CREATE TABLE packages (
     FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
     FOREIGN KEY (business_id, group_id) REFERENCES groups (business_id, id),
-    CHECK (expires_at IS NULL OR expires_at > starts_at)
+    CHECK (expires_at IS NULL OR expires_at > starts_at),
+    CHECK ((frozen_at IS NULL) = (frozen_until_max IS NULL)),
+    CHECK ((frozen_at IS NULL) = (expires_if_thawed IS NULL)),
+    CHECK (frozen_at IS NULL OR expires_at IS NULL)
 ) STRICT;
 CREATE INDEX packages_by_customer ON packages (business_id, customer_id, id);
 CREATE INDEX packages_by_expiry ON packages (business_id, expires_at, id);
+CREATE INDEX packages_thawing ON packages (frozen_until_max) WHERE frozen_until_max IS NOT NULL;
 CREATE INDEX packages_by_group ON packages (business_id, group_id) WHERE group_id IS NOT NULL;
 CREATE INDEX packages_by_sale ON packages (business_id, sale_id);
 
@@ -315,6 +323,8 @@ CREATE TABLE lots (
     expires_if_unused INTEGER,
     time_zone TEXT NOT NULL,
     frozen INTEGER NOT NULL,
+    frozen_until_max INTEGER,
+    expires_if_thawed INTEGER,
     revoked INTEGER NOT NULL,
     issued_quantity INTEGER NOT NULL CHECK (issued_quantity > 0),
     issued_value INTEGER NOT NULL CHECK (issued_value >= 0),
@@ -451,6 +461,7 @@ CREATE TABLE changes (
     request_id BLOB NOT NULL,
     actor_kind INTEGER NOT NULL,
     actor_id BLOB,
+    effective_at INTEGER NOT NULL,
     recorded_at INTEGER NOT NULL,
     PRIMARY KEY (business_id, package_id, seq),
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id)

@@ -64,6 +64,22 @@ pub fn last_usable_day(expires_at: DateTime<Utc>, zone: Tz) -> NaiveDate {
     local_day(before.unwrap_or(expires_at), zone)
 }
 
+/// The instant that is so many local days after `at`, or before it if `days` is below zero: the beginning
+/// of a day becomes that of the other day, anything else keeps its wall clock.
+///
+/// `None` only outside the years 1 to 9999.
+pub fn moved_by_days(at: DateTime<Utc>, days: i64, zone: Tz) -> Option<DateTime<Utc>> {
+    let local = at.with_timezone(&zone).naive_local();
+    let day = local
+        .date()
+        .checked_add_signed(TimeDelta::try_days(days)?)?;
+    if first_instant_of(local.date(), zone) == Some(at) {
+        return first_instant_of(day, zone);
+    }
+    let moved = first_instant_from(day.and_time(local.time()), zone)?;
+    YEARS.contains(&moved.year()).then_some(moved)
+}
+
 /// How many days `to` is after `from`; below zero if it is before.
 pub fn days_between(from: NaiveDate, to: NaiveDate) -> i64 {
     to.signed_duration_since(from).num_days()
@@ -109,6 +125,26 @@ mod tests {
                 "{zone} {day}"
             );
         }
+    }
+
+    #[test]
+    fn an_instant_moves_by_local_days() {
+        let zone = Tz::Europe__Vienna;
+        // The clocks go forward on 29 March, at two.
+        for (at, days, moved) in [
+            ("2026-03-27T23:00:00Z", 2, "2026-03-29T22:00:00Z"),
+            ("2026-03-29T22:00:00Z", -2, "2026-03-27T23:00:00Z"),
+            ("2026-03-28T14:30:00Z", 1, "2026-03-29T13:30:00Z"),
+            ("2026-03-28T01:30:00Z", 1, "2026-03-29T01:00:00Z"),
+            ("2026-03-28T14:30:00Z", 0, "2026-03-28T14:30:00Z"),
+        ] {
+            let found = moved_by_days(instant(at), days, zone);
+            assert_eq!(found, Some(instant(moved)), "{at} and {days} days");
+        }
+        assert_eq!(
+            moved_by_days(instant("9999-12-30T00:00:00Z"), 9, zone),
+            None
+        );
     }
 
     #[test]

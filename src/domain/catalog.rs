@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::entry::coded;
+use crate::domain::freeze::FreezePolicy;
 use crate::domain::line::{self, Line};
 use crate::domain::validity::Validity;
 use crate::ids::{CreditTypeId, ItemId, TemplateId};
@@ -106,6 +107,10 @@ pub struct Definition {
     pub quarantine_days: Option<i32>,
     /// Days before expiry on which reminders go out; none: the business's.
     pub reminder_leads: Option<Vec<u32>>,
+    /// How often and for how long its packages may be frozen; none: as [`FreezePolicy::within`] says.
+    pub freeze: Option<FreezePolicy>,
+    /// Whether its packages may be moved to other customers.
+    pub transferable: bool,
     /// What it consists of, in the order of their positions.
     #[serde(with = "line::shared")]
     pub lines: Vec<Arc<Line>>,
@@ -136,6 +141,8 @@ mod tests {
             priority: None,
             quarantine_days: None,
             reminder_leads: None,
+            freeze: None,
+            transferable: false,
             lines,
         };
         let lessons = line(&[(Subject::Category("lessons".to_owned()), "1")]);

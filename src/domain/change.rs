@@ -18,6 +18,14 @@ coded! {
         ClockStarted = 3, "clock_started";
         /// All that used or held a unit was undone, so that its validity waits for its first use again.
         ClockStopped = 4, "clock_stopped";
+        /// It was taken away.
+        Revoked = 5, "revoked";
+        /// What was taken away was brought back.
+        Reinstated = 6, "reinstated";
+        /// It was frozen.
+        Frozen = 7, "frozen";
+        /// Its freeze ended.
+        Thawed = 8, "thawed";
         /// A customer may use it from then on.
         MemberAdded = 60, "member_added";
         /// A customer may use it no more.
@@ -32,6 +40,8 @@ coded! {
 pub struct Expiry {
     /// From when on it cannot be used; none: never.
     pub expires_at: Option<DateTime<Utc>>,
+    /// From when on it cannot be used once a freeze has reached its limit, if it is frozen.
+    pub expires_if_thawed: Option<DateTime<Utc>>,
     /// How often it had been changed.
     pub expiry_epoch: i32,
 }
@@ -46,6 +56,21 @@ pub enum Value {
     Expiry(Expiry),
     /// Whose it is, or who shares it.
     Customer(CustomerId),
+}
+
+/// A change that is to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewChange {
+    /// What kind.
+    pub kind: ChangeKind,
+    /// What it was.
+    pub old: Value,
+    /// What it is.
+    pub new: Value,
+    /// Since when that is true.
+    pub effective_at: DateTime<Utc>,
+    /// Whether time alone caused it.
+    pub by_time: bool,
 }
 
 /// One change of a package.
@@ -65,6 +90,23 @@ pub struct Change {
     pub request_id: Uuid,
     /// Who caused it.
     pub actor: Actor,
+    /// Since when it is true.
+    pub effective_at: DateTime<Utc>,
     /// When it was written.
     pub recorded_at: DateTime<Utc>,
+}
+
+impl ChangeKind {
+    /// Whether it moves the end of the package.
+    pub const fn moves_expiry(self) -> bool {
+        match self {
+            Self::Extended
+            | Self::Restored
+            | Self::ClockStarted
+            | Self::ClockStopped
+            | Self::Frozen
+            | Self::Thawed => true,
+            Self::Revoked | Self::Reinstated => false,
+        }
+    }
 }

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::change::ChangeKind;
+use crate::domain::amend::Amendment;
+use crate::domain::change::{ChangeKind, Expiry};
 use crate::domain::credits::Credits;
 use crate::domain::entry::{About, Account, EntryKind};
 use crate::domain::line::Line;
 use crate::domain::lot::{Basis, Fold, Lot, Movement, Origin, Tail};
 use crate::domain::package::Package;
-use crate::domain::posting::{Draft, Posting};
+use crate::domain::posting::Draft;
 use crate::domain::refusal::Refusal;
-use crate::domain::settle::settle;
 use crate::domain::value;
 use crate::ids::LotId;
 
@@ -44,29 +44,22 @@ pub struct NewLot {
     pub value: i64,
 }
 
-/// Extends `package`, all of whose lots are in `draft`, and says what kind of change it was.
+/// Extends a package. Of a frozen one it moves the end that it has if it is thawed at the limit.
 ///
 /// # Errors
 /// The package never expires, the new expiry is not later than both the old one and now, or its
-/// quarantine is over. The package is then as before.
-pub fn extend(
-    package: &mut Package,
-    extension: Extension,
-    mut draft: Draft<'_>,
-) -> Result<(Posting, ChangeKind), Refusal> {
-    let now = draft.stamp().now;
-    let kind = check(package, &extension, now)?;
-    settle(&mut draft)?;
-    let mut extended = package.clone();
-    extended.extend_to(extension.expires_at);
-    let terms = extended.terms();
-    draft.retell(extended.id, |copied| *copied = terms.clone());
-    restore_all(&mut draft)?;
+/// quarantine is over.
+pub fn extend(amendment: &mut Amendment<'_>, extension: Extension) -> Result<(), Refusal> {
+    let kind = check(&amendment.package, &extension, amendment.now())?;
+    let old = Expiry::of(&amendment.package);
+    amendment.package.extend_to(extension.expires_at);
+    amendment.retell();
+    amendment.tell_expiry(kind, old);
+    restore_all(&mut amendment.draft)?;
     for bonus in extension.bonuses {
-        issue(&mut draft, &extended, bonus)?;
+        issue(&mut amendment.draft, &amendment.package, bonus)?;
     }
-    *package = extended;
-    Ok((draft.close(), kind))
+    Ok(())
 }
 
 fn check(
@@ -78,11 +71,8 @@ fn check(
     if package.revoked_at.is_some() {
         return Err(Refusal::PackageRevoked { package_id });
     }
-    if package.frozen_at.is_some() {
-        return Err(Refusal::PackageFrozen { package_id });
-    }
     let old = package
-        .expires_at
+        .end()
         .ok_or(Refusal::PackageNeverExpires { package_id })?;
     let new = extension.expires_at;
     if new <= old || new <= now {

@@ -53,8 +53,22 @@ pub struct Terms {
     pub zone: Tz,
     /// Whether the package is frozen.
     pub frozen: bool,
+    /// When it is thawed by itself, if it is frozen.
+    pub frozen_until_max: Option<DateTime<Utc>>,
+    /// From when on it cannot be used then.
+    pub expires_if_thawed: Option<DateTime<Utc>>,
     /// Whether the package was taken away.
     pub revoked: bool,
+}
+
+impl Terms {
+    /// The terms once a freeze has reached its limit.
+    pub fn thaw(&mut self) {
+        self.frozen = false;
+        self.expires_at = self.expires_if_thawed.take();
+        self.expires_if_unused = self.expires_at;
+        self.frozen_until_max = None;
+    }
 }
 
 /// An agreed value, in minor units and without tax, for a quantity.
@@ -373,6 +387,12 @@ impl Lot {
         self.terms
             .expires_at
             .is_some_and(|expires_at| expires_at <= at)
+    }
+
+    /// When its package was thawed by itself, if it was by then and nobody has written that yet.
+    pub fn thaw_due(&self, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let until = self.terms.frozen_until_max.filter(|_| self.terms.frozen);
+        until.filter(|until| *until <= at)
     }
 
     /// Whether something is available, or a hold's time-out may make it so.

@@ -92,6 +92,14 @@ pub struct Package {
     pub expiry_epoch: i32,
     /// Since when it is frozen.
     pub frozen_at: Option<DateTime<Utc>>,
+    /// When it is thawed by itself, if it is frozen.
+    pub frozen_until_max: Option<DateTime<Utc>>,
+    /// From when on it cannot be used then.
+    pub expires_if_thawed: Option<DateTime<Utc>>,
+    /// How often it was frozen.
+    pub freezes: i32,
+    /// For how many local days in all, those of a freeze that goes on not counted.
+    pub frozen_days: i32,
     /// When it was taken away.
     pub revoked_at: Option<DateTime<Utc>>,
     /// When it was moved to another customer.
@@ -138,6 +146,12 @@ impl Package {
     #[must_use]
     pub fn as_of(&self, settled: &[Lot]) -> Self {
         let mut package = self.clone();
+        let mut lots = settled.iter().filter(|lot| lot.package_id == self.id);
+        if let Some(until) = self.frozen_until_max
+            && lots.any(|lot| !lot.terms.frozen)
+        {
+            package.thaw(until);
+        }
         let has_stopped = settled
             .iter()
             .any(|lot| lot.package_id == self.id && lot.terms.first_used_on.is_none());
@@ -199,6 +213,8 @@ impl Package {
             expires_if_unused: self.expires_if_unused(),
             zone: self.zone,
             frozen: self.frozen_at.is_some(),
+            frozen_until_max: self.frozen_until_max,
+            expires_if_thawed: self.expires_if_thawed,
             revoked: self.revoked_at.is_some(),
         }
     }
@@ -216,11 +232,60 @@ impl Package {
         }
     }
 
-    /// Sets a later end by hand. Of a package that counts from its first use it is also the end that it
-    /// waits with, now or after an undo: no undo takes an extension back.
-    pub fn extend_to(&mut self, expires_at: DateTime<Utc>) {
-        self.expires_at = Some(expires_at);
+    /// When it ends, or would end if it is frozen until the limit; none: never.
+    pub fn end(&self) -> Option<DateTime<Utc>> {
+        match self.frozen_at {
+            Some(_) => self.expires_if_thawed,
+            None => self.expires_at,
+        }
+    }
+
+    /// Ends a freeze at `at`: the end moves by the local days for which it was frozen, and by one more if it
+    /// would have passed by then (semantics 15). The freeze's first day counts and that of its end does not.
+    pub fn thaw(&mut self, at: DateTime<Utc>) {
+        let (Some(frozen_at), Some(until), Some(end)) = (
+            self.frozen_at,
+            self.frozen_until_max,
+            self.expires_if_thawed,
+        ) else {
+            return;
+        };
+        let day = |at| calendar::local_day(at, self.zone);
+        let days = calendar::days_between(day(frozen_at), day(at));
+        let not_frozen = calendar::days_between(day(at), day(until));
+        let moved = |end, days| calendar::moved_by_days(end, days, self.zone).unwrap_or(end);
+        let mut end = moved(end, not_frozen.saturating_neg());
+        if end <= at {
+            end = moved(end, 1);
+        }
+        self.frozen_days = self
+            .frozen_days
+            .saturating_add(i32::try_from(days).unwrap_or(i32::MAX));
+        self.expires_at = Some(end);
         self.expiry_epoch = self.expiry_epoch.saturating_add(1);
+        self.frozen_at = None;
+        self.frozen_until_max = None;
+        self.expires_if_thawed = None;
+        if self.first_used_on.is_none() {
+            self.wait_until(end);
+        }
+    }
+
+    /// Sets a later end by hand; of a frozen package, that after a thaw at the limit. Of a package that counts
+    /// from its first use it is also the end that it waits with, now or after an undo: no undo takes an
+    /// extension back.
+    pub fn extend_to(&mut self, expires_at: DateTime<Utc>) {
+        if self.frozen_at.is_some() {
+            self.expires_if_thawed = Some(expires_at);
+        } else {
+            self.expires_at = Some(expires_at);
+        }
+        self.expiry_epoch = self.expiry_epoch.saturating_add(1);
+        self.wait_until(expires_at);
+    }
+
+    /// Sets the end that a package waits with for its first use.
+    fn wait_until(&mut self, expires_at: DateTime<Utc>) {
         if let Validity::Period {
             anchor: Anchor::FirstUse { must_start_by },
             ..
@@ -257,7 +322,7 @@ impl Package {
         let was_moved = self
             .first_used_on
             .is_some_and(|earlier| self.expires_at != end_from(earlier));
-        if !was_moved {
+        if !was_moved && self.frozen_at.is_none() {
             self.expires_at = end_from(first_used_on);
             self.expiry_epoch = self.expiry_epoch.saturating_add(1);
         }

@@ -75,6 +75,10 @@ permissions! {
     CreditsAdjust = "CREDITS_ADJUST";
     /// Use packages that have ended since the service was delivered.
     CreditsConsumePastExpiry = "CREDITS_CONSUME_PAST_EXPIRY";
+    /// Take packages away, bring them back, and undo sales.
+    PackagesRevoke = "PACKAGES_REVOKE";
+    /// Freeze and unfreeze packages.
+    PackagesFreeze = "PACKAGES_FREEZE";
 }
 
 /// The permissions of a token.

@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use uuid::Uuid;
 
+use crate::domain::change::{ChangeKind, Expiry, NewChange, Value};
 use crate::domain::entry::{Entry, EntryKey};
 use crate::domain::hold::Hold;
 use crate::domain::lot::{Lot, Movement, Stamp, Terms};
@@ -26,6 +27,13 @@ pub enum Effect {
         /// The earliest local day of a service that used it.
         first_used_on: NaiveDate,
     },
+    /// A freeze of the package reached its limit (semantics 15).
+    Thaw {
+        /// The package.
+        package_id: PackageId,
+        /// When.
+        at: DateTime<Utc>,
+    },
     /// Everything that used or held a unit of the package was undone, so its validity waits for its
     /// first use again (semantics 9).
     StopClock {
@@ -40,13 +48,34 @@ impl Effect {
         match self {
             Self::StartClock { first_used_on, .. } => package.start_clock(*first_used_on),
             Self::StopClock { .. } => package.stop_clock(),
+            Self::Thaw { at, .. } => package.thaw(*at),
+        }
+    }
+
+    /// Makes the change on its package, decided at `now`, and tells it.
+    pub fn change(&self, package: &mut Package, now: DateTime<Utc>) -> NewChange {
+        let old = Value::Expiry(Expiry::of(package));
+        self.apply(package);
+        let (kind, by_time_at) = match self {
+            Self::StartClock { .. } => (ChangeKind::ClockStarted, None),
+            Self::StopClock { .. } => (ChangeKind::ClockStopped, None),
+            Self::Thaw { at, .. } => (ChangeKind::Thawed, Some(*at)),
+        };
+        NewChange {
+            kind,
+            old,
+            new: Value::Expiry(Expiry::of(package)),
+            effective_at: by_time_at.unwrap_or(now),
+            by_time: by_time_at.is_some(),
         }
     }
 
     /// The package that it changes.
     pub fn package_id(&self) -> PackageId {
         match self {
-            Self::StartClock { package_id, .. } | Self::StopClock { package_id } => *package_id,
+            Self::StartClock { package_id, .. }
+            | Self::StopClock { package_id }
+            | Self::Thaw { package_id, .. } => *package_id,
         }
     }
 }
@@ -140,6 +169,16 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Gives the lots of a package all that they copy from it.
+    pub fn copy_from(&mut self, package: &Package) {
+        for lot in self.lots.values_mut() {
+            if lot.package_id == package.id {
+                lot.terms = package.terms();
+                lot.priority = package.priority;
+            }
+        }
+    }
+
     /// Adds a lot that does not exist yet; its first movement must be what puts credits into it.
     pub fn add(&mut self, lot: Lot) {
         self.lots.insert(lot.id, lot);
@@ -216,22 +255,28 @@ impl<'a> Draft<'a> {
 
     /// The finished posting.
     pub fn close(self) -> Posting {
+        self.close_with_rest().0
+    }
+
+    /// The finished posting, and the lots that it did not move.
+    pub fn close_with_rest(self) -> (Posting, Vec<Lot>) {
         let (moved, touched) = (self.moved, self.touched);
-        Posting {
+        let (lots, rest) = self
+            .lots
+            .into_values()
+            .partition(|lot| moved.contains(&lot.id));
+        let posting = Posting {
             id: self.stamp.posting_id,
             entries: self.entries,
             effects: self.effects,
-            lots: self
-                .lots
-                .into_values()
-                .filter(|lot| moved.contains(&lot.id))
-                .collect(),
+            lots,
             holds: self
                 .holds
                 .into_values()
                 .filter(|hold| touched.contains(&hold.id))
                 .collect(),
             packages: self.packages,
-        }
+        };
+        (posting, rest)
     }
 }

@@ -3,12 +3,15 @@
 //! A refusal carries the numbers and names of its message as fields. Its [`Refusal::reason`] is part of
 //! the API and never changes; a test holds it against the published list of reasons.
 
+mod amending;
 mod holder;
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
+
+pub use amending::CannotAmend;
 
 use crate::domain::credits::Credits;
 use crate::domain::hold::OnTimeOut;
@@ -352,6 +355,9 @@ pub enum Refusal {
         /// The permission's name.
         permission: &'static str,
     },
+    /// A package that was sold cannot be changed so.
+    #[error(transparent)]
+    CannotAmend(#[from] CannotAmend),
     /// It is about customers and what they share.
     #[error(transparent)]
     Holder(#[from] HolderRefusal),
@@ -409,6 +415,7 @@ impl Refusal {
             Self::FeatureOff => "FEATURE_OFF",
             Self::NotFound { .. } => "NOT_FOUND",
             Self::PermissionDenied { .. } => "PERMISSION_DENIED",
+            Self::CannotAmend(refusal) => refusal.reason(),
             Self::Holder(refusal) => refusal.reason(),
             Self::LotCorrupt(_) => "LEDGER_CORRUPT",
         }

@@ -12,17 +12,19 @@ use uuid::Uuid;
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Account, Actor, EntryKind};
 use crate::domain::hold::{Hold, OnTimeOut};
-use crate::domain::lot::{Lot, Movement, Stamp};
+use crate::domain::lot::{Lot, Movement, Stamp, Terms};
 use crate::domain::part::Part;
-use crate::domain::posting::Draft;
+use crate::domain::posting::{Draft, Effect};
 use crate::domain::refusal::Refusal;
 use crate::domain::returned::{bare, send_on, stop_clock, value_of};
-use crate::ids::{HoldId, LotId};
+use crate::ids::{HoldId, LotId, PackageId};
 
 /// What time causes, in the order in which it is written where instants are equal: a hold is free at
 /// its instant, and what it frees is lost if the package ends at the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Due {
+    /// A freeze reached its limit.
+    Thaw(PackageId),
     /// A hold timed out.
     Hold(HoldId),
     /// What is available in a lot was lost.
@@ -36,9 +38,10 @@ enum Due {
 /// [`Refusal::LotCorrupt`].
 pub fn settle(draft: &mut Draft<'_>) -> Result<(), Refusal> {
     let now = draft.stamp().now;
-    // Each turn makes one thing less due: it empties a hold's parts or a lot.
+    // Each turn makes one thing less due: it thaws a package, or empties a hold's parts or a lot.
     while let Some((at, due)) = next_due(draft, now) {
         match due {
+            Due::Thaw(package_id) => thaw(draft, package_id, at),
             Due::Hold(hold_id) => time_out(draft, hold_id, at)?,
             Due::Lot(lot_id) => expire(draft, lot_id, at)?,
         }
@@ -55,7 +58,16 @@ fn next_due(draft: &Draft<'_>, now: DateTime<Utc>) -> Option<(DateTime<Utc>, Due
         let is_due = hold.parts.iter().any(|part| is_due(draft, part));
         is_due.then_some((at, Due::Hold(hold.id)))
     });
-    lots.chain(holds).min()
+    let thaws = draft
+        .lots()
+        .filter_map(|lot| Some((lot.thaw_due(now)?, Due::Thaw(lot.package_id))));
+    lots.chain(holds).chain(thaws).min()
+}
+
+/// Ends a freeze: from then on the package ends when it was to end after it (semantics 15).
+fn thaw(draft: &mut Draft<'_>, package_id: PackageId, at: DateTime<Utc>) {
+    draft.retell(package_id, Terms::thaw);
+    draft.cause(Effect::Thaw { package_id, at });
 }
 
 /// Whether this part of a hold that timed out is to be written here: others may be in lots that the
@@ -128,7 +140,9 @@ fn expire(draft: &mut Draft<'_>, lot_id: LotId, at: DateTime<Utc>) -> Result<(),
 /// The lots as they are at `at`, whether or not what time caused was written. With all lots of a package
 /// and all open holds in them it is exact.
 pub fn as_of(lots: &[Lot], holds: &[Hold], at: DateTime<Utc>) -> Vec<Lot> {
-    let is_due = |lot: &Lot| expiry_due(lot, at).is_some() || lot.has_timed_out_hold(at);
+    let is_due = |lot: &Lot| {
+        expiry_due(lot, at).is_some() || lot.has_timed_out_hold(at) || lot.thaw_due(at).is_some()
+    };
     if !lots.iter().any(is_due) {
         return lots.to_vec();
     }

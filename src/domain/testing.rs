@@ -123,6 +123,8 @@ pub(crate) fn lot(line: &Arc<Line>, quantity: &str, value: i64) -> Lot {
             expires_if_unused: None,
             zone: Tz::Europe__Tallinn,
             frozen: false,
+            frozen_until_max: None,
+            expires_if_thawed: None,
             revoked: false,
         },
         issued: Basis {

@@ -78,6 +78,10 @@ commands! {
     required:
         "SellPackages" SellPackagesRequest,
         "ExtendPackage" ExtendPackageRequest,
+        "FreezePackage" FreezePackageRequest,
+        "UnfreezePackage" UnfreezePackageRequest,
+        "RevokePackage" RevokePackageRequest,
+        "ReinstatePackage" ReinstatePackageRequest,
         "Issue" IssueRequest,
         "Consume" ConsumeRequest,
         "Hold" HoldRequest,

@@ -1,5 +1,6 @@
 //! Between messages and the things of the domain: one file for each service's nouns.
 
+pub mod amending;
 pub mod business;
 pub mod common;
 pub mod credit_type;

@@ -3,11 +3,12 @@
 use tonic::{Request, Response, Status};
 
 use crate::grpc::api::{Api, use_case};
+use crate::grpc::convert::amending::{self, to_changed};
 use crate::grpc::convert::group::sharing;
 use crate::grpc::convert::package::{Detail, to_change, to_package, to_results, to_sale};
 use crate::grpc::convert::selling as convert;
 use crate::proto::v1;
-use crate::service::{Call, extension, packages, sales, sharing};
+use crate::service::{Call, extension, freezing, packages, revocation, sales, sharing};
 
 /// The handlers of `PackageService`.
 #[derive(Clone, Debug)]
@@ -113,14 +114,118 @@ impl v1::package_service_server::PackageService for Packages {
                 request,
                 |message, _, faults| convert::extension(message, faults),
                 use_case!(extension::extend_package),
-                |answer, call| v1::ExtendPackageResponse {
-                    package: Some(to_package(
-                        answer.value.package,
-                        call.currency(),
-                        Detail::Full,
-                    )),
-                    change: Some(to_change(&answer.value.change, reason)),
-                    replayed: answer.replayed,
+                |answer, call| {
+                    let changed = to_changed(answer, call, &reason);
+                    v1::ExtendPackageResponse {
+                        package: Some(changed.package),
+                        change: changed.changes.into_iter().next(),
+                        replayed: changed.replayed,
+                    }
+                },
+            )
+            .await
+    }
+
+    async fn preview_revoke(
+        &self,
+        request: Request<v1::PreviewRevokeRequest>,
+    ) -> Answered<v1::PreviewRevokeResponse> {
+        self.0
+            .read(
+                request,
+                |message, faults| faults.reference("package_id", &message.package_id),
+                use_case!(revocation::preview),
+                |preview, call| amending::to_preview(preview, call.currency()),
+            )
+            .await
+    }
+
+    async fn revoke_package(
+        &self,
+        request: Request<v1::RevokePackageRequest>,
+    ) -> Answered<v1::RevokePackageResponse> {
+        let reason = request.get_ref().reason.trim().to_owned();
+        self.0
+            .write(
+                request,
+                |message, _, faults| amending::target(message, faults),
+                use_case!(revocation::revoke_package),
+                |answer, call| {
+                    let changed = to_changed(answer, call, &reason);
+                    v1::RevokePackageResponse {
+                        package: Some(changed.package),
+                        change: changed.changes.into_iter().next(),
+                        released: changed.holds,
+                        replayed: changed.replayed,
+                    }
+                },
+            )
+            .await
+    }
+
+    async fn reinstate_package(
+        &self,
+        request: Request<v1::ReinstatePackageRequest>,
+    ) -> Answered<v1::ReinstatePackageResponse> {
+        let reason = request.get_ref().reason.trim().to_owned();
+        self.0
+            .write(
+                request,
+                |message, _, faults| amending::target(message, faults),
+                use_case!(revocation::reinstate_package),
+                |answer, call| {
+                    let changed = to_changed(answer, call, &reason);
+                    v1::ReinstatePackageResponse {
+                        package: Some(changed.package),
+                        change: changed.changes.into_iter().next(),
+                        replayed: changed.replayed,
+                    }
+                },
+            )
+            .await
+    }
+
+    async fn freeze_package(
+        &self,
+        request: Request<v1::FreezePackageRequest>,
+    ) -> Answered<v1::FreezePackageResponse> {
+        let reason = request.get_ref().reason.trim().to_owned();
+        self.0
+            .write(
+                request,
+                |message, _, faults| amending::freeze(message, faults),
+                use_case!(freezing::freeze_package),
+                |answer, call| {
+                    let changed = to_changed(answer, call, &reason);
+                    v1::FreezePackageResponse {
+                        package: Some(changed.package),
+                        change: changed.changes.into_iter().next(),
+                        holds: changed.holds,
+                        replayed: changed.replayed,
+                    }
+                },
+            )
+            .await
+    }
+
+    async fn unfreeze_package(
+        &self,
+        request: Request<v1::UnfreezePackageRequest>,
+    ) -> Answered<v1::UnfreezePackageResponse> {
+        let reason = request.get_ref().reason.trim().to_owned();
+        self.0
+            .write(
+                request,
+                |message, _, faults| amending::target(message, faults),
+                use_case!(freezing::unfreeze_package),
+                |answer, call| {
+                    let changed = to_changed(answer, call, &reason);
+                    v1::UnfreezePackageResponse {
+                        package: Some(changed.package),
+                        change: changed.changes.into_iter().next(),
+                        holds: changed.holds,
+                        replayed: changed.replayed,
+                    }
                 },
             )
             .await

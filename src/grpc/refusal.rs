@@ -1,5 +1,7 @@
 //! How a use case's failure looks on the wire: one exhaustive match.
 
+mod amending;
+
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -192,6 +194,7 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
         }
         Refusal::NotFound { kind, id } => failure.about(kind, id),
         Refusal::PermissionDenied { permission } => failure.with("permission", *permission),
+        Refusal::CannotAmend(refusal) => amending::with_package(failure, refusal),
         Refusal::Holder(refusal) => {
             let details = refusal.details().into_iter();
             details.fold(failure, |failure, (key, value)| failure.with(key, &value))
@@ -329,11 +332,11 @@ mod tests {
         let sources = [
             include_str!("../domain/refusal.rs"),
             include_str!("../domain/refusal/holder.rs"),
+            include_str!("../domain/refusal/amending.rs"),
         ];
-        let arms = sources.into_iter().flat_map(|source| {
-            let (_, source) = source.split_once("fn reason(").unwrap();
-            source.lines().filter_map(|line| line.split_once("=> \""))
-        });
+        let sources = sources.map(|source| source.split_once("fn reason(").unwrap().1);
+        let lines = sources.into_iter().flat_map(str::lines);
+        let arms = lines.filter_map(|line| line.split_once("=> \""));
         arms.filter_map(|(_, rest)| rest.strip_suffix("\","))
             .collect()
     }
@@ -342,6 +345,7 @@ mod tests {
     fn every_refusal_has_a_published_reason() {
         let reasons = reasons_of_refusals();
         assert!(reasons.contains(&"INSUFFICIENT_CREDITS"), "{reasons:?}");
+        assert!(reasons.contains(&"PACKAGE_ALREADY_REVOKED"), "{reasons:?}");
         for reason in reasons {
             let published = Reason::from_str_name(&format!("REASON_{reason}"));
             assert!(published.is_some(), "{reason} is not in reasons.proto");

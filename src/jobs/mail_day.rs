@@ -19,6 +19,7 @@ use crate::domain::notice::{self, Notice, NoticeKind, Window};
 use crate::domain::package::Package;
 use crate::domain::settle;
 use crate::ids::{CustomerId, EmailId, PackageId, TemplateId};
+use crate::jobs::settle::thaw_packages;
 use crate::service::{Context, ServiceError};
 use crate::store::{
     businesses, changes, emails, holds, lots, mail_days, notices, packages, template_versions,
@@ -71,6 +72,8 @@ enum Unit {
 /// A failure of the database. What goes wrong with one business alone is logged and holds up no other.
 pub async fn step(ctx: &Context) -> Result<MailDayReport, ServiceError> {
     let mut report = MailDayReport::default();
+    // A thaw that nobody has written would leave its package out of every range of ends.
+    thaw_packages(ctx).await?;
     for business in businesses::all(ctx.db.reader()).await? {
         let business_id = business.id;
         match run_business(ctx, business, &mut report).await {

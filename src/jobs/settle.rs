@@ -1,8 +1,9 @@
-//! Writes what time has caused in lots that nobody touched: expiries, and holds that timed out.
+//! Writes what time has caused in lots that nobody touched: expiries, holds that timed out, and freezes
+//! that reached their limit.
 //!
 //! Every reader settles in memory, so nothing waits for this job (G1); it only makes the ledger say
 //! what is true already. Expired lots that others hold are left for the next step. A hold that timed out
-//! may unset its package's clock of first use, so those packages are locked whole.
+//! may unset its package's clock of first use, and a thaw changes its package, so those are locked whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,9 +39,10 @@ pub struct Settled {
 pub async fn step(ctx: &Context) -> Result<Settled, ServiceError> {
     let mut settled = Settled::default();
     for _ in 0..PASSES_MAX {
+        let thawed = thaw_packages(ctx).await?;
         let timed_out = time_out_holds(ctx).await?;
         let passed = timed_out.saturating_add(expire_lots(ctx).await?);
-        if passed == 0 {
+        if passed == 0 && thawed == 0 {
             break;
         }
         settled.lots = settled.lots.saturating_add(passed);
@@ -87,8 +89,25 @@ async fn settle_lots(
     Ok(posting.lots.len())
 }
 
+/// Writes which freezes have reached their limit, and says how many: the mail day wants to know before it
+/// looks for packages by their ends.
+pub(super) async fn thaw_packages(ctx: &Context) -> Result<usize, ServiceError> {
+    let due = packages::thawing(ctx.db.reader(), ctx.clock.now(), LOTS_PER_PASS_MAX).await?;
+    let thawed = due.len();
+    settle_whole(ctx, due).await?;
+    Ok(thawed)
+}
+
 async fn time_out_holds(ctx: &Context) -> Result<usize, ServiceError> {
     let due = lots::timing_out(ctx.db.reader(), ctx.clock.now(), LOTS_PER_PASS_MAX).await?;
+    settle_whole(ctx, due).await
+}
+
+/// Settles these packages with all that is in them.
+async fn settle_whole(
+    ctx: &Context,
+    due: Vec<(BusinessId, PackageId)>,
+) -> Result<usize, ServiceError> {
     let mut businesses: BTreeMap<BusinessId, BTreeSet<PackageId>> = BTreeMap::new();
     for (business_id, package_id) in due {
         businesses
@@ -122,7 +141,7 @@ async fn settle_packages(
     let stamp = stamp(ctx);
     let due = holds::due_in(&txn, business_id, &facts.lots, stamp.now).await?;
     let mut posting = settled(&stamp, facts.lots.clone(), &due)?;
-    if posting.entries.is_empty() {
+    if posting.entries.is_empty() && posting.effects.is_empty() {
         txn.rollback().await?;
         return Ok(0);
     }

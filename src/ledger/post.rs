@@ -2,16 +2,18 @@
 
 use sea_orm::DatabaseTransaction;
 
-use crate::domain::change::{Change, ChangeKind, Expiry, Value};
+use crate::domain::amend::Amended;
+use crate::domain::change::{Change, NewChange};
 use crate::domain::decide::Facts;
+use crate::domain::entry::Actor;
 use crate::domain::extend::{self, NewLot};
 use crate::domain::lot::{Lot, Stamp};
 use crate::domain::package::Package;
-use crate::domain::posting::{Draft, Effect, Posting};
+use crate::domain::posting::{Draft, Posting};
 use crate::domain::refusal::Refusal;
 use crate::ids::BusinessId;
 use crate::store::error::StoreError;
-use crate::store::{changes, entries, holds, lots, packages, posting_notes};
+use crate::store::{changes, entries, holds, lots, package_members, packages, posting_notes};
 
 /// Appends the posting's entries and writes its packages, lots and holds, in the caller's transaction.
 /// Effects are the caller's to write. The lots were locked by the caller, or are new.
@@ -29,10 +31,32 @@ pub async fn post_in(
     let entries = posting.entries.iter().map(|entry| (business_id, entry));
     entries::append(txn, entries).await?;
     packages::insert(txn, &posting.packages).await?;
+    share_alike(txn, business_id, &posting.packages).await?;
     lots::insert(txn, &new).await?;
     lots::update(txn, &changed).await?;
     holds::write(txn, business_id, posting.id, &posting.holds).await?;
     posting_notes::insert(txn, [(business_id, posting.id, note)]).await
+}
+
+/// Those who share a package share the one to which its credits were moved.
+async fn share_alike(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    new: &[Package],
+) -> Result<(), StoreError> {
+    let is_shared = |it: &&Package| it.share_max > 1 || it.group_id.is_some();
+    for package in new.iter().filter(is_shared) {
+        let Some(came_from) = package.came_from else {
+            continue;
+        };
+        let members = package_members::of_packages(txn, business_id, &[came_from]).await?;
+        let members: Vec<_> = members
+            .into_iter()
+            .map(|(id, _)| (id, package.id))
+            .collect();
+        package_members::add(txn, business_id, &members, package.created_at).await?;
+    }
+    Ok(())
 }
 
 /// The posting that issues new lots of packages that are made in the same transaction.
@@ -67,13 +91,8 @@ pub async fn apply_effects(
             .iter_mut()
             .find(|package| package.id == package_id)
             .ok_or_else(|| StoreError::corrupt("packages", package_id))?;
-        let old = expiry(package);
-        effect.apply(package);
-        let kind = match effect {
-            Effect::StartClock { .. } => ChangeKind::ClockStarted,
-            Effect::StopClock { .. } => ChangeKind::ClockStopped,
-        };
-        record_change(txn, stamp, package, kind, old).await?;
+        let change = effect.change(package, stamp.now);
+        record_changes(txn, stamp, package, vec![change]).await?;
         let terms = package.terms();
         for lot in facts.lots.iter_mut().chain(&mut posting.lots) {
             if lot.package_id == package_id {
@@ -96,34 +115,47 @@ pub async fn apply_effects(
     lots::update(txn, &retold).await
 }
 
-/// The package's expiry as a change tells it.
-pub fn expiry(package: &Package) -> Expiry {
-    Expiry {
-        expires_at: package.expires_at,
-        expiry_epoch: package.expiry_epoch,
-    }
-}
-
-/// Writes a changed package, and the change that says how.
-pub async fn record_change(
+/// Writes a changed package, and the changes that say how.
+pub async fn record_changes(
     txn: &DatabaseTransaction,
     stamp: &Stamp,
     package: &mut Package,
-    kind: ChangeKind,
-    old: Expiry,
-) -> Result<Change, StoreError> {
-    package.change_seq = package.change_seq.saturating_add(1);
-    let change = Change {
-        package_id: package.id,
-        seq: package.change_seq,
-        kind,
-        old: Value::Expiry(old),
-        new: Value::Expiry(expiry(package)),
-        request_id: stamp.posting_id,
-        actor: stamp.actor,
-        recorded_at: stamp.now,
-    };
-    changes::append(txn, package.business_id, &change).await?;
+    new: Vec<NewChange>,
+) -> Result<Vec<Change>, StoreError> {
+    let mut written = Vec::with_capacity(new.len());
+    for change in new {
+        package.change_seq = package.change_seq.saturating_add(1);
+        let change = Change {
+            package_id: package.id,
+            seq: package.change_seq,
+            kind: change.kind,
+            old: change.old,
+            new: change.new,
+            request_id: stamp.posting_id,
+            actor: if change.by_time {
+                Actor::System
+            } else {
+                stamp.actor
+            },
+            effective_at: change.effective_at,
+            recorded_at: stamp.now,
+        };
+        changes::append(txn, package.business_id, &change).await?;
+        written.push(change);
+    }
     packages::update(txn, package).await?;
-    Ok(change)
+    Ok(written)
+}
+
+/// Writes a package that was changed by a command, its changes and the lots that did not move; its posting
+/// is the caller's to write.
+pub async fn amend(
+    txn: &DatabaseTransaction,
+    stamp: &Stamp,
+    amended: &mut Amended,
+) -> Result<Vec<Change>, StoreError> {
+    let changes = std::mem::take(&mut amended.changes);
+    let written = record_changes(txn, stamp, &mut amended.package, changes).await?;
+    lots::update(txn, &amended.unmoved).await?;
+    Ok(written)
 }

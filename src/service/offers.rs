@@ -78,7 +78,7 @@ pub(super) async fn of_template(
 }
 
 /// Each line with the standard rate of its dearest item; a category's items are those of now.
-async fn weighed(
+pub(super) async fn weighed(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
     lines: &[Arc<Line>],

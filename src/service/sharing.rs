@@ -8,19 +8,21 @@ use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::change::{Change, ChangeKind, Value};
+use crate::domain::change::{Change, ChangeKind, NewChange, Value};
 use crate::domain::lot::Stamp;
 use crate::domain::package::Package;
 use crate::domain::refusal::{HolderRefusal, Refusal};
 use crate::ids::{BusinessId, CustomerId, GroupId, PackageId, Reference};
+use crate::ledger::post;
 use crate::service::buyers::{check, check_share_max};
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, full_view};
 use crate::service::resolve;
+use crate::store::error::StoreError;
 use crate::store::packages::Filter;
-use crate::store::{changes, customers, lots, package_members, packages};
+use crate::store::{customers, lots, package_members, packages};
 
 /// A customer who is to share a package, or to share it no more.
 #[derive(Clone, Debug)]
@@ -179,20 +181,16 @@ pub(super) async fn record(
     kind: ChangeKind,
     (old, new): (Value, Value),
 ) -> Result<Change, ServiceError> {
-    package.change_seq = package.change_seq.saturating_add(1);
-    let change = Change {
-        package_id: package.id,
-        seq: package.change_seq,
+    let new = NewChange {
         kind,
         old,
         new,
-        request_id: stamp.posting_id,
-        actor: stamp.actor,
-        recorded_at: stamp.now,
+        effective_at: stamp.now,
+        by_time: false,
     };
-    changes::append(txn, package.business_id, &change).await?;
-    packages::update(txn, package).await?;
-    Ok(change)
+    let mut written = post::record_changes(txn, stamp, package, vec![new]).await?;
+    let corrupt = || StoreError::corrupt("changes", package.id);
+    Ok(written.pop().ok_or_else(corrupt)?)
 }
 
 /// The packages of a group, locked with their lots: its own lock keeps others from being sold to it.

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 
 use crate::domain::catalog::{Definition, Template, TemplateState};
+use crate::domain::freeze::FreezePolicy;
 use crate::domain::refusal::Refusal;
 use crate::domain::validity::Validity;
 use crate::ids::{Reference, TemplateId};
@@ -42,6 +43,10 @@ pub struct NewTemplate {
     pub quarantine_days: Option<i32>,
     /// Days before expiry on which reminders go out; none: the business's.
     pub reminder_leads: Option<Vec<u32>>,
+    /// How often and for how long its packages may be frozen.
+    pub freeze: Option<FreezePolicy>,
+    /// Whether its packages may be moved to other customers.
+    pub transferable: bool,
     /// What it consists of.
     pub lines: Vec<NewLine>,
 }
@@ -71,6 +76,10 @@ pub struct TemplateUpdate {
     pub quarantine_days: Option<Option<i32>>,
     /// Days before expiry on which reminders go out.
     pub reminder_leads: Option<Option<Vec<u32>>>,
+    /// How often and for how long its packages may be frozen.
+    pub freeze: Option<Option<FreezePolicy>>,
+    /// Whether its packages may be moved to other customers.
+    pub transferable: Option<bool>,
     /// What it consists of: all of it.
     pub lines: Option<Vec<NewLine>>,
 }
@@ -123,6 +132,8 @@ pub async fn create(
             priority: input.priority,
             quarantine_days: input.quarantine_days,
             reminder_leads: input.reminder_leads.clone(),
+            freeze: input.freeze,
+            transferable: input.transferable,
             lines: template_lines::build(&txn, call.business_id(), &input.lines, now).await?,
         },
         created_at: now,
@@ -229,6 +240,8 @@ async fn redefined(
         reminder_leads: change
             .reminder_leads
             .unwrap_or_else(|| old.reminder_leads.clone()),
+        freeze: change.freeze.unwrap_or(old.freeze),
+        transferable: change.transferable.unwrap_or(old.transferable),
         lines: old.lines.clone(),
     };
     if let Some(lines) = &change.lines {

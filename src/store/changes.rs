@@ -13,13 +13,6 @@ use crate::store::error::StoreError;
 
 const TABLE: &str = "changes";
 
-/// The changes after which a package ends when it ended before.
-const NOT_OF_EXPIRY: [ChangeKind; 3] = [
-    ChangeKind::MemberAdded,
-    ChangeKind::MemberRemoved,
-    ChangeKind::OwnerChanged,
-];
-
 #[expect(unreachable_pub, reason = "SeaORM derives public items")]
 mod entity {
     use sea_orm::entity::prelude::*;
@@ -39,6 +32,7 @@ mod entity {
         pub request_id: Uuid,
         pub actor_kind: i16,
         pub actor_id: Option<Uuid>,
+        pub effective_at: i64,
         pub recorded_at: i64,
     }
 
@@ -67,6 +61,7 @@ pub async fn append(
         request_id: Set(change.request_id),
         actor_kind: Set(actor_kind),
         actor_id: Set(actor_id),
+        effective_at: Set(micros(change.effective_at)),
         recorded_at: Set(micros(change.recorded_at)),
     })
     .exec_without_returning(txn)
@@ -103,13 +98,14 @@ pub async fn last_recorded_at(
     package_ids: &[PackageId],
 ) -> Result<HashMap<PackageId, DateTimeUtc>, StoreError> {
     let ids = package_ids.iter().copied().map(PackageId::uuid);
+    let kinds = ChangeKind::ALL.iter().filter(|kind| kind.moves_expiry());
     let rows: Vec<(Uuid, i64)> = Entity::find()
         .select_only()
         .column(Column::PackageId)
         .column_as(Column::RecordedAt.max(), "last_recorded_at")
         .filter(Column::BusinessId.eq(business_id.uuid()))
         .filter(Column::PackageId.is_in(ids))
-        .filter(Column::Kind.is_not_in(NOT_OF_EXPIRY.map(ChangeKind::code)))
+        .filter(Column::Kind.is_in(kinds.map(|kind| kind.code())))
         .group_by(Column::PackageId)
         .into_tuple()
         .all(db)
@@ -136,6 +132,7 @@ fn read(row: Model) -> Result<Change, StoreError> {
             TABLE,
             package_id,
         )?,
+        effective_at: instant(row.effective_at, TABLE, package_id)?,
         recorded_at: instant(row.recorded_at, TABLE, package_id)?,
     })
 }

@@ -45,6 +45,8 @@ mod entity {
         pub expires_if_unused: Option<i64>,
         pub time_zone: String,
         pub frozen: bool,
+        pub frozen_until_max: Option<i64>,
+        pub expires_if_thawed: Option<i64>,
         pub revoked: bool,
         pub issued_quantity: i64,
         pub issued_value: i64,
@@ -231,8 +233,7 @@ pub async fn due(
         .collect())
 }
 
-/// Packages in which time has ended a hold by `now` and nobody has written that, of any business, without
-/// locks, the longest due first.
+/// Packages with a hold that time has ended by `now` and nobody wrote, of any business, without locks.
 pub async fn timing_out(
     db: &impl ConnectionTrait,
     now: DateTimeUtc,
@@ -250,10 +251,7 @@ pub async fn timing_out(
         .await?;
     Ok(rows
         .into_iter()
-        .map(|(business, package)| {
-            let business_id = BusinessId::from_uuid(business);
-            (business_id, PackageId::from_uuid(package))
-        })
+        .map(|(business, id)| (BusinessId::from_uuid(business), PackageId::from_uuid(id)))
         .collect())
 }
 
@@ -345,6 +343,8 @@ fn lot(row: &Model, line: Arc<crate::domain::line::Line>) -> Result<Lot, StoreEr
             expires_if_unused: instant_opt(row.expires_if_unused, TABLE, id)?,
             zone: known(zone, TABLE, id)?,
             frozen: row.frozen,
+            frozen_until_max: instant_opt(row.frozen_until_max, TABLE, id)?,
+            expires_if_thawed: instant_opt(row.expires_if_thawed, TABLE, id)?,
             revoked: row.revoked,
         },
         issued: Basis {
@@ -416,6 +416,8 @@ fn row(lot: &Lot) -> Result<ActiveModel, StoreError> {
         expires_if_unused: Set(lot.terms.expires_if_unused.map(micros)),
         time_zone: Set(lot.terms.zone.name().to_owned()),
         frozen: Set(lot.terms.frozen),
+        frozen_until_max: Set(lot.terms.frozen_until_max.map(micros)),
+        expires_if_thawed: Set(lot.terms.expires_if_thawed.map(micros)),
         revoked: Set(lot.terms.revoked),
         issued_quantity: Set(lot.issued.quantity.millionths()),
         issued_value: Set(lot.issued.value),

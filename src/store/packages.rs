@@ -51,6 +51,10 @@ mod entity {
         pub first_used_on: Option<Date>,
         pub expiry_epoch: i32,
         pub frozen_at: Option<i64>,
+        pub frozen_until_max: Option<i64>,
+        pub expires_if_thawed: Option<i64>,
+        pub freezes: i32,
+        pub frozen_days: i32,
         pub revoked_at: Option<i64>,
         pub transferred_at: Option<i64>,
         pub paid_at: Option<i64>,
@@ -287,6 +291,28 @@ pub async fn ending_between(
     rows.into_iter().map(read).collect()
 }
 
+/// Packages whose freeze reached its limit by `now`, of any business, without locks, the longest due first.
+pub async fn thawing(
+    db: &impl ConnectionTrait,
+    now: DateTime<Utc>,
+    limit: u64,
+) -> Result<Vec<(BusinessId, PackageId)>, StoreError> {
+    let rows: Vec<(Uuid, Uuid)> = Entity::find()
+        .select_only()
+        .column(Column::BusinessId)
+        .column(Column::Id)
+        .filter(Column::FrozenUntilMax.lte(micros(now)))
+        .order_by_asc(Column::FrozenUntilMax)
+        .limit(limit)
+        .into_tuple()
+        .all(db)
+        .await?;
+    let ids = rows
+        .into_iter()
+        .map(|(business, id)| (BusinessId::from_uuid(business), PackageId::from_uuid(id)));
+    Ok(ids.collect())
+}
+
 fn these(business_id: BusinessId, ids: &[PackageId]) -> Select<Entity> {
     let ids: Vec<Uuid> = ids.iter().copied().map(PackageId::uuid).collect();
     Entity::find()
@@ -336,6 +362,10 @@ fn read(row: Model) -> Result<Package, StoreError> {
         first_used_on: row.first_used_on,
         expiry_epoch: row.expiry_epoch,
         frozen_at: instant_opt(row.frozen_at, TABLE, id)?,
+        frozen_until_max: instant_opt(row.frozen_until_max, TABLE, id)?,
+        expires_if_thawed: instant_opt(row.expires_if_thawed, TABLE, id)?,
+        freezes: row.freezes,
+        frozen_days: row.frozen_days,
         revoked_at: instant_opt(row.revoked_at, TABLE, id)?,
         transferred_at: instant_opt(row.transferred_at, TABLE, id)?,
         paid_at: instant_opt(row.paid_at, TABLE, id)?,
@@ -376,6 +406,10 @@ fn row(package: &Package) -> Result<ActiveModel, StoreError> {
         first_used_on: Set(package.first_used_on),
         expiry_epoch: Set(package.expiry_epoch),
         frozen_at: Set(package.frozen_at.map(micros)),
+        frozen_until_max: Set(package.frozen_until_max.map(micros)),
+        expires_if_thawed: Set(package.expires_if_thawed.map(micros)),
+        freezes: Set(package.freezes),
+        frozen_days: Set(package.frozen_days),
         revoked_at: Set(package.revoked_at.map(micros)),
         transferred_at: Set(package.transferred_at.map(micros)),
         paid_at: Set(package.paid_at.map(micros)),

@@ -35,6 +35,8 @@ mod entity {
         pub priority: Option<i32>,
         pub quarantine_days: Option<i32>,
         pub reminder_leads: Option<Json>,
+        pub freeze_policy: Option<Json>,
+        pub transferable: bool,
         pub created_at: i64,
     }
 
@@ -74,6 +76,12 @@ pub async fn insert(
             .as_ref()
             .map(|leads| to_json(leads, TABLE))
             .transpose()?),
+        freeze_policy: Set(definition
+            .freeze
+            .as_ref()
+            .map(|policy| to_json(policy, TABLE))
+            .transpose()?),
+        transferable: Set(definition.transferable),
         created_at: Set(micros(now)),
     })
     .exec_without_returning(txn)
@@ -143,6 +151,11 @@ async fn read(
             .reminder_leads
             .map(|json| from_json(json, TABLE, id))
             .transpose()?,
+        freeze: row
+            .freeze_policy
+            .map(|json| from_json(json, TABLE, id))
+            .transpose()?,
+        transferable: row.transferable,
         lines: lines::of_template(db, business_id, id, row.definition_version).await?,
     })
 }

@@ -121,8 +121,8 @@ const HISTORY: [&str; 2] = [
         recorded_at, by_time, method, actor_kind)
      VALUES ({id}, {id}, 0, {id}, 1, {hash}, 1, 1, 2, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, {no}, 'Issue', 0)",
     "INSERT INTO changes (business_id, package_id, seq, kind, old_value, new_value, request_id,
-        actor_kind, recorded_at)
-     VALUES ({id}, {id}, 1, 1, '{}', '{}', {id}, 0, 0)",
+        actor_kind, effective_at, recorded_at)
+     VALUES ({id}, {id}, 1, 1, '{}', '{}', {id}, 0, 0, 0)",
 ];
 
 /// What a person with the application's own connection might try.

@@ -29,7 +29,7 @@ const CUSTOMERS: &str = "COPY customers (business_id, id, external_id, name, ema
 const PACKAGES: &str = "COPY packages (business_id, id, external_id, sale_id, customer_id, template_id, \
     definition_version, name, list_price_minor, price_minor, net_price_minor, priority, \
     quarantine_days, validity, expiry_source, time_zone, starts_at, expires_at, \
-    counts_from_first_use, first_used_on, expiry_epoch, frozen_at, revoked_at, transferred_at, \
+    counts_from_first_use, first_used_on, expiry_epoch, frozen_at, freezes, frozen_days, revoked_at, transferred_at, \
     paid_at, change_seq, created_at, version) FROM STDIN";
 const LOTS: &str = "COPY lots (business_id, id, package_id, line_id, customer_id, credit_type_id, origin, \
     priority, starts_at, expires_at, counts_from_first_use, first_used_on, expires_if_unused, \
@@ -233,6 +233,8 @@ fn package(rows: &mut Rows, package: &Package) -> anyhow::Result<()> {
         optional(package.first_used_on),
         plain(package.expiry_epoch),
         optional_instant(package.frozen_at),
+        plain(package.freezes),
+        plain(package.frozen_days),
         optional_instant(package.revoked_at),
         optional_instant(package.transferred_at),
         optional_instant(package.paid_at),

@@ -5,6 +5,7 @@ use chrono::TimeDelta;
 use super::*;
 use crate::domain::decide::Command;
 use crate::domain::line::ItemFacts;
+use crate::domain::posting::Posting;
 use crate::domain::testing::book::*;
 use crate::domain::testing::{at, credits, item, line_for, stamp_at};
 
@@ -35,16 +36,13 @@ fn extended(
     extension: Extension,
 ) -> Result<(Package, Posting, ChangeKind), Refusal> {
     let stamp = stamp_at(now);
-    let draft = Draft::open(&stamp, book.lots.values().cloned());
-    let mut package = package.clone();
-    let before = package.clone();
-    match extend(&mut package, extension, draft) {
-        Ok((posting, kind)) => Ok((package, posting, kind)),
-        Err(refusal) => {
-            assert_eq!(package, before, "a refusal leaves the package as it was");
-            Err(refusal)
-        }
-    }
+    let lots = book.lots.values().cloned();
+    let draft = Draft::with_holds(&stamp, lots, book.holds.values().cloned());
+    let mut amendment = Amendment::begin(package, draft)?;
+    extend(&mut amendment, extension)?;
+    let amended = amendment.end();
+    let kind = amended.changes.last().unwrap().kind;
+    Ok((amended.package, amended.posting, kind))
 }
 
 #[test]
@@ -115,15 +113,11 @@ fn a_package_is_restored_until_the_end_of_its_quarantine_and_later_only_by_force
 }
 
 #[test]
-fn what_was_taken_away_is_frozen_or_never_ends_is_not_extended() {
+fn what_was_taken_away_or_never_ends_is_not_extended() {
     let (book, _, _, package) = lessons();
     let package_id = package.id;
     let revoked = Package {
         revoked_at: Some(at(2)),
-        ..package.clone()
-    };
-    let frozen = Package {
-        frozen_at: Some(at(2)),
         ..package.clone()
     };
     let endless = Package {
@@ -132,7 +126,6 @@ fn what_was_taken_away_is_frozen_or_never_ends_is_not_extended() {
     };
     for (package, refusal) in [
         (revoked, Refusal::PackageRevoked { package_id }),
-        (frozen, Refusal::PackageFrozen { package_id }),
         (endless, Refusal::PackageNeverExpires { package_id }),
     ] {
         let refused = extended(&book, &package, at(5), until(at(20)));
@@ -176,4 +169,50 @@ fn semantics_14_bonus_credits_come_in_the_same_call_as_a_lot_of_their_own() {
         (made.issued.value, made.issued.quantity),
         (0, credits("0.5"))
     );
+}
+
+#[test]
+fn a_time_out_that_stopped_the_clock_is_judged_by_and_told_whether_or_not_a_job_wrote_it() {
+    for swept in [true, false] {
+        let swim = item();
+        let mut book = Book::default();
+        // Ten days from the first use, without a day by which that must come.
+        let package = package_from_first_use(10, None);
+        let id = package.id;
+        book.sell(package, &[(&line_for(&swim), "3", 1_000)]);
+        book.act(1, hold(units(&swim, "1"), Some(5))).unwrap();
+        assert!(book.package(id).expires_at.is_some());
+        if swept {
+            book.settle(at(6));
+        }
+        let refused = book.amended(at(7), id, |amendment| extend(amendment, until(at(24 * 30))));
+        let never = Refusal::PackageNeverExpires { package_id: id };
+        assert_eq!(refused.unwrap_err(), never, "swept: {swept}");
+    }
+    // Where it waits with an end of its own, that end is extended and the clock stays stopped.
+    let swim = item();
+    let mut book = Book::default();
+    let package = package_from_first_use(10, Some(at(24 * 5).date_naive()));
+    let id = package.id;
+    let waiting_until = package.expires_at;
+    book.sell(package, &[(&line_for(&swim), "3", 1_000)]);
+    book.act(1, hold(units(&swim, "1"), Some(5))).unwrap();
+    let extended = book
+        .amend(7, id, |amendment| extend(amendment, until(at(24 * 8))))
+        .unwrap();
+    let told: Vec<_> = extended
+        .changes
+        .iter()
+        .map(|change| (change.kind, change.old.clone()))
+        .collect();
+    assert_eq!(told.len(), 2);
+    assert_eq!(told[0].0, ChangeKind::ClockStopped);
+    let old = crate::domain::change::Value::Expiry(Expiry {
+        expires_at: waiting_until,
+        expires_if_thawed: None,
+        expiry_epoch: 2,
+    });
+    assert_eq!(told[1], (ChangeKind::Extended, old));
+    assert_eq!(book.package(id).first_used_on, None);
+    assert_eq!(book.package(id).expires_at, Some(at(24 * 8)));
 }

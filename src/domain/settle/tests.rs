@@ -151,11 +151,12 @@ fn what_is_released_into_an_ended_package_is_lost_in_the_same_posting() {
 fn what_is_released_into_a_revoked_package_is_revoked_in_the_same_posting() {
     let (mut book, swim, lot) = three_lessons(package());
     book.act(1, hold(units(&swim, "2"), Some(9))).unwrap();
-    book.revoke(3, book.lots[&lot].package_id);
+    let id = book.lots[&lot].package_id;
+    book.change(id, |package| package.revoked_at = Some(at(3)));
     let posting = book.settle(at(10));
     let expected = [
         tale("time_out by time", lot, "2", 0),
-        tale("revoke by time", lot, "2", 667),
+        tale("revoke by time", lot, "3", 1_000),
     ];
     assert_eq!(told(&posting), expected);
     assert!(

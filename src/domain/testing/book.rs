@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 pub(crate) use super::commands::*;
 use super::{at, credits, customer, stamp_at, start};
+use crate::domain::amend::{Amended, Amendment};
 use crate::domain::decide::{Command, Facts, decide};
 use crate::domain::entry::{Account, Balances, Entry, EntryKey, EntryKind};
 use crate::domain::extend::{self, NewLot};
@@ -19,6 +20,7 @@ use crate::domain::package::Package;
 use crate::domain::posting::{Draft, Posting};
 use crate::domain::refusal::Refusal;
 use crate::domain::revalue::revalue;
+use crate::domain::revoke::revoke;
 use crate::domain::settle::settle;
 use crate::domain::validity::{Anchor, ExpirySource, MustStartBy, Period, PeriodUnit, Validity};
 use crate::ids::{BusinessId, HoldId, LotId, PackageId};
@@ -148,15 +150,47 @@ impl Book {
         id
     }
 
-    /// Takes a package away: what is available in it.
-    pub(crate) fn revoke(&mut self, hours: i64, package_id: PackageId) {
-        let now = at(hours);
-        self.change(package_id, |package| package.revoked_at = Some(now));
+    /// What changing a package so comes to.
+    pub(crate) fn amended(
+        &self,
+        now: DateTime<Utc>,
+        id: PackageId,
+        rule: impl FnOnce(&mut Amendment<'_>) -> Result<(), Refusal>,
+    ) -> Result<Amended, Refusal> {
         let stamp = stamp_at(now);
-        let mut draft = Draft::open(&stamp, self.lots.values().cloned());
-        crate::domain::returned::send_on_all(&mut draft, package_id, now, false).unwrap();
-        let posting = draft.close();
-        self.keep(&posting);
+        let lots: Vec<Lot> = self.lots.values().cloned().collect();
+        let lots = lots.into_iter().filter(|lot| lot.package_id == id);
+        let draft = Draft::with_holds(&stamp, lots, self.holds.values().cloned());
+        let mut amendment = Amendment::begin(self.package(id), draft)?;
+        rule(&mut amendment)?;
+        Ok(amendment.end())
+    }
+
+    /// Changes a package so many hours after the start, and keeps what that did.
+    pub(crate) fn amend(
+        &mut self,
+        hours: i64,
+        id: PackageId,
+        rule: impl FnOnce(&mut Amendment<'_>) -> Result<(), Refusal>,
+    ) -> Result<Amended, Refusal> {
+        let amended = self.amended(at(hours), id, rule)?;
+        let package = amended.package.clone();
+        self.change(id, |known| *known = package);
+        for lot in &amended.unmoved {
+            self.lots.insert(lot.id, lot.clone());
+        }
+        let effects = Vec::new();
+        self.keep(&Posting {
+            effects,
+            ..amended.posting.clone()
+        });
+        Ok(amended)
+    }
+
+    /// Takes a package away.
+    pub(crate) fn revoke(&mut self, hours: i64, id: PackageId) {
+        self.amend(hours, id, |amendment| revoke(amendment).map(|_| ()))
+            .unwrap();
     }
 
     /// Changes a package, and what its lots copy from it.
@@ -307,6 +341,10 @@ pub(crate) fn package() -> Package {
         first_used_on: None,
         expiry_epoch: 0,
         frozen_at: None,
+        frozen_until_max: None,
+        expires_if_thawed: None,
+        freezes: 0,
+        frozen_days: 0,
         revoked_at: None,
         transferred_at: None,
         paid_at: Some(start()),

@@ -1,5 +1,6 @@
 //! Packages, sales and changes as messages.
 
+use crate::domain::calendar;
 use crate::domain::change::{Change, ChangeKind, Value};
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Account, Actor, Balances};
@@ -74,6 +75,13 @@ pub fn to_package(view: PackageView, currency: Currency, detail: Detail) -> v1::
             .collect(),
         created_at: Some(timestamp(package.created_at)),
         etag: etag(package.version),
+        revoked_at: to_timestamp(package.revoked_at),
+        frozen_at: to_timestamp(package.frozen_at),
+        frozen_until_date: package
+            .frozen_until_max
+            .map(|until| calendar::last_usable_day(until, package.zone).to_string())
+            .unwrap_or_default(),
+        expires_if_thawed: to_timestamp(package.expires_if_thawed),
     }
 }
 
@@ -240,7 +248,21 @@ pub fn to_actor(actor: Actor) -> String {
 
 /// A change as a message.
 pub fn to_change(change: &Change, reason: String) -> v1::Change {
-    let kind = match change.kind {
+    v1::Change {
+        package_id: change.package_id.to_string(),
+        sequence: change.seq,
+        kind: to_change_kind(change.kind).into(),
+        detail: to_detail(&change.old, &change.new),
+        posting_id: change.request_id.to_string(),
+        actor_id: to_actor(change.actor),
+        reason,
+        effective_at: Some(timestamp(change.effective_at)),
+        recorded_at: Some(timestamp(change.recorded_at)),
+    }
+}
+
+fn to_change_kind(kind: ChangeKind) -> v1::ChangeKind {
+    match kind {
         ChangeKind::Extended => v1::ChangeKind::Extended,
         ChangeKind::Restored => v1::ChangeKind::Restored,
         ChangeKind::ClockStarted => v1::ChangeKind::ClockStarted,
@@ -248,43 +270,39 @@ pub fn to_change(change: &Change, reason: String) -> v1::Change {
         ChangeKind::MemberAdded => v1::ChangeKind::MemberAdded,
         ChangeKind::MemberRemoved => v1::ChangeKind::MemberRemoved,
         ChangeKind::OwnerChanged => v1::ChangeKind::OwnerChanged,
-    };
-    v1::Change {
-        package_id: change.package_id.to_string(),
-        sequence: change.seq,
-        kind: kind.into(),
-        detail: change_detail(change),
-        posting_id: change.request_id.to_string(),
-        actor_id: to_actor(change.actor),
-        reason,
-        effective_at: Some(timestamp(change.recorded_at)),
-        recorded_at: Some(timestamp(change.recorded_at)),
+        ChangeKind::Revoked => v1::ChangeKind::Revoked,
+        ChangeKind::Reinstated => v1::ChangeKind::Reinstated,
+        ChangeKind::Frozen => v1::ChangeKind::Frozen,
+        ChangeKind::Thawed => v1::ChangeKind::Thawed,
     }
 }
 
-fn change_detail(change: &Change) -> Option<v1::change::Detail> {
-    let owner = |old: String, new: String| v1::CustomerChange {
+/// What exactly changed; both are of one sort.
+fn to_detail(old: &Value, new: &Value) -> Option<v1::change::Detail> {
+    match (old, new) {
+        (Value::Expiry(old), Value::Expiry(new)) => {
+            Some(v1::change::Detail::Expiry(v1::ExpiryChange {
+                old_expires_at: to_timestamp(old.expires_at),
+                new_expires_at: to_timestamp(new.expires_at),
+                expiry_epoch: new.expiry_epoch,
+                old_expires_if_thawed: to_timestamp(old.expires_if_thawed),
+                new_expires_if_thawed: to_timestamp(new.expires_if_thawed),
+            }))
+        }
+        (Value::Customer(old), Value::Customer(new)) => {
+            to_customer_change(old.to_string(), new.to_string())
+        }
+        (Value::Customer(old), _) => to_customer_change(old.to_string(), String::new()),
+        (_, Value::Customer(new)) => to_customer_change(String::new(), new.to_string()),
+        _ => None,
+    }
+}
+
+fn to_customer_change(old: String, new: String) -> Option<v1::change::Detail> {
+    Some(v1::change::Detail::Customer(v1::CustomerChange {
         old_customer_id: old,
         new_customer_id: new,
-    };
-    Some(match (&change.old, &change.new) {
-        (Value::Expiry(old), Value::Expiry(new)) => v1::change::Detail::Expiry(v1::ExpiryChange {
-            old_expires_at: to_timestamp(old.expires_at),
-            new_expires_at: to_timestamp(new.expires_at),
-            expiry_epoch: new.expiry_epoch,
-        }),
-        (Value::Customer(old), Value::Customer(new)) => {
-            v1::change::Detail::Customer(owner(old.to_string(), new.to_string()))
-        }
-        (Value::Customer(old), _) => {
-            v1::change::Detail::Customer(owner(old.to_string(), String::new()))
-        }
-        (_, Value::Customer(new)) => {
-            v1::change::Detail::Customer(owner(String::new(), new.to_string()))
-        }
-        (Value::Nothing | Value::Expiry(_), Value::Nothing)
-        | (Value::Nothing, Value::Expiry(_)) => return None,
-    })
+    }))
 }
 
 /// A sale as a message.

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::domain::offer::ValidityOverride;
 use crate::domain::sale::PaymentMethod;
-use crate::grpc::convert::common::{amount, money, optional_etag, period, validity};
+use crate::grpc::convert::amending::target;
+use crate::grpc::convert::common::{amount, money, period, validity};
 use crate::grpc::convert::package::status;
 use crate::grpc::faults::Faults;
 use crate::grpc::page::Page;
@@ -175,7 +176,7 @@ pub fn extension(
     request: &v1::ExtendPackageRequest,
     faults: &mut Faults,
 ) -> Option<ExtensionEntry> {
-    let package = faults.reference("package_id", &request.package_id);
+    let target = target(request, faults);
     let until = match &request.new_expiry {
         None => {
             faults.add(
@@ -194,7 +195,6 @@ pub fn extension(
             .within("by", |faults| period(faults, by.count, by.unit))
             .map(Until::By),
     };
-    let reason = faults.long_text("reason", &request.reason, NOTE_LENGTH_MAX);
     faults.count("bonuses", request.bonuses.len(), 0..=BONUSES_MAX)?;
     let bonuses: Vec<Option<_>> = request
         .bonuses
@@ -209,12 +209,10 @@ pub fn extension(
         })
         .collect();
     Some(ExtensionEntry {
-        package: package?,
+        target: target?,
         until: until?,
         bonuses: bonuses.into_iter().collect::<Option<_>>()?,
         force: request.force_restore,
-        reason: reason?,
-        etag: optional_etag(&request.etag),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Templates as messages.
 
 use crate::domain::catalog::{Template, TemplateState};
+use crate::domain::freeze::FreezePolicy;
 use crate::domain::money::Currency;
 use crate::grpc::convert::common::{
     etag, lead_days, money, optional_etag, optional_validity, to_days, to_money, to_validity,
@@ -25,8 +26,13 @@ pub const PRIORITY_MAX: i32 = 1_000;
 /// The most days after its end in which a package can be restored.
 pub const QUARANTINE_DAYS_MAX: i32 = 3_650;
 
+/// The most freezes that a template may allow.
+const FREEZES_MAX: i32 = 1_000;
+/// The most frozen days that a template may allow.
+const FROZEN_DAYS_MAX: i32 = 3_650;
+
 /// What a client can write of a template.
-fn fields(message: &v1::Template) -> [Writable; 10] {
+fn fields(message: &v1::Template) -> [Writable; 12] {
     writable([
         ("external_id", !message.external_id.is_empty()),
         ("name", !message.name.is_empty()),
@@ -38,6 +44,8 @@ fn fields(message: &v1::Template) -> [Writable; 10] {
         ("priority", message.priority.is_some()),
         ("quarantine_days", message.quarantine_days.is_some()),
         ("reminder_leads", message.reminder_leads.is_some()),
+        ("freeze", message.freeze.is_some()),
+        ("transferable", message.transferable),
     ])
 }
 
@@ -58,6 +66,7 @@ pub fn new_template(
         let priority = priority(message, faults);
         let quarantine_days = quarantine_days(message, faults);
         let reminder_leads = reminder_leads(message, faults);
+        let freeze = freeze(message, faults);
         let lines = new_lines("lines", &message.lines, faults);
         Some(NewTemplate {
             external_id: external_id?,
@@ -69,6 +78,8 @@ pub fn new_template(
             priority: priority?,
             quarantine_days: quarantine_days?,
             reminder_leads: reminder_leads?,
+            freeze: freeze?,
+            transferable: message.transferable,
             lines: lines?,
         })
     })
@@ -99,6 +110,8 @@ pub fn template_update(
         let priority = mask.field("priority", || priority(message, faults));
         let quarantine_days = mask.field("quarantine_days", || quarantine_days(message, faults));
         let reminder_leads = mask.field("reminder_leads", || reminder_leads(message, faults));
+        let freeze = mask.field("freeze", || freeze(message, faults));
+        let transferable = mask.field("transferable", || Some(message.transferable));
         let lines = mask.field("lines", || new_lines("lines", &message.lines, faults));
         Some(TemplateUpdate {
             id: id?,
@@ -112,6 +125,8 @@ pub fn template_update(
             priority: priority?,
             quarantine_days: quarantine_days?,
             reminder_leads: reminder_leads?,
+            freeze: freeze?,
+            transferable: transferable?,
             lines: lines?,
         })
     })
@@ -170,6 +185,24 @@ fn reminder_leads(message: &v1::Template, faults: &mut Faults) -> Option<Option<
             })
             .map(Some),
     }
+}
+
+#[expect(
+    clippy::option_option,
+    reason = "outside: whether it could be read; inside: whether it is there"
+)]
+fn freeze(message: &v1::Template, faults: &mut Faults) -> Option<Option<FreezePolicy>> {
+    let Some(policy) = &message.freeze else {
+        return Some(None);
+    };
+    faults.within("freeze", |faults| {
+        let times_max = faults.number("times_max", policy.times_max, 0..=FREEZES_MAX);
+        let days_max = faults.number("days_max", policy.days_max, 0..=FROZEN_DAYS_MAX);
+        Some(Some(FreezePolicy {
+            times_max: times_max?,
+            days_max: days_max?,
+        }))
+    })
 }
 
 /// A template to be brought into another state.
@@ -234,6 +267,11 @@ pub fn to_template(template: Template, currency: Currency) -> v1::Template {
         reminder_leads: definition.reminder_leads.map(|days| v1::ReminderLeads {
             days: to_days(&days),
         }),
+        freeze: definition.freeze.map(|policy| v1::FreezePolicy {
+            times_max: policy.times_max,
+            days_max: policy.days_max,
+        }),
+        transferable: definition.transferable,
         created_at: Some(timestamp(template.created_at)),
         etag: etag(template.version),
     }

@@ -7,7 +7,7 @@ use carnet::clock::Clock;
 use carnet::domain::business::{Business, ReminderPolicy, Sender};
 use carnet::domain::calendar;
 use carnet::domain::catalog::CreditType;
-use carnet::domain::change::ChangeKind;
+use carnet::domain::change::{self, ChangeKind, Expiry, NewChange};
 use carnet::domain::credits::Credits;
 use carnet::domain::email::{Attempt, Email, EmailState};
 use carnet::domain::entry::Actor;
@@ -181,11 +181,18 @@ impl Fixture {
             .await
             .unwrap();
         let mut package = locked.remove(0);
-        let old = post::expiry(&package);
+        let old = Expiry::of(&package);
         package.expires_at = calendar::end_of(through.parse().unwrap(), package.zone);
         package.expiry_epoch += 1;
         let stamp = stamp(self.ctx.clock.now());
-        post::record_change(&txn, &stamp, &mut package, ChangeKind::Extended, old)
+        let change = NewChange {
+            kind: ChangeKind::Extended,
+            old: change::Value::Expiry(old),
+            new: change::Value::Expiry(Expiry::of(&package)),
+            effective_at: stamp.now,
+            by_time: false,
+        };
+        post::record_changes(&txn, &stamp, &mut package, vec![change])
             .await
             .unwrap();
         let ids = [package_id];
@@ -359,6 +366,10 @@ fn package(
         first_used_on: None,
         expiry_epoch: 0,
         frozen_at: None,
+        frozen_until_max: None,
+        expires_if_thawed: None,
+        freezes: 0,
+        frozen_days: 0,
         revoked_at: None,
         transferred_at: None,
         paid_at: Some(now),

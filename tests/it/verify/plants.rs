@@ -95,7 +95,7 @@ const PLANTS: &[(&str, &str)] = &[
     ("UPDATE packages SET expires_at = expires_at + 1 WHERE id = {package_a}", TERMS),
     ("UPDATE packages SET starts_at = starts_at - 1 WHERE id = {package_a}", TERMS),
     ("UPDATE packages SET revoked_at = 1 WHERE id = {package_a}", TERMS),
-    ("UPDATE packages SET frozen_at = 1 WHERE id = {package_a}", TERMS),
+    ("UPDATE packages SET frozen_at = 1, frozen_until_max = 2, expires_if_thawed = 3, expires_at = NULL WHERE id = {package_a}", TERMS),
     ("UPDATE packages SET priority = priority + 1 WHERE id = {package_a}", TERMS),
     ("UPDATE lots SET customer_id = {nobody} WHERE id = {a}", TERMS),
     ("UPDATE lots SET package_id = {nobody} WHERE id = {a}", "the lot's package does not exist"),

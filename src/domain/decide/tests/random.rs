@@ -9,10 +9,13 @@
 
 use proptest::prelude::*;
 
+use crate::domain::amend::Amendment;
 use crate::domain::decide::*;
+use crate::domain::freeze::{freeze, unfreeze};
 use crate::domain::hold::OnTimeOut;
 use crate::domain::line::{ItemFacts, Subject};
 use crate::domain::part::Portion;
+use crate::domain::revoke::{reinstate, revoke};
 use crate::domain::testing::book::*;
 use crate::domain::testing::{at, credits, customer, item, line, stamp_at};
 use crate::ids::{HoldId, PackageId};
@@ -64,6 +67,10 @@ enum Step {
     },
     Revoke {
         which: usize,
+    },
+    Freeze {
+        which: usize,
+        days: i64,
     },
     Transfer {
         which: usize,
@@ -126,6 +133,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (which.clone(), 1_i64..30).prop_map(|(which, tenths)| Step::Remove { which, tenths }),
         1 => (which.clone(), 1_i64..30, 0_i64..500)
             .prop_map(|(which, tenths, value)| Step::Add { which, tenths, value }),
+        2 => (which.clone(), 0_i64..4).prop_map(|(which, days)| Step::Freeze { which, days }),
         2 => (which.clone(), -400_i64..400)
             .prop_map(|(which, change)| Step::Revalue { which, change }),
         1 => which.clone().prop_map(|which| Step::Revoke { which }),
@@ -213,9 +221,20 @@ impl World {
             }
             Step::Revoke { which } => {
                 let id = self.package_id(*which);
-                self.book.settle(at(hours));
-                self.release_all(hours, id);
-                self.book.revoke(hours, id);
+                let take = |amendment: &mut Amendment<'_>| revoke(amendment).map(|_| ());
+                if self.book.amend(hours, id, take).is_err() {
+                    self.book.amend(hours, id, reinstate).unwrap();
+                }
+            }
+            Step::Freeze { which, days } => {
+                let id = self.package_id(*which);
+                let until = at(hours + days * 24).date_naive();
+                let set_aside =
+                    |amendment: &mut Amendment<'_>| freeze(amendment, until, None).map(|_| ());
+                if self.book.amend(hours, id, set_aside).is_err() {
+                    let thaw = |amendment: &mut Amendment<'_>| unfreeze(amendment).map(|_| ());
+                    let _ = self.book.amend(hours, id, thaw);
+                }
             }
             Step::Transfer { which } => self.transfer(hours, *which),
             Step::Settle => {

@@ -1,0 +1,79 @@
+//! Why a package that was sold cannot be changed as asked.
+
+use chrono::{DateTime, NaiveDate, Utc};
+
+use crate::ids::PackageId;
+
+/// A change of a sold package that the rules do not allow.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CannotAmend {
+    /// The package to be taken away was taken away before.
+    #[error("package {package_id} was revoked at {revoked_at}")]
+    AlreadyRevoked {
+        /// The package.
+        package_id: PackageId,
+        /// When.
+        revoked_at: DateTime<Utc>,
+    },
+    /// The package to be brought back was not taken away.
+    #[error("package {package_id} is not revoked")]
+    NotRevoked {
+        /// The package.
+        package_id: PackageId,
+    },
+    /// The package was moved to another customer.
+    #[error("package {package_id} was transferred at {transferred_at}")]
+    Transferred {
+        /// The package.
+        package_id: PackageId,
+        /// When.
+        transferred_at: DateTime<Utc>,
+    },
+    /// The package to be thawed is not frozen.
+    #[error("package {package_id} is not frozen")]
+    NotFrozen {
+        /// The package.
+        package_id: PackageId,
+    },
+    /// A freeze is to end before today.
+    #[error("the last frozen day {until} is before {today}")]
+    FreezeNotAhead {
+        /// The day that was asked for.
+        until: NaiveDate,
+        /// The local day now.
+        today: NaiveDate,
+    },
+    /// The package was frozen as often as it may be.
+    #[error("package {package_id} may be frozen {times_max} times")]
+    FrozenTooOften {
+        /// The package.
+        package_id: PackageId,
+        /// How often.
+        times_max: i32,
+    },
+    /// The freeze is longer than it may be.
+    #[error("the freeze of package {package_id} has {days} days, {days_max} are left")]
+    FrozenTooLong {
+        /// The package.
+        package_id: PackageId,
+        /// How many days were asked for.
+        days: i64,
+        /// How many it may have.
+        days_max: i32,
+    },
+}
+
+impl CannotAmend {
+    /// The stable name of the refusal, as published in the API.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::AlreadyRevoked { .. } => "PACKAGE_ALREADY_REVOKED",
+            Self::NotRevoked { .. } => "PACKAGE_NOT_REVOKED",
+            Self::NotFrozen { .. } => "PACKAGE_NOT_FROZEN",
+            Self::FreezeNotAhead { .. } => "FREEZE_NOT_AHEAD",
+            Self::FrozenTooOften { .. } => "FREEZE_TOO_OFTEN",
+            Self::FrozenTooLong { .. } => "FREEZE_TOO_LONG",
+            Self::Transferred { .. } => "PACKAGE_TRANSFERRED",
+        }
+    }
+}

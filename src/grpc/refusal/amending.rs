@@ -1,0 +1,43 @@
+//! The numbers and names of refusals to change a package that was sold.
+
+use super::rfc3339;
+use crate::domain::refusal::CannotAmend;
+use crate::grpc::status::Failure;
+
+/// The failure with what the refusal is about.
+pub(super) fn with_package(failure: Failure, refusal: &CannotAmend) -> Failure {
+    match refusal {
+        CannotAmend::AlreadyRevoked {
+            package_id,
+            revoked_at,
+        } => failure
+            .with("package_id", package_id)
+            .with("revoked_at", &rfc3339(*revoked_at)),
+        CannotAmend::NotRevoked { package_id } | CannotAmend::NotFrozen { package_id } => {
+            failure.with("package_id", package_id)
+        }
+        CannotAmend::FreezeNotAhead { until, today } => {
+            failure.with("until_date", until).with("today", today)
+        }
+        CannotAmend::FrozenTooOften {
+            package_id,
+            times_max,
+        } => failure
+            .with("package_id", package_id)
+            .with("times_max", times_max),
+        CannotAmend::FrozenTooLong {
+            package_id,
+            days,
+            days_max,
+        } => failure
+            .with("package_id", package_id)
+            .with("days", days)
+            .with("days_max", days_max),
+        CannotAmend::Transferred {
+            package_id,
+            transferred_at,
+        } => failure
+            .with("package_id", package_id)
+            .with("transferred_at", &rfc3339(*transferred_at)),
+    }
+}
