@@ -35,6 +35,7 @@ pub mod revoke;
 pub mod sale;
 pub mod selection;
 pub mod settle;
+pub mod transfer;
 pub mod user;
 pub mod validity;
 pub mod value;

@@ -38,6 +38,7 @@ mod settled;
 pub mod template_lines;
 pub mod templates;
 pub mod tokens;
+pub mod transfer;
 pub mod undo;
 pub mod usable;
 pub mod users;

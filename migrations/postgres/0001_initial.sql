@@ -235,6 +235,7 @@ CREATE TABLE packages (
     frozen_days INTEGER NOT NULL,
     revoked_at BIGINT,
     transferred_at BIGINT,
+    transferred_to UUID,
     paid_at BIGINT,
     change_seq INTEGER NOT NULL,
     created_at BIGINT NOT NULL,
@@ -244,6 +245,7 @@ CREATE TABLE packages (
     FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
     CHECK (expires_at IS NULL OR expires_at > starts_at),
+    CHECK ((transferred_at IS NULL) = (transferred_to IS NULL)),
     CHECK ((frozen_at IS NULL) = (frozen_until_max IS NULL)),
     CHECK ((frozen_at IS NULL) = (expires_if_thawed IS NULL)),
     CHECK (frozen_at IS NULL OR expires_at IS NULL)

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::entry::{Actor, coded};
-use crate::ids::PackageId;
+use crate::ids::{CustomerId, PackageId};
 
 coded! {
     /// What kind of change of a package that is not an entry.
@@ -26,6 +26,8 @@ coded! {
         Frozen = 7, "frozen";
         /// Its freeze ended.
         Thawed = 8, "thawed";
+        /// It was moved to another customer.
+        Transferred = 14, "transferred";
     }
 }
 
@@ -48,6 +50,17 @@ pub enum Value {
     Nothing,
     /// When the package ends.
     Expiry(Expiry),
+    /// Whose it is, and in which package.
+    Owner(Owner),
+}
+
+/// Whose the credits of a package are at one time, and in which package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// Whose.
+    pub customer_id: CustomerId,
+    /// In which package.
+    pub package_id: PackageId,
 }
 
 /// A change that is to be written.
@@ -98,7 +111,7 @@ impl ChangeKind {
             | Self::ClockStopped
             | Self::Frozen
             | Self::Thawed => true,
-            Self::Revoked | Self::Reinstated => false,
+            Self::Revoked | Self::Reinstated | Self::Transferred => false,
         }
     }
 }

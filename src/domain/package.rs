@@ -100,6 +100,8 @@ pub struct Package {
     pub revoked_at: Option<DateTime<Utc>>,
     /// When it was moved to another customer.
     pub transferred_at: Option<DateTime<Utc>>,
+    /// The package that its credits were moved to.
+    pub transferred_to: Option<PackageId>,
     /// When it was paid in full; a given package is paid when it is made.
     pub paid_at: Option<DateTime<Utc>>,
     /// The number of its last change.

@@ -79,6 +79,8 @@ permissions! {
     PackagesRevoke = "PACKAGES_REVOKE";
     /// Freeze and unfreeze packages.
     PackagesFreeze = "PACKAGES_FREEZE";
+    /// Move packages to other customers.
+    PackagesTransfer = "PACKAGES_TRANSFER";
 }
 
 /// The permissions of a token.

@@ -80,6 +80,7 @@ commands! {
         "ExtendPackage" ExtendPackageRequest,
         "FreezePackage" FreezePackageRequest,
         "UnfreezePackage" UnfreezePackageRequest,
+        "TransferPackage" TransferPackageRequest,
         "RevokePackage" RevokePackageRequest,
         "ReinstatePackage" ReinstatePackageRequest,
         "Issue" IssueRequest,

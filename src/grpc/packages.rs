@@ -3,26 +3,17 @@
 use tonic::{Request, Response, Status};
 
 use crate::grpc::api::{Api, use_case};
-use crate::grpc::convert::amending::{self, to_changed};
+use crate::grpc::convert::amending::{self, detail, to_changed};
 use crate::grpc::convert::package::{Detail, to_change, to_package, to_results, to_sale};
 use crate::grpc::convert::selling as convert;
 use crate::proto::v1;
-use crate::service::{Call, extension, freezing, packages, revocation, sales};
+use crate::service::{extension, freezing, packages, revocation, sales, transfer};
 
 /// The handlers of `PackageService`.
 #[derive(Clone, Debug)]
 pub struct Packages(pub Api);
 
 type Answered<T> = Result<Response<T>, Status>;
-
-/// How much the answer to a call that makes packages shows: what was not kept has no ids.
-pub(super) fn detail(call: &Call) -> Detail {
-    if call.validate_only {
-        Detail::Unkept
-    } else {
-        Detail::Full
-    }
-}
 
 #[tonic::async_trait]
 impl v1::package_service_server::PackageService for Packages {
@@ -226,6 +217,21 @@ impl v1::package_service_server::PackageService for Packages {
                         replayed: changed.replayed,
                     }
                 },
+            )
+            .await
+    }
+
+    async fn transfer_package(
+        &self,
+        request: Request<v1::TransferPackageRequest>,
+    ) -> Answered<v1::TransferPackageResponse> {
+        let reason = request.get_ref().reason.trim().to_owned();
+        self.0
+            .write(
+                request,
+                |message, _, faults| amending::transfer(message, faults),
+                use_case!(transfer::transfer_package),
+                |answer, call| amending::to_transferred(answer, call, &reason),
             )
             .await
     }

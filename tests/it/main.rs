@@ -39,6 +39,7 @@ mod stopping;
 mod story;
 mod support;
 mod tidy;
+mod transferring;
 mod undoing;
 mod using;
 mod verify;

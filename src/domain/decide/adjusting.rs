@@ -7,7 +7,7 @@ use crate::domain::extend::{self, NewLot};
 use crate::domain::lot::Lot;
 use crate::domain::package::Package;
 use crate::domain::posting::Draft;
-use crate::domain::refusal::{CountedIn, Refusal};
+use crate::domain::refusal::{CannotAmend, CountedIn, Refusal};
 use crate::domain::returned::{bare, value_of};
 use crate::domain::selection::pay_order;
 use crate::ids::{LineId, LotId, PackageId};
@@ -65,6 +65,13 @@ pub(super) fn adjust(
             let package = package.as_of(&settled);
             if package.revoked_at.is_some() {
                 return Err(Refusal::PackageRevoked { package_id });
+            }
+            if let Some(transferred_at) = package.transferred_at {
+                return Err(CannotAmend::Transferred {
+                    package_id,
+                    transferred_at,
+                }
+                .into());
             }
             if let Some(expires_at) = package.expires_at.filter(|at| *at <= now) {
                 return Err(Refusal::PackageExpired {

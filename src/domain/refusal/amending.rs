@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::ids::PackageId;
+use crate::ids::{CustomerId, PackageId};
 
 /// A change of a sold package that the rules do not allow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +28,34 @@ pub enum CannotAmend {
         package_id: PackageId,
         /// When.
         transferred_at: DateTime<Utc>,
+    },
+    /// The template that the package was sold with does not let it be moved, or there is none.
+    #[error("package {package_id} may not be moved to another customer")]
+    NotTransferable {
+        /// The package.
+        package_id: PackageId,
+    },
+    /// A package is to be moved to the customer who owns it.
+    #[error("package {package_id} belongs to customer {customer_id} already")]
+    TransferToOwner {
+        /// The package.
+        package_id: PackageId,
+        /// The customer.
+        customer_id: CustomerId,
+    },
+    /// Credits of the package are held.
+    #[error("{holds} holds hold credits of package {package_id}")]
+    HoldsCredits {
+        /// The package.
+        package_id: PackageId,
+        /// How many holds.
+        holds: usize,
+    },
+    /// Nothing is available in the package to be moved.
+    #[error("nothing is available in package {package_id}")]
+    NothingToTransfer {
+        /// The package.
+        package_id: PackageId,
     },
     /// The package to be thawed is not frozen.
     #[error("package {package_id} is not frozen")]
@@ -69,6 +97,10 @@ impl CannotAmend {
         match self {
             Self::AlreadyRevoked { .. } => "PACKAGE_ALREADY_REVOKED",
             Self::NotRevoked { .. } => "PACKAGE_NOT_REVOKED",
+            Self::NotTransferable { .. } => "TRANSFER_NOT_ALLOWED",
+            Self::TransferToOwner { .. } => "TRANSFER_TO_OWNER",
+            Self::HoldsCredits { .. } => "PACKAGE_HOLDS_CREDITS",
+            Self::NothingToTransfer { .. } => "NOTHING_TO_TRANSFER",
             Self::NotFrozen { .. } => "PACKAGE_NOT_FROZEN",
             Self::FreezeNotAhead { .. } => "FREEZE_NOT_AHEAD",
             Self::FrozenTooOften { .. } => "FREEZE_TOO_OFTEN",

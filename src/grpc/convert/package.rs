@@ -11,6 +11,7 @@ use crate::domain::package::{Status, UnitState, units};
 use crate::domain::sale::{Payment, PaymentMethod, Sale};
 use crate::grpc::convert::common::{etag, to_expiry_source, to_money, to_timestamp, to_validity};
 use crate::grpc::faults::timestamp;
+use crate::ids::PackageId;
 use crate::proto::v1;
 use crate::service::package_view::{LineView, LotView, PackageView};
 
@@ -40,6 +41,7 @@ pub fn to_package(view: PackageView, currency: Currency, detail: Detail) -> v1::
         .unwrap_or_default();
     let is_kept = detail != Detail::Unkept;
     let id = |id: String| if is_kept { id } else { String::new() };
+    let named = |id: Option<PackageId>| id.map(|id| id.to_string()).unwrap_or_default();
     v1::Package {
         id: id(package.id.to_string()),
         external_id: package.external_id.unwrap_or_default(),
@@ -75,6 +77,9 @@ pub fn to_package(view: PackageView, currency: Currency, detail: Detail) -> v1::
             .map(|until| calendar::last_usable_day(until, package.zone).to_string())
             .unwrap_or_default(),
         expires_if_thawed: to_timestamp(package.expires_if_thawed),
+        transferred_at: to_timestamp(package.transferred_at),
+        transferred_to_package_id: named(package.transferred_to),
+        came_from_package_id: named(package.came_from),
     }
 }
 
@@ -264,6 +269,7 @@ fn to_change_kind(kind: ChangeKind) -> v1::ChangeKind {
         ChangeKind::Reinstated => v1::ChangeKind::Reinstated,
         ChangeKind::Frozen => v1::ChangeKind::Frozen,
         ChangeKind::Thawed => v1::ChangeKind::Thawed,
+        ChangeKind::Transferred => v1::ChangeKind::Transferred,
     }
 }
 
@@ -277,6 +283,13 @@ fn to_detail(old: &Value, new: &Value) -> Option<v1::change::Detail> {
                 expiry_epoch: new.expiry_epoch,
                 old_expires_if_thawed: to_timestamp(old.expires_if_thawed),
                 new_expires_if_thawed: to_timestamp(new.expires_if_thawed),
+            }))
+        }
+        (Value::Owner(old), Value::Owner(new)) => {
+            Some(v1::change::Detail::Owner(v1::OwnerChange {
+                old_customer_id: old.customer_id.to_string(),
+                new_customer_id: new.customer_id.to_string(),
+                new_package_id: new.package_id.to_string(),
             }))
         }
         _ => None,

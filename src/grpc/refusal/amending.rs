@@ -13,8 +13,18 @@ pub(super) fn with_package(failure: Failure, refusal: &CannotAmend) -> Failure {
         } => failure
             .with("package_id", package_id)
             .with("revoked_at", &rfc3339(*revoked_at)),
-        CannotAmend::NotRevoked { package_id } | CannotAmend::NotFrozen { package_id } => {
-            failure.with("package_id", package_id)
+        CannotAmend::NotRevoked { package_id }
+        | CannotAmend::NotFrozen { package_id }
+        | CannotAmend::NotTransferable { package_id }
+        | CannotAmend::NothingToTransfer { package_id } => failure.with("package_id", package_id),
+        CannotAmend::TransferToOwner {
+            package_id,
+            customer_id,
+        } => failure
+            .with("package_id", package_id)
+            .with("customer_id", customer_id),
+        CannotAmend::HoldsCredits { package_id, holds } => {
+            failure.with("package_id", package_id).with("holds", holds)
         }
         CannotAmend::FreezeNotAhead { until, today } => {
             failure.with("until_date", until).with("today", today)
