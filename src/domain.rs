@@ -14,6 +14,7 @@ pub mod change;
 pub mod credits;
 pub mod customer;
 pub mod decide;
+pub mod edit;
 pub mod email;
 pub mod entry;
 pub mod extend;

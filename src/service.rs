@@ -25,6 +25,7 @@ pub mod holds;
 pub mod issue;
 pub mod items;
 mod offers;
+pub mod package_edit;
 pub mod package_view;
 pub mod packages;
 pub mod posted;

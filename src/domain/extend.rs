@@ -54,7 +54,7 @@ pub fn extend(amendment: &mut Amendment<'_>, extension: Extension) -> Result<(),
     amendment.refuse_transferred()?;
     let kind = check(&amendment.package, &extension, amendment.now())?;
     let old = Expiry::of(&amendment.package);
-    amendment.package.extend_to(extension.expires_at);
+    amendment.package.end_at(extension.expires_at);
     amendment.retell();
     amendment.tell_expiry(kind, old);
     restore_all(&mut amendment.draft)?;

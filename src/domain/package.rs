@@ -269,10 +269,10 @@ impl Package {
         }
     }
 
-    /// Sets a later end by hand; of a frozen package, that after a thaw at the limit. Of a package that counts
-    /// from its first use it is also the end that it waits with, now or after an undo: no undo takes an
-    /// extension back.
-    pub fn extend_to(&mut self, expires_at: DateTime<Utc>) {
+    /// Sets another end by hand; of a frozen package, that after a thaw at the limit. Of a package that counts
+    /// from its first use it is also the end that it waits with, now or after an undo: no undo takes
+    /// that back.
+    pub fn end_at(&mut self, expires_at: DateTime<Utc>) {
         if self.frozen_at.is_some() {
             self.expires_if_thawed = Some(expires_at);
         } else {

@@ -146,8 +146,8 @@ pub fn allocate(net_minor: i64, lines: &[LineWeight]) -> Vec<i64> {
     value::allocate(net_minor, &weights)
 }
 
-/// Rate × units, in millionths of a minor unit.
-fn rated(line: &LineWeight) -> Option<i128> {
+/// Rate × units, in millionths of a minor unit; none without a rate.
+pub fn rated(line: &LineWeight) -> Option<i128> {
     let (rate, per_unit) = line.dearest?;
     i128::from(rate)
         .checked_mul(i128::from(line.quantity.millionths()))?

@@ -78,6 +78,7 @@ commands! {
     required:
         "SellPackages" SellPackagesRequest,
         "ExtendPackage" ExtendPackageRequest,
+        "UpdatePackage" UpdatePackageRequest,
         "FreezePackage" FreezePackageRequest,
         "UnfreezePackage" UnfreezePackageRequest,
         "TransferPackage" TransferPackageRequest,

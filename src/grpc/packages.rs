@@ -4,10 +4,11 @@ use tonic::{Request, Response, Status};
 
 use crate::grpc::api::{Api, use_case};
 use crate::grpc::convert::amending::{self, detail, to_changed};
+use crate::grpc::convert::editing;
 use crate::grpc::convert::package::{Detail, to_change, to_package, to_results, to_sale};
 use crate::grpc::convert::selling as convert;
 use crate::proto::v1;
-use crate::service::{extension, freezing, packages, revocation, sales, transfer};
+use crate::service::{extension, freezing, package_edit, packages, revocation, sales, transfer};
 
 /// The handlers of `PackageService`.
 #[derive(Clone, Debug)]
@@ -109,6 +110,28 @@ impl v1::package_service_server::PackageService for Packages {
                     v1::ExtendPackageResponse {
                         package: Some(changed.package),
                         change: changed.changes.into_iter().next(),
+                        replayed: changed.replayed,
+                    }
+                },
+            )
+            .await
+    }
+
+    async fn update_package(
+        &self,
+        request: Request<v1::UpdatePackageRequest>,
+    ) -> Answered<v1::UpdatePackageResponse> {
+        let reason = request.get_ref().reason.trim().to_owned();
+        self.0
+            .write(
+                request,
+                editing::edit,
+                use_case!(package_edit::update_package),
+                |answer, call| {
+                    let changed = to_changed(answer, call, &reason);
+                    v1::UpdatePackageResponse {
+                        package: Some(changed.package),
+                        changes: changed.changes,
                         replayed: changed.replayed,
                     }
                 },
@@ -246,10 +269,10 @@ impl v1::package_service_server::PackageService for Packages {
                 convert::change_list,
                 use_case!(packages::list_changes),
                 |(change, _)| change.seq,
-                |found, next_page_token, _| v1::ListChangesResponse {
+                |found, next_page_token, call| v1::ListChangesResponse {
                     changes: found
                         .into_iter()
-                        .map(|(change, reason)| to_change(&change, reason))
+                        .map(|(change, reason)| to_change(&change, reason, call.currency()))
                         .collect(),
                     next_page_token,
                 },

@@ -14,6 +14,7 @@ mod customers;
 mod database_away;
 mod decoding;
 mod dependencies;
+mod editing;
 mod explaining;
 mod extending;
 mod first_use;

@@ -58,7 +58,7 @@ pub(super) fn adjust(
         });
     }
     match &adjust.adjustment {
-        Adjustment::Remove(amount) => remove(draft, adjust, *amount),
+        Adjustment::Remove(amount) => take_out(draft, package_id, adjust.line_id, *amount),
         Adjustment::Add { lot } => {
             let now = draft.stamp().now;
             let settled: Vec<Lot> = draft.lots_of(package_id).cloned().collect();
@@ -84,12 +84,20 @@ pub(super) fn adjust(
     }
 }
 
-/// Takes from the lot that would pay last on.
-fn remove(draft: &mut Draft<'_>, adjust: &Adjust, amount: Credits) -> Result<(), Refusal> {
+/// Takes so many credits out of a line of a package, from the lot that would pay last on.
+///
+/// # Errors
+/// [`Refusal::InsufficientCredits`], [`Refusal::AmountTooFine`].
+pub fn take_out(
+    draft: &mut Draft<'_>,
+    package_id: PackageId,
+    line_id: LineId,
+    amount: Credits,
+) -> Result<(), Refusal> {
     let now = draft.stamp().now;
     let mut lots: Vec<&Lot> = draft
-        .lots_of(adjust.package_id)
-        .filter(|lot| lot.line.id == adjust.line_id && lot.available() > Credits::ZERO)
+        .lots_of(package_id)
+        .filter(|lot| lot.line.id == line_id && lot.available() > Credits::ZERO)
         .collect();
     lots.sort_unstable_by(|a, b| pay_order(b, a));
     if let Some(lot) = lots.first() {

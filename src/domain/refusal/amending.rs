@@ -57,6 +57,14 @@ pub enum CannotAmend {
         /// The package.
         package_id: PackageId,
     },
+    /// The end is to be moved earlier and is not.
+    #[error("the new expiry {new} is not earlier than {old}")]
+    ExpiryNotEarlier {
+        /// The expiry now.
+        old: DateTime<Utc>,
+        /// The expiry that was asked for.
+        new: DateTime<Utc>,
+    },
     /// The package to be thawed is not frozen.
     #[error("package {package_id} is not frozen")]
     NotFrozen {
@@ -101,6 +109,7 @@ impl CannotAmend {
             Self::TransferToOwner { .. } => "TRANSFER_TO_OWNER",
             Self::HoldsCredits { .. } => "PACKAGE_HOLDS_CREDITS",
             Self::NothingToTransfer { .. } => "NOTHING_TO_TRANSFER",
+            Self::ExpiryNotEarlier { .. } => "EXPIRY_NOT_EARLIER",
             Self::NotFrozen { .. } => "PACKAGE_NOT_FROZEN",
             Self::FreezeNotAhead { .. } => "FREEZE_NOT_AHEAD",
             Self::FrozenTooOften { .. } => "FREEZE_TOO_OFTEN",

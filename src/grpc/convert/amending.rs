@@ -32,6 +32,7 @@ macro_rules! targeted {
 
 targeted!(
     ExtendPackageRequest,
+    UpdatePackageRequest,
     RevokePackageRequest,
     FreezePackageRequest,
     UnfreezePackageRequest,
@@ -132,7 +133,7 @@ pub fn to_changed(answer: Answer<Changed>, call: &Call, reason: &str) -> Changed
         changes,
         holds,
     } = answer.value;
-    let change = |change| to_change(change, reason.to_owned());
+    let change = |change| to_change(change, reason.to_owned(), call.currency());
     ChangedMessages {
         package: to_package(package, call.currency(), Detail::Full),
         changes: changes.iter().map(change).collect(),

@@ -245,12 +245,12 @@ pub fn to_actor(actor: Actor) -> String {
 }
 
 /// A change as a message.
-pub fn to_change(change: &Change, reason: String) -> v1::Change {
+pub fn to_change(change: &Change, reason: String, currency: Currency) -> v1::Change {
     v1::Change {
         package_id: change.package_id.to_string(),
         sequence: change.seq,
         kind: to_change_kind(change.kind).into(),
-        detail: to_detail(&change.old, &change.new),
+        detail: to_detail(&change.old, &change.new, currency),
         posting_id: change.request_id.to_string(),
         actor_id: to_actor(change.actor),
         reason,
@@ -269,13 +269,43 @@ fn to_change_kind(kind: ChangeKind) -> v1::ChangeKind {
         ChangeKind::Reinstated => v1::ChangeKind::Reinstated,
         ChangeKind::Frozen => v1::ChangeKind::Frozen,
         ChangeKind::Thawed => v1::ChangeKind::Thawed,
+        ChangeKind::Shortened => v1::ChangeKind::Shortened,
+        ChangeKind::PriceChanged => v1::ChangeKind::PriceChanged,
+        ChangeKind::ExternalIdChanged => v1::ChangeKind::ExternalIdChanged,
+        ChangeKind::PriorityChanged => v1::ChangeKind::PriorityChanged,
+        ChangeKind::QuantityChanged => v1::ChangeKind::QuantityChanged,
         ChangeKind::Transferred => v1::ChangeKind::Transferred,
     }
 }
 
 /// What exactly changed; both are of one sort.
-fn to_detail(old: &Value, new: &Value) -> Option<v1::change::Detail> {
+fn to_detail(old: &Value, new: &Value, currency: Currency) -> Option<v1::change::Detail> {
     match (old, new) {
+        (Value::Price(old), Value::Price(new)) => {
+            Some(v1::change::Detail::Price(v1::PriceChange {
+                old_price: Some(to_money(old.price_minor, currency)),
+                new_price: Some(to_money(new.price_minor, currency)),
+            }))
+        }
+        (Value::ExternalId(old), Value::ExternalId(new)) => {
+            Some(v1::change::Detail::ExternalId(v1::ExternalIdChange {
+                old_external_id: old.clone().unwrap_or_default(),
+                new_external_id: new.clone().unwrap_or_default(),
+            }))
+        }
+        (Value::Priority(old), Value::Priority(new)) => {
+            Some(v1::change::Detail::Priority(v1::PriorityChange {
+                old_priority: *old,
+                new_priority: *new,
+            }))
+        }
+        (Value::Quantity(old), Value::Quantity(new)) => {
+            Some(v1::change::Detail::Quantity(v1::QuantityChange {
+                line_id: new.line_id.to_string(),
+                old_amount: old.amount.to_string(),
+                new_amount: new.amount.to_string(),
+            }))
+        }
         (Value::Expiry(old), Value::Expiry(new)) => {
             Some(v1::change::Detail::Expiry(v1::ExpiryChange {
                 old_expires_at: to_timestamp(old.expires_at),

@@ -26,6 +26,9 @@ pub(super) fn with_package(failure: Failure, refusal: &CannotAmend) -> Failure {
         CannotAmend::HoldsCredits { package_id, holds } => {
             failure.with("package_id", package_id).with("holds", holds)
         }
+        CannotAmend::ExpiryNotEarlier { old, new } => failure
+            .with("expires_at", &rfc3339(*new))
+            .with("not_after", &rfc3339(*old)),
         CannotAmend::FreezeNotAhead { until, today } => {
             failure.with("until_date", until).with("today", today)
         }
