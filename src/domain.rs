@@ -37,6 +37,7 @@ pub mod sale;
 pub mod selection;
 pub mod settle;
 pub mod transfer;
+pub mod unsell;
 pub mod user;
 pub mod validity;
 pub mod value;

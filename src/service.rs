@@ -41,6 +41,7 @@ pub mod templates;
 pub mod tokens;
 pub mod transfer;
 pub mod undo;
+pub mod undo_sale;
 pub mod usable;
 pub mod users;
 

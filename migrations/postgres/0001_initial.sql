@@ -186,6 +186,7 @@ CREATE TABLE sales (
     sold_by_kind SMALLINT NOT NULL,
     sold_by UUID,
     sold_at BIGINT NOT NULL,
+    undone_at BIGINT,
     version BIGINT NOT NULL,
     PRIMARY KEY (business_id, id),
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)

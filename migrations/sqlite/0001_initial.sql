@@ -187,6 +187,7 @@ CREATE TABLE sales (
     sold_by_kind INTEGER NOT NULL,
     sold_by BLOB,
     sold_at INTEGER NOT NULL,
+    undone_at INTEGER,
     version INTEGER NOT NULL,
     PRIMARY KEY (business_id, id),
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)

@@ -39,6 +39,8 @@ coded! {
         QuantityChanged = 13, "quantity_changed";
         /// It was moved to another customer.
         Transferred = 14, "transferred";
+        /// The sale that it came from was undone, and it was taken away with that.
+        SaleUndone = 15, "sale_undone";
     }
 }
 
@@ -155,7 +157,8 @@ impl ChangeKind {
             | Self::ExternalIdChanged
             | Self::PriorityChanged
             | Self::QuantityChanged
-            | Self::Transferred => false,
+            | Self::Transferred
+            | Self::SaleUndone => false,
         }
     }
 }

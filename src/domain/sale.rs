@@ -61,6 +61,8 @@ pub struct Sale {
     pub sold_by: Actor,
     /// When.
     pub sold_at: DateTime<Utc>,
+    /// When it was undone, if it was made by mistake.
+    pub undone_at: Option<DateTime<Utc>>,
 }
 
 /// A price in its parts, in minor units: `net + tax = total`.
@@ -214,6 +216,7 @@ mod tests {
             payments: Vec::new(),
             sold_by: Actor::System,
             sold_at: DateTime::UNIX_EPOCH,
+            undone_at: None,
         };
         assert_eq!(sale.paid_minor(), 0);
         sale.payments = vec![payment(700), payment(250)];

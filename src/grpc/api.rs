@@ -81,6 +81,7 @@ commands! {
         "UpdatePackage" UpdatePackageRequest,
         "FreezePackage" FreezePackageRequest,
         "UnfreezePackage" UnfreezePackageRequest,
+        "UndoSale" UndoSaleRequest,
         "TransferPackage" TransferPackageRequest,
         "RevokePackage" RevokePackageRequest,
         "ReinstatePackage" ReinstatePackageRequest,

@@ -8,7 +8,9 @@ use crate::grpc::convert::editing;
 use crate::grpc::convert::package::{Detail, to_change, to_package, to_results, to_sale};
 use crate::grpc::convert::selling as convert;
 use crate::proto::v1;
-use crate::service::{extension, freezing, package_edit, packages, revocation, sales, transfer};
+use crate::service::{
+    extension, freezing, package_edit, packages, revocation, sales, transfer, undo_sale,
+};
 
 /// The handlers of `PackageService`.
 #[derive(Clone, Debug)]
@@ -52,6 +54,29 @@ impl v1::package_service_server::PackageService for Packages {
                 use_case!(sales::get),
                 |sale, call| v1::GetSaleResponse {
                     sale: Some(to_sale(&sale, call.currency(), Detail::Full)),
+                },
+            )
+            .await
+    }
+
+    async fn undo_sale(
+        &self,
+        request: Request<v1::UndoSaleRequest>,
+    ) -> Answered<v1::UndoSaleResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| convert::undone_sale(message, faults),
+                use_case!(undo_sale::undo_sale),
+                |answer, call| {
+                    let packages = answer.value.packages.into_iter();
+                    v1::UndoSaleResponse {
+                        sale: Some(to_sale(&answer.value.sale, call.currency(), Detail::Full)),
+                        packages: packages
+                            .map(|view| to_package(view, call.currency(), Detail::Full))
+                            .collect(),
+                        replayed: answer.replayed,
+                    }
                 },
             )
             .await

@@ -1,12 +1,13 @@
 //! `sales`: what one call sold to one customer.
 
+use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, Set};
 
 use crate::domain::entry::Actor;
 use crate::domain::sale::{Price, Sale};
 use crate::ids::{BusinessId, CustomerId, SaleId};
-use crate::store::columns::{instant, known, micros};
+use crate::store::columns::{instant, instant_opt, known, micros};
 use crate::store::error::StoreError;
 use crate::store::{packages, payments};
 
@@ -33,6 +34,7 @@ mod entity {
         pub sold_by_kind: i16,
         pub sold_by: Option<Uuid>,
         pub sold_at: i64,
+        pub undone_at: Option<i64>,
         pub version: i64,
     }
 
@@ -42,7 +44,7 @@ mod entity {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-use entity::{ActiveModel, Entity, Model};
+use entity::{ActiveModel, Column, Entity, Model};
 
 /// Writes new sales with their payments; `request_id` is that of the call.
 pub async fn insert(
@@ -66,6 +68,7 @@ pub async fn insert(
             sold_by_kind: Set(sold_by_kind),
             sold_by: Set(sold_by),
             sold_at: Set(micros(sale.sold_at)),
+            undone_at: Set(sale.undone_at.map(micros)),
             version: Set(1),
         }
     });
@@ -75,6 +78,23 @@ pub async fn insert(
             .await?;
     }
     payments::insert(txn, business_id, request_id, new).await
+}
+
+/// Writes that a sale was undone; its packages are locked, so nobody else undoes it.
+pub async fn mark_undone(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: SaleId,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::UndoneAt, Expr::value(micros(at)))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::Id.eq(id.uuid()))
+        .exec(txn)
+        .await?;
+    Ok(())
 }
 
 /// One sale with its payments and packages.
@@ -112,5 +132,6 @@ async fn read(
         payments: payments::of_sale(db, business_id, id).await?,
         sold_by: known(Actor::from_parts(row.sold_by_kind, row.sold_by), TABLE, id)?,
         sold_at: instant(row.sold_at, TABLE, id)?,
+        undone_at: instant_opt(row.undone_at, TABLE, id)?,
     })
 }

@@ -42,5 +42,6 @@ mod support;
 mod tidy;
 mod transferring;
 mod undoing;
+mod unselling;
 mod using;
 mod verify;

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::ids::{CustomerId, PackageId};
+use crate::domain::credits::Credits;
+use crate::ids::{CustomerId, PackageId, SaleId};
 
 /// A change of a sold package that the rules do not allow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +66,28 @@ pub enum CannotAmend {
         /// The expiry that was asked for.
         new: DateTime<Utc>,
     },
+    /// The sale was undone before, and its packages with it.
+    #[error("sale {sale_id} was undone at {undone_at}")]
+    SaleUndone {
+        /// The sale.
+        sale_id: SaleId,
+        /// When.
+        undone_at: DateTime<Utc>,
+    },
+    /// Something of a package of the sale was used and not undone, is held, or was moved elsewhere.
+    #[error(
+        "of package {package_id} {consumed} credits were used, {held} are held and {moved} were moved elsewhere"
+    )]
+    SaleUsed {
+        /// The package.
+        package_id: PackageId,
+        /// How many credits were used.
+        consumed: Credits,
+        /// How many are held.
+        held: Credits,
+        /// How many were moved to another package.
+        moved: Credits,
+    },
     /// The package to be thawed is not frozen.
     #[error("package {package_id} is not frozen")]
     NotFrozen {
@@ -110,6 +133,8 @@ impl CannotAmend {
             Self::HoldsCredits { .. } => "PACKAGE_HOLDS_CREDITS",
             Self::NothingToTransfer { .. } => "NOTHING_TO_TRANSFER",
             Self::ExpiryNotEarlier { .. } => "EXPIRY_NOT_EARLIER",
+            Self::SaleUndone { .. } => "SALE_ALREADY_UNDONE",
+            Self::SaleUsed { .. } => "SALE_USED",
             Self::NotFrozen { .. } => "PACKAGE_NOT_FROZEN",
             Self::FreezeNotAhead { .. } => "FREEZE_NOT_AHEAD",
             Self::FrozenTooOften { .. } => "FREEZE_TOO_OFTEN",

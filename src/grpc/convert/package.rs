@@ -274,6 +274,7 @@ fn to_change_kind(kind: ChangeKind) -> v1::ChangeKind {
         ChangeKind::ExternalIdChanged => v1::ChangeKind::ExternalIdChanged,
         ChangeKind::PriorityChanged => v1::ChangeKind::PriorityChanged,
         ChangeKind::QuantityChanged => v1::ChangeKind::QuantityChanged,
+        ChangeKind::SaleUndone => v1::ChangeKind::SaleUndone,
         ChangeKind::Transferred => v1::ChangeKind::Transferred,
     }
 }
@@ -360,6 +361,7 @@ pub fn to_sale(sale: &Sale, currency: Currency, detail: Detail) -> v1::Sale {
             .map(|payment| to_payment(payment, currency))
             .collect(),
         created_at: Some(timestamp(sale.sold_at)),
+        undone_at: to_timestamp(sale.undone_at),
     }
 }
 

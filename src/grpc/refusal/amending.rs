@@ -23,6 +23,19 @@ pub(super) fn with_package(failure: Failure, refusal: &CannotAmend) -> Failure {
         } => failure
             .with("package_id", package_id)
             .with("customer_id", customer_id),
+        CannotAmend::SaleUndone { sale_id, undone_at } => failure
+            .with("sale_id", sale_id)
+            .with("undone_at", &rfc3339(*undone_at)),
+        CannotAmend::SaleUsed {
+            package_id,
+            consumed,
+            held,
+            moved,
+        } => failure
+            .with("package_id", package_id)
+            .with("consumed", consumed)
+            .with("held", held)
+            .with("moved", moved),
         CannotAmend::HoldsCredits { package_id, holds } => {
             failure.with("package_id", package_id).with("holds", holds)
         }
