@@ -28,6 +28,7 @@ pub mod issue;
 pub mod items;
 pub mod merging;
 mod offers;
+pub mod package_edit;
 pub mod package_view;
 pub mod packages;
 pub mod posted;
@@ -42,7 +43,9 @@ pub mod sharing;
 pub mod template_lines;
 pub mod templates;
 pub mod tokens;
+pub mod transfer;
 pub mod undo;
+pub mod undo_sale;
 pub mod usable;
 pub mod users;
 

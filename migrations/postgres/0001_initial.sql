@@ -217,6 +217,7 @@ CREATE TABLE sales (
     sold_by_kind SMALLINT NOT NULL,
     sold_by UUID,
     sold_at BIGINT NOT NULL,
+    undone_at BIGINT,
     version BIGINT NOT NULL,
     PRIMARY KEY (business_id, id),
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
@@ -268,6 +269,7 @@ CREATE TABLE packages (
     frozen_days INTEGER NOT NULL,
     revoked_at BIGINT,
     transferred_at BIGINT,
+    transferred_to UUID,
     paid_at BIGINT,
     change_seq INTEGER NOT NULL,
     created_at BIGINT NOT NULL,
@@ -278,6 +280,7 @@ CREATE TABLE packages (
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
     FOREIGN KEY (business_id, group_id) REFERENCES groups (business_id, id),
     CHECK (expires_at IS NULL OR expires_at > starts_at),
+    CHECK ((transferred_at IS NULL) = (transferred_to IS NULL)),
     CHECK ((frozen_at IS NULL) = (frozen_until_max IS NULL)),
     CHECK ((frozen_at IS NULL) = (expires_if_thawed IS NULL)),
     CHECK (frozen_at IS NULL OR expires_at IS NULL)

@@ -218,6 +218,7 @@ CREATE TABLE sales (
     sold_by_kind INTEGER NOT NULL,
     sold_by BLOB,
     sold_at INTEGER NOT NULL,
+    undone_at INTEGER,
     version INTEGER NOT NULL,
     PRIMARY KEY (business_id, id),
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
@@ -269,6 +270,7 @@ CREATE TABLE packages (
     frozen_days INTEGER NOT NULL,
     revoked_at INTEGER,
     transferred_at INTEGER,
+    transferred_to BLOB,
     paid_at INTEGER,
     change_seq INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
@@ -279,6 +281,7 @@ CREATE TABLE packages (
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
     FOREIGN KEY (business_id, group_id) REFERENCES groups (business_id, id),
     CHECK (expires_at IS NULL OR expires_at > starts_at),
+    CHECK ((transferred_at IS NULL) = (transferred_to IS NULL)),
     CHECK ((frozen_at IS NULL) = (frozen_until_max IS NULL)),
     CHECK ((frozen_at IS NULL) = (expires_if_thawed IS NULL)),
     CHECK (frozen_at IS NULL OR expires_at IS NULL)

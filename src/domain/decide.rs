@@ -25,7 +25,7 @@ mod takes;
 mod undoing;
 mod using;
 
-pub use adjusting::{Adjust, Adjustment};
+pub use adjusting::{Adjust, Adjustment, take_out};
 pub use explaining::{LeftOut, Look, explain};
 pub use holding::{Capture, PlaceHold, Release};
 pub use undoing::{Meanwhile, Move, Reverse};

@@ -260,6 +260,7 @@ fn package() -> (Package, Lot) {
         frozen_days: 0,
         revoked_at: None,
         transferred_at: None,
+        transferred_to: None,
         paid_at: None,
         change_seq: 0,
         created_at: instant("2025-10-01T09:00:00Z"),

@@ -127,6 +127,7 @@ impl Offer {
             frozen_days: 0,
             revoked_at: None,
             transferred_at: None,
+            transferred_to: None,
             paid_at: self.is_paid.then_some(now),
             change_seq: 0,
             created_at: now,

@@ -104,6 +104,8 @@ pub struct Package {
     pub revoked_at: Option<DateTime<Utc>>,
     /// When it was moved to another customer.
     pub transferred_at: Option<DateTime<Utc>>,
+    /// The package that its credits were moved to.
+    pub transferred_to: Option<PackageId>,
     /// When it was paid in full; a given package is paid when it is made.
     pub paid_at: Option<DateTime<Utc>>,
     /// The number of its last change.
@@ -271,10 +273,10 @@ impl Package {
         }
     }
 
-    /// Sets a later end by hand; of a frozen package, that after a thaw at the limit. Of a package that counts
-    /// from its first use it is also the end that it waits with, now or after an undo: no undo takes an
-    /// extension back.
-    pub fn extend_to(&mut self, expires_at: DateTime<Utc>) {
+    /// Sets another end by hand; of a frozen package, that after a thaw at the limit. Of a package that counts
+    /// from its first use it is also the end that it waits with, now or after an undo: no undo takes
+    /// that back.
+    pub fn end_at(&mut self, expires_at: DateTime<Utc>) {
         if self.frozen_at.is_some() {
             self.expires_if_thawed = Some(expires_at);
         } else {

@@ -63,6 +63,8 @@ pub struct Sale {
     pub sold_by: Actor,
     /// When.
     pub sold_at: DateTime<Utc>,
+    /// When it was undone, if it was made by mistake.
+    pub undone_at: Option<DateTime<Utc>>,
 }
 
 /// A price in its parts, in minor units: `net + tax = total`.
@@ -148,8 +150,8 @@ pub fn allocate(net_minor: i64, lines: &[LineWeight]) -> Vec<i64> {
     value::allocate(net_minor, &weights)
 }
 
-/// Rate × units, in millionths of a minor unit.
-fn rated(line: &LineWeight) -> Option<i128> {
+/// Rate × units, in millionths of a minor unit; none without a rate.
+pub fn rated(line: &LineWeight) -> Option<i128> {
     let (rate, per_unit) = line.dearest?;
     i128::from(rate)
         .checked_mul(i128::from(line.quantity.millionths()))?
@@ -217,6 +219,7 @@ mod tests {
             payments: Vec::new(),
             sold_by: Actor::System,
             sold_at: DateTime::UNIX_EPOCH,
+            undone_at: None,
         };
         assert_eq!(sale.paid_minor(), 0);
         sale.payments = vec![payment(700), payment(250)];

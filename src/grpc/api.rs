@@ -78,8 +78,11 @@ commands! {
     required:
         "SellPackages" SellPackagesRequest,
         "ExtendPackage" ExtendPackageRequest,
+        "UpdatePackage" UpdatePackageRequest,
         "FreezePackage" FreezePackageRequest,
         "UnfreezePackage" UnfreezePackageRequest,
+        "UndoSale" UndoSaleRequest,
+        "TransferPackage" TransferPackageRequest,
         "RevokePackage" RevokePackageRequest,
         "ReinstatePackage" ReinstatePackageRequest,
         "Issue" IssueRequest,

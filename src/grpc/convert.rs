@@ -5,6 +5,7 @@ pub mod business;
 pub mod common;
 pub mod credit_type;
 pub mod customer;
+pub mod editing;
 pub mod email;
 pub mod explaining;
 pub mod giving;

@@ -334,6 +334,7 @@ fn sales_of(planned: &[Planned], stamp: &Stamp, now: DateTime<Utc>) -> Vec<Sale>
                 payments: Vec::new(),
                 sold_by: stamp.actor,
                 sold_at: now,
+                undone_at: None,
             });
         }
         if let Some(sale) = sales.iter_mut().find(|sale| sale.id == sale_id) {

@@ -1,13 +1,14 @@
 //! `sales`: what one call sold to one customer.
 
+use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Expr;
-use sea_orm::{DatabaseTransaction, Set};
+use sea_orm::{DatabaseTransaction, ExprTrait, Set};
 
 use crate::domain::entry::Actor;
 use crate::domain::sale::{Price, Sale};
 use crate::ids::{BusinessId, CustomerId, GroupId, SaleId};
-use crate::store::columns::{instant, known, micros};
+use crate::store::columns::{instant, instant_opt, known, micros};
 use crate::store::error::StoreError;
 use crate::store::{packages, payments};
 
@@ -35,6 +36,7 @@ mod entity {
         pub sold_by_kind: i16,
         pub sold_by: Option<Uuid>,
         pub sold_at: i64,
+        pub undone_at: Option<i64>,
         pub version: i64,
     }
 
@@ -69,6 +71,7 @@ pub async fn insert(
             sold_by_kind: Set(sold_by_kind),
             sold_by: Set(sold_by),
             sold_at: Set(micros(sale.sold_at)),
+            undone_at: Set(sale.undone_at.map(micros)),
             version: Set(1),
         }
     });
@@ -91,6 +94,23 @@ pub async fn rename(
         .col_expr(Column::CustomerId, Expr::value(to.uuid()))
         .filter(Column::BusinessId.eq(business_id.uuid()))
         .filter(Column::CustomerId.eq(from.uuid()))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+/// Writes that a sale was undone; its packages are locked, so nobody else undoes it.
+pub async fn mark_undone(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: SaleId,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::UndoneAt, Expr::value(micros(at)))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::Id.eq(id.uuid()))
         .exec(txn)
         .await?;
     Ok(())
@@ -132,5 +152,6 @@ async fn read(
         payments: payments::of_sale(db, business_id, id).await?,
         sold_by: known(Actor::from_parts(row.sold_by_kind, row.sold_by), TABLE, id)?,
         sold_at: instant(row.sold_at, TABLE, id)?,
+        undone_at: instant_opt(row.undone_at, TABLE, id)?,
     })
 }

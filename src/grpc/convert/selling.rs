@@ -15,6 +15,7 @@ use crate::service::Caller;
 use crate::service::extension::{ExtensionEntry, Until};
 use crate::service::packages::{ChangeList, PackageList};
 use crate::service::sales::{Buyer, PaymentEntry, SaleEntry};
+use crate::service::undo_sale::UndoEntry;
 
 /// The most entries of one sale.
 const ENTRIES_MAX: usize = 200;
@@ -252,5 +253,15 @@ pub fn change_list(
         package: faults.reference("package_id", &request.package_id)?,
         before: page.after,
         limit: page.limit(),
+    })
+}
+
+/// A sale to be undone.
+pub fn undone_sale(request: &v1::UndoSaleRequest, faults: &mut Faults) -> Option<UndoEntry> {
+    let sale_id = faults.id("sale_id", &request.sale_id);
+    let reason = faults.long_text("reason", &request.reason, NOTE_LENGTH_MAX);
+    Some(UndoEntry {
+        sale_id: sale_id?,
+        reason: reason?,
     })
 }

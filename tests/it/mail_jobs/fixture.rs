@@ -372,6 +372,7 @@ fn package(
         frozen_days: 0,
         revoked_at: None,
         transferred_at: None,
+        transferred_to: None,
         paid_at: Some(now),
         change_seq: 0,
         created_at: now,

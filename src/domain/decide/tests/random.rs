@@ -18,7 +18,8 @@ use crate::domain::part::Portion;
 use crate::domain::revoke::{reinstate, revoke};
 use crate::domain::testing::book::*;
 use crate::domain::testing::{at, credits, customer, item, line, stamp_at};
-use crate::ids::{HoldId, PackageId};
+use crate::domain::transfer::{Consent, hand_over};
+use crate::ids::{CustomerId, HoldId, PackageId};
 
 /// One step of a random history; numbers choose among what there is.
 #[derive(Clone, Debug)]
@@ -222,8 +223,9 @@ impl World {
             Step::Revoke { which } => {
                 let id = self.package_id(*which);
                 let take = |amendment: &mut Amendment<'_>| revoke(amendment).map(|_| ());
-                if self.book.amend(hours, id, take).is_err() {
-                    self.book.amend(hours, id, reinstate).unwrap();
+                if let Err(refusal) = self.book.amend(hours, id, take) {
+                    let was_moved = refusal.reason() == "PACKAGE_TRANSFERRED";
+                    assert!(was_moved || self.book.amend(hours, id, reinstate).is_ok());
                 }
             }
             Step::Freeze { which, days } => {
@@ -400,25 +402,14 @@ impl World {
 
     fn transfer(&mut self, hours: i64, which: usize) {
         let id = self.package_id(which);
-        self.book.settle(at(hours));
         self.release_all(hours, id);
-        let lots = self.book.lots.values();
-        let movable: Vec<_> = lots
-            .filter(|lot| lot.package_id == id && lot.available().is_positive())
-            .map(|lot| lot.id)
-            .collect();
-        if movable.is_empty() {
-            return;
-        }
-        for lot in movable {
-            let old = self.book.package(id).clone();
-            let new = Package {
-                id: PackageId::generate(at(hours)),
-                customer_id: customer(),
-                ..old
-            };
-            self.book.transfer(hours, lot, new);
-        }
+        let owner = self.book.package(id).customer_id;
+        let other = CustomerId::from_uuid(Uuid::from_u128(2));
+        let receiver = if owner == other { customer() } else { other };
+        let moved = self.book.amend(hours, id, |amendment| {
+            hand_over(amendment, receiver, Consent::Given)
+        });
+        assert!(!matches!(moved, Err(Refusal::LotCorrupt(_))));
     }
 }
 
@@ -437,6 +428,7 @@ proptest! {
         world.book.settle(at(hours + 10_000));
         prop_assert!(world.book.settle(at(hours + 10_000)).entries.is_empty());
         for lot in world.book.lots.values() {
+            prop_assert!(lot.transferred_to.is_none() || lot.available() == credits("0"));
             let may_be_left = lot.terms.expires_at.is_none();
             prop_assert!(may_be_left || lot.available() == credits("0"));
         }
