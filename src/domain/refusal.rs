@@ -5,6 +5,7 @@
 
 mod amending;
 mod holder;
+mod selling;
 
 use std::fmt;
 
@@ -15,6 +16,7 @@ pub use amending::CannotAmend;
 
 use crate::domain::credits::Credits;
 use crate::domain::hold::OnTimeOut;
+pub use crate::domain::refusal::selling::SellingRefusal;
 use crate::ids::{CreditTypeId, CustomerId, HoldId, ItemId, LineId, LotId, PackageId, TemplateId};
 
 pub use holder::HolderRefusal;
@@ -361,6 +363,9 @@ pub enum Refusal {
     /// It is about customers and what they share.
     #[error(transparent)]
     Holder(#[from] HolderRefusal),
+    /// It cannot be offered or sold like this.
+    #[error(transparent)]
+    Selling(#[from] SellingRefusal),
     /// A lot does not add up; nothing is written on it.
     #[error("lot {0} does not add up; run `carnet verify`")]
     LotCorrupt(LotId),
@@ -417,6 +422,7 @@ impl Refusal {
             Self::PermissionDenied { .. } => "PERMISSION_DENIED",
             Self::CannotAmend(refusal) => refusal.reason(),
             Self::Holder(refusal) => refusal.reason(),
+            Self::Selling(refusal) => refusal.reason(),
             Self::LotCorrupt(_) => "LEDGER_CORRUPT",
         }
     }

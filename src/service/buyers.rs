@@ -79,8 +79,8 @@ impl Buyers {
             .filter_map(|reference| buyers.id(reference))
             .chain(buyers.groups.values().map(|group| group.contact_id))
             .collect();
-        let shared = customers::share_all(txn, business_id, ids).await?;
-        buyers.by_id = shared.into_iter().map(|it| (it.id, it)).collect();
+        let locked = customers::lock_all(txn, business_id, ids).await?;
+        buyers.by_id = locked.into_iter().map(|it| (it.id, it)).collect();
         Ok(buyers)
     }
 
@@ -115,6 +115,11 @@ impl Buyers {
             self.members.entry(group_id).or_default().push(customer_id);
         }
         Ok(())
+    }
+
+    /// Whose packages they will be: customers, and contacts of groups.
+    pub(super) fn customer_ids(&self) -> impl Iterator<Item = CustomerId> {
+        self.by_id.keys().copied()
     }
 
     fn id(&self, reference: &Reference<CustomerId>) -> Option<CustomerId> {

@@ -28,14 +28,22 @@ pub(super) async fn template(
     let template = templates::share(txn, business_id, id)
         .await?
         .ok_or_else(|| resolve::not_found("template", reference))?;
-    if template.state != TemplateState::Active {
-        return Err(Refusal::TemplateNotActive {
-            template_id: id,
-            state: template.state.as_str(),
-        }
-        .into());
-    }
+    check_active(&template)?;
     Ok(template)
+}
+
+/// Refuses a template that cannot be sold.
+///
+/// # Errors
+/// [`Refusal::TemplateNotActive`].
+pub(super) fn check_active(template: &Template) -> Result<(), Refusal> {
+    if template.state == TemplateState::Active {
+        return Ok(());
+    }
+    Err(Refusal::TemplateNotActive {
+        template_id: template.id,
+        state: template.state.as_str(),
+    })
 }
 
 /// The offer of a template as it stands: everything that a sale may override is the template's.
@@ -53,12 +61,13 @@ pub(super) async fn of_template(
         quarantine_days,
         validity,
         lines,
+        selling,
         ..
     } = &template.definition;
     Ok(Offer {
         customer_id,
         group_id: None,
-        share_max: 1,
+        share_max: i32::try_from(selling.share_max).unwrap_or(i32::MAX),
         external_id: None,
         sale_id: None,
         template: Some((template.id, *number)),

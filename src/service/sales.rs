@@ -1,36 +1,35 @@
 //! Selling packages (C1, C3, C4, C9): all entries of a call, or none.
 
-use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
+mod plan;
+
+use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::domain::business::Business;
-use crate::domain::catalog::Template;
-use crate::domain::customer::Customer;
 use crate::domain::extend::NewLot;
+use crate::domain::line::Line;
 use crate::domain::lot::{Lot, Stamp};
-use crate::domain::offer::{Offer, ValidityOverride};
+use crate::domain::offer::ValidityOverride;
 use crate::domain::package::Package;
-use crate::domain::permission::Permission;
 use crate::domain::posting::Posting;
 use crate::domain::refusal::Refusal;
-use crate::domain::sale::{Payment, PaymentMethod, Price, Sale};
-use crate::ids::{
-    BusinessId, CustomerId, GroupId, PackageId, PaymentId, Reference, SaleId, TemplateId,
-};
+use crate::domain::sale::{PaymentMethod, Price, Sale};
+use crate::ids::{CustomerId, GroupId, PackageId, Reference, SaleId, TemplateId};
 use crate::ledger::post;
-use crate::service::buyers::{Buyers, Party, check_share_max};
+use crate::service::buyers::Buyers;
 use crate::service::call::{Answer, Call};
 use crate::service::confirmation::{Occasion, queue_confirmations};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, view};
-use crate::service::{offers, resolve};
+use crate::service::resolve;
+use crate::service::template_lines::NewLine;
 use crate::store::error::StoreError;
-use crate::store::{businesses, package_members, packages, sales};
+use crate::store::{businesses, lines, package_members, packages, sales};
+use plan::Planned;
 
 /// Who buys.
 #[derive(Clone, Debug)]
@@ -60,6 +59,10 @@ pub struct SaleEntry {
     pub validity_override: Option<ValidityOverride>,
     /// Another price than the template's, in minor units.
     pub price_minor: Option<i64>,
+    /// How many units; none: the least that is offered.
+    pub quantity: Option<u32>,
+    /// Other lines than the template's; none: those.
+    pub lines: Vec<NewLine>,
     /// What was paid.
     pub payment: Option<PaymentEntry>,
     /// For staff.
@@ -86,36 +89,16 @@ pub struct Sold {
     pub sales: Vec<Sale>,
 }
 
-/// The templates of a call, each read once, with what is offered of it to whomever.
-type Offers = HashMap<Reference<TemplateId>, (Template, Offer)>;
-
-/// An entry that can be sold.
-struct Planned {
-    package: Package,
-    members: Vec<CustomerId>,
-    lots: Vec<NewLot>,
-    price: Price,
-    payment: Option<Payment>,
-}
-
 /// Sells packages.
 ///
 /// # Errors
 /// [`ServiceError::EntriesRefused`] with every refused entry; nothing is sold then. A lack of
-/// [`Permission::PackagesOverridePrice`] refuses the whole call.
+/// [`Permission::PackagesOverridePrice`](crate::domain::permission::Permission::PackagesOverridePrice) refuses the whole call.
 pub async fn sell(
     ctx: &Context,
     call: &Call,
     entries: &[SaleEntry],
 ) -> Result<Answer<Sold>, ServiceError> {
-    let overrides = |entry: &SaleEntry| {
-        entry.price_minor.is_some()
-            || entry.validity_override.is_some()
-            || entry.share_max.is_some()
-    };
-    if entries.iter().any(overrides) {
-        call.require(Permission::PackagesOverridePrice)?;
-    }
     let business_id = call.business_id();
     let txn = ctx.db.begin().await?;
     if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
@@ -126,7 +109,7 @@ pub async fn sell(
         .await?
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
     let now = ctx.clock.now();
-    let planned = plan_all(&txn, &business, entries, &buyers, now).await?;
+    let planned = plan::plan_all(&txn, call, &business, entries, &buyers, now).await?;
     let stamp = call.stamp(now);
     let posting = post::issue(&stamp, planned.iter().map(to_issue))?;
     let sales = sales_of(&planned, &stamp, now);
@@ -150,154 +133,6 @@ pub async fn get(ctx: &Context, call: &Call, id: &SaleId) -> Result<Sale, Servic
     let found = sales::get(&txn, call.business_id(), *id).await?;
     txn.commit().await?;
     found.ok_or_else(|| resolve::not_found("sale", id).into())
-}
-
-async fn plan_all(
-    txn: &DatabaseTransaction,
-    business: &Business,
-    entries: &[SaleEntry],
-    buyers: &Buyers,
-    now: DateTime<Utc>,
-) -> Result<Vec<Planned>, ServiceError> {
-    let mut planned = Vec::with_capacity(entries.len());
-    let mut refusals = Vec::new();
-    let mut sale_ids: BTreeMap<(CustomerId, Option<GroupId>), SaleId> = BTreeMap::new();
-    let mut offers = Offers::new();
-    let external_ids = entries
-        .iter()
-        .filter_map(|entry| entry.external_id.as_deref());
-    let taken = packages::taken_external_ids(txn, business.id, external_ids).await?;
-    for (index, entry) in entries.iter().enumerate() {
-        let result = match buyers.of(entry) {
-            Ok(party) => {
-                let sale_id = *sale_ids
-                    .entry((party.customer.id, party.group_id))
-                    .or_insert_with(|| SaleId::generate(now));
-                match not_taken(entry, &taken) {
-                    Ok(()) => {
-                        let offered = offered(txn, business.id, entry, &mut offers).await;
-                        offered.and_then(|offered| {
-                            Ok(plan(business, entry, (&party, sale_id), offered, now)?)
-                        })
-                    }
-                    Err(refusal) => Err(refusal.into()),
-                }
-            }
-            Err(refusal) => Err(refusal.into()),
-        };
-        match result {
-            Ok(plan) => planned.push(plan),
-            Err(ServiceError::Refused(refusal)) => refusals.push((index, refusal)),
-            Err(error) => return Err(error),
-        }
-    }
-    match ServiceError::of_entries(refusals) {
-        Some(refused) => Err(refused),
-        None => Ok(planned),
-    }
-}
-
-fn not_taken(entry: &SaleEntry, taken: &HashSet<String>) -> Result<(), Refusal> {
-    match &entry.external_id {
-        Some(external_id) if taken.contains(external_id) => Err(Refusal::ExternalIdTaken {
-            kind: "package",
-            external_id: external_id.clone(),
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// The template of an entry and what is offered of it, read for the first entry that names it.
-async fn offered<'a>(
-    txn: &DatabaseTransaction,
-    business_id: BusinessId,
-    entry: &SaleEntry,
-    offers: &'a mut Offers,
-) -> Result<&'a (Template, Offer), ServiceError> {
-    match offers.entry(entry.template.clone()) {
-        hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
-        hash_map::Entry::Vacant(unknown) => {
-            let template = offers::template(txn, business_id, &entry.template).await?;
-            // Whose it is each entry says for itself.
-            let nobody = CustomerId::from_uuid(Uuid::nil());
-            let offer = offers::of_template(txn, business_id, &template, nobody).await?;
-            Ok(unknown.insert((template, offer)))
-        }
-    }
-}
-
-fn plan(
-    business: &Business,
-    entry: &SaleEntry,
-    (party, sale_id): (&Party<'_>, SaleId),
-    (template, offer): &(Template, Offer),
-    now: DateTime<Utc>,
-) -> Result<Planned, Refusal> {
-    let mut offer = offer.clone();
-    offer.customer_id = party.customer.id;
-    offer.group_id = party.group_id;
-    offer.share_max = entry.share_max.unwrap_or(offer.share_max);
-    check_share_max(offer.share_max, entry.members.len().saturating_add(1))?;
-    offer.price_minor = entry.price_minor.unwrap_or(offer.price_minor);
-    offer.price = Price::of(
-        offer.price_minor,
-        template.definition.tax_basis_points,
-        business.prices_include_tax,
-    )
-    .ok_or(Refusal::AmountTooLarge)?;
-    let price = offer.price;
-    let payment = payment(business, party.customer, entry, price, now)?;
-    let paid = payment.as_ref().map_or(0, |payment| payment.amount_minor);
-    offer.is_paid = paid >= price.total_minor;
-    offer.sale_id = Some(sale_id);
-    offer.external_id.clone_from(&entry.external_id);
-    offer.validity_override.clone_from(&entry.validity_override);
-    offer.start_date = entry.start_date;
-    let (package, lots) = offer.make(business, now)?;
-    Ok(Planned {
-        members: party.members.clone(),
-        package,
-        lots,
-        price,
-        payment,
-    })
-}
-
-/// The payment of an entry, if there is one; on account only where both sides allow it (B3).
-fn payment(
-    business: &Business,
-    customer: &Customer,
-    entry: &SaleEntry,
-    price: Price,
-    now: DateTime<Utc>,
-) -> Result<Option<Payment>, Refusal> {
-    let Some(paid) = &entry.payment else {
-        return Ok(None);
-    };
-    if paid.method == PaymentMethod::OnAccount {
-        if !business.account_payments_active {
-            return Err(Refusal::AccountPaymentsInactive);
-        }
-        if !customer.may_purchase_on_account {
-            return Err(Refusal::CustomerMayNotPurchaseOnAccount {
-                customer_id: customer.id,
-            });
-        }
-    }
-    let amount_minor = paid.amount_minor.unwrap_or(price.total_minor);
-    if amount_minor > price.total_minor {
-        return Err(Refusal::PaymentExceedsPrice {
-            paid_minor: amount_minor,
-            total_minor: price.total_minor,
-        });
-    }
-    Ok((amount_minor > 0).then(|| Payment {
-        id: PaymentId::generate(now),
-        method: paid.method,
-        amount_minor,
-        reference: paid.reference.clone(),
-        recorded_at: now,
-    }))
 }
 
 /// Who may use which package besides the customer in it.
@@ -327,14 +162,12 @@ fn sales_of(planned: &[Planned], stamp: &Stamp, now: DateTime<Utc>) -> Vec<Sale>
             sales.push(Sale {
                 id: sale_id,
                 customer_id: plan.package.customer_id,
-                group_id: plan.package.group_id,
                 package_ids: Vec::new(),
                 list_price_minor: 0,
                 price: Price::default(),
                 payments: Vec::new(),
                 sold_by: stamp.actor,
                 sold_at: now,
-                undone_at: None,
             });
         }
         if let Some(sale) = sales.iter_mut().find(|sale| sale.id == sale_id) {
@@ -358,6 +191,11 @@ async fn write(
     let business_id = call.business_id();
     let request_id = call.request_id.unwrap_or_default();
     sales::insert(txn, business_id, request_id, sales).await?;
+    let own: Vec<Arc<Line>> = planned
+        .iter()
+        .flat_map(|plan| plan.own_lines.iter().cloned())
+        .collect();
+    lines::insert(txn, business_id, None, &own).await?;
     let new: Vec<Package> = planned.iter().map(|plan| plan.package.clone()).collect();
     packages::insert(txn, &new).await.map_err(|error| {
         if matches!(error, StoreError::Taken(_)) {
@@ -412,10 +250,7 @@ fn sold(
                 .filter(|lot| lot.package_id == plan.package.id)
                 .cloned()
                 .collect();
-            PackageView {
-                members: plan.members,
-                ..view(&plan.package, &lots, business, now)
-            }
+            view(&plan.package, &lots, business, now)
         })
         .collect();
     Sold { packages, sales }

@@ -166,7 +166,7 @@ async fn a_removed_member_uses_no_more_and_its_history_stays(
                 v1::change::Detail::Customer(it) => {
                     (change.kind(), it.old_customer_id, it.new_customer_id)
                 }
-                v1::change::Detail::Expiry(_) => panic!("the end did not change"),
+                other => panic!("nothing but who shares it changed: {other:?}"),
             })
             .collect();
         let none = String::new();
