@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::{DatabaseTransaction, Set};
+use sea_orm::{DatabaseTransaction, ExprTrait, Set};
 
 use crate::domain::entry::Actor;
 use crate::domain::sale::{Price, Sale};

@@ -40,6 +40,13 @@ fn quantity(book: &Book, lot: LotId, amount: &str) -> Edit {
     }
 }
 
+/// Brings the lot's line to so many credits.
+fn resized(book: &mut Book, lot: LotId, amount: &str) -> Result<Amended, Refusal> {
+    let change = quantity(book, lot, amount);
+    let id = book.lots[&lot].package_id;
+    edited(book, 2, id, &change)
+}
+
 fn price(minor: i64) -> Edit {
     Edit {
         price: Some(AgreedPrice {
@@ -67,7 +74,7 @@ fn more_credits_are_a_lot_of_their_own_that_is_worth_nothing() {
     };
     let told = &amended.changes[0];
     assert_eq!((&told.old, &told.new), (&amounts("3"), &amounts("5")));
-    let same = edited(&mut book, 2, id, &quantity(&book.clone(), lot, "5")).unwrap();
+    let same = resized(&mut book, lot, "5").unwrap();
     assert!(same.changes.is_empty());
     let late = edited(&mut book.clone(), 10, id, &quantity(&book, lot, "6"));
     assert_eq!(late.unwrap_err().reason(), "PACKAGE_EXPIRED");
@@ -76,11 +83,11 @@ fn more_credits_are_a_lot_of_their_own_that_is_worth_nothing() {
 #[test]
 fn fewer_credits_take_what_is_available_and_never_what_is_used_or_held() {
     let (mut book, _, lot, id) = lessons();
-    let refusal = edited(&mut book, 2, id, &quantity(&book.clone(), lot, "1.5"));
+    let refusal = resized(&mut book, lot, "1.5");
     assert_eq!(refusal.unwrap_err().reason(), "INSUFFICIENT_CREDITS");
-    let amended = edited(&mut book, 2, id, &quantity(&book.clone(), lot, "2")).unwrap();
+    let amended = resized(&mut book, lot, "2").unwrap();
     assert_eq!(told(&amended.posting), [tale("adjust", lot, "1", 334)]);
-    let fine = edited(&mut book, 2, id, &quantity(&book.clone(), lot, "2.55"));
+    let fine = resized(&mut book, lot, "2.55");
     assert_eq!(fine.unwrap_err().reason(), "AMOUNT_TOO_FINE");
     let mut other = quantity(&book, lot, "2");
     other.quantities[0].0 = LineId::generate(start());
