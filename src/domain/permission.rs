@@ -85,6 +85,8 @@ permissions! {
     PackagesShorten = "PACKAGES_SHORTEN";
     /// Move packages to other customers.
     PackagesTransfer = "PACKAGES_TRANSFER";
+    /// Write down payments of what was sold.
+    PaymentsRecord = "PAYMENTS_RECORD";
 }
 
 /// The permissions of a token.

@@ -85,6 +85,7 @@ commands! {
         "TransferPackage" TransferPackageRequest,
         "RevokePackage" RevokePackageRequest,
         "ReinstatePackage" ReinstatePackageRequest,
+        "RecordPayment" RecordPaymentRequest,
         "Issue" IssueRequest,
         "Consume" ConsumeRequest,
         "Hold" HoldRequest,
@@ -109,6 +110,7 @@ commands! {
         "ActivateTemplate" ActivateTemplateRequest,
         "ArchiveTemplate" ArchiveTemplateRequest,
         "UnarchiveTemplate" UnarchiveTemplateRequest,
+        "CloneTemplate" CloneTemplateRequest,
         "CreateCustomer" CreateCustomerRequest,
         "UpdateCustomer" UpdateCustomerRequest,
         "UpdateReminderPolicy" UpdateReminderPolicyRequest;

@@ -94,10 +94,14 @@ pub fn permission_named(name: &str) -> Option<Permission> {
     Permission::from_str_name(&full).filter(|permission| *permission != Permission::Unspecified)
 }
 
+/// No permission has a higher number.
+const PERMISSION_NUMBER_MAX: i32 = 1_000;
+
 /// Every permission that a token can hold, in the order of their numbers.
 pub fn all_permissions() -> Vec<Permission> {
-    (1..)
-        .map_while(|number| Permission::try_from(number).ok())
+    // There are gaps between the numbers.
+    (1..=PERMISSION_NUMBER_MAX)
+        .filter_map(|number| Permission::try_from(number).ok())
         .collect()
 }
 

@@ -75,7 +75,7 @@ pub async fn transfer_package(
     Ok(Answer::fresh(transferred))
 }
 
-/// The owner of the package and the customer who gets it, both held against changes; only active ones may
+/// The owner of the package and the customer who gets it, both locked; only active ones may
 /// get packages (B2).
 async fn hold_customers(
     txn: &DatabaseTransaction,
@@ -90,7 +90,7 @@ async fn hold_customers(
         .ok_or_else(|| resolve::not_found("package", reference))?
         .customer_id;
     let receiver_id = resolve::customer(txn, business_id, &input.receiver).await?;
-    let held = customers::share_all(txn, business_id, [owner, receiver_id]).await?;
+    let held = customers::lock_all(txn, business_id, [owner, receiver_id]).await?;
     let receiver = held.iter().find(|customer| customer.id == receiver_id);
     let receiver = receiver.ok_or_else(|| resolve::not_found("customer", &input.receiver))?;
     if receiver.active {

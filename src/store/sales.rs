@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::{DatabaseTransaction, ExprTrait, Set};
+use sea_orm::sea_query::{ExprTrait, LockType};
+use sea_orm::{DatabaseTransaction, QuerySelect, Set};
 
 use crate::domain::entry::Actor;
 use crate::domain::sale::{Price, Sale};
@@ -80,7 +81,7 @@ pub async fn insert(
     payments::insert(txn, business_id, request_id, new).await
 }
 
-/// Writes that a sale was undone; its packages are locked, so nobody else undoes it.
+/// Writes that a locked sale was undone.
 pub async fn mark_undone(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
@@ -110,6 +111,39 @@ pub async fn get(
         Some(row) => Ok(Some(read(db, business_id, row).await?)),
         None => Ok(None),
     }
+}
+
+/// Locks one sale and reads it.
+pub async fn lock(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: SaleId,
+) -> Result<Option<Sale>, StoreError> {
+    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
+        .lock(LockType::NoKeyUpdate)
+        .one(txn)
+        .await?;
+    match row {
+        Some(row) => Ok(Some(read(txn, business_id, row).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Writes the last payment of a locked sale, and counts its version up; `request_id` is that of the call.
+pub async fn add_last_payment(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    request_id: Uuid,
+    sale: &Sale,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::PaidMinor, Expr::value(sale.paid_minor()))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::Id.eq(sale.id.uuid()))
+        .exec(txn)
+        .await?;
+    payments::add_last(txn, business_id, request_id, sale).await
 }
 
 async fn read(
