@@ -41,21 +41,21 @@ pub fn hand_over(
     amendment.refuse_transferred()?;
     check(amendment, receiver, consent)?;
     let now = amendment.now();
-    let received = received(&amendment.package, receiver, now);
+    let successor = successor(&amendment.package, receiver, now);
     let lots: Vec<Lot> = amendment
         .draft
         .lots_of(amendment.package.id)
         .cloned()
         .collect();
     for lot in lots {
-        move_out(amendment, &lot, &received)?;
+        move_out(amendment, &lot, &successor)?;
     }
     let package = &mut amendment.package;
     let old = owner(package);
     package.transferred_at = Some(now);
-    package.transferred_to = Some(received.id);
-    let new = owner(&received);
-    amendment.draft.add_package(received);
+    package.transferred_to = Some(successor.id);
+    let new = owner(&successor);
+    amendment.draft.add_package(successor);
     amendment.tell(
         ChangeKind::Transferred,
         Value::Owner(old),
@@ -99,7 +99,7 @@ fn check(amendment: &Amendment<'_>, receiver: CustomerId, consent: Consent) -> R
 }
 
 /// Moves what is available in a lot, and lets what was used of it follow if it comes back.
-fn move_out(amendment: &mut Amendment<'_>, lot: &Lot, received: &Package) -> Result<(), Refusal> {
+fn move_out(amendment: &mut Amendment<'_>, lot: &Lot, successor: &Package) -> Result<(), Refusal> {
     let now = amendment.now();
     let draft = &mut amendment.draft;
     let may_come_back = lot.fold.balances.consumed > Credits::ZERO;
@@ -108,7 +108,7 @@ fn move_out(amendment: &mut Amendment<'_>, lot: &Lot, received: &Package) -> Res
         return Ok(());
     }
     let id = LotId::generate(now);
-    draft.add(receiving(lot, id, received, now));
+    draft.add(receiving(lot, id, successor, now));
     if is_empty {
         let accounts = (Account::Transferred, Account::Available);
         let nothing = (Credits::ZERO, 0);
@@ -122,7 +122,7 @@ fn move_out(amendment: &mut Amendment<'_>, lot: &Lot, received: &Package) -> Res
 
 /// The package that the receiver gets: theirs alone, at no price, with the end and the policies of the one that it came
 /// from. A clock of first use that runs has set its end for good, since who used it is somebody else.
-fn received(package: &Package, receiver: CustomerId, now: DateTime<Utc>) -> Package {
+fn successor(package: &Package, receiver: CustomerId, now: DateTime<Utc>) -> Package {
     let validity = match (package.first_used_on, package.last_usable_day()) {
         (None, _) => package.validity,
         (Some(_), Some(day)) => Validity::Until(day),
@@ -159,8 +159,4 @@ fn owner(package: &Package) -> Owner {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::arithmetic_side_effects,
-    reason = "a test that overflows should fail"
-)]
 mod tests;

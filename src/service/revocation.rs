@@ -56,7 +56,10 @@ pub async fn reinstate_package(
     }
     let locked = amending::lock(ctx, &txn, call, target).await?;
     if let Some(sale_id) = locked.package.sale_id {
-        standing(&txn, call.business_id(), sale_id).await?;
+        standing(
+            sale(&txn, call.business_id(), Some(sale_id)).await?,
+            sale_id,
+        )?;
     }
     let changed = amending::finish(&txn, call, &locked, target, |amendment, _| {
         reinstate(amendment)?;

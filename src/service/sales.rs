@@ -15,7 +15,6 @@ use crate::domain::lot::{Lot, Stamp};
 use crate::domain::offer::ValidityOverride;
 use crate::domain::package::Package;
 use crate::domain::posting::Posting;
-use crate::domain::refusal::Refusal;
 use crate::domain::sale::{PaymentMethod, Price, Sale};
 use crate::ids::{CustomerId, GroupId, PackageId, Reference, SaleId, TemplateId};
 use crate::ledger::post;
@@ -127,7 +126,7 @@ pub async fn sell(
 /// One sale.
 ///
 /// # Errors
-/// [`Refusal::NotFound`].
+/// [`NotFound`](crate::domain::refusal::Refusal::NotFound).
 pub async fn get(ctx: &Context, call: &Call, id: &SaleId) -> Result<Sale, ServiceError> {
     let txn = ctx.db.snapshot().await?;
     let found = sales::get(&txn, call.business_id(), *id).await?;
@@ -162,12 +161,14 @@ fn sales_of(planned: &[Planned], stamp: &Stamp, now: DateTime<Utc>) -> Vec<Sale>
             sales.push(Sale {
                 id: sale_id,
                 customer_id: plan.package.customer_id,
+                group_id: plan.package.group_id,
                 package_ids: Vec::new(),
                 list_price_minor: 0,
                 price: Price::default(),
                 payments: Vec::new(),
                 sold_by: stamp.actor,
                 sold_at: now,
+                undone_at: None,
             });
         }
         if let Some(sale) = sales.iter_mut().find(|sale| sale.id == sale_id) {

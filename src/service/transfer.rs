@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use crate::domain::amend::Amended;
 use crate::domain::business::Business;
 use crate::domain::lot::{Lot, Stamp};
-use crate::domain::refusal::Refusal;
 use crate::domain::transfer::{Consent, hand_over};
 use crate::ids::{CustomerId, Reference};
 use crate::service::amending::{self, Changed, Target};
+use crate::service::buyers;
 use crate::service::call::{Answer, Call};
 use crate::service::confirmation::{Occasion, queue_confirmations};
 use crate::service::context::Context;
@@ -41,7 +41,7 @@ pub struct Transferred {
 /// Moves a package to another customer, and confirms it to them.
 ///
 /// # Errors
-/// `NOT_FOUND`, `ETAG_MISMATCH`, [`Refusal::CustomerInactive`], and those of [`hand_over`].
+/// `NOT_FOUND`, `ETAG_MISMATCH`, `CUSTOMER_INACTIVE`, `CUSTOMER_MERGED`, and those of [`hand_over`].
 pub async fn transfer_package(
     ctx: &Context,
     call: &Call,
@@ -75,7 +75,7 @@ pub async fn transfer_package(
     Ok(Answer::fresh(transferred))
 }
 
-/// The owner of the package and the customer who gets it, both held against changes; only active ones may
+/// The owner of the package and the customer who gets it, both locked; only active ones may
 /// get packages (B2).
 async fn hold_customers(
     txn: &DatabaseTransaction,
@@ -90,17 +90,11 @@ async fn hold_customers(
         .ok_or_else(|| resolve::not_found("package", reference))?
         .customer_id;
     let receiver_id = resolve::customer(txn, business_id, &input.receiver).await?;
-    let held = customers::share_all(txn, business_id, [owner, receiver_id]).await?;
+    let held = customers::lock_all(txn, business_id, [owner, receiver_id]).await?;
     let receiver = held.iter().find(|customer| customer.id == receiver_id);
     let receiver = receiver.ok_or_else(|| resolve::not_found("customer", &input.receiver))?;
-    if receiver.active {
-        Ok((owner, receiver_id))
-    } else {
-        Err(Refusal::CustomerInactive {
-            customer_id: receiver_id,
-        }
-        .into())
-    }
+    buyers::check(receiver)?;
+    Ok((owner, receiver_id))
 }
 
 async fn write(

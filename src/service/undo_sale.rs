@@ -11,7 +11,7 @@ use crate::domain::posting::{Draft, Posting};
 use crate::domain::refusal::{CannotAmend, Refusal};
 use crate::domain::sale::Sale;
 use crate::domain::unsell::take_back;
-use crate::ids::{BusinessId, LotId, PackageId, SaleId};
+use crate::ids::{LotId, SaleId};
 use crate::ledger::post;
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
@@ -59,12 +59,11 @@ pub async fn undo_sale(
     if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
         return Ok(earlier);
     }
-    // Which packages a sale has never changes, and whoever undoes it locks all of them first.
-    let sold = packages::of_sale(&txn, business_id, input.sale_id).await?;
-    let ids: Vec<PackageId> = sold.iter().map(|package| package.id).collect();
+    let sale = sales::lock(&txn, business_id, input.sale_id).await?;
+    let mut sale = standing(sale, input.sale_id)?;
+    let ids = sale.package_ids.clone();
     let sold = packages::lock(&txn, business_id, &ids).await?;
     let sold_lots = lots::lock_of_packages(&txn, business_id, &ids).await?;
-    let mut sale = standing(&txn, business_id, input.sale_id).await?;
     let business = businesses::get(&txn, business_id)
         .await?
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
@@ -84,21 +83,14 @@ pub async fn undo_sale(
     Ok(Answer::fresh(undone))
 }
 
-/// A sale that was not undone.
+/// The sale, if there is one that was not undone.
 ///
 /// # Errors
-/// `NOT_FOUND`, [`CannotAmend::SaleUndone`].
-pub(super) async fn standing(
-    txn: &DatabaseTransaction,
-    business_id: BusinessId,
-    sale_id: SaleId,
-) -> Result<Sale, ServiceError> {
-    let sale = sales::get(txn, business_id, sale_id).await?;
+/// [`Refusal::NotFound`], [`CannotAmend::SaleUndone`].
+pub(super) fn standing(sale: Option<Sale>, sale_id: SaleId) -> Result<Sale, Refusal> {
     let sale = sale.ok_or_else(|| resolve::not_found("sale", &sale_id))?;
     match sale.undone_at {
-        Some(undone_at) => {
-            Err(Refusal::from(CannotAmend::SaleUndone { sale_id, undone_at }).into())
-        }
+        Some(undone_at) => Err(CannotAmend::SaleUndone { sale_id, undone_at }.into()),
         None => Ok(sale),
     }
 }

@@ -157,23 +157,6 @@ pub async fn by_ids(
     rows.into_iter().map(read).collect()
 }
 
-/// Locks customers in the order of their ids and reads them.
-pub async fn lock_all(
-    txn: &DatabaseTransaction,
-    business_id: BusinessId,
-    ids: impl IntoIterator<Item = CustomerId>,
-) -> Result<Vec<Customer>, StoreError> {
-    let ids: BTreeSet<Uuid> = ids.into_iter().map(CustomerId::uuid).collect();
-    let rows = Entity::find()
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::Id.is_in(ids))
-        .order_by_asc(Column::Id)
-        .lock(LockType::NoKeyUpdate)
-        .all(txn)
-        .await?;
-    rows.into_iter().map(read).collect()
-}
-
 /// Those who were merged into a customer follow it into another one.
 pub async fn follow(
     txn: &DatabaseTransaction,

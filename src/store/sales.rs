@@ -99,7 +99,7 @@ pub async fn rename(
     Ok(())
 }
 
-/// Writes that a sale was undone; its packages are locked, so nobody else undoes it.
+/// Writes that a locked sale was undone.
 pub async fn mark_undone(
     txn: &DatabaseTransaction,
     business_id: BusinessId,

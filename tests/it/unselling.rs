@@ -115,6 +115,17 @@ async fn semantics_23_a_sale_that_was_a_mistake_is_undone_with_all_its_packages(
         let again = undo(app, undoing(app, &sold.id)).await;
         let names = refused(again, Code::FailedPrecondition, "SALE_ALREADY_UNDONE");
         assert_eq!(names["sale_id"], sold.id);
+        let payment = v1::RecordPaymentRequest {
+            request_id: app.request_id(),
+            target: Some(v1::record_payment_request::Target::SaleId(sold.id.clone())),
+            payment: Some(v1::RecordedPayment {
+                method: v1::PaymentMethod::Cash.into(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let paid = app.invoices().record_payment(payment).await;
+        refused(paid, Code::FailedPrecondition, "SALE_ALREADY_UNDONE");
         let back = v1::ReinstatePackageRequest {
             request_id: app.request_id(),
             package_id: answer.packages[0].id.clone(),

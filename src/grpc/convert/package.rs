@@ -336,19 +336,19 @@ fn to_detail(old: &Value, new: &Value, currency: Currency) -> Option<v1::change:
             }))
         }
         (Value::Customer(old), Value::Customer(new)) => {
-            to_customer_change(old.to_string(), new.to_string())
+            Some(to_customer_change(old.to_string(), new.to_string()))
         }
-        (Value::Customer(old), _) => to_customer_change(old.to_string(), String::new()),
-        (_, Value::Customer(new)) => to_customer_change(String::new(), new.to_string()),
+        (Value::Customer(old), _) => Some(to_customer_change(old.to_string(), String::new())),
+        (_, Value::Customer(new)) => Some(to_customer_change(String::new(), new.to_string())),
         _ => None,
     }
 }
 
-fn to_customer_change(old: String, new: String) -> Option<v1::change::Detail> {
-    Some(v1::change::Detail::Customer(v1::CustomerChange {
+fn to_customer_change(old: String, new: String) -> v1::change::Detail {
+    v1::change::Detail::Customer(v1::CustomerChange {
         old_customer_id: old,
         new_customer_id: new,
-    }))
+    })
 }
 
 /// A sale as a message.

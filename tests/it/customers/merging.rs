@@ -60,7 +60,7 @@ async fn packages_sales_and_holds_go_to_the_survivor_and_history_is_read_there(
         assert_eq!(sees(app, &jaan).await, (1, "3".to_owned()));
         assert_eq!(
             users(app, &jaan).await,
-            [mari.clone()],
+            std::slice::from_ref(&mari),
             "entries stay as they were"
         );
         let change = app.changes_of(&package.id).await.remove(0);
