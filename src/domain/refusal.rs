@@ -13,13 +13,12 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use amending::CannotAmend;
+pub use holder::HolderRefusal;
+pub use selling::SellingRefusal;
 
 use crate::domain::credits::Credits;
 use crate::domain::hold::OnTimeOut;
-pub use crate::domain::refusal::selling::SellingRefusal;
 use crate::ids::{CreditTypeId, CustomerId, HoldId, ItemId, LineId, LotId, PackageId, TemplateId};
-
-pub use holder::HolderRefusal;
 
 /// What the numbers of a refusal count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -251,7 +251,10 @@ fn sold(
                 .filter(|lot| lot.package_id == plan.package.id)
                 .cloned()
                 .collect();
-            view(&plan.package, &lots, business, now)
+            PackageView {
+                members: plan.members,
+                ..view(&plan.package, &lots, business, now)
+            }
         })
         .collect();
     Sold { packages, sales }
