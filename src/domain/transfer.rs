@@ -157,8 +157,4 @@ fn owner(package: &Package) -> Owner {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::arithmetic_side_effects,
-    reason = "a test that overflows should fail"
-)]
 mod tests;

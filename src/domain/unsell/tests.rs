@@ -45,21 +45,20 @@ fn semantics_23_what_was_sold_by_mistake_goes_back_and_is_no_breakage() {
 #[test]
 fn a_sale_of_which_something_was_used_or_is_held_or_has_ended_stays() {
     let (mut book, swim, _, id) = lessons(package_until(10));
-    let used_of = |refusal: Refusal| match refusal {
-        Refusal::CannotAmend(CannotAmend::SaleUsed {
-            consumed,
-            held,
-            moved,
-            ..
-        }) => [consumed, held, moved].map(|amount| amount.to_string()),
-        other => panic!("{other}"),
+    let used = |[consumed, held, moved]: [&str; 3]| {
+        Refusal::from(CannotAmend::SaleUsed {
+            package_id: id,
+            consumed: credits(consumed),
+            held: credits(held),
+            moved: credits(moved),
+        })
     };
     let held = hold_of(&book.act(1, hold(units(&swim, "2"), None)).unwrap());
     let refusal = taken_back(&mut book, 2, id).unwrap_err();
-    assert_eq!(used_of(refusal), ["0", "2", "0"]);
+    assert_eq!(refusal, used(["0", "2", "0"]));
     book.act(2, capture(held, of_credits("1"))).unwrap();
     let refusal = taken_back(&mut book, 3, id).unwrap_err();
-    assert_eq!(used_of(refusal), ["1", "0", "0"]);
+    assert_eq!(refusal, used(["1", "0", "0"]));
     let (mut ended, _, _, id) = lessons(package_until(10));
     let refusal = taken_back(&mut ended, 10, id).unwrap_err();
     assert_eq!(refusal.reason(), "PACKAGE_EXPIRED");
