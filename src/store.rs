@@ -15,6 +15,7 @@ pub mod email_attempts;
 pub mod emails;
 pub mod entries;
 pub mod error;
+mod external_ids;
 pub mod group_members;
 pub mod groups;
 pub mod hold_lots;

@@ -13,6 +13,7 @@ use crate::domain::customer::{Customer, fold};
 use crate::ids::{BusinessId, CustomerId};
 use crate::store::columns::{instant, known, micros};
 use crate::store::error::StoreError;
+use crate::store::external_ids;
 
 const TABLE: &str = "customers";
 /// What makes the next character of a pattern stand for itself.
@@ -208,14 +209,8 @@ pub async fn by_external_id(
     business_id: BusinessId,
     external_id: &str,
 ) -> Result<Option<CustomerId>, StoreError> {
-    let id: Option<Uuid> = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::ExternalId.eq(external_id))
-        .into_tuple()
-        .one(db)
-        .await?;
+    let columns = [Column::BusinessId, Column::Id, Column::ExternalId];
+    let id = external_ids::find::<Entity>(db, business_id, external_id, columns).await?;
     Ok(id.map(CustomerId::from_uuid))
 }
 
