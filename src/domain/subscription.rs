@@ -70,6 +70,13 @@ pub struct Span {
     pub ends_at: DateTime<Utc>,
 }
 
+impl Span {
+    /// Whether the zone left all of its days out, so that it is no period.
+    fn is_left_out(&self) -> bool {
+        self.ends_at <= self.starts_at
+    }
+}
+
 /// What paying a period made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Renewal {
@@ -196,8 +203,7 @@ impl Subscription {
             && let Some(span) = self.unmarked(self.next_number)
             && span.starts_at <= now
         {
-            // A day that the zone left out is no period.
-            if span.starts_at < span.ends_at {
+            if !span.is_left_out() {
                 marked.push(span);
             }
             self.next_number = self.next_number.saturating_add(1);
@@ -237,6 +243,7 @@ impl Subscription {
         let subscription_id = self.id;
         let number = self.rhythm.number_of(starts_on);
         let found = number.and_then(|number| Some((number, self.rhythm.span(number)?)));
+        let found = found.filter(|(_, span)| !span.is_left_out());
         let (number, span) = found.ok_or(SubscribingRefusal::PeriodUnknown {
             subscription_id,
             starts_on,

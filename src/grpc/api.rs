@@ -78,8 +78,11 @@ commands! {
     required:
         "SellPackages" SellPackagesRequest,
         "ExtendPackage" ExtendPackageRequest,
+        "UpdatePackage" UpdatePackageRequest,
         "FreezePackage" FreezePackageRequest,
         "UnfreezePackage" UnfreezePackageRequest,
+        "UndoSale" UndoSaleRequest,
+        "TransferPackage" TransferPackageRequest,
         "RevokePackage" RevokePackageRequest,
         "ReinstatePackage" ReinstatePackageRequest,
         "RecordPayment" RecordPaymentRequest,
@@ -113,7 +116,14 @@ commands! {
         "CreateCustomer" CreateCustomerRequest,
         "UpdateCustomer" UpdateCustomerRequest,
         "CancelSubscription" CancelSubscriptionRequest,
-        "UpdateReminderPolicy" UpdateReminderPolicyRequest;
+        "UpdateReminderPolicy" UpdateReminderPolicyRequest,
+        "MergeCustomers" MergeCustomersRequest,
+        "CreateGroup" CreateGroupRequest,
+        "UpdateGroup" UpdateGroupRequest,
+        "AddGroupMember" AddGroupMemberRequest,
+        "RemoveGroupMember" RemoveGroupMemberRequest,
+        "AddMember" AddMemberRequest,
+        "RemoveMember" RemoveMemberRequest;
 }
 
 #[expect(

@@ -3,26 +3,21 @@
 use tonic::{Request, Response, Status};
 
 use crate::grpc::api::{Api, use_case};
-use crate::grpc::convert::amending::{self, to_changed};
+use crate::grpc::convert::amending::{self, detail, to_changed};
+use crate::grpc::convert::editing;
+use crate::grpc::convert::group::sharing;
 use crate::grpc::convert::package::{Detail, to_change, to_package, to_results, to_sale};
 use crate::grpc::convert::selling as convert;
 use crate::proto::v1;
-use crate::service::{Call, extension, freezing, packages, revocation, sales};
+use crate::service::{
+    extension, freezing, package_edit, packages, revocation, sales, sharing, transfer, undo_sale,
+};
 
 /// The handlers of `PackageService`.
 #[derive(Clone, Debug)]
 pub struct Packages(pub Api);
 
 type Answered<T> = Result<Response<T>, Status>;
-
-/// How much the answer to a call that makes packages shows: what was not kept has no ids.
-pub(super) fn detail(call: &Call) -> Detail {
-    if call.validate_only {
-        Detail::Unkept
-    } else {
-        Detail::Full
-    }
-}
 
 #[tonic::async_trait]
 impl v1::package_service_server::PackageService for Packages {
@@ -60,6 +55,29 @@ impl v1::package_service_server::PackageService for Packages {
                 use_case!(sales::get),
                 |sale, call| v1::GetSaleResponse {
                     sale: Some(to_sale(&sale, call.currency(), Detail::Full)),
+                },
+            )
+            .await
+    }
+
+    async fn undo_sale(
+        &self,
+        request: Request<v1::UndoSaleRequest>,
+    ) -> Answered<v1::UndoSaleResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| convert::undone_sale(message, faults),
+                use_case!(undo_sale::undo_sale),
+                |answer, call| {
+                    let packages = answer.value.packages.into_iter();
+                    v1::UndoSaleResponse {
+                        sale: Some(to_sale(&answer.value.sale, call.currency(), Detail::Full)),
+                        packages: packages
+                            .map(|view| to_package(view, call.currency(), Detail::Full))
+                            .collect(),
+                        replayed: answer.replayed,
+                    }
                 },
             )
             .await
@@ -118,6 +136,28 @@ impl v1::package_service_server::PackageService for Packages {
                     v1::ExtendPackageResponse {
                         package: Some(changed.package),
                         change: changed.changes.into_iter().next(),
+                        replayed: changed.replayed,
+                    }
+                },
+            )
+            .await
+    }
+
+    async fn update_package(
+        &self,
+        request: Request<v1::UpdatePackageRequest>,
+    ) -> Answered<v1::UpdatePackageResponse> {
+        let reason = request.get_ref().reason.trim().to_owned();
+        self.0
+            .write(
+                request,
+                editing::edit,
+                use_case!(package_edit::update_package),
+                |answer, call| {
+                    let changed = to_changed(answer, call, &reason);
+                    v1::UpdatePackageResponse {
+                        package: Some(changed.package),
+                        changes: changed.changes,
                         replayed: changed.replayed,
                     }
                 },
@@ -230,6 +270,87 @@ impl v1::package_service_server::PackageService for Packages {
             .await
     }
 
+    async fn add_member(
+        &self,
+        request: Request<v1::AddMemberRequest>,
+    ) -> Answered<v1::AddMemberResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| {
+                    sharing(
+                        &message.package_id,
+                        &message.customer_id,
+                        &message.etag,
+                        faults,
+                    )
+                },
+                use_case!(sharing::add_member),
+                |answer, call| v1::AddMemberResponse {
+                    change: Some(to_change(
+                        &answer.value.change,
+                        String::new(),
+                        call.currency(),
+                    )),
+                    package: Some(to_package(
+                        answer.value.package,
+                        call.currency(),
+                        Detail::Full,
+                    )),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn remove_member(
+        &self,
+        request: Request<v1::RemoveMemberRequest>,
+    ) -> Answered<v1::RemoveMemberResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| {
+                    sharing(
+                        &message.package_id,
+                        &message.customer_id,
+                        &message.etag,
+                        faults,
+                    )
+                },
+                use_case!(sharing::remove_member),
+                |answer, call| v1::RemoveMemberResponse {
+                    change: Some(to_change(
+                        &answer.value.change,
+                        String::new(),
+                        call.currency(),
+                    )),
+                    package: Some(to_package(
+                        answer.value.package,
+                        call.currency(),
+                        Detail::Full,
+                    )),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn transfer_package(
+        &self,
+        request: Request<v1::TransferPackageRequest>,
+    ) -> Answered<v1::TransferPackageResponse> {
+        let reason = request.get_ref().reason.trim().to_owned();
+        self.0
+            .write(
+                request,
+                |message, _, faults| amending::transfer(message, faults),
+                use_case!(transfer::transfer_package),
+                |answer, call| amending::to_transferred(answer, call, &reason),
+            )
+            .await
+    }
+
     async fn list_changes(
         &self,
         request: Request<v1::ListChangesRequest>,
@@ -240,10 +361,10 @@ impl v1::package_service_server::PackageService for Packages {
                 convert::change_list,
                 use_case!(packages::list_changes),
                 |(change, _)| change.seq,
-                |found, next_page_token, _| v1::ListChangesResponse {
+                |found, next_page_token, call| v1::ListChangesResponse {
                     changes: found
                         .into_iter()
-                        .map(|(change, reason)| to_change(&change, reason))
+                        .map(|(change, reason)| to_change(&change, reason, call.currency()))
                         .collect(),
                     next_page_token,
                 },

@@ -3,11 +3,11 @@
 use tonic::{Request, Response, Status};
 
 use crate::grpc::api::{Api, use_case};
+use crate::grpc::convert::amending::detail;
 use crate::grpc::convert::package::{Detail, to_package, to_sale};
 use crate::grpc::convert::subscription::{
     self as convert, to_subscription, to_subscription_period,
 };
-use crate::grpc::packages::detail;
 use crate::proto::v1;
 use crate::service::{renewals, subscriptions};
 

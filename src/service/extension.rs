@@ -71,7 +71,8 @@ pub async fn extend_package(
     .await
 }
 
-fn new_end(package: &Package, until: Until) -> Result<DateTime<Utc>, Refusal> {
+/// The instant that a new end is.
+pub(super) fn new_end(package: &Package, until: Until) -> Result<DateTime<Utc>, Refusal> {
     let last_day = match until {
         Until::Instant(expires_at) => return Ok(expires_at),
         Until::LastUsableDay(day) => Some(day),

@@ -7,14 +7,15 @@ use uuid::Uuid;
 
 use crate::domain::change::Change;
 use crate::domain::package::Status;
-use crate::ids::{CustomerId, PackageId, Reference, TemplateId};
+use crate::ids::{CustomerId, GroupId, PackageId, Reference, TemplateId};
+use crate::service::buyers::check_merged;
 use crate::service::call::Call;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
-use crate::service::package_view::{PackageView, views};
+use crate::service::package_view::{PackageView, full_view, views};
 use crate::service::resolve;
 use crate::store::packages::Filter;
-use crate::store::{changes, packages, posting_notes};
+use crate::store::{changes, customers, packages, posting_notes};
 
 /// How often a page is filled up when its rows are of other statuses than wanted; then it ends early.
 const FILLS_MAX: usize = 10;
@@ -24,6 +25,8 @@ const FILLS_MAX: usize = 10;
 pub struct PackageList {
     /// Of this customer.
     pub customer: Option<Reference<CustomerId>>,
+    /// Of this group.
+    pub group: Option<Reference<GroupId>>,
     /// Of this template, in any version.
     pub template: Option<Reference<TemplateId>>,
     /// Of these statuses now; none: all.
@@ -61,10 +64,9 @@ pub async fn get(
     let found = packages::get(&txn, call.business_id(), id).await?;
     let package = found.ok_or_else(|| resolve::not_found("package", reference))?;
     let now = ctx.clock.now();
-    let views = views(&txn, &call.caller.business, vec![package], now).await?;
+    let view = full_view(&txn, &call.caller.business, package, now).await?;
     txn.commit().await?;
-    let view = views.into_iter().next();
-    view.ok_or_else(|| resolve::not_found("package", reference).into())
+    Ok(view)
 }
 
 /// A page of packages, newest first. The status is derived, so a page may hold fewer than asked for
@@ -78,7 +80,16 @@ pub async fn list(
     let business_id = call.business_id();
     let filter = Filter {
         customer_id: match &input.customer {
-            Some(reference) => Some(resolve::customer(&txn, business_id, reference).await?),
+            Some(reference) => {
+                let id = resolve::customer(&txn, business_id, reference).await?;
+                let found = customers::get(&txn, business_id, id).await?;
+                found.as_ref().map_or(Ok(()), check_merged)?;
+                Some(id)
+            }
+            None => None,
+        },
+        group_id: match &input.group {
+            Some(reference) => Some(resolve::group(&txn, business_id, reference).await?),
             None => None,
         },
         template_id: match &input.template {

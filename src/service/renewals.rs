@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
-use sea_orm::DatabaseTransaction;
+use sea_orm::{DatabaseTransaction, DbErr};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::business::Business;
@@ -28,7 +28,7 @@ use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, view};
 use crate::service::sales::PaymentEntry;
-use crate::service::{offers, resolve};
+use crate::service::{buyers, offers, resolve};
 use crate::store::error::StoreError;
 use crate::store::{
     businesses, customers, lines, packages, sales, subscription_periods, subscriptions,
@@ -70,7 +70,7 @@ struct Planned {
 /// Writes the payment of a period down, and issues its package.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::CustomerInactive`], [`SubscribingRefusal::PeriodPaid`],
+/// [`Refusal::NotFound`], those of [`buyers::check`], [`SubscribingRefusal::PeriodPaid`],
 /// [`SubscribingRefusal::NotPaidInFull`], [`Refusal::PaymentExceedsPrice`], those of
 /// [`Subscription::payable`] and of [`check_method`].
 pub async fn record(
@@ -84,11 +84,9 @@ pub async fn record(
         return Ok(earlier);
     }
     let (customer, subscription) = lock(&txn, call, &input.subscription).await?;
-    let mut business = businesses::get(&txn, business_id)
+    let business = businesses::get(&txn, business_id)
         .await?
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
-    // The days of its packages are those of its periods, even if the business has moved since.
-    business.zone = subscription.rhythm.zone;
     let now = ctx.clock.now();
     let known =
         subscription_periods::get(&txn, business_id, subscription.id, input.starts_on).await?;
@@ -146,11 +144,15 @@ async fn lock(
     let customer = customers::lock(txn, business_id, customer_id)
         .await?
         .ok_or_else(|| resolve::not_found("customer", &customer_id))?;
-    if !customer.active {
-        return Err(Refusal::CustomerInactive { customer_id }.into());
-    }
+    buyers::check(&customer)?;
     let locked = subscriptions::lock(txn, business_id, id).await?;
-    Ok((customer, locked.ok_or_else(missing)?))
+    let locked = locked.ok_or_else(missing)?;
+    if locked.customer_id != customer_id {
+        // Tried again, the call holds whoever took the place of the customer.
+        let moved = DbErr::Custom("the subscription has another customer by now".to_owned());
+        return Err(ServiceError::Contention(StoreError::Contention(moved)));
+    }
+    Ok((customer, locked))
 }
 
 /// The period, if it can be paid. That it was paid before is said first, whatever it is now.
@@ -214,16 +216,23 @@ async fn plan(
     offer.sale_id = Some(SaleId::generate(now));
     offer.start_date = Some(span.starts_on);
     offer.validity_override = Some(ValidityOverride::ExpiresAt(span.ends_at));
-    let (package, lots) = offer.make(business, now)?;
+    // The days of its packages are those of its periods, even if the business has moved since.
+    let there = Business {
+        zone: subscription.rhythm.zone,
+        ..business.clone()
+    };
+    let (package, lots) = offer.make(&there, now)?;
     let sale = Sale {
         id: package.sale_id.ok_or_else(missing)?,
         customer_id: customer.id,
+        group_id: None,
         package_ids: vec![package.id],
         list_price_minor: package.list_price_minor,
         price,
         payments: payment.into_iter().collect(),
         sold_by: call.caller.actor,
         sold_at: now,
+        undone_at: None,
     };
     Ok(Planned {
         package,

@@ -17,7 +17,7 @@ use crate::ids::{CustomerId, Reference, SubscriptionId, TemplateId};
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
-use crate::service::{offers, resolve};
+use crate::service::{buyers, offers, resolve};
 use crate::store::subscriptions::Filter;
 use crate::store::{businesses, customers, subscription_periods, subscriptions};
 
@@ -96,7 +96,7 @@ fn view(subscription: Subscription, now: DateTime<Utc>) -> SubscriptionView {
 /// Subscribes a customer to a template.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`Refusal::CustomerInactive`], [`Refusal::TemplateNotActive`],
+/// [`Refusal::NotFound`], those of [`buyers::check`], [`Refusal::TemplateNotActive`],
 /// [`SubscribingRefusal::NotSoldBySubscription`], [`SubscribingRefusal::StartsInPast`],
 /// [`Refusal::ExternalIdTaken`], and those of [`Offer::of_quantity`](crate::domain::offer::Offer::of_quantity).
 pub async fn create(
@@ -113,9 +113,7 @@ pub async fn create(
     let customer = customers::share(&txn, business_id, customer_id)
         .await?
         .ok_or_else(|| resolve::not_found("customer", &input.customer))?;
-    if !customer.active {
-        return Err(Refusal::CustomerInactive { customer_id }.into());
-    }
+    buyers::check(&customer)?;
     let business = businesses::get(&txn, business_id)
         .await?
         .ok_or_else(|| resolve::not_found("business", &business_id))?;

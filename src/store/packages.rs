@@ -9,11 +9,12 @@ use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Select, S
 
 use crate::domain::package::Package;
 use crate::domain::validity::ExpirySource;
-use crate::ids::{BusinessId, CustomerId, PackageId, SaleId, TemplateId};
+use crate::ids::{BusinessId, CustomerId, GroupId, PackageId, SaleId, TemplateId};
 use crate::store::columns::{
     IDS_PER_STATEMENT_MAX, from_json, instant, instant_opt, known, micros, to_json,
 };
 use crate::store::error::StoreError;
+use crate::store::external_ids;
 
 const TABLE: &str = "packages";
 
@@ -32,6 +33,8 @@ mod entity {
         pub sale_id: Option<Uuid>,
         pub came_from: Option<Uuid>,
         pub customer_id: Uuid,
+        pub group_id: Option<Uuid>,
+        pub share_max: i32,
         pub template_id: Option<Uuid>,
         pub definition_version: Option<i32>,
         pub name: String,
@@ -55,6 +58,7 @@ mod entity {
         pub frozen_days: i32,
         pub revoked_at: Option<i64>,
         pub transferred_at: Option<i64>,
+        pub transferred_to: Option<Uuid>,
         pub paid_at: Option<i64>,
         pub change_seq: i32,
         pub created_at: i64,
@@ -74,6 +78,8 @@ use entity::{ActiveModel, Column, Entity, Model};
 pub struct Filter {
     /// Of this customer.
     pub customer_id: Option<CustomerId>,
+    /// Of this group.
+    pub group_id: Option<GroupId>,
     /// Sold from this template.
     pub template_id: Option<TemplateId>,
     /// Ending at this instant or later; never-ending ones are left out.
@@ -124,14 +130,8 @@ pub async fn by_external_id(
     business_id: BusinessId,
     external_id: &str,
 ) -> Result<Option<PackageId>, StoreError> {
-    let id: Option<Uuid> = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::ExternalId.eq(external_id))
-        .into_tuple()
-        .one(db)
-        .await?;
+    let columns = [Column::BusinessId, Column::Id, Column::ExternalId];
+    let id = external_ids::find::<Entity>(db, business_id, external_id, columns).await?;
     Ok(id.map(PackageId::from_uuid))
 }
 
@@ -180,6 +180,24 @@ pub async fn by_ids(
     rows.sort_unstable_by_key(|row| row.id);
     rows.dedup_by_key(|row| row.id);
     rows.into_iter().map(read).collect()
+}
+
+/// The packages in which a customer is named, in the order of their ids.
+pub async fn ids_of_customer(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    customer_id: CustomerId,
+) -> Result<Vec<PackageId>, StoreError> {
+    let found: Vec<Uuid> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::CustomerId.eq(customer_id.uuid()))
+        .order_by_asc(Column::Id)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(found.into_iter().map(PackageId::from_uuid).collect())
 }
 
 /// The packages of a sale, in the order of their ids.
@@ -233,6 +251,7 @@ pub async fn list(
                 .customer_id
                 .map(|id| Column::CustomerId.eq(id.uuid())),
         )
+        .add_option(filter.group_id.map(|id| Column::GroupId.eq(id.uuid())))
         .add_option(
             filter
                 .template_id
@@ -339,6 +358,8 @@ fn read(row: Model) -> Result<Package, StoreError> {
         sale_id: row.sale_id.map(SaleId::from_uuid),
         came_from: row.came_from.map(PackageId::from_uuid),
         customer_id: CustomerId::from_uuid(row.customer_id),
+        group_id: row.group_id.map(GroupId::from_uuid),
+        share_max: row.share_max,
         template: row
             .template_id
             .map(TemplateId::from_uuid)
@@ -364,6 +385,7 @@ fn read(row: Model) -> Result<Package, StoreError> {
         frozen_days: row.frozen_days,
         revoked_at: instant_opt(row.revoked_at, TABLE, id)?,
         transferred_at: instant_opt(row.transferred_at, TABLE, id)?,
+        transferred_to: row.transferred_to.map(PackageId::from_uuid),
         paid_at: instant_opt(row.paid_at, TABLE, id)?,
         change_seq: row.change_seq,
         created_at: instant(row.created_at, TABLE, id)?,
@@ -383,6 +405,8 @@ fn row(package: &Package) -> Result<ActiveModel, StoreError> {
         sale_id: Set(package.sale_id.map(SaleId::uuid)),
         came_from: Set(package.came_from.map(PackageId::uuid)),
         customer_id: Set(package.customer_id.uuid()),
+        group_id: Set(package.group_id.map(GroupId::uuid)),
+        share_max: Set(package.share_max),
         template_id: Set(package.template.map(|(id, _)| id.uuid())),
         definition_version: Set(package.template.map(|(_, version)| version)),
         name: Set(package.name.clone()),
@@ -406,6 +430,7 @@ fn row(package: &Package) -> Result<ActiveModel, StoreError> {
         frozen_days: Set(package.frozen_days),
         revoked_at: Set(package.revoked_at.map(micros)),
         transferred_at: Set(package.transferred_at.map(micros)),
+        transferred_to: Set(package.transferred_to.map(PackageId::uuid)),
         paid_at: Set(package.paid_at.map(micros)),
         change_seq: Set(package.change_seq),
         created_at: Set(micros(package.created_at)),

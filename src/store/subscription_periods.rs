@@ -96,6 +96,24 @@ pub async fn renew(
     Ok(())
 }
 
+/// The periods whose payment was written down by mistake, in the sale that is undone, are due again.
+pub async fn reopen(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    sale_id: SaleId,
+) -> Result<(), StoreError> {
+    let nothing = Expr::value(Option::<Uuid>::None);
+    Entity::update_many()
+        .col_expr(Column::PackageId, nothing.clone())
+        .col_expr(Column::SaleId, nothing)
+        .col_expr(Column::PaidAt, Expr::value(Option::<i64>::None))
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::SaleId.eq(sale_id.uuid()))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
 /// One period by the day on which it starts.
 pub async fn get(
     db: &impl ConnectionTrait,

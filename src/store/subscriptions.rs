@@ -4,13 +4,14 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::LockType;
+use sea_orm::sea_query::{ExprTrait, LockType};
 use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 
 use crate::domain::subscription::{Rhythm, Subscription};
 use crate::ids::{BusinessId, CustomerId, SubscriptionId, TemplateId};
 use crate::store::columns::{from_json, instant, instant_opt, known, micros, to_json};
 use crate::store::error::StoreError;
+use crate::store::external_ids;
 
 const TABLE: &str = "subscriptions";
 
@@ -112,15 +113,26 @@ pub async fn by_external_id(
     business_id: BusinessId,
     external_id: &str,
 ) -> Result<Option<SubscriptionId>, StoreError> {
-    let id: Option<Uuid> = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::ExternalId.eq(external_id))
-        .into_tuple()
-        .one(db)
-        .await?;
+    let columns = [Column::BusinessId, Column::Id, Column::ExternalId];
+    let id = external_ids::find::<Entity>(db, business_id, external_id, columns).await?;
     Ok(id.map(SubscriptionId::from_uuid))
+}
+
+/// The subscriptions of `from`, who was merged, are those of `to`.
+pub async fn rename(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    from: CustomerId,
+    to: CustomerId,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::CustomerId, Expr::value(to.uuid()))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::CustomerId.eq(from.uuid()))
+        .exec(txn)
+        .await?;
+    Ok(())
 }
 
 /// A page of subscriptions, newest first, below `before`.

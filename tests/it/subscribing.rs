@@ -1,5 +1,7 @@
 //! Subscriptions and their renewals (C6), through gRPC on both databases.
 
+mod mistakes;
+
 use carnet::domain::permission::Permission;
 use carnet::jobs::subscriptions as job;
 use carnet::proto::v1;
@@ -49,8 +51,9 @@ async fn try_to_subscribe(
     shop: &Shop,
     request: v1::CreateSubscriptionRequest,
 ) -> Result<v1::Subscription, Status> {
-    let answer = shop.tenant.subscriptions().create_subscription(request);
-    Ok(answer.await?.into_inner().subscription.unwrap())
+    let mut subscriptions = shop.tenant.subscriptions();
+    let answer = subscriptions.create_subscription(request).await?;
+    Ok(answer.into_inner().subscription.unwrap())
 }
 
 /// The customer's subscription to four lessons a month.
@@ -449,9 +452,9 @@ async fn a_subscription_that_cannot_be_is_refused_and_others_are_listed(
             answer.unwrap().into_inner()
         };
         let page = list(SubscriptionState::Unspecified, "").await;
-        assert_eq!(page.subscriptions, [second.clone()]);
+        assert_eq!(page.subscriptions, std::slice::from_ref(&second));
         let rest = list(SubscriptionState::Unspecified, &page.next_page_token).await;
-        assert_eq!(rest.subscriptions, [first.clone()]);
+        assert_eq!(rest.subscriptions, std::slice::from_ref(&first));
         assert_eq!(rest.next_page_token, "");
         let active = list(SubscriptionState::Active, "").await;
         assert_eq!(active.subscriptions, [second]);

@@ -105,6 +105,12 @@ fn a_day_that_the_zone_left_out_is_never_due() {
     let marked = found.mark_due(at("2011-12-31T12:00:00Z"), 9);
     let days: Vec<NaiveDate> = marked.iter().map(|span| span.starts_on).collect();
     assert_eq!(days, ["2011-12-29", "2011-12-31", "2012-01-01"].map(day));
+    let unknown = SubscribingRefusal::PeriodUnknown {
+        subscription_id: found.id,
+        starts_on: day("2011-12-30"),
+    };
+    let paid_at = at("2011-12-29T12:00:00Z");
+    assert_eq!(found.payable(day("2011-12-30"), paid_at), Err(unknown));
 }
 
 #[test]
