@@ -9,6 +9,7 @@ pub mod access;
 pub mod amend;
 pub mod business;
 pub mod calendar;
+pub mod carry;
 pub mod catalog;
 pub mod change;
 pub mod credits;

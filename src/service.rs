@@ -11,6 +11,7 @@ pub mod balances;
 pub mod business;
 mod buyers;
 pub mod call;
+mod carrying;
 mod confirmation;
 pub mod consume;
 pub mod context;
