@@ -32,6 +32,7 @@ pub mod part;
 pub mod permission;
 pub mod posting;
 pub mod pricing;
+pub mod queue;
 pub mod refusal;
 pub mod returned;
 pub mod revalue;

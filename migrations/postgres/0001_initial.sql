@@ -275,6 +275,8 @@ CREATE TABLE packages (
     revoked_at BIGINT,
     transferred_at BIGINT,
     transferred_to UUID,
+    queued_behind UUID,
+    is_followed BOOLEAN NOT NULL DEFAULT FALSE,
     paid_at BIGINT,
     change_seq INTEGER NOT NULL,
     created_at BIGINT NOT NULL,
@@ -294,6 +296,7 @@ CREATE INDEX packages_by_customer ON packages (business_id, customer_id, id);
 CREATE INDEX packages_by_expiry ON packages (business_id, expires_at, id);
 CREATE INDEX packages_thawing ON packages (frozen_until_max) WHERE frozen_until_max IS NOT NULL;
 CREATE INDEX packages_by_group ON packages (business_id, group_id) WHERE group_id IS NOT NULL;
+CREATE INDEX packages_queued ON packages (business_id, queued_behind) WHERE queued_behind IS NOT NULL;
 CREATE INDEX packages_by_sale ON packages (business_id, sale_id);
 
 -- Who may use a package besides the customer in its row: those who share it, or the members of its group.
@@ -333,6 +336,7 @@ CREATE TABLE lots (
     frozen_until_max BIGINT,
     expires_if_thawed BIGINT,
     revoked BOOLEAN NOT NULL,
+    is_followed BOOLEAN NOT NULL DEFAULT FALSE,
     issued_quantity BIGINT NOT NULL CHECK (issued_quantity > 0),
     issued_value BIGINT NOT NULL CHECK (issued_value >= 0),
     basis_quantity BIGINT NOT NULL CHECK (basis_quantity >= 0),

@@ -276,6 +276,8 @@ CREATE TABLE packages (
     revoked_at INTEGER,
     transferred_at INTEGER,
     transferred_to BLOB,
+    queued_behind BLOB,
+    is_followed INTEGER NOT NULL DEFAULT FALSE,
     paid_at INTEGER,
     change_seq INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
@@ -295,6 +297,7 @@ CREATE INDEX packages_by_customer ON packages (business_id, customer_id, id);
 CREATE INDEX packages_by_expiry ON packages (business_id, expires_at, id);
 CREATE INDEX packages_thawing ON packages (frozen_until_max) WHERE frozen_until_max IS NOT NULL;
 CREATE INDEX packages_by_group ON packages (business_id, group_id) WHERE group_id IS NOT NULL;
+CREATE INDEX packages_queued ON packages (business_id, queued_behind) WHERE queued_behind IS NOT NULL;
 CREATE INDEX packages_by_sale ON packages (business_id, sale_id);
 
 -- Who may use a package besides the customer in its row: those who share it, or the members of its group.
@@ -334,6 +337,7 @@ CREATE TABLE lots (
     frozen_until_max INTEGER,
     expires_if_thawed INTEGER,
     revoked INTEGER NOT NULL,
+    is_followed INTEGER NOT NULL DEFAULT FALSE,
     issued_quantity INTEGER NOT NULL CHECK (issued_quantity > 0),
     issued_value INTEGER NOT NULL CHECK (issued_value >= 0),
     basis_quantity INTEGER NOT NULL CHECK (basis_quantity >= 0),

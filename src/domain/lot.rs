@@ -59,6 +59,8 @@ pub struct Terms {
     pub expires_if_thawed: Option<DateTime<Utc>>,
     /// Whether the package was taken away.
     pub revoked: bool,
+    /// Whether another package waits for it to be used up or to end.
+    pub is_followed: bool,
 }
 
 impl Terms {

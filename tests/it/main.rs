@@ -29,6 +29,7 @@ mod model;
 mod partitioned;
 mod paying;
 mod postgres;
+mod queueing;
 mod races;
 mod requests;
 mod revoking;
