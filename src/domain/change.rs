@@ -26,6 +26,8 @@ coded! {
         Frozen = 7, "frozen";
         /// Its freeze ended.
         Thawed = 8, "thawed";
+        /// Its expiry was moved earlier.
+        Shortened = 60, "shortened";
     }
 }
 
@@ -97,7 +99,8 @@ impl ChangeKind {
             | Self::ClockStarted
             | Self::ClockStopped
             | Self::Frozen
-            | Self::Thawed => true,
+            | Self::Thawed
+            | Self::Shortened => true,
             Self::Revoked | Self::Reinstated => false,
         }
     }

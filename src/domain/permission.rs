@@ -79,6 +79,8 @@ permissions! {
     PackagesRevoke = "PACKAGES_REVOKE";
     /// Freeze and unfreeze packages.
     PackagesFreeze = "PACKAGES_FREEZE";
+    /// Make, change and undo closures.
+    ClosuresManage = "CLOSURES_MANAGE";
 }
 
 /// The permissions of a token.

@@ -4,10 +4,14 @@ use tonic::{Request, Response, Status};
 
 use crate::grpc::api::{Api, use_case};
 use crate::grpc::convert::amending::{self, to_changed};
+use crate::grpc::convert::bulk;
+use crate::grpc::convert::closure::{self, to_closure};
 use crate::grpc::convert::package::{Detail, to_change, to_package, to_results, to_sale};
 use crate::grpc::convert::selling as convert;
 use crate::proto::v1;
-use crate::service::{Call, extension, freezing, packages, revocation, sales};
+use crate::service::{
+    Call, closures, extension, extensions, freezing, packages, revocation, sales,
+};
 
 /// The handlers of `PackageService`.
 #[derive(Clone, Debug)]
@@ -225,6 +229,165 @@ impl v1::package_service_server::PackageService for Packages {
                         holds: changed.holds,
                         replayed: changed.replayed,
                     }
+                },
+            )
+            .await
+    }
+
+    async fn extend_packages(
+        &self,
+        request: Request<v1::ExtendPackagesRequest>,
+    ) -> Answered<v1::ExtendPackagesResponse> {
+        let (call, (input, page)) = Api::command(request, |message, _, faults| {
+            bulk::extension(message, faults)
+        })?;
+        let answer = self
+            .0
+            .run(call.clone(), input, use_case!(extensions::extend_packages))
+            .await?;
+        let next_page_token = match answer.value.next_before {
+            Some(before) => page.next_token(before)?,
+            None => String::new(),
+        };
+        let begun = bulk::to_begun(&answer, &call, next_page_token);
+        Ok(Response::new(begun))
+    }
+
+    async fn get_bulk_run(
+        &self,
+        request: Request<v1::GetBulkRunRequest>,
+    ) -> Answered<v1::GetBulkRunResponse> {
+        self.0
+            .read(
+                request,
+                |message, faults| faults.id("run_id", &message.run_id),
+                use_case!(extensions::get_run),
+                |run, _| v1::GetBulkRunResponse {
+                    run: Some(bulk::to_run(&run)),
+                },
+            )
+            .await
+    }
+
+    async fn list_bulk_results(
+        &self,
+        request: Request<v1::ListBulkResultsRequest>,
+    ) -> Answered<v1::ListBulkResultsResponse> {
+        self.0
+            .list(
+                request,
+                bulk::result_list,
+                use_case!(extensions::list_results),
+                |result| result.package_id,
+                |found, next_page_token, _| v1::ListBulkResultsResponse {
+                    results: found.iter().map(bulk::to_result).collect(),
+                    next_page_token,
+                },
+            )
+            .await
+    }
+
+    async fn create_closure(
+        &self,
+        request: Request<v1::CreateClosureRequest>,
+    ) -> Answered<v1::CreateClosureResponse> {
+        self.0
+            .write(
+                request,
+                closure::new_closure,
+                use_case!(closures::create),
+                |answer, _| v1::CreateClosureResponse {
+                    closure: Some(to_closure(&answer.value)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn get_closure(
+        &self,
+        request: Request<v1::GetClosureRequest>,
+    ) -> Answered<v1::GetClosureResponse> {
+        self.0
+            .read(
+                request,
+                |message, faults| faults.id("closure_id", &message.closure_id),
+                use_case!(closures::get),
+                |view, _| v1::GetClosureResponse {
+                    closure: Some(to_closure(&view)),
+                },
+            )
+            .await
+    }
+
+    async fn list_closures(
+        &self,
+        request: Request<v1::ListClosuresRequest>,
+    ) -> Answered<v1::ListClosuresResponse> {
+        self.0
+            .list(
+                request,
+                closure::closure_list,
+                use_case!(closures::list),
+                |view| view.closure.id,
+                |found, next_page_token, _| v1::ListClosuresResponse {
+                    closures: found.iter().map(to_closure).collect(),
+                    next_page_token,
+                },
+            )
+            .await
+    }
+
+    async fn preview_closure(
+        &self,
+        request: Request<v1::PreviewClosureRequest>,
+    ) -> Answered<v1::PreviewClosureResponse> {
+        let (call, (input, page)) = Api::query(request, |message, _, faults| {
+            closure::closure_preview(message, faults)
+        })?;
+        let found = self
+            .0
+            .run(call, input, use_case!(closures::preview))
+            .await?;
+        let next_page_token = match found.next_before {
+            Some(before) => page.next_token(before)?,
+            None => String::new(),
+        };
+        Ok(Response::new(v1::PreviewClosureResponse {
+            results: found.results.iter().map(bulk::to_result).collect(),
+            next_page_token,
+        }))
+    }
+
+    async fn update_closure(
+        &self,
+        request: Request<v1::UpdateClosureRequest>,
+    ) -> Answered<v1::UpdateClosureResponse> {
+        self.0
+            .write(
+                request,
+                closure::closure_update,
+                use_case!(closures::update),
+                |answer, _| v1::UpdateClosureResponse {
+                    closure: Some(to_closure(&answer.value)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn undo_closure(
+        &self,
+        request: Request<v1::UndoClosureRequest>,
+    ) -> Answered<v1::UndoClosureResponse> {
+        self.0
+            .write(
+                request,
+                closure::closure_undoing,
+                use_case!(closures::undo),
+                |answer, _| v1::UndoClosureResponse {
+                    closure: Some(to_closure(&answer.value)),
+                    replayed: answer.replayed,
                 },
             )
             .await

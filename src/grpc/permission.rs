@@ -12,6 +12,9 @@ use crate::grpc::status::Failure;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::v1::{Permission, Reason};
 
+/// The highest number that a permission may have; they have gaps.
+const NUMBER_MAX: i32 = 999;
+
 /// The methods of all services and what a caller must hold for each.
 #[derive(Clone, Debug)]
 pub struct Permissions {
@@ -96,8 +99,8 @@ pub fn permission_named(name: &str) -> Option<Permission> {
 
 /// Every permission that a token can hold, in the order of their numbers.
 pub fn all_permissions() -> Vec<Permission> {
-    (1..)
-        .map_while(|number| Permission::try_from(number).ok())
+    (1..=NUMBER_MAX)
+        .filter_map(|number| Permission::try_from(number).ok())
         .collect()
 }
 

@@ -87,6 +87,7 @@ pub async fn list(
         },
         expires_from: input.expires_from,
         expires_before: input.expires_before,
+        ..Filter::default()
     };
     let now = ctx.clock.now();
     let wanted = usize::try_from(input.size).unwrap_or(usize::MAX);

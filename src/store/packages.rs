@@ -80,6 +80,10 @@ pub struct Filter {
     pub expires_from: Option<DateTime<Utc>>,
     /// Ending before this instant; never-ending ones are left out.
     pub expires_before: Option<DateTime<Utc>>,
+    /// Begun by this instant and not ended by it.
+    pub valid_at: Option<DateTime<Utc>>,
+    /// Valid at some time from the first instant to before the second; never-ending ones are left out.
+    pub valid_within: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
 /// The most packages of one statement: a bound on the parameters that databases take.
@@ -227,6 +231,22 @@ pub async fn list(
                 .expires_before
                 .map(|at| Column::ExpiresAt.lt(micros(at))),
         )
+        .add_option(filter.valid_at.map(|at| {
+            Condition::all().add(Column::StartsAt.lte(micros(at))).add(
+                Condition::any()
+                    .add(Column::ExpiresAt.is_null())
+                    .add(Column::ExpiresAt.gt(micros(at))),
+            )
+        }))
+        .add_option(filter.valid_within.map(|(from, before)| {
+            Condition::all()
+                .add(Column::StartsAt.lt(micros(before)))
+                .add(
+                    Condition::any()
+                        .add(Column::ExpiresAt.gt(micros(from)))
+                        .add(Column::ExpiresIfThawed.gt(micros(from))),
+                )
+        }))
         .add_option(before.map(|id| Column::Id.lt(id.uuid())));
     let rows = Entity::find()
         .filter(condition)

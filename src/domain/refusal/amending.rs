@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::ids::PackageId;
+use crate::ids::{ClosureId, PackageId};
 
 /// A change of a sold package that the rules do not allow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,6 +61,14 @@ pub enum CannotAmend {
         /// How many it may have.
         days_max: i32,
     },
+    /// The closure to be changed was undone.
+    #[error("closure {closure_id} was undone at {undone_at}")]
+    ClosureUndone {
+        /// The closure.
+        closure_id: ClosureId,
+        /// When.
+        undone_at: DateTime<Utc>,
+    },
 }
 
 impl CannotAmend {
@@ -74,6 +82,7 @@ impl CannotAmend {
             Self::FrozenTooOften { .. } => "FREEZE_TOO_OFTEN",
             Self::FrozenTooLong { .. } => "FREEZE_TOO_LONG",
             Self::Transferred { .. } => "PACKAGE_TRANSFERRED",
+            Self::ClosureUndone { .. } => "CLOSURE_UNDONE",
         }
     }
 }

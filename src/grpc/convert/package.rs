@@ -264,6 +264,7 @@ fn to_change_kind(kind: ChangeKind) -> v1::ChangeKind {
         ChangeKind::Reinstated => v1::ChangeKind::Reinstated,
         ChangeKind::Frozen => v1::ChangeKind::Frozen,
         ChangeKind::Thawed => v1::ChangeKind::Thawed,
+        ChangeKind::Shortened => v1::ChangeKind::Shortened,
     }
 }
 

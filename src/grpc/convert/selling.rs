@@ -19,7 +19,7 @@ use crate::service::sales::{PaymentEntry, SaleEntry};
 /// The most entries of one sale.
 const ENTRIES_MAX: usize = 200;
 /// The most bonuses of one extension.
-const BONUSES_MAX: usize = 50;
+pub(super) const BONUSES_MAX: usize = 50;
 /// The longest note, in characters.
 pub(super) const NOTE_LENGTH_MAX: usize = 2_000;
 /// The longest reference of a payment, in characters.
