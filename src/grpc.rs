@@ -12,6 +12,7 @@ pub mod credits;
 pub mod customers;
 pub mod emails;
 pub mod faults;
+pub mod invoices;
 pub mod layers;
 pub mod mask;
 pub mod packages;

@@ -14,7 +14,9 @@ use carnet::domain::catalog::{CreditType, Definition, Item, Template, TemplateSt
 use carnet::domain::credits::Credits;
 use carnet::domain::line::{Coverage, Line, LineKind, Subject};
 use carnet::domain::money::Currency;
+use carnet::domain::overlap::SellingRules;
 use carnet::domain::permission::Permission;
+use carnet::domain::pricing::Pricing;
 use carnet::domain::validity::{Anchor, Period, PeriodUnit, Validity};
 use carnet::ids::{CreditTypeId, ItemId, LineId, TemplateId};
 use carnet::service::Context;
@@ -193,6 +195,8 @@ fn template(
             quarantine_days: None,
             reminder_leads: None,
             lines: vec![line.into()],
+            pricing: Pricing::default(),
+            selling: SellingRules::default(),
         },
         created_at: now,
         version: 1,

@@ -124,6 +124,11 @@ CREATE TABLE template_versions (
     freeze_policy JSONB,
     transferable BOOLEAN NOT NULL,
     created_at BIGINT NOT NULL,
+    pricing JSONB NOT NULL,
+    is_freestyle BOOLEAN NOT NULL,
+    overlap SMALLINT NOT NULL,
+    is_online BOOLEAN NOT NULL,
+    share_max INTEGER NOT NULL CHECK (share_max > 0),
     PRIMARY KEY (business_id, template_id, definition_version),
     FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id)
 );

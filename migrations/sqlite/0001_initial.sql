@@ -125,6 +125,11 @@ CREATE TABLE template_versions (
     freeze_policy TEXT,
     transferable INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
+    pricing TEXT NOT NULL,
+    is_freestyle INTEGER NOT NULL,
+    overlap INTEGER NOT NULL,
+    is_online INTEGER NOT NULL,
+    share_max INTEGER NOT NULL CHECK (share_max > 0),
     PRIMARY KEY (business_id, template_id, definition_version),
     FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id)
 ) STRICT;

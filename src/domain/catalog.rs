@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::domain::entry::coded;
 use crate::domain::freeze::FreezePolicy;
 use crate::domain::line::{self, Line};
+use crate::domain::overlap::SellingRules;
+use crate::domain::pricing::Pricing;
+use crate::domain::refusal::Refusal;
 use crate::domain::validity::Validity;
 use crate::ids::{CreditTypeId, ItemId, TemplateId};
 
@@ -114,12 +117,24 @@ pub struct Definition {
     /// What it consists of, in the order of their positions.
     #[serde(with = "line::shared")]
     pub lines: Vec<Arc<Line>>,
+    /// What it asks for how much.
+    pub pricing: Pricing,
+    /// What selling it depends on.
+    pub selling: SellingRules,
 }
 
 impl Definition {
     /// Whether a line covers an item or a category, without which nothing can be sold (A4).
     pub fn covers_something(&self) -> bool {
         self.lines.iter().any(|line| !line.covers.is_empty())
+    }
+
+    /// Refuses parts that do not fit each other.
+    ///
+    /// # Errors
+    /// Those of [`Pricing::check_lines`].
+    pub fn check(&self) -> Result<(), Refusal> {
+        self.pricing.check_lines(self.lines.len())
     }
 }
 
@@ -144,6 +159,8 @@ mod tests {
             freeze: None,
             transferable: false,
             lines,
+            pricing: Pricing::default(),
+            selling: SellingRules::default(),
         };
         let lessons = line(&[(Subject::Category("lessons".to_owned()), "1")]);
         let nothing = line(&[]);

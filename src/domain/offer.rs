@@ -7,6 +7,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::domain::business::Business;
 use crate::domain::calendar;
+use crate::domain::catalog::Template;
+use crate::domain::credits::CREDITS_MAX;
 use crate::domain::extend::NewLot;
 use crate::domain::line::Line;
 use crate::domain::lot::Origin;
@@ -14,7 +16,7 @@ use crate::domain::package::Package;
 use crate::domain::refusal::Refusal;
 use crate::domain::sale::{LineWeight, Price, allocate};
 use crate::domain::validity::{self, ExpirySource, Resolved, Validity};
-use crate::ids::{CustomerId, LotId, PackageId, SaleId, TemplateId};
+use crate::ids::{CustomerId, LineId, LotId, PackageId, SaleId, TemplateId};
 
 /// Another validity than the offered one, chosen at the sale.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +65,46 @@ pub struct Offer {
 }
 
 impl Offer {
+    /// Makes it so many units of its template, at the price that these have; none means the least that is
+    /// offered. More than one unit of a line is a line of the package's own: these come back, to be written.
+    ///
+    /// # Errors
+    /// Those of [`Pricing::check`](crate::domain::pricing::Pricing::check), but for a freestyle template, and
+    /// [`Refusal::AmountTooLarge`].
+    pub fn of_quantity(
+        &mut self,
+        template: &Template,
+        quantity: Option<u32>,
+        now: DateTime<Utc>,
+    ) -> Result<Vec<Arc<Line>>, Refusal> {
+        let definition = &template.definition;
+        let units = quantity.unwrap_or_else(|| definition.pricing.least());
+        if !definition.selling.is_freestyle {
+            definition.pricing.check(template.id, units)?;
+        }
+        let priced = definition.pricing.priced(definition.price_minor, units)?;
+        self.list_price_minor = priced.price_minor;
+        self.price_minor = priced.price_minor;
+        if units == 1 {
+            return Ok(Vec::new());
+        }
+        for (line, weight) in &mut self.lines {
+            let credits = line.quantity.checked_times(i64::from(units));
+            let credits = credits.filter(|credits| *credits <= CREDITS_MAX);
+            weight.quantity = credits.ok_or(Refusal::AmountTooLarge)?;
+            *line = Arc::new(Line {
+                id: LineId::generate(now),
+                quantity: weight.quantity,
+                ..Line::clone(line)
+            });
+        }
+        Ok(self
+            .lines
+            .iter()
+            .map(|(line, _)| Arc::clone(line))
+            .collect())
+    }
+
     /// The package and its lots, made at `now`.
     ///
     /// # Errors

@@ -184,6 +184,11 @@ impl Package {
         }
     }
 
+    /// What was taken off the list price, in minor units; below 0 if more was agreed.
+    pub fn discount_minor(&self) -> i64 {
+        self.list_price_minor.saturating_sub(self.price_minor)
+    }
+
     /// The last local day on which it can be used.
     pub fn last_usable_day(&self) -> Option<NaiveDate> {
         self.expires_at

@@ -79,6 +79,8 @@ permissions! {
     PackagesRevoke = "PACKAGES_REVOKE";
     /// Freeze and unfreeze packages.
     PackagesFreeze = "PACKAGES_FREEZE";
+    /// Write down payments of what was sold.
+    PaymentsRecord = "PAYMENTS_RECORD";
     /// Make, change and undo closures.
     ClosuresManage = "CLOSURES_MANAGE";
 }

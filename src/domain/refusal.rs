@@ -4,6 +4,7 @@
 //! the API and never changes; a test holds it against the published list of reasons.
 
 mod amending;
+mod selling;
 
 use std::fmt;
 
@@ -14,6 +15,7 @@ pub use amending::CannotAmend;
 
 use crate::domain::credits::Credits;
 use crate::domain::hold::OnTimeOut;
+pub use crate::domain::refusal::selling::SellingRefusal;
 use crate::ids::{CreditTypeId, CustomerId, HoldId, ItemId, LineId, LotId, PackageId, TemplateId};
 
 /// What the numbers of a refusal count.
@@ -355,6 +357,9 @@ pub enum Refusal {
     /// A package that was sold cannot be changed so.
     #[error(transparent)]
     CannotAmend(#[from] CannotAmend),
+    /// It cannot be offered or sold like this.
+    #[error(transparent)]
+    Selling(#[from] SellingRefusal),
     /// A lot does not add up; nothing is written on it.
     #[error("lot {0} does not add up; run `carnet verify`")]
     LotCorrupt(LotId),
@@ -410,6 +415,7 @@ impl Refusal {
             Self::NotFound { .. } => "NOT_FOUND",
             Self::PermissionDenied { .. } => "PERMISSION_DENIED",
             Self::CannotAmend(refusal) => refusal.reason(),
+            Self::Selling(refusal) => refusal.reason(),
             Self::LotCorrupt(_) => "LEDGER_CORRUPT",
         }
     }

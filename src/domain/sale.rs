@@ -3,8 +3,11 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::business::Business;
 use crate::domain::credits::Credits;
+use crate::domain::customer::Customer;
 use crate::domain::entry::{Actor, coded};
+use crate::domain::refusal::Refusal;
 use crate::domain::value;
 use crate::ids::{CustomerId, PackageId, PaymentId, SaleId};
 
@@ -121,6 +124,29 @@ impl Sale {
             .iter()
             .fold(0, |sum, payment| sum.saturating_add(payment.amount_minor))
     }
+}
+
+/// Refuses a payment on account where the business or the customer does not allow it (B3).
+///
+/// # Errors
+/// [`Refusal::AccountPaymentsInactive`], [`Refusal::CustomerMayNotPurchaseOnAccount`].
+pub fn check_method(
+    method: PaymentMethod,
+    business: &Business,
+    customer: &Customer,
+) -> Result<(), Refusal> {
+    if method != PaymentMethod::OnAccount {
+        return Ok(());
+    }
+    if !business.account_payments_active {
+        return Err(Refusal::AccountPaymentsInactive);
+    }
+    if !customer.may_purchase_on_account {
+        return Err(Refusal::CustomerMayNotPurchaseOnAccount {
+            customer_id: customer.id,
+        });
+    }
+    Ok(())
 }
 
 /// What a line is measured by when a price is spread over lines.

@@ -86,6 +86,7 @@ commands! {
         "UnfreezePackage" UnfreezePackageRequest,
         "RevokePackage" RevokePackageRequest,
         "ReinstatePackage" ReinstatePackageRequest,
+        "RecordPayment" RecordPaymentRequest,
         "Issue" IssueRequest,
         "Consume" ConsumeRequest,
         "Hold" HoldRequest,
@@ -110,6 +111,7 @@ commands! {
         "ActivateTemplate" ActivateTemplateRequest,
         "ArchiveTemplate" ArchiveTemplateRequest,
         "UnarchiveTemplate" UnarchiveTemplateRequest,
+        "CloneTemplate" CloneTemplateRequest,
         "CreateCustomer" CreateCustomerRequest,
         "UpdateCustomer" UpdateCustomerRequest,
         "UpdateReminderPolicy" UpdateReminderPolicyRequest;

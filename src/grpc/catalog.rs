@@ -5,9 +5,10 @@ use tonic::{Request, Response, Status};
 use crate::grpc::api::{Api, use_case};
 use crate::grpc::convert::credit_type::{self, to_credit_type};
 use crate::grpc::convert::item::{self, to_item};
-use crate::grpc::convert::template::{self, template_step, to_template};
+use crate::grpc::convert::pricing::{quote_entry, to_quote};
+use crate::grpc::convert::template::{self, template_copy, template_step, to_template};
 use crate::proto::v1;
-use crate::service::{credit_types, items, templates};
+use crate::service::{credit_types, items, quotes, templates};
 
 /// The handlers of `CatalogService`.
 #[derive(Clone, Debug)]
@@ -307,6 +308,36 @@ impl v1::catalog_service_server::CatalogService for Catalog {
                 |answer, call| v1::UnarchiveTemplateResponse {
                     template: Some(to_template(answer.value, call.currency())),
                     replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn clone_template(
+        &self,
+        request: Request<v1::CloneTemplateRequest>,
+    ) -> Answered<v1::CloneTemplateResponse> {
+        self.0
+            .write(
+                request,
+                template_copy,
+                use_case!(templates::copy),
+                |answer, call| v1::CloneTemplateResponse {
+                    template: Some(to_template(answer.value, call.currency())),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn quote(&self, request: Request<v1::QuoteRequest>) -> Answered<v1::QuoteResponse> {
+        self.0
+            .read(
+                request,
+                quote_entry,
+                use_case!(quotes::quote),
+                |found, call| v1::QuoteResponse {
+                    quote: Some(to_quote(&found, call.currency())),
                 },
             )
             .await

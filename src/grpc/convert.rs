@@ -15,6 +15,7 @@ pub mod holding;
 pub mod item;
 pub mod line;
 pub mod package;
+pub mod pricing;
 pub mod returning;
 pub mod selling;
 pub mod template;

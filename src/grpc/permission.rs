@@ -12,9 +12,6 @@ use crate::grpc::status::Failure;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::v1::{Permission, Reason};
 
-/// The highest number that a permission may have; they have gaps.
-const NUMBER_MAX: i32 = 999;
-
 /// The methods of all services and what a caller must hold for each.
 #[derive(Clone, Debug)]
 pub struct Permissions {
@@ -97,9 +94,13 @@ pub fn permission_named(name: &str) -> Option<Permission> {
     Permission::from_str_name(&full).filter(|permission| *permission != Permission::Unspecified)
 }
 
+/// No permission has a higher number.
+const PERMISSION_NUMBER_MAX: i32 = 1_000;
+
 /// Every permission that a token can hold, in the order of their numbers.
 pub fn all_permissions() -> Vec<Permission> {
-    (1..=NUMBER_MAX)
+    // There are gaps between the numbers.
+    (1..=PERMISSION_NUMBER_MAX)
         .filter_map(|number| Permission::try_from(number).ok())
         .collect()
 }

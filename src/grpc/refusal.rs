@@ -1,6 +1,7 @@
 //! How a use case's failure looks on the wire: one exhaustive match.
 
 mod amending;
+mod selling;
 
 use std::time::Duration;
 
@@ -195,6 +196,7 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
         Refusal::NotFound { kind, id } => failure.about(kind, id),
         Refusal::PermissionDenied { permission } => failure.with("permission", *permission),
         Refusal::CannotAmend(refusal) => amending::with_package(failure, refusal),
+        Refusal::Selling(refusal) => selling::with(failure, refusal),
         Refusal::LotCorrupt(lot_id) => {
             tracing::error!(%lot_id, "lot {lot_id} does not add up: run `carnet verify`");
             failure.with("lot_id", lot_id)
@@ -328,6 +330,7 @@ mod tests {
         let sources = [
             include_str!("../domain/refusal.rs"),
             include_str!("../domain/refusal/amending.rs"),
+            include_str!("../domain/refusal/selling.rs"),
         ];
         let sources = sources.map(|source| source.split_once("fn reason(").unwrap().1);
         let lines = sources.into_iter().flat_map(str::lines);

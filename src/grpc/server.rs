@@ -24,6 +24,7 @@ use crate::grpc::catalog::Catalog;
 use crate::grpc::credits::Credits;
 use crate::grpc::customers::Customers;
 use crate::grpc::emails::Emails;
+use crate::grpc::invoices::Invoices;
 use crate::grpc::layers::authenticate::AuthenticateLayer;
 use crate::grpc::layers::deadline::DeadlineLayer;
 use crate::grpc::layers::panic;
@@ -36,6 +37,7 @@ use crate::proto::v1::catalog_service_server::CatalogServiceServer;
 use crate::proto::v1::credit_service_server::CreditServiceServer;
 use crate::proto::v1::customer_service_server::CustomerServiceServer;
 use crate::proto::v1::email_service_server::EmailServiceServer;
+use crate::proto::v1::invoice_service_server::InvoiceServiceServer;
 use crate::proto::v1::package_service_server::PackageServiceServer;
 use crate::service::Context;
 use crate::service::readiness::{NotReady, Readiness};
@@ -75,6 +77,7 @@ pub fn routes(api: &Api) -> Routes {
         .add_service(bounded!(CustomerServiceServer, Customers))
         .add_service(bounded!(PackageServiceServer, Packages))
         .add_service(bounded!(CreditServiceServer, Credits))
+        .add_service(bounded!(InvoiceServiceServer, Invoices))
         .add_service(bounded!(EmailServiceServer, Emails))
 }
 

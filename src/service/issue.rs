@@ -46,7 +46,12 @@ pub struct Gift {
 #[derive(Clone, Debug)]
 pub enum GiftOf {
     /// A package of this template.
-    Template(Reference<TemplateId>),
+    Template {
+        /// Which one.
+        template: Reference<TemplateId>,
+        /// How many units; none: the least that is offered.
+        quantity: Option<u32>,
+    },
     /// Credits.
     Credits {
         /// Of this type.
@@ -98,9 +103,12 @@ pub async fn issue(
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
     let now = ctx.clock.now();
     let mut offer = match &input.what {
-        GiftOf::Template(reference) => {
-            let template = offers::template(&txn, business_id, reference).await?;
-            offers::of_template(&txn, business_id, &template, customer_id).await?
+        GiftOf::Template { template, quantity } => {
+            let template = offers::template(&txn, business_id, template).await?;
+            let mut offer = offers::of_template(&txn, business_id, &template, customer_id).await?;
+            let own_lines = offer.of_quantity(&template, *quantity, now)?;
+            lines::insert(&txn, business_id, None, &own_lines).await?;
+            offer
         }
         GiftOf::Credits { .. } => credits(&txn, &business, input, customer_id, now).await?,
     };

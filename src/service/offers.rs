@@ -28,14 +28,22 @@ pub(super) async fn template(
     let template = templates::share(txn, business_id, id)
         .await?
         .ok_or_else(|| resolve::not_found("template", reference))?;
-    if template.state != TemplateState::Active {
-        return Err(Refusal::TemplateNotActive {
-            template_id: id,
-            state: template.state.as_str(),
-        }
-        .into());
-    }
+    check_active(&template)?;
     Ok(template)
+}
+
+/// Refuses a template that cannot be sold.
+///
+/// # Errors
+/// [`Refusal::TemplateNotActive`].
+pub(super) fn check_active(template: &Template) -> Result<(), Refusal> {
+    if template.state == TemplateState::Active {
+        return Ok(());
+    }
+    Err(Refusal::TemplateNotActive {
+        template_id: template.id,
+        state: template.state.as_str(),
+    })
 }
 
 /// The offer of a template as it stands: everything that a sale may override is the template's.

@@ -1,33 +1,36 @@
 //! Selling packages (C1, C3, C4, C9): all entries of a call, or none.
 
-use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
+mod plan;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::domain::business::Business;
-use crate::domain::catalog::Template;
 use crate::domain::customer::Customer;
 use crate::domain::extend::NewLot;
+use crate::domain::line::Line;
 use crate::domain::lot::{Lot, Stamp};
-use crate::domain::offer::{Offer, ValidityOverride};
+use crate::domain::offer::ValidityOverride;
 use crate::domain::package::Package;
-use crate::domain::permission::Permission;
 use crate::domain::posting::Posting;
 use crate::domain::refusal::Refusal;
-use crate::domain::sale::{Payment, PaymentMethod, Price, Sale};
-use crate::ids::{BusinessId, CustomerId, PaymentId, Reference, SaleId, TemplateId};
+use crate::domain::sale::{PaymentMethod, Price, Sale};
+use crate::ids::{CustomerId, Reference, SaleId, TemplateId};
 use crate::ledger::post;
 use crate::service::call::{Answer, Call};
 use crate::service::confirmation::{Occasion, queue_confirmations};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, view};
-use crate::service::{offers, resolve};
+use crate::service::resolve;
+use crate::service::template_lines::NewLine;
 use crate::store::error::StoreError;
-use crate::store::{businesses, customers, packages, sales};
+use crate::store::{businesses, customers, lines, packages, sales};
+use plan::Planned;
 
 /// One package to sell.
 #[derive(Clone, Debug)]
@@ -44,6 +47,10 @@ pub struct SaleEntry {
     pub validity_override: Option<ValidityOverride>,
     /// Another price than the template's, in minor units.
     pub price_minor: Option<i64>,
+    /// How many units; none: the least that is offered.
+    pub quantity: Option<u32>,
+    /// Other lines than the template's; none: those.
+    pub lines: Vec<NewLine>,
     /// What was paid.
     pub payment: Option<PaymentEntry>,
     /// For staff.
@@ -70,39 +77,23 @@ pub struct Sold {
     pub sales: Vec<Sale>,
 }
 
-/// The customers of a call, held against changes.
+/// The customers of a call, locked.
 struct Buyers {
     by_id: BTreeMap<CustomerId, Customer>,
     /// By the callers' own ids.
     external: HashMap<String, CustomerId>,
 }
 
-/// The templates of a call, each read once, with what is offered of it to whomever.
-type Offers = HashMap<Reference<TemplateId>, (Template, Offer)>;
-
-/// An entry that can be sold.
-struct Planned {
-    package: Package,
-    lots: Vec<NewLot>,
-    price: Price,
-    payment: Option<Payment>,
-}
-
 /// Sells packages.
 ///
 /// # Errors
 /// [`ServiceError::EntriesRefused`] with every refused entry; nothing is sold then. A lack of
-/// [`Permission::PackagesOverridePrice`] refuses the whole call.
+/// [`Permission::PackagesOverridePrice`](crate::domain::permission::Permission::PackagesOverridePrice) refuses the whole call.
 pub async fn sell(
     ctx: &Context,
     call: &Call,
     entries: &[SaleEntry],
 ) -> Result<Answer<Sold>, ServiceError> {
-    let overrides =
-        |entry: &SaleEntry| entry.price_minor.is_some() || entry.validity_override.is_some();
-    if entries.iter().any(overrides) {
-        call.require(Permission::PackagesOverridePrice)?;
-    }
     let business_id = call.business_id();
     let txn = ctx.db.begin().await?;
     if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
@@ -113,7 +104,7 @@ pub async fn sell(
         .await?
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
     let now = ctx.clock.now();
-    let planned = plan_all(&txn, &business, entries, &buyers, now).await?;
+    let planned = plan::plan_all(&txn, call, &business, entries, &buyers, now).await?;
     let stamp = call.stamp(now);
     let posting = post::issue(&stamp, planned.iter().map(to_issue))?;
     let sales = sales_of(&planned, &stamp, now);
@@ -138,8 +129,8 @@ pub async fn get(ctx: &Context, call: &Call, id: &SaleId) -> Result<Sale, Servic
     found.ok_or_else(|| resolve::not_found("sale", id).into())
 }
 
-/// The customers of all entries, held against changes, in the order of their ids; one that does not
-/// exist is found out entry by entry.
+/// The customers of all entries, locked in the order of their ids, so that of two sales to one customer
+/// the second sees what the first sold; one that does not exist is found out entry by entry.
 async fn lock_buyers(
     txn: &DatabaseTransaction,
     call: &Call,
@@ -158,8 +149,8 @@ async fn lock_buyers(
     let ids = entries
         .iter()
         .filter_map(|entry| buyers.id(&entry.customer));
-    let shared = customers::share_all(txn, business_id, ids).await?;
-    buyers.by_id = shared.into_iter().map(|it| (it.id, it)).collect();
+    let locked = customers::lock_all(txn, business_id, ids).await?;
+    buyers.by_id = locked.into_iter().map(|it| (it.id, it)).collect();
     Ok(buyers)
 }
 
@@ -182,150 +173,6 @@ impl Buyers {
         }
         Ok(customer)
     }
-}
-
-async fn plan_all(
-    txn: &DatabaseTransaction,
-    business: &Business,
-    entries: &[SaleEntry],
-    buyers: &Buyers,
-    now: DateTime<Utc>,
-) -> Result<Vec<Planned>, ServiceError> {
-    let mut planned = Vec::with_capacity(entries.len());
-    let mut refusals = Vec::new();
-    let mut sale_ids: BTreeMap<CustomerId, SaleId> = BTreeMap::new();
-    let mut offers = Offers::new();
-    let external_ids = entries
-        .iter()
-        .filter_map(|entry| entry.external_id.as_deref());
-    let taken = packages::taken_external_ids(txn, business.id, external_ids).await?;
-    for (index, entry) in entries.iter().enumerate() {
-        let result = match buyers.buyer(&entry.customer) {
-            Ok(customer) => {
-                let sale_id = *sale_ids
-                    .entry(customer.id)
-                    .or_insert_with(|| SaleId::generate(now));
-                match not_taken(entry, &taken) {
-                    Ok(()) => {
-                        let offered = offered(txn, business.id, entry, &mut offers).await;
-                        offered.and_then(|offered| {
-                            Ok(plan(business, entry, (customer, sale_id), offered, now)?)
-                        })
-                    }
-                    Err(refusal) => Err(refusal.into()),
-                }
-            }
-            Err(refusal) => Err(refusal.into()),
-        };
-        match result {
-            Ok(plan) => planned.push(plan),
-            Err(ServiceError::Refused(refusal)) => refusals.push((index, refusal)),
-            Err(error) => return Err(error),
-        }
-    }
-    match ServiceError::of_entries(refusals) {
-        Some(refused) => Err(refused),
-        None => Ok(planned),
-    }
-}
-
-fn not_taken(entry: &SaleEntry, taken: &HashSet<String>) -> Result<(), Refusal> {
-    match &entry.external_id {
-        Some(external_id) if taken.contains(external_id) => Err(Refusal::ExternalIdTaken {
-            kind: "package",
-            external_id: external_id.clone(),
-        }),
-        _ => Ok(()),
-    }
-}
-
-/// The template of an entry and what is offered of it, read for the first entry that names it.
-async fn offered<'a>(
-    txn: &DatabaseTransaction,
-    business_id: BusinessId,
-    entry: &SaleEntry,
-    offers: &'a mut Offers,
-) -> Result<&'a (Template, Offer), ServiceError> {
-    match offers.entry(entry.template.clone()) {
-        hash_map::Entry::Occupied(known) => Ok(known.into_mut()),
-        hash_map::Entry::Vacant(unknown) => {
-            let template = offers::template(txn, business_id, &entry.template).await?;
-            // Whose it is each entry says for itself.
-            let nobody = CustomerId::from_uuid(Uuid::nil());
-            let offer = offers::of_template(txn, business_id, &template, nobody).await?;
-            Ok(unknown.insert((template, offer)))
-        }
-    }
-}
-
-fn plan(
-    business: &Business,
-    entry: &SaleEntry,
-    (customer, sale_id): (&Customer, SaleId),
-    (template, offer): &(Template, Offer),
-    now: DateTime<Utc>,
-) -> Result<Planned, Refusal> {
-    let mut offer = offer.clone();
-    offer.customer_id = customer.id;
-    offer.price_minor = entry.price_minor.unwrap_or(offer.price_minor);
-    offer.price = Price::of(
-        offer.price_minor,
-        template.definition.tax_basis_points,
-        business.prices_include_tax,
-    )
-    .ok_or(Refusal::AmountTooLarge)?;
-    let price = offer.price;
-    let payment = payment(business, customer, entry, price, now)?;
-    let paid = payment.as_ref().map_or(0, |payment| payment.amount_minor);
-    offer.is_paid = paid >= price.total_minor;
-    offer.sale_id = Some(sale_id);
-    offer.external_id.clone_from(&entry.external_id);
-    offer.validity_override.clone_from(&entry.validity_override);
-    offer.start_date = entry.start_date;
-    let (package, lots) = offer.make(business, now)?;
-    Ok(Planned {
-        package,
-        lots,
-        price,
-        payment,
-    })
-}
-
-/// The payment of an entry, if there is one; on account only where both sides allow it (B3).
-fn payment(
-    business: &Business,
-    customer: &Customer,
-    entry: &SaleEntry,
-    price: Price,
-    now: DateTime<Utc>,
-) -> Result<Option<Payment>, Refusal> {
-    let Some(paid) = &entry.payment else {
-        return Ok(None);
-    };
-    if paid.method == PaymentMethod::OnAccount {
-        if !business.account_payments_active {
-            return Err(Refusal::AccountPaymentsInactive);
-        }
-        if !customer.may_purchase_on_account {
-            return Err(Refusal::CustomerMayNotPurchaseOnAccount {
-                customer_id: customer.id,
-            });
-        }
-    }
-    let amount_minor = paid.amount_minor.unwrap_or(price.total_minor);
-    if amount_minor > price.total_minor {
-        return Err(Refusal::PaymentExceedsPrice {
-            paid_minor: amount_minor,
-            total_minor: price.total_minor,
-        });
-    }
-    Ok((amount_minor > 0).then(|| Payment {
-        id: PaymentId::generate(now),
-        method: paid.method,
-        amount_minor,
-        reference: paid.reference.clone(),
-        recorded_at: now,
-    }))
 }
 
 fn to_issue(planned: &Planned) -> (Package, Vec<NewLot>) {
@@ -372,6 +219,11 @@ async fn write(
     let business_id = call.business_id();
     let request_id = call.request_id.unwrap_or_default();
     sales::insert(txn, business_id, request_id, sales).await?;
+    let own: Vec<Arc<Line>> = planned
+        .iter()
+        .flat_map(|plan| plan.own_lines.iter().cloned())
+        .collect();
+    lines::insert(txn, business_id, None, &own).await?;
     let new: Vec<Package> = planned.iter().map(|plan| plan.package.clone()).collect();
     packages::insert(txn, &new).await.map_err(|error| {
         if matches!(error, StoreError::Taken(_)) {

@@ -8,6 +8,8 @@ use sea_orm::DatabaseTransaction;
 
 use crate::domain::catalog::{Definition, Template, TemplateState};
 use crate::domain::freeze::FreezePolicy;
+use crate::domain::overlap::SellingRules;
+use crate::domain::pricing::Pricing;
 use crate::domain::refusal::Refusal;
 use crate::domain::validity::Validity;
 use crate::ids::{Reference, TemplateId};
@@ -49,6 +51,10 @@ pub struct NewTemplate {
     pub transferable: bool,
     /// What it consists of.
     pub lines: Vec<NewLine>,
+    /// What it asks for how much.
+    pub pricing: Pricing,
+    /// What selling it depends on.
+    pub selling: SellingRules,
 }
 
 /// What is to change; `None` leaves a field as it is.
@@ -82,6 +88,21 @@ pub struct TemplateUpdate {
     pub transferable: Option<bool>,
     /// What it consists of: all of it.
     pub lines: Option<Vec<NewLine>>,
+    /// What it asks for how much: all of it.
+    pub pricing: Option<Pricing>,
+    /// What selling it depends on: all of it.
+    pub selling: Option<SellingRules>,
+}
+
+/// Which template to copy.
+#[derive(Clone, Debug)]
+pub struct TemplateCopy {
+    /// Which one.
+    pub id: Reference<TemplateId>,
+    /// The caller's own id of the copy.
+    pub external_id: Option<String>,
+    /// What the copy is called; none: the same.
+    pub name: Option<String>,
 }
 
 /// Which page of templates.
@@ -135,10 +156,56 @@ pub async fn create(
             freeze: input.freeze,
             transferable: input.transferable,
             lines: template_lines::build(&txn, call.business_id(), &input.lines, now).await?,
+            pricing: input.pricing.clone(),
+            selling: input.selling,
         },
         created_at: now,
         version: 1,
     };
+    template.definition.check()?;
+    write_new(txn, call, template).await
+}
+
+/// Makes a draft that offers the same as another template in its newest version (A3).
+///
+/// # Errors
+/// `NOT_FOUND`, `EXTERNAL_ID_TAKEN`, [`Refusal::CreditTypeArchived`].
+pub async fn copy(
+    ctx: &Context,
+    call: &Call,
+    input: &TemplateCopy,
+) -> Result<Answer<Template>, ServiceError> {
+    let txn = ctx.db.begin().await?;
+    let now = ctx.clock.now();
+    if let Some(earlier) = call.claim(&txn, now).await? {
+        return Ok(earlier);
+    }
+    let id = resolve::template(&txn, call.business_id(), &input.id).await?;
+    let original = templates::get(&txn, call.business_id(), id)
+        .await?
+        .ok_or_else(|| resolve::not_found(KIND, &input.id))?;
+    let mut definition = original.definition;
+    definition.number = 1;
+    definition.name = input.name.clone().unwrap_or(definition.name);
+    definition.lines = template_lines::copies(&definition.lines, now);
+    template_lines::check_credit_types(&txn, call.business_id(), &definition.lines).await?;
+    let template = Template {
+        id: TemplateId::generate(now),
+        external_id: input.external_id.clone(),
+        state: TemplateState::Draft,
+        definition,
+        created_at: now,
+        version: 1,
+    };
+    write_new(txn, call, template).await
+}
+
+/// Writes a new template, and commits.
+async fn write_new(
+    txn: DatabaseTransaction,
+    call: &Call,
+    template: Template,
+) -> Result<Answer<Template>, ServiceError> {
     templates::insert(&txn, call.business_id(), &template)
         .await
         .map_err(|error| taken(error, &template))?;
@@ -243,6 +310,8 @@ async fn redefined(
         freeze: change.freeze.unwrap_or(old.freeze),
         transferable: change.transferable.unwrap_or(old.transferable),
         lines: old.lines.clone(),
+        pricing: change.pricing.unwrap_or_else(|| old.pricing.clone()),
+        selling: change.selling.unwrap_or(old.selling),
     };
     if let Some(lines) = &change.lines {
         let lines = template_lines::build(txn, call.business_id(), lines, now).await?;
@@ -253,6 +322,7 @@ async fn redefined(
     if new == *old {
         return Ok(None);
     }
+    new.check()?;
     if new.lines == old.lines {
         new.lines = template_lines::copies(&old.lines, now);
     }

@@ -122,8 +122,8 @@ pub async fn share(
     row.map(read).transpose()
 }
 
-/// The same for many customers, in the order of their ids.
-pub async fn share_all(
+/// Locks many customers in the order of their ids, and reads them.
+pub async fn lock_all(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
     ids: impl IntoIterator<Item = CustomerId>,
@@ -133,7 +133,7 @@ pub async fn share_all(
         .filter(Column::BusinessId.eq(business_id.uuid()))
         .filter(Column::Id.is_in(ids))
         .order_by_asc(Column::Id)
-        .lock_shared()
+        .lock(LockType::NoKeyUpdate)
         .all(txn)
         .await?;
     rows.into_iter().map(read).collect()

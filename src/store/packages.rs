@@ -201,6 +201,27 @@ pub async fn of_sale(
     rows.into_iter().map(read).collect()
 }
 
+/// The packages of a template that these customers have, but for those that were taken away or moved, in
+/// the order of their ids.
+pub async fn of_template(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    template_id: TemplateId,
+    owners: impl IntoIterator<Item = CustomerId>,
+) -> Result<Vec<Package>, StoreError> {
+    let owners: Vec<Uuid> = owners.into_iter().map(CustomerId::uuid).collect();
+    let rows = Entity::find()
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::CustomerId.is_in(owners))
+        .filter(Column::TemplateId.eq(template_id.uuid()))
+        .filter(Column::RevokedAt.is_null())
+        .filter(Column::TransferredAt.is_null())
+        .order_by_asc(Column::Id)
+        .all(db)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// A page of packages, newest first, below the id `before`.
 pub async fn list(
     db: &impl ConnectionTrait,

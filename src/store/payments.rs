@@ -37,6 +37,20 @@ mod entity {
 
 use entity::{ActiveModel, Column, Entity, Model};
 
+/// Writes the last payment of a sale.
+pub(super) async fn add_last(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    request_id: Uuid,
+    sale: &Sale,
+) -> Result<(), StoreError> {
+    if let Some(payment) = sale.payments.last() {
+        let row = row(business_id, request_id, sale.id, payment);
+        Entity::insert(row).exec_without_returning(txn).await?;
+    }
+    Ok(())
+}
+
 /// Writes the payments of new sales.
 pub(super) async fn insert(
     txn: &DatabaseTransaction,
@@ -47,16 +61,7 @@ pub(super) async fn insert(
     let mut rows = Vec::new();
     for sale in sales {
         for payment in &sale.payments {
-            rows.push(ActiveModel {
-                business_id: Set(business_id.uuid()),
-                id: Set(payment.id.uuid()),
-                sale_id: Set(sale.id.uuid()),
-                request_id: Set(request_id),
-                method: Set(payment.method.code()),
-                amount_minor: Set(payment.amount_minor),
-                reference: Set(payment.reference.clone()),
-                recorded_at: Set(micros(payment.recorded_at)),
-            });
+            rows.push(row(business_id, request_id, sale.id, payment));
         }
     }
     if !rows.is_empty() {
@@ -76,10 +81,29 @@ pub async fn of_sale(
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
         .filter(Column::SaleId.eq(sale_id.uuid()))
+        .order_by_asc(Column::RecordedAt)
         .order_by_asc(Column::Id)
         .all(db)
         .await?;
     rows.into_iter().map(read).collect()
+}
+
+fn row(
+    business_id: BusinessId,
+    request_id: Uuid,
+    sale_id: SaleId,
+    payment: &Payment,
+) -> ActiveModel {
+    ActiveModel {
+        business_id: Set(business_id.uuid()),
+        id: Set(payment.id.uuid()),
+        sale_id: Set(sale_id.uuid()),
+        request_id: Set(request_id),
+        method: Set(payment.method.code()),
+        amount_minor: Set(payment.amount_minor),
+        reference: Set(payment.reference.clone()),
+        recorded_at: Set(micros(payment.recorded_at)),
+    }
 }
 
 fn read(row: Model) -> Result<Payment, StoreError> {

@@ -1,7 +1,8 @@
 //! `sales`: what one call sold to one customer.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::{DatabaseTransaction, Set};
+use sea_orm::sea_query::{ExprTrait, LockType};
+use sea_orm::{DatabaseTransaction, QuerySelect, Set};
 
 use crate::domain::entry::Actor;
 use crate::domain::sale::{Price, Sale};
@@ -42,7 +43,7 @@ mod entity {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-use entity::{ActiveModel, Entity, Model};
+use entity::{ActiveModel, Column, Entity, Model};
 
 /// Writes new sales with their payments; `request_id` is that of the call.
 pub async fn insert(
@@ -90,6 +91,39 @@ pub async fn get(
         Some(row) => Ok(Some(read(db, business_id, row).await?)),
         None => Ok(None),
     }
+}
+
+/// Locks one sale and reads it.
+pub async fn lock(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: SaleId,
+) -> Result<Option<Sale>, StoreError> {
+    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
+        .lock(LockType::NoKeyUpdate)
+        .one(txn)
+        .await?;
+    match row {
+        Some(row) => Ok(Some(read(txn, business_id, row).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Writes the last payment of a locked sale, and counts its version up; `request_id` is that of the call.
+pub async fn add_last_payment(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    request_id: Uuid,
+    sale: &Sale,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::PaidMinor, Expr::value(sale.paid_minor()))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::Id.eq(sale.id.uuid()))
+        .exec(txn)
+        .await?;
+    payments::add_last(txn, business_id, request_id, sale).await
 }
 
 async fn read(

@@ -2,14 +2,13 @@
 //!
 //! Nothing is remembered: whoever asks gets what a query found that began after the asking, so the answer is
 //! as true as that of a query of its own. While one is under way all that come wait for the next, so there
-//! is at most one of a kind at once. Who is alone waits for nothing; after a query that a crowd shared the
-//! next one gathers for a moment, since queries one after the other would take more than they give.
+//! is at most one of a kind at once. Who is alone waits for nothing; after a query that a crowd shared all
+//! tasks that are ready have their turn first, so that the next query is a crowd's as well.
 
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 
@@ -17,8 +16,6 @@ use crate::store::error::StoreError;
 
 /// How many who share a query are a crowd.
 const CROWD: usize = 8;
-/// How long the next query gathers after a crowd's.
-const GATHER: Duration = Duration::from_millis(1);
 
 /// What those who ask are told.
 type Told<V> = Result<Option<Arc<V>>, StoreError>;
@@ -103,7 +100,7 @@ where
                 let _ = answer.send(told);
             }
             if is_crowd {
-                tokio::time::sleep(GATHER).await;
+                tokio::task::yield_now().await;
             }
         }
     }

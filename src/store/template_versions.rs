@@ -7,8 +7,9 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QuerySelect, Set};
 
 use crate::domain::catalog::{Definition, Template};
+use crate::domain::overlap::{Overlap, SellingRules};
 use crate::ids::{BusinessId, TemplateId};
-use crate::store::columns::{from_json, micros, to_json};
+use crate::store::columns::{from_json, known, micros, to_json};
 use crate::store::error::StoreError;
 use crate::store::lines;
 
@@ -38,6 +39,11 @@ mod entity {
         pub freeze_policy: Option<Json>,
         pub transferable: bool,
         pub created_at: i64,
+        pub pricing: Json,
+        pub is_freestyle: bool,
+        pub overlap: i16,
+        pub is_online: bool,
+        pub share_max: i32,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -83,6 +89,12 @@ pub async fn insert(
             .transpose()?),
         transferable: Set(definition.transferable),
         created_at: Set(micros(now)),
+        pricing: Set(to_json(&definition.pricing, TABLE)?),
+        is_freestyle: Set(definition.selling.is_freestyle),
+        overlap: Set(definition.selling.overlap.code()),
+        is_online: Set(definition.selling.is_online),
+        share_max: Set(i32::try_from(definition.selling.share_max)
+            .map_err(|_| StoreError::corrupt(TABLE, template.id))?),
     })
     .exec_without_returning(txn)
     .await?;
@@ -157,5 +169,12 @@ async fn read(
             .transpose()?,
         transferable: row.transferable,
         lines: lines::of_template(db, business_id, id, row.definition_version).await?,
+        pricing: from_json(row.pricing, TABLE, id)?,
+        selling: SellingRules {
+            is_freestyle: row.is_freestyle,
+            overlap: known(Overlap::from_code(row.overlap), TABLE, id)?,
+            is_online: row.is_online,
+            share_max: u32::try_from(row.share_max).map_err(|_| StoreError::corrupt(TABLE, id))?,
+        },
     })
 }

@@ -88,6 +88,8 @@ async fn all_faults_of_a_sale_are_told_at_once_by_their_entries(
                 reference: "r".repeat(201),
             })),
             note: "n".repeat(2_001),
+            quantity: 1_000_001,
+            lines: vec![v1::TemplateLine::default()],
         };
         let request = v1::SellPackagesRequest {
             request_id: String::new(),
@@ -98,9 +100,13 @@ async fn all_faults_of_a_sale_are_told_at_once_by_their_entries(
         let wanted = [
             "entries[1].customer_id",
             "entries[1].external_id",
+            "entries[1].lines[0].credit_type_id",
+            "entries[1].lines[0].quantity",
             "entries[1].note",
             "entries[1].price.currency_code",
             "entries[1].price.minor_units",
+            "entries[1].quantity",
+            "entries[1].quantity",
             "entries[1].recorded.amount.minor_units",
             "entries[1].recorded.method",
             "entries[1].recorded.reference",

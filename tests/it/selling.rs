@@ -1,7 +1,10 @@
 //! Selling (C1, C3, C4, C9), through gRPC on both databases.
 
+mod changed;
 mod feature_off;
 mod gifts;
+mod overlap;
+mod prices;
 mod terms;
 
 use carnet::domain::permission::Permission;

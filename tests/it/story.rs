@@ -13,7 +13,8 @@ use crate::support::sentences::{prepaid, template};
 async fn a_package_is_sold_used_repeated_and_gone_at_its_expiry_instant(
     #[values(Sqlite, Postgres)] database: Database,
 ) {
-    on(database, async |app| {
+    // The messages of a whole story make a large future.
+    Box::pin(on(database, async |app| {
         let lesson = app.credit_type("Lesson", 0).await;
         let swimming = app.item("Swim lesson").await;
         let lines = vec![prepaid(&lesson, "8", &[&swimming])];
@@ -57,7 +58,7 @@ async fn a_package_is_sold_used_repeated_and_gone_at_its_expiry_instant(
             (balances.consumed.as_str(), balances.expired.as_str()),
             ("2", "6")
         );
-    })
+    }))
     .await;
 }
 

@@ -1,7 +1,10 @@
 //! What a sale makes of what is offered (mission A6, semantics 26).
 
 use super::*;
+use crate::domain::catalog::{Definition, TemplateState};
 use crate::domain::credits::Credits;
+use crate::domain::overlap::SellingRules;
+use crate::domain::pricing::Pricing;
 use crate::domain::testing::{at, business, credits, customer, item, line_for, start};
 use crate::domain::validity::{Anchor, Period, PeriodUnit};
 
@@ -197,4 +200,76 @@ fn an_instant_of_expiry_lies_after_the_sale_and_after_the_start() {
     let package = ends(at(13), tomorrow).unwrap();
     assert_eq!(package.starts_at, starts_at);
     assert_eq!(package.expires_at, Some(at(13)));
+}
+
+/// The template of [`offer`], at 400.00, with this pricing.
+fn template(pricing: Pricing, is_freestyle: bool) -> Template {
+    let lines = offer().lines.into_iter().map(|(line, _)| line).collect();
+    Template {
+        id: TemplateId::generate(start()),
+        external_id: None,
+        state: TemplateState::Active,
+        definition: Definition {
+            number: 1,
+            name: "Seven treatments".to_owned(),
+            description: String::new(),
+            price_minor: 40_000,
+            tax_basis_points: 0,
+            validity: None,
+            priority: None,
+            quarantine_days: None,
+            reminder_leads: None,
+            freeze: None,
+            transferable: false,
+            lines,
+            pricing,
+            selling: SellingRules {
+                is_freestyle,
+                ..SellingRules::default()
+            },
+        },
+        created_at: start(),
+        version: 1,
+    }
+}
+
+#[test]
+fn so_many_units_are_each_line_as_often_on_lines_of_the_packages_own() {
+    let template = template(Pricing::default(), true);
+    let mut offer = offer();
+    let ids: Vec<_> = offer.lines.iter().map(|(line, _)| line.id).collect();
+    let own = offer.of_quantity(&template, Some(3), at(0)).unwrap();
+    let told: Vec<_> = own.iter().map(|line| line.quantity).collect();
+    assert_eq!(told, [credits("15"), credits("6")]);
+    assert!(own.iter().all(|line| !ids.contains(&line.id)));
+    let weighed = offer.lines.iter();
+    let weighed: Vec<_> = weighed.map(|(_, weight)| weight.quantity).collect();
+    assert_eq!(weighed, told);
+    let prices = (offer.list_price_minor, offer.price_minor);
+    assert_eq!(prices, (120_000, 120_000));
+}
+
+#[test]
+fn one_unit_keeps_the_lines_of_the_template() {
+    let template = template(Pricing::default(), false);
+    let mut offer = offer();
+    let lines = offer.lines.clone();
+    assert_eq!(offer.of_quantity(&template, None, at(0)), Ok(Vec::new()));
+    assert_eq!(offer.lines, lines);
+    assert_eq!(offer.price_minor, 40_000);
+    let refused = offer.of_quantity(&template, Some(2), at(0)).unwrap_err();
+    assert_eq!(refused.reason(), "QUANTITY_FIXED");
+}
+
+#[test]
+fn more_credits_than_the_ledger_keeps_are_refused() {
+    let template = template(Pricing::default(), true);
+    let mut offer = offer();
+    let (line, _) = &mut offer.lines[0];
+    *line = Arc::new(Line {
+        quantity: CREDITS_MAX,
+        ..Line::clone(line)
+    });
+    let refused = offer.of_quantity(&template, Some(2), at(0));
+    assert_eq!(refused, Err(Refusal::AmountTooLarge));
 }

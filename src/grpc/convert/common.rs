@@ -244,7 +244,8 @@ fn to_anchor(anchor: Anchor) -> (v1::Anchor, Option<v1::StartDeadline>) {
     }
 }
 
-fn to_period(period: Period) -> v1::Period {
+/// A length of time on the calendar, as a message.
+pub fn to_period(period: Period) -> v1::Period {
     let unit = match period.unit {
         PeriodUnit::Day => v1::PeriodUnit::Day,
         PeriodUnit::Week => v1::PeriodUnit::Week,

@@ -2,6 +2,7 @@
 
 use crate::domain::credits::Credits;
 use crate::grpc::convert::common::{amount, optional_validity};
+use crate::grpc::convert::pricing::optional_units;
 use crate::grpc::convert::selling::NOTE_LENGTH_MAX;
 use crate::grpc::faults::Faults;
 use crate::proto::v1;
@@ -23,7 +24,15 @@ pub fn gift(request: &v1::IssueRequest, faults: &mut Faults) -> Option<Gift> {
             None
         }
         Some(v1::issue_request::Gift::TemplateId(id)) => {
-            faults.reference("template_id", id).map(GiftOf::Template)
+            let template = faults.reference("template_id", id);
+            let quantity = optional_units(faults, "quantity", request.quantity);
+            template
+                .zip(quantity)
+                .map(|(template, quantity)| GiftOf::Template { template, quantity })
+        }
+        Some(v1::issue_request::Gift::Credits(_)) if request.quantity != 0 => {
+            faults.add("quantity", "fits only template_id");
+            None
         }
         Some(v1::issue_request::Gift::Credits(credits)) => {
             faults.within("credits", |faults| credit_gift(credits, faults))

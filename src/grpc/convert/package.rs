@@ -38,6 +38,7 @@ pub fn to_package(view: PackageView, currency: Currency, detail: Detail) -> v1::
         .template
         .map(|(id, version)| (id.to_string(), version))
         .unwrap_or_default();
+    let discount_minor = package.discount_minor();
     let is_kept = detail != Detail::Unkept;
     let id = |id: String| if is_kept { id } else { String::new() };
     v1::Package {
@@ -50,6 +51,7 @@ pub fn to_package(view: PackageView, currency: Currency, detail: Detail) -> v1::
         name: package.name,
         list_price: Some(to_money(package.list_price_minor, currency)),
         price: Some(to_money(package.price_minor, currency)),
+        discount: Some(to_money(discount_minor, currency)),
         net_price: Some(to_money(package.net_price_minor, currency)),
         status: to_status(status).into(),
         starts_at: Some(timestamp(package.starts_at)),

@@ -6,7 +6,9 @@ use crate::domain::offer::ValidityOverride;
 use crate::domain::sale::PaymentMethod;
 use crate::grpc::convert::amending::target;
 use crate::grpc::convert::common::{amount, money, period, validity};
+use crate::grpc::convert::line::new_lines;
 use crate::grpc::convert::package::status;
+use crate::grpc::convert::pricing::optional_units;
 use crate::grpc::faults::Faults;
 use crate::grpc::page::Page;
 use crate::ids::PackageId;
@@ -14,6 +16,7 @@ use crate::proto::v1;
 use crate::service::Caller;
 use crate::service::extension::{ExtensionEntry, Until};
 use crate::service::packages::{ChangeList, PackageList};
+use crate::service::payments::SalePayment;
 use crate::service::sales::{PaymentEntry, SaleEntry};
 
 /// The most entries of one sale.
@@ -81,6 +84,11 @@ fn sale_entry(entry: &v1::SaleEntry, caller: &Caller, faults: &mut Faults) -> Op
             .map(Some),
     };
     let note = faults.long_text("note", &entry.note, NOTE_LENGTH_MAX);
+    let quantity = optional_units(faults, "quantity", entry.quantity);
+    let lines = new_lines("lines", &entry.lines, faults);
+    if entry.quantity != 0 && !entry.lines.is_empty() {
+        faults.add("quantity", "does not fit lines: these say how much is sold");
+    }
     Some(SaleEntry {
         customer: customer?,
         template: template?,
@@ -88,6 +96,8 @@ fn sale_entry(entry: &v1::SaleEntry, caller: &Caller, faults: &mut Faults) -> Op
         start_date: start_date?,
         validity_override: validity_override?,
         price_minor: price_minor?,
+        quantity: quantity?,
+        lines: lines?,
         payment: payment?,
         note: note?,
     })
@@ -119,6 +129,31 @@ fn payment(
         method,
         amount_minor: amount_minor?,
         reference: reference?,
+    })
+}
+
+/// A payment of a sale.
+pub fn sale_payment(
+    request: &v1::RecordPaymentRequest,
+    caller: &Caller,
+    faults: &mut Faults,
+) -> Option<SalePayment> {
+    let sale_id = match &request.target {
+        Some(v1::record_payment_request::Target::SaleId(id)) => faults.id("sale_id", id),
+        None => {
+            faults.add("target", "must be given: sale_id");
+            None
+        }
+    };
+    let payment = faults
+        .required("payment", request.payment.as_ref())
+        .and_then(|recorded| faults.within("payment", |faults| payment(recorded, caller, faults)));
+    let (sale_id, payment) = (sale_id?, payment?);
+    Some(SalePayment {
+        sale_id,
+        method: payment.method,
+        amount_minor: payment.amount_minor,
+        reference: payment.reference,
     })
 }
 

@@ -7,13 +7,16 @@ use crate::grpc::convert::common::{
     etag, lead_days, money, optional_etag, optional_validity, to_days, to_money, to_validity,
 };
 use crate::grpc::convert::line::{new_lines, to_template_line};
+use crate::grpc::convert::pricing::{pricing, selling_rules, to_pricing, to_selling_rules};
 use crate::grpc::faults::{Faults, timestamp};
 use crate::grpc::mask::{Mask, Writable, writable};
 use crate::grpc::page::Page;
 use crate::ids::TemplateId;
 use crate::proto::v1;
 use crate::service::Caller;
-use crate::service::templates::{NewTemplate, TemplateList, TemplateStep, TemplateUpdate};
+use crate::service::templates::{
+    NewTemplate, TemplateCopy, TemplateList, TemplateStep, TemplateUpdate,
+};
 
 /// The longest name, in characters.
 const NAME_LENGTH_MAX: usize = 200;
@@ -32,7 +35,7 @@ const FREEZES_MAX: i32 = 1_000;
 const FROZEN_DAYS_MAX: i32 = 3_650;
 
 /// What a client can write of a template.
-fn fields(message: &v1::Template) -> [Writable; 12] {
+fn fields(message: &v1::Template) -> [Writable; 14] {
     writable([
         ("external_id", !message.external_id.is_empty()),
         ("name", !message.name.is_empty()),
@@ -46,6 +49,8 @@ fn fields(message: &v1::Template) -> [Writable; 12] {
         ("reminder_leads", message.reminder_leads.is_some()),
         ("freeze", message.freeze.is_some()),
         ("transferable", message.transferable),
+        ("pricing", message.pricing.is_some()),
+        ("selling", message.selling.is_some()),
     ])
 }
 
@@ -68,6 +73,8 @@ pub fn new_template(
         let reminder_leads = reminder_leads(message, faults);
         let freeze = freeze(message, faults);
         let lines = new_lines("lines", &message.lines, faults);
+        let pricing = pricing(message, caller, faults);
+        let selling = selling_rules(message, faults);
         Some(NewTemplate {
             external_id: external_id?,
             name: name?,
@@ -81,6 +88,8 @@ pub fn new_template(
             freeze: freeze?,
             transferable: message.transferable,
             lines: lines?,
+            pricing: pricing?,
+            selling: selling?,
         })
     })
 }
@@ -113,6 +122,8 @@ pub fn template_update(
         let freeze = mask.field("freeze", || freeze(message, faults));
         let transferable = mask.field("transferable", || Some(message.transferable));
         let lines = mask.field("lines", || new_lines("lines", &message.lines, faults));
+        let pricing = mask.field("pricing", || pricing(message, caller, faults));
+        let selling = mask.field("selling", || selling_rules(message, faults));
         Some(TemplateUpdate {
             id: id?,
             etag: optional_etag(&message.etag),
@@ -128,6 +139,8 @@ pub fn template_update(
             freeze: freeze?,
             transferable: transferable?,
             lines: lines?,
+            pricing: pricing?,
+            selling: selling?,
         })
     })
 }
@@ -213,6 +226,22 @@ pub fn template_step(template_id: &str, etag: &str, faults: &mut Faults) -> Opti
     })
 }
 
+/// A template to be copied.
+pub fn template_copy(
+    request: &v1::CloneTemplateRequest,
+    _: &Caller,
+    faults: &mut Faults,
+) -> Option<TemplateCopy> {
+    let id = faults.reference("template_id", &request.template_id);
+    let external_id = faults.external_id("external_id", &request.external_id);
+    let name = faults.text("name", &request.name, NAME_LENGTH_MAX);
+    Some(TemplateCopy {
+        id: id?,
+        external_id: external_id?,
+        name: Some(name?).filter(|name| !name.is_empty()),
+    })
+}
+
 /// Which templates to list.
 pub fn template_list(
     request: &v1::ListTemplatesRequest,
@@ -253,6 +282,8 @@ pub fn to_template(template: Template, currency: Currency) -> v1::Template {
         name: definition.name,
         description: definition.description,
         price: Some(to_money(definition.price_minor, currency)),
+        pricing: to_pricing(&definition.pricing, currency),
+        selling: to_selling_rules(&definition.selling),
         tax_basis_points: definition.tax_basis_points,
         validity: definition.validity.as_ref().map(to_validity),
         lines: definition

@@ -8,7 +8,7 @@ use crate::support::tenant::Tenant;
 /// What a business offers in most tests: swimming lessons, one credit each.
 #[derive(Clone, Debug)]
 pub(crate) struct Shop {
-    pub(super) tenant: Tenant,
+    pub(crate) tenant: Tenant,
     /// The credit type "lesson", without decimal places.
     pub(crate) lesson: String,
     /// The item "Swimming lesson", at 18.00.

@@ -9,6 +9,7 @@ use carnet::proto::v1::catalog_service_client::CatalogServiceClient;
 use carnet::proto::v1::credit_service_client::CreditServiceClient;
 use carnet::proto::v1::customer_service_client::CustomerServiceClient;
 use carnet::proto::v1::email_service_client::EmailServiceClient;
+use carnet::proto::v1::invoice_service_client::InvoiceServiceClient;
 use carnet::proto::v1::package_service_client::PackageServiceClient;
 use carnet::service::{Context, access};
 use carnet::store::{businesses, tokens};
@@ -141,6 +142,10 @@ impl Tenant {
 
     pub(crate) fn credits(&self) -> CreditServiceClient<Bearing> {
         CreditServiceClient::new(self.bearing())
+    }
+
+    pub(crate) fn invoices(&self) -> InvoiceServiceClient<Bearing> {
+        InvoiceServiceClient::new(self.bearing())
     }
 
     pub(crate) fn emails(&self) -> EmailServiceClient<Bearing> {

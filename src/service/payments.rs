@@ -1,0 +1,109 @@
+//! Payments of sales that took place elsewhere and are written down here (E5). Whatever is due, a payment
+//! moves no credits: that a package is complete follows from its being used up and paid.
+
+use sea_orm::DatabaseTransaction;
+
+use crate::domain::refusal::{Refusal, SellingRefusal};
+use crate::domain::sale::{Payment, PaymentMethod, Sale, check_method};
+use crate::ids::{PaymentId, SaleId};
+use crate::service::call::{Answer, Call};
+use crate::service::context::Context;
+use crate::service::error::ServiceError;
+use crate::service::resolve;
+use crate::store::{businesses, customers, packages, sales};
+
+/// What was paid of a sale.
+#[derive(Clone, Debug)]
+pub struct SalePayment {
+    /// Which sale.
+    pub sale_id: SaleId,
+    /// How.
+    pub method: PaymentMethod,
+    /// How much, in minor units; none: all that is due.
+    pub amount_minor: Option<i64>,
+    /// The receipt's or transfer's number.
+    pub reference: String,
+}
+
+/// Writes a payment of a sale down. Once all of the sale is paid, so are its packages.
+///
+/// # Errors
+/// [`Refusal::NotFound`], [`SellingRefusal::SaleAlreadyPaid`], [`Refusal::PaymentExceedsPrice`],
+/// [`Refusal::AccountPaymentsInactive`], [`Refusal::CustomerMayNotPurchaseOnAccount`].
+pub async fn record(
+    ctx: &Context,
+    call: &Call,
+    input: &SalePayment,
+) -> Result<Answer<Sale>, ServiceError> {
+    let business_id = call.business_id();
+    let txn = ctx.db.begin().await?;
+    if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
+        return Ok(earlier);
+    }
+    let mut sale = lock(&txn, call, input).await?;
+    let now = ctx.clock.now();
+    let payment = Payment {
+        id: PaymentId::generate(now),
+        method: input.method,
+        amount_minor: due(&sale, input.amount_minor)?,
+        reference: input.reference.clone(),
+        recorded_at: now,
+    };
+    sale.payments.push(payment);
+    let request_id = call.request_id.unwrap_or_default();
+    sales::add_last_payment(&txn, business_id, request_id, &sale).await?;
+    if sale.paid_minor() >= sale.price.total_minor {
+        for mut package in packages::lock(&txn, business_id, &sale.package_ids).await? {
+            if package.paid_at.is_none() {
+                package.paid_at = Some(now);
+                packages::update(&txn, &mut package).await?;
+            }
+        }
+    }
+    call.remember(&txn, &sale).await?;
+    call.commit(txn).await?;
+    Ok(Answer::fresh(sale))
+}
+
+/// The sale, locked, once it is clear that it may be paid like this. Its customer is held first, in the
+/// order of locks.
+async fn lock(
+    txn: &DatabaseTransaction,
+    call: &Call,
+    input: &SalePayment,
+) -> Result<Sale, ServiceError> {
+    let business_id = call.business_id();
+    let missing = || resolve::not_found("sale", &input.sale_id);
+    let found = sales::get(txn, business_id, input.sale_id).await?;
+    let customer_id = found.ok_or_else(missing)?.customer_id;
+    let customer = customers::share(txn, business_id, customer_id)
+        .await?
+        .ok_or_else(|| resolve::not_found("customer", &customer_id))?;
+    let business = businesses::get(txn, business_id)
+        .await?
+        .ok_or_else(|| resolve::not_found("business", &business_id))?;
+    check_method(input.method, &business, &customer)?;
+    let locked = sales::lock(txn, business_id, input.sale_id).await?;
+    Ok(locked.ok_or_else(missing)?)
+}
+
+/// What is paid, in minor units: so much, or all that is due.
+fn due(sale: &Sale, amount_minor: Option<i64>) -> Result<i64, Refusal> {
+    let (paid, total_minor) = (sale.paid_minor(), sale.price.total_minor);
+    let due = total_minor.saturating_sub(paid);
+    if due <= 0 {
+        return Err(SellingRefusal::SaleAlreadyPaid {
+            sale_id: sale.id,
+            total_minor,
+        }
+        .into());
+    }
+    let amount = amount_minor.unwrap_or(due);
+    if amount > due {
+        return Err(Refusal::PaymentExceedsPrice {
+            paid_minor: paid.saturating_add(amount),
+            total_minor,
+        });
+    }
+    Ok(amount)
+}

@@ -1,0 +1,290 @@
+//! What each entry of a sale comes to, before anything is written: its lines, its price, its payment, and
+//! whether an earlier package stands in its way.
+
+use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use sea_orm::DatabaseTransaction;
+use uuid::Uuid;
+
+use super::{Buyers, SaleEntry};
+use crate::domain::business::Business;
+use crate::domain::catalog::Template;
+use crate::domain::customer::Customer;
+use crate::domain::extend::NewLot;
+use crate::domain::line::Line;
+use crate::domain::offer::Offer;
+use crate::domain::overlap::{Earlier, Overlap};
+use crate::domain::package::{Package, Status};
+use crate::domain::permission::Permission;
+use crate::domain::refusal::{Refusal, SellingRefusal};
+use crate::domain::sale::{Payment, Price, check_method};
+use crate::ids::{CustomerId, PaymentId, Reference, SaleId, TemplateId};
+use crate::service::call::Call;
+use crate::service::error::ServiceError;
+use crate::service::{offers, package_view, template_lines};
+use crate::store::packages;
+
+/// An entry that can be sold.
+pub(super) struct Planned {
+    pub(super) package: Package,
+    pub(super) lots: Vec<NewLot>,
+    /// Lines that are not the template's, to be written.
+    pub(super) own_lines: Vec<Arc<Line>>,
+    pub(super) price: Price,
+    pub(super) payment: Option<Payment>,
+}
+
+/// What the entries of a call have in common, and what was found for the earlier ones of them.
+struct Planner<'a> {
+    txn: &'a DatabaseTransaction,
+    call: &'a Call,
+    business: &'a Business,
+    buyers: &'a Buyers,
+    now: DateTime<Utc>,
+    /// The external ids that other packages have.
+    taken: HashSet<String>,
+    /// One sale for each customer.
+    sale_ids: BTreeMap<CustomerId, SaleId>,
+    /// The templates, each read once, with what is offered of it to whomever.
+    offers: HashMap<Reference<TemplateId>, (Arc<Template>, Offer)>,
+    /// The templates whose earlier packages were read.
+    judged: HashSet<TemplateId>,
+    /// The packages beside those to be sold, by owner and template.
+    beside: HashMap<(CustomerId, TemplateId), Vec<Earlier>>,
+}
+
+/// Plans all entries.
+///
+/// # Errors
+/// [`ServiceError::EntriesRefused`] with every refused entry. A lack of
+/// [`Permission::PackagesOverridePrice`] refuses the whole call.
+pub(super) async fn plan_all(
+    txn: &DatabaseTransaction,
+    call: &Call,
+    business: &Business,
+    entries: &[SaleEntry],
+    buyers: &Buyers,
+    now: DateTime<Utc>,
+) -> Result<Vec<Planned>, ServiceError> {
+    let external_ids = entries
+        .iter()
+        .filter_map(|entry| entry.external_id.as_deref());
+    let mut planner = Planner {
+        txn,
+        call,
+        business,
+        buyers,
+        now,
+        taken: packages::taken_external_ids(txn, business.id, external_ids).await?,
+        sale_ids: BTreeMap::new(),
+        offers: HashMap::new(),
+        judged: HashSet::new(),
+        beside: HashMap::new(),
+    };
+    let mut plans = Vec::with_capacity(entries.len());
+    let mut refusals = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        match planner.entry(entry).await {
+            Ok(plan) => plans.push(plan),
+            Err(ServiceError::Refused(Refusal::PermissionDenied { permission })) => {
+                return Err(Refusal::PermissionDenied { permission }.into());
+            }
+            Err(ServiceError::Refused(refusal)) => refusals.push((index, refusal)),
+            Err(error) => return Err(error),
+        }
+    }
+    match ServiceError::of_entries(refusals) {
+        Some(refused) => Err(refused),
+        None => Ok(plans),
+    }
+}
+
+impl Planner<'_> {
+    async fn entry(&mut self, entry: &SaleEntry) -> Result<Planned, ServiceError> {
+        let buyers = self.buyers;
+        let customer = buyers.buyer(&entry.customer)?;
+        self.not_taken(entry)?;
+        let (template, mut offer) = self.offered(entry).await?;
+        self.may_be_changed(entry, &template)?;
+        let own_lines = self.fit(entry, &template, &mut offer).await?;
+        let mut plan = self.plan(entry, customer, &template, offer)?;
+        plan.own_lines = own_lines;
+        self.judge(&template, &plan.package).await?;
+        Ok(plan)
+    }
+
+    fn not_taken(&self, entry: &SaleEntry) -> Result<(), Refusal> {
+        match &entry.external_id {
+            Some(external_id) if self.taken.contains(external_id) => {
+                Err(Refusal::ExternalIdTaken {
+                    kind: "package",
+                    external_id: external_id.clone(),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The template of an entry and what is offered of it, read for the first entry that names it.
+    async fn offered(&mut self, entry: &SaleEntry) -> Result<(Arc<Template>, Offer), ServiceError> {
+        match self.offers.entry(entry.template.clone()) {
+            hash_map::Entry::Occupied(known) => Ok(known.get().clone()),
+            hash_map::Entry::Vacant(unknown) => {
+                let (txn, business_id) = (self.txn, self.business.id);
+                let template = offers::template(txn, business_id, &entry.template).await?;
+                // Whose it is each entry says for itself.
+                let nobody = CustomerId::from_uuid(Uuid::nil());
+                let offer = offers::of_template(txn, business_id, &template, nobody).await?;
+                Ok(unknown.insert((Arc::new(template), offer)).clone())
+            }
+        }
+    }
+
+    /// What may be changed at the sale: of a freestyle template all, of another one price and validity by
+    /// those who are permitted to (A9).
+    fn may_be_changed(&self, entry: &SaleEntry, template: &Template) -> Result<(), Refusal> {
+        let template_id = template.id;
+        if template.definition.pricing.is_subscription_only {
+            return Err(SellingRefusal::SubscriptionOnly { template_id }.into());
+        }
+        if template.definition.selling.is_freestyle {
+            return Ok(());
+        }
+        if entry.price_minor.is_some() || entry.validity_override.is_some() {
+            self.call.require(Permission::PackagesOverridePrice)?;
+        }
+        if entry.lines.is_empty() {
+            return Ok(());
+        }
+        let field = "lines";
+        Err(SellingRefusal::NotFreestyle { template_id, field }.into())
+    }
+
+    /// Makes the offer one of the quantity and lines of the entry. Lines that are not the template's come
+    /// back, to be written.
+    async fn fit(
+        &self,
+        entry: &SaleEntry,
+        template: &Template,
+        offer: &mut Offer,
+    ) -> Result<Vec<Arc<Line>>, ServiceError> {
+        let own_lines = offer.of_quantity(template, entry.quantity, self.now)?;
+        if entry.lines.is_empty() {
+            return Ok(own_lines);
+        }
+        let (txn, business_id) = (self.txn, self.business.id);
+        let lines = template_lines::build(txn, business_id, &entry.lines, self.now).await?;
+        offer.lines = offers::weighed(txn, business_id, &lines).await?;
+        offer.defaults = offers::defaults(txn, business_id, &lines).await?;
+        Ok(lines)
+    }
+
+    fn plan(
+        &mut self,
+        entry: &SaleEntry,
+        customer: &Customer,
+        template: &Template,
+        mut offer: Offer,
+    ) -> Result<Planned, Refusal> {
+        let now = self.now;
+        let sale_id = *self
+            .sale_ids
+            .entry(customer.id)
+            .or_insert_with(|| SaleId::generate(now));
+        offer.customer_id = customer.id;
+        offer.price_minor = entry.price_minor.unwrap_or(offer.price_minor);
+        offer.price = Price::of(
+            offer.price_minor,
+            template.definition.tax_basis_points,
+            self.business.prices_include_tax,
+        )
+        .ok_or(Refusal::AmountTooLarge)?;
+        let price = offer.price;
+        let payment = payment(self.business, customer, entry, price, now)?;
+        let paid = payment.as_ref().map_or(0, |payment| payment.amount_minor);
+        offer.is_paid = paid >= price.total_minor;
+        offer.sale_id = Some(sale_id);
+        offer.external_id.clone_from(&entry.external_id);
+        offer.validity_override.clone_from(&entry.validity_override);
+        offer.start_date = entry.start_date;
+        let (package, lots) = offer.make(self.business, now)?;
+        Ok(Planned {
+            package,
+            lots,
+            own_lines: Vec::new(),
+            price,
+            payment,
+        })
+    }
+
+    /// Judges a planned package beside the earlier ones of its customer and template, those of earlier
+    /// entries among them (A10).
+    async fn judge(&mut self, template: &Template, package: &Package) -> Result<(), ServiceError> {
+        let overlap = template.definition.selling.overlap;
+        if overlap == Overlap::Allow {
+            return Ok(());
+        }
+        if self.judged.insert(template.id) {
+            self.read_earlier(template.id).await?;
+        }
+        let key = (package.customer_id, template.id);
+        let earlier = self.beside.entry(key).or_default();
+        overlap.judge(template.id, earlier)?;
+        let status = if package.starts_at > self.now {
+            Status::Upcoming
+        } else {
+            Status::Active
+        };
+        earlier.push(Earlier {
+            package_id: package.id,
+            status,
+            is_paid: package.paid_at.is_some(),
+        });
+        Ok(())
+    }
+
+    /// Reads the packages of a template that the buyers have.
+    async fn read_earlier(&mut self, template_id: TemplateId) -> Result<(), ServiceError> {
+        let owners = self.buyers.by_id.keys().copied();
+        let found = packages::of_template(self.txn, self.business.id, template_id, owners).await?;
+        for view in package_view::views(self.txn, self.business, found, self.now).await? {
+            let key = (view.package.customer_id, template_id);
+            self.beside.entry(key).or_default().push(Earlier {
+                package_id: view.package.id,
+                status: view.status,
+                is_paid: view.package.paid_at.is_some(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The payment of an entry, if there is one; on account only where both sides allow it (B3).
+fn payment(
+    business: &Business,
+    customer: &Customer,
+    entry: &SaleEntry,
+    price: Price,
+    now: DateTime<Utc>,
+) -> Result<Option<Payment>, Refusal> {
+    let Some(paid) = &entry.payment else {
+        return Ok(None);
+    };
+    check_method(paid.method, business, customer)?;
+    let amount_minor = paid.amount_minor.unwrap_or(price.total_minor);
+    if amount_minor > price.total_minor {
+        return Err(Refusal::PaymentExceedsPrice {
+            paid_minor: amount_minor,
+            total_minor: price.total_minor,
+        });
+    }
+    Ok((amount_minor > 0).then(|| Payment {
+        id: PaymentId::generate(now),
+        method: paid.method,
+        amount_minor,
+        reference: paid.reference.clone(),
+        recorded_at: now,
+    }))
+}
