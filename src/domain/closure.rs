@@ -84,7 +84,7 @@ pub struct Stay<'a> {
 
 impl Days {
     /// All of them.
-    pub fn iter(self) -> impl Iterator<Item = NaiveDate> {
+    pub fn each(self) -> impl Iterator<Item = NaiveDate> {
         let days = self.first.iter_days();
         days.take_while(move |day| *day <= self.last)
     }
@@ -142,7 +142,7 @@ pub fn reckon(stay: Stay<'_>, today: NaiveDate, closures: &[(ClosureId, Days)]) 
         return unchanged(stay);
     };
     let kept: BTreeSet<NaiveDate> = before.range(..=today).copied().collect();
-    let closed = closures.iter().flat_map(|(_, days)| days.iter());
+    let closed = closures.iter().flat_map(|(_, days)| days.each());
     let closed: BTreeSet<NaiveDate> = closed.filter(|day| *day >= stay.first_day).collect();
     let closed: BTreeSet<NaiveDate> = closed.union(&kept).copied().collect();
     let mut counted = kept.clone();
@@ -175,7 +175,7 @@ fn unchanged(stay: Stay<'_>) -> Reckoning {
 
 fn all_days(counted: &[(ClosureId, Vec<Days>)]) -> impl Iterator<Item = NaiveDate> {
     let runs = counted.iter().flat_map(|(_, runs)| runs);
-    runs.copied().flat_map(Days::iter)
+    runs.copied().flat_map(Days::each)
 }
 
 /// The day that is so many days after `day`, or before it with a `sign` below zero.
@@ -199,10 +199,10 @@ fn by_closure(
     let ids: BTreeSet<ClosureId> = earlier.chain(closures.iter().map(|(id, _)| *id)).collect();
     let of = |wanted: ClosureId| {
         let had = stay.counted.iter().filter(|(id, _)| *id == wanted);
-        let had = had.flat_map(|(_, runs)| runs).copied().flat_map(Days::iter);
+        let had = had.flat_map(|(_, runs)| runs).copied().flat_map(Days::each);
         let had = had.filter(|day| kept.contains(day));
         let in_force = closures.iter().filter(|(id, _)| *id == wanted);
-        let in_force = in_force.flat_map(|(_, days)| days.iter());
+        let in_force = in_force.flat_map(|(_, days)| days.each());
         let in_force = in_force.filter(|day| counted.contains(day));
         Days::of(&had.chain(in_force).collect())
     };

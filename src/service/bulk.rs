@@ -76,9 +76,8 @@ pub async fn advance(
         txn.rollback().await?;
         return Ok(false);
     };
-    let facts = Facts::read(&txn, &run).await?;
     let chunk = chunk_of(&txn, &run, PACKAGES_PER_TRANSACTION_MAX).await?;
-    let results = work_on(ctx, &txn, &run, &facts, &chunk.ids).await?;
+    let results = work_on(ctx, &txn, &run, &chunk.ids).await?;
     run.count(&results);
     run.before = chunk.ids.last().copied().or(run.before);
     run.finished_at = chunk.is_last.then(|| ctx.clock.now());
@@ -216,8 +215,9 @@ pub(super) async fn chunk_of_closure(
 impl Chunk {
     fn of(ids: impl IntoIterator<Item = PackageId>, limit: u64) -> Self {
         let mut ids: Vec<PackageId> = ids.into_iter().collect();
-        ids.sort_unstable_by(|a, b| b.cmp(a));
+        ids.sort_unstable();
         ids.dedup();
+        ids.reverse();
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let is_last = ids.len() < limit;
         ids.truncate(limit);
@@ -230,13 +230,14 @@ async fn work_on(
     ctx: &Context,
     txn: &DatabaseTransaction,
     run: &BulkRun,
-    facts: &Facts,
     ids: &[PackageId],
 ) -> Result<Vec<BulkResult>, ServiceError> {
     let business_id = run.business_id;
     let locked = packages::lock(txn, business_id, ids).await?;
     let mut by_package = lots_by_package(lots::lock_of_packages(txn, business_id, ids).await?);
     let mut counted = closure_packages::of_packages(txn, business_id, ids).await?;
+    // Not before the locks: a closure that somebody else has applied to these packages since must count.
+    let facts = Facts::read(txn, run).await?;
     let now = ctx.clock.now();
     let mut results = Vec::new();
     for package in locked {
@@ -244,7 +245,7 @@ async fn work_on(
         // Read one by one: a hold may lie in two packages, and the first has written what time did to it.
         let holds = open_holds(txn, business_id, &lots).await?;
         let before = counted.remove(&package.id).unwrap_or_default();
-        let decided = decide(run, facts, &package, (lots, holds), &before, now);
+        let decided = decide(run, &facts, &package, (lots, holds), &before, now);
         results.extend(result_of(&package, &decided));
         if let Ok(Some(mut decision)) = decided {
             let stamp = &decision.stamp;

@@ -3,6 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::decide::Command;
+use crate::domain::testing::book::*;
+use crate::domain::testing::{at, item, line_for};
+use crate::ids::PackageId;
 
 const TODAY: &str = "2026-07-01";
 
@@ -116,6 +120,139 @@ fn an_undo_ends_no_package_before_today() {
     assert_eq!(undone.last_day, date("2026-08-27"));
 }
 
+/// How many hours a day has.
+const DAY: i64 = 24;
+
+fn day(days: i64) -> NaiveDate {
+    at(days * DAY).date_naive()
+}
+
+/// Through this day.
+fn through(days: i64) -> Option<DateTime<Utc>> {
+    calendar::end_of(day(days), chrono_tz::Tz::Europe__Tallinn)
+}
+
+/// Closed from the second to the third day after the start.
+fn two_days(created_at: DateTime<Utc>) -> Closure {
+    Closure {
+        id: id(1),
+        name: "Repairs".to_owned(),
+        days: Days {
+            first: day(2),
+            last: day(3),
+        },
+        template_id: None,
+        run_id: BulkRunId::generate(created_at),
+        undone_at: None,
+        created_at,
+        version: 1,
+    }
+}
+
+/// What a package got back with these closures in force.
+fn closing(
+    book: &mut Book,
+    hours: i64,
+    package_id: PackageId,
+    (closures, counted): (&[Closure], &[Counted]),
+) -> Result<Option<Vec<Counted>>, Refusal> {
+    let mut counted_now = None;
+    book.amend(hours, package_id, |amendment| {
+        counted_now = close(amendment, closures, counted, 30)?;
+        Ok(())
+    })?;
+    Ok(counted_now)
+}
+
+fn sold(package: Package) -> (Book, PackageId) {
+    let mut book = Book::default();
+    let package_id = package.id;
+    book.sell(package, &[(&line_for(&item()), "3", 1_000)]);
+    (book, package_id)
+}
+
+#[test]
+fn a_closure_is_applied_once_and_undone_to_the_old_end() {
+    let (mut book, package_id) = sold(Package {
+        expires_at: through(5),
+        ..package()
+    });
+    let closures = [two_days(at(1))];
+    let counted = closing(&mut book, 1, package_id, (&closures, &[])).unwrap();
+    let counted = counted.unwrap();
+    assert_eq!(book.package(package_id).expires_at, through(7));
+    assert_eq!(counted[0].days, [closures[0].days]);
+    let again = closing(&mut book, 2, package_id, (&closures, &counted)).unwrap();
+    assert_eq!(again, None);
+    let none = closing(&mut book, 3, package_id, (&[], &counted)).unwrap();
+    assert_eq!(none, Some(Vec::new()));
+    assert_eq!(book.package(package_id).expires_at, through(5));
+    assert_eq!(book.package(package_id).expiry_epoch, 2);
+}
+
+#[test]
+fn what_was_sold_later_or_never_ends_or_is_of_another_template_is_left_alone() {
+    let short = || Package {
+        expires_at: through(5),
+        ..package()
+    };
+    let mut before_the_sale = two_days(at(-1));
+    let other_template = Closure {
+        template_id: Some(TemplateId::generate(at(0))),
+        ..two_days(at(1))
+    };
+    for (package, closure) in [
+        (short(), before_the_sale.clone()),
+        (short(), other_template),
+        (package(), two_days(at(1))),
+    ] {
+        let (mut book, package_id) = sold(package);
+        let closures = [closure];
+        let counted = closing(&mut book, 1, package_id, (&closures, &[])).unwrap();
+        assert_eq!(counted, None);
+    }
+    before_the_sale.undone_at = Some(at(3));
+    let refusal = before_the_sale.refuse_undone().unwrap_err();
+    assert_eq!(refusal.reason(), "CLOSURE_UNDONE");
+}
+
+#[test]
+fn an_expired_package_is_restored_or_refused() {
+    let short = || Package {
+        expires_at: through(2),
+        ..package()
+    };
+    let closures = [two_days(at(3 * DAY))];
+    let (mut book, package_id) = sold(short());
+    let in_time = closing(&mut book, 3 * DAY, package_id, (&closures, &[])).unwrap();
+    assert!(in_time.is_some());
+    assert_eq!(book.package(package_id).expires_at, through(4));
+    let (mut book, package_id) = sold(short());
+    let late = closing(&mut book, 6 * DAY, package_id, (&closures, &[]));
+    assert_eq!(late.unwrap_err().reason(), "EXPIRY_NOT_LATER");
+}
+
+#[test]
+fn a_package_waits_longer_for_its_first_use_which_then_sets_its_own_end() {
+    let swim = item();
+    let package = package_from_first_use(10, Some(day(5)));
+    let package_id = package.id;
+    let mut book = Book::default();
+    book.sell(package, &[(&line_for(&swim), "3", 1_000)]);
+    let closures = [two_days(at(1))];
+    let counted = closing(&mut book, 1, package_id, (&closures, &[])).unwrap();
+    let counted = counted.unwrap();
+    assert!(counted[0].waiting);
+    assert_eq!(book.package(package_id).expires_at, through(7));
+    book.act(6 * DAY, Command::Consume(units(&swim, "1")))
+        .unwrap();
+    assert_eq!(book.package(package_id).expires_at, through(16));
+    // What it waited longer is no part of that end, so an undo takes nothing from it.
+    let undone = closing(&mut book, 6 * DAY + 1, package_id, (&[], &counted)).unwrap();
+    assert_eq!(undone, None);
+    assert_eq!(book.package(package_id).expires_at, through(16));
+}
+
 fn any_days() -> impl Strategy<Value = Days> {
     (0_u64..400, 0_u64..60).prop_map(|(first, more)| {
         let first = date(TODAY) + Many::new(first + 1);
@@ -127,7 +264,7 @@ fn any_days() -> impl Strategy<Value = Days> {
 }
 
 fn closed_until(last_day: NaiveDate, closures: &[Days]) -> usize {
-    let all = closures.iter().copied().flat_map(Days::iter);
+    let all = closures.iter().copied().flat_map(Days::each);
     let all: BTreeSet<NaiveDate> = all.filter(|day| *day <= last_day).collect();
     all.len()
 }
@@ -144,7 +281,7 @@ proptest! {
         let had = closed_until(closed.last_day, &closures);
         prop_assert_eq!(usize::try_from(shift).unwrap(), had);
         // And by no more: its last day is one on which it can be used, unless it was not moved.
-        let is_open = closures.iter().all(|days| days.iter().all(|day| day != closed.last_day));
+        let is_open = closures.iter().all(|days| days.each().all(|day| day != closed.last_day));
         prop_assert!(is_open || shift == 0);
         // Counting again changes nothing.
         prop_assert_eq!(&on(TODAY, closed.last_day, &closed, &closures), &closed);
