@@ -6,7 +6,7 @@ use carnet::proto::v1;
 use carnet::proto::v1::bulk_result::Outcome;
 use carnet::proto::v1::extend_packages_request::{NewExpiry, Packages};
 use carnet::proto::v1::{PackageStatus, Reason};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use tonic::{Code, Status};
 
@@ -132,7 +132,9 @@ async fn each_package_is_extended_or_refused_on_its_own(
     on(database, async |app| {
         let shop = Shop::open(app).await;
         let good = shop.sell_lessons("8", until("2026-01-31")).await;
+        app.clock.advance(TimeDelta::seconds(1));
         let eternal = shop.sell_lessons("8", never()).await;
+        app.clock.advance(TimeDelta::seconds(1));
         let longer = shop.sell_lessons("8", until("2026-06-30")).await;
         let all = [&good, &eternal, &longer];
         let request = through(app, these(&all), "2026-03-31");
@@ -228,7 +230,7 @@ async fn a_large_run_goes_on_by_its_job_and_comes_to_each_package_once(
         let begun = extend(app, request.clone()).await.unwrap();
         let run = begun.run.unwrap();
         assert_eq!((run.changed, run.finished_at), (200, None));
-        app.clock.advance(chrono::TimeDelta::seconds(1));
+        app.clock.advance(TimeDelta::seconds(1));
         let sold_meanwhile = shop.sell(&template).await;
         let report = bulk::step(app.context()).await.unwrap();
         assert_eq!((report.runs, report.unfinished), (1, 0));
