@@ -208,7 +208,7 @@ async fn each_package_is_extended_or_refused_on_its_own(
 async fn a_large_run_goes_on_by_its_job_and_comes_to_each_package_once(
     #[values(Sqlite, Postgres)] database: Database,
 ) {
-    on(database, async |app| {
+    Box::pin(on(database, async |app| {
         let shop = Shop::open(app).await;
         let template = shop.offer(shop.lessons("8", until("2026-01-31"))).await;
         for count in [200, 200, 5] {
@@ -246,6 +246,6 @@ async fn a_large_run_goes_on_by_its_job_and_comes_to_each_package_once(
         assert_eq!(untouched.last_usable_date, "2026-01-31");
         let sixth_newest = &app.all_packages().await[6];
         assert_eq!(sixth_newest.last_usable_date, "2026-02-01");
-    })
+    }))
     .await;
 }

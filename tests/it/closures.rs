@@ -269,7 +269,7 @@ async fn a_closure_told_of_late_restores_what_expired_in_it_and_refuses_what_is_
 async fn a_large_closure_goes_on_by_its_job_and_wants_its_own_permission(
     #[values(Sqlite, Postgres)] database: Database,
 ) {
-    on(database, async |app| {
+    Box::pin(on(database, async |app| {
         let shop = Shop::open(app).await;
         let template = shop.offer(shop.lessons("8", until("2026-03-31"))).await;
         for count in [200, 3] {
@@ -301,6 +301,6 @@ async fn a_large_closure_goes_on_by_its_job_and_wants_its_own_permission(
             field_faults(create(app, long).await)[0].0,
             "closure.last_date"
         );
-    })
+    }))
     .await;
 }
