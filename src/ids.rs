@@ -138,6 +138,8 @@ id_types! {
     LineId = "lin";
     /// A customer.
     CustomerId = "cus";
+    /// A group of customers.
+    GroupId = "grp";
     /// One `SellPackages` call for one owner.
     SaleId = "sal";
     /// A package that was sold or given.

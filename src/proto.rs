@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn every_method_named_as_a_read_only_reads_and_no_other() {
         for method in methods() {
-            let verbs = ["Get", "List", "Explain", "Quote", "Preview"];
+            let verbs = ["Get", "List", "Explain", "Quote", "Preview", "Resolve"];
             let named_so = verbs.iter().any(|verb| method.name().starts_with(verb));
             assert_eq!(only_reads(&method), named_so, "{}", method.full_name());
         }

@@ -169,6 +169,7 @@ CREATE TABLE customers (
     time_zone TEXT,
     active INTEGER NOT NULL,
     may_purchase_on_account INTEGER NOT NULL,
+    merged_into BLOB,
     search_text TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
@@ -176,6 +177,35 @@ CREATE TABLE customers (
     UNIQUE (business_id, external_id)
 ) STRICT;
 CREATE INDEX customers_by_email ON customers (business_id, email_folded);
+CREATE INDEX customers_merged ON customers (business_id, merged_into) WHERE merged_into IS NOT NULL;
+
+-- A group's e-mails go to its contact, who is always one of its members.
+CREATE TABLE groups (
+    business_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    external_id TEXT,
+    name TEXT NOT NULL,
+    contact_id BLOB NOT NULL,
+    active INTEGER NOT NULL,
+    search_text TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id),
+    FOREIGN KEY (business_id, contact_id) REFERENCES customers (business_id, id)
+) STRICT;
+CREATE INDEX groups_by_contact ON groups (business_id, contact_id);
+
+CREATE TABLE group_members (
+    business_id BLOB NOT NULL,
+    group_id BLOB NOT NULL,
+    customer_id BLOB NOT NULL,
+    added_at INTEGER NOT NULL,
+    PRIMARY KEY (business_id, group_id, customer_id),
+    FOREIGN KEY (business_id, group_id) REFERENCES groups (business_id, id),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
+) STRICT;
+CREATE INDEX group_members_by_customer ON group_members (business_id, customer_id);
 
 -- Sales and packages.
 
@@ -184,6 +214,7 @@ CREATE TABLE sales (
     id BLOB NOT NULL,
     request_id BLOB NOT NULL,
     customer_id BLOB NOT NULL,
+    group_id BLOB,
     list_price_minor INTEGER NOT NULL,
     net_minor INTEGER NOT NULL,
     tax_minor INTEGER NOT NULL,
@@ -192,6 +223,7 @@ CREATE TABLE sales (
     sold_by_kind INTEGER NOT NULL,
     sold_by BLOB,
     sold_at INTEGER NOT NULL,
+    undone_at INTEGER,
     version INTEGER NOT NULL,
     PRIMARY KEY (business_id, id),
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
@@ -218,6 +250,8 @@ CREATE TABLE packages (
     sale_id BLOB,
     came_from BLOB,
     customer_id BLOB NOT NULL,
+    group_id BLOB,
+    share_max INTEGER NOT NULL DEFAULT 1 CHECK (share_max > 0),
     template_id BLOB,
     definition_version INTEGER,
     name TEXT NOT NULL,
@@ -241,6 +275,7 @@ CREATE TABLE packages (
     frozen_days INTEGER NOT NULL,
     revoked_at INTEGER,
     transferred_at INTEGER,
+    transferred_to BLOB,
     paid_at INTEGER,
     change_seq INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
@@ -249,7 +284,9 @@ CREATE TABLE packages (
     UNIQUE (business_id, external_id),
     FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    FOREIGN KEY (business_id, group_id) REFERENCES groups (business_id, id),
     CHECK (expires_at IS NULL OR expires_at > starts_at),
+    CHECK ((transferred_at IS NULL) = (transferred_to IS NULL)),
     CHECK ((frozen_at IS NULL) = (frozen_until_max IS NULL)),
     CHECK ((frozen_at IS NULL) = (expires_if_thawed IS NULL)),
     CHECK (frozen_at IS NULL OR expires_at IS NULL)
@@ -257,7 +294,22 @@ CREATE TABLE packages (
 CREATE INDEX packages_by_customer ON packages (business_id, customer_id, id);
 CREATE INDEX packages_by_expiry ON packages (business_id, expires_at, id);
 CREATE INDEX packages_thawing ON packages (frozen_until_max) WHERE frozen_until_max IS NOT NULL;
+CREATE INDEX packages_by_group ON packages (business_id, group_id) WHERE group_id IS NOT NULL;
 CREATE INDEX packages_by_sale ON packages (business_id, sale_id);
+
+-- Who may use a package besides the customer in its row: those who share it, or the members of its group.
+-- The row of one who may no longer stays, so that history is found.
+CREATE TABLE package_members (
+    business_id BLOB NOT NULL,
+    customer_id BLOB NOT NULL,
+    package_id BLOB NOT NULL,
+    added_at INTEGER NOT NULL,
+    removed_at INTEGER,
+    PRIMARY KEY (business_id, customer_id, package_id),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id)
+) STRICT;
+CREATE INDEX package_members_by_package ON package_members (business_id, package_id);
 
 -- The ledger. A lot caches what the fold of its entries says, and copies what deciding needs from its
 -- package; `is_open` says that something is available or that a time-out may make it so, and

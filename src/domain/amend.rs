@@ -67,6 +67,9 @@ impl<'a> Amendment<'a> {
     pub fn apply_effects(&mut self) {
         let now = self.now();
         for effect in self.draft.effects().iter().skip(self.applied) {
+            if effect.package_id() != self.package.id {
+                continue;
+            }
             self.changes.push(effect.change(&mut self.package, now));
         }
         self.applied = self.draft.effects().len();
@@ -125,6 +128,12 @@ impl<'a> Amendment<'a> {
     pub fn tell_expiry(&mut self, kind: ChangeKind, old: Expiry) {
         let new = Expiry::of(&self.package);
         self.tell(kind, Value::Expiry(old), Value::Expiry(new));
+    }
+
+    /// The package and what is to be told of it, and the draft for the next package of the same posting.
+    pub fn hand_on(mut self) -> (Package, Vec<NewChange>, Draft<'a>) {
+        self.retell();
+        (self.package, self.changes, self.draft)
     }
 
     /// What it comes to.

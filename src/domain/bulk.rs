@@ -9,7 +9,7 @@ use crate::domain::extend::Until;
 use crate::domain::package::Status;
 use crate::domain::refusal::Refusal;
 use crate::ids::{
-    BulkRunId, BusinessId, ClosureId, CreditTypeId, CustomerId, PackageId, TemplateId,
+    BulkRunId, BusinessId, ClosureId, CreditTypeId, CustomerId, GroupId, PackageId, TemplateId,
 };
 
 /// Which packages; all that is given must hold.
@@ -17,6 +17,8 @@ use crate::ids::{
 pub struct PackageFilter {
     /// Of this customer.
     pub customer_id: Option<CustomerId>,
+    /// Of this group.
+    pub group_id: Option<GroupId>,
     /// Sold from this template.
     pub template_id: Option<TemplateId>,
     /// Of one of these statuses; empty: of any.

@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::domain::credits::Credits;
 use crate::domain::entry::{Actor, coded};
-use crate::ids::PackageId;
+use crate::ids::{CustomerId, LineId, PackageId};
 
 coded! {
     /// What kind of change of a package that is not an entry.
@@ -27,7 +28,25 @@ coded! {
         /// Its freeze ended.
         Thawed = 8, "thawed";
         /// Its expiry was moved earlier.
-        Shortened = 60, "shortened";
+        Shortened = 9, "shortened";
+        /// Another price was agreed.
+        PriceChanged = 10, "price_changed";
+        /// The caller's own id of it changed.
+        ExternalIdChanged = 11, "external_id_changed";
+        /// It pays in another order.
+        PriorityChanged = 12, "priority_changed";
+        /// A line has more or fewer credits.
+        QuantityChanged = 13, "quantity_changed";
+        /// It was moved to another customer.
+        Transferred = 14, "transferred";
+        /// The sale that it came from was undone, and it was taken away with that.
+        SaleUndone = 15, "sale_undone";
+        /// A customer may use it from then on.
+        MemberAdded = 60, "member_added";
+        /// A customer may use it no more.
+        MemberRemoved = 61, "member_removed";
+        /// Another customer took the place of its owner or its group's contact.
+        OwnerChanged = 62, "owner_changed";
     }
 }
 
@@ -50,6 +69,45 @@ pub enum Value {
     Nothing,
     /// When the package ends.
     Expiry(Expiry),
+    /// Whose it is, or who shares it.
+    Customer(CustomerId),
+    /// Whose it is, and in which package.
+    Owner(Owner),
+    /// What was agreed.
+    Price(AgreedPrice),
+    /// The caller's own id.
+    ExternalId(Option<String>),
+    /// The lower number pays first.
+    Priority(i32),
+    /// How many credits a line has.
+    Quantity(LineQuantity),
+}
+
+/// What was agreed for a package, in minor units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgreedPrice {
+    /// As the business writes prices.
+    pub price_minor: i64,
+    /// Without tax.
+    pub net_minor: i64,
+}
+
+/// How many credits a line has in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineQuantity {
+    /// The line.
+    pub line_id: LineId,
+    /// The credits of all its lots.
+    pub amount: Credits,
+}
+
+/// Whose the credits of a package are at one time, and in which package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// Whose.
+    pub customer_id: CustomerId,
+    /// In which package.
+    pub package_id: PackageId,
 }
 
 /// A change that is to be written.
@@ -101,7 +159,17 @@ impl ChangeKind {
             | Self::Frozen
             | Self::Thawed
             | Self::Shortened => true,
-            Self::Revoked | Self::Reinstated => false,
+            Self::Revoked
+            | Self::Reinstated
+            | Self::PriceChanged
+            | Self::ExternalIdChanged
+            | Self::PriorityChanged
+            | Self::QuantityChanged
+            | Self::Transferred
+            | Self::SaleUndone
+            | Self::MemberAdded
+            | Self::MemberRemoved
+            | Self::OwnerChanged => false,
         }
     }
 }

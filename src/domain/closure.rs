@@ -295,7 +295,7 @@ fn move_to(
     let old = Expiry::of(&amendment.package);
     // An end in the middle of today may have passed; nobody loses a package by an undo.
     let end = if moved <= now { end_of_today } else { moved };
-    amendment.package.extend_to(end);
+    amendment.package.end_at(end);
     amendment.retell();
     amendment.tell_expiry(ChangeKind::Shortened, old);
     Ok(())

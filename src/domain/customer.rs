@@ -29,6 +29,8 @@ pub struct Customer {
     pub active: bool,
     /// Whether the customer may pay on account (B3).
     pub may_purchase_on_account: bool,
+    /// The customer that took this one's place when both were merged.
+    pub merged_into: Option<CustomerId>,
     /// When the customer was added.
     pub created_at: DateTime<Utc>,
     /// How often it changed; the caller's etag.
@@ -72,6 +74,7 @@ mod tests {
             time_zone: None,
             active: true,
             may_purchase_on_account: false,
+            merged_into: None,
             created_at: DateTime::UNIX_EPOCH,
             version: 1,
         };

@@ -4,6 +4,8 @@
 //! benchmarks call the same function; it reads no clock and no database. It settles first, so an expired
 //! package is refused whether or not the expiry job has been there.
 
+use std::collections::BTreeSet;
+
 use uuid::Uuid;
 
 use crate::domain::entry::Entry;
@@ -14,6 +16,7 @@ use crate::domain::posting::{Draft, Posting};
 use crate::domain::refusal::Refusal;
 use crate::domain::returned::send_on_all;
 use crate::domain::settle::settle;
+use crate::ids::{CustomerId, PackageId};
 
 mod adjusting;
 mod explaining;
@@ -22,7 +25,7 @@ mod takes;
 mod undoing;
 mod using;
 
-pub use adjusting::{Adjust, Adjustment};
+pub use adjusting::{Adjust, Adjustment, take_out};
 pub use explaining::{LeftOut, Look, explain};
 pub use holding::{Capture, PlaceHold, Release};
 pub use undoing::{Meanwhile, Move, Reverse};
@@ -57,6 +60,10 @@ pub struct Facts {
     pub holds: Vec<Hold>,
     /// The packages, where they are locked: then `lots` has all of theirs.
     pub packages: Vec<Package>,
+    /// The packages of others that the customer of the command may use.
+    pub shared_with: BTreeSet<PackageId>,
+    /// Who took the place of the customer in the posting that is to be undone, if they were merged.
+    pub survivor: Option<CustomerId>,
     /// The entries of the posting that is to be undone.
     pub original: Vec<Entry>,
     /// The entries that undid some of it.
@@ -97,9 +104,9 @@ pub fn decide(facts: &Facts, command: &Command, stamp: &Stamp) -> Result<Posting
     let mut draft = Draft::with_holds(stamp, lots, holds);
     settle(&mut draft)?;
     match command {
-        Command::Consume(consume) => using::consume(&mut draft, consume, &facts.packages)?,
-        Command::Hold(place) => holding::place(&mut draft, place)?,
-        Command::Capture(capture) => holding::capture(&mut draft, capture)?,
+        Command::Consume(consume) => using::consume(&mut draft, consume, facts)?,
+        Command::Hold(place) => holding::place(&mut draft, place, facts)?,
+        Command::Capture(capture) => holding::capture(&mut draft, capture, facts)?,
         Command::Release(release) => holding::release(&mut draft, release)?,
         Command::Reverse(reverse) => undoing::reverse(&mut draft, reverse, facts)?,
         Command::Move(moved) => undoing::relocate(&mut draft, moved, facts)?,

@@ -89,9 +89,11 @@ pub struct NewLot {
 /// The package never expires, the new expiry is not later than both the old one and now, or its
 /// quarantine is over.
 pub fn extend(amendment: &mut Amendment<'_>, extension: Extension) -> Result<(), Refusal> {
+    amendment.refuse_revoked()?;
+    amendment.refuse_transferred()?;
     let kind = check(&amendment.package, &extension, amendment.now())?;
     let old = Expiry::of(&amendment.package);
-    amendment.package.extend_to(extension.expires_at);
+    amendment.package.end_at(extension.expires_at);
     amendment.retell();
     amendment.tell_expiry(kind, old);
     restore_all(&mut amendment.draft)?;
@@ -107,9 +109,6 @@ fn check(
     now: DateTime<Utc>,
 ) -> Result<ChangeKind, Refusal> {
     let package_id = package.id;
-    if package.revoked_at.is_some() {
-        return Err(Refusal::PackageRevoked { package_id });
-    }
     let old = package
         .end()
         .ok_or(Refusal::PackageNeverExpires { package_id })?;

@@ -231,6 +231,8 @@ fn package() -> (Package, Lot) {
     let business_id = BusinessId::generate(DateTime::UNIX_EPOCH);
     let package = Package {
         came_from: None,
+        group_id: None,
+        share_max: 1,
         id: PackageId::generate(DateTime::UNIX_EPOCH),
         business_id,
         external_id: None,
@@ -258,6 +260,7 @@ fn package() -> (Package, Lot) {
         frozen_days: 0,
         revoked_at: None,
         transferred_at: None,
+        transferred_to: None,
         paid_at: None,
         change_seq: 0,
         created_at: instant("2025-10-01T09:00:00Z"),

@@ -16,7 +16,7 @@ use crate::domain::package::Package;
 use crate::domain::refusal::Refusal;
 use crate::domain::sale::{LineWeight, Price, allocate};
 use crate::domain::validity::{self, ExpirySource, Resolved, Validity};
-use crate::ids::{CustomerId, LineId, LotId, PackageId, SaleId, TemplateId};
+use crate::ids::{CustomerId, GroupId, LineId, LotId, PackageId, SaleId, TemplateId};
 
 /// Another validity than the offered one, chosen at the sale.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +32,10 @@ pub enum ValidityOverride {
 pub struct Offer {
     /// Who gets it.
     pub customer_id: CustomerId,
+    /// The group that gets it, if one does; the customer is its contact then.
+    pub group_id: Option<GroupId>,
+    /// How many customers may share it, the owner included.
+    pub share_max: i32,
     /// The caller's own id of it.
     pub external_id: Option<String>,
     /// The sale; none if it is given.
@@ -141,6 +145,8 @@ impl Offer {
             external_id: self.external_id,
             sale_id: self.sale_id,
             customer_id: self.customer_id,
+            group_id: self.group_id,
+            share_max: self.share_max,
             template: self.template,
             name: self.name,
             list_price_minor: self.list_price_minor,
@@ -163,6 +169,7 @@ impl Offer {
             frozen_days: 0,
             revoked_at: None,
             transferred_at: None,
+            transferred_to: None,
             paid_at: self.is_paid.then_some(now),
             change_seq: 0,
             created_at: now,

@@ -12,7 +12,7 @@ use crate::domain::credits::Credits;
 use crate::domain::entry::{Balances, coded};
 use crate::domain::lot::{Lot, Terms};
 use crate::domain::validity::{self, Anchor, ExpirySource, MustStartBy, Validity};
-use crate::ids::{BusinessId, CustomerId, PackageId, SaleId, TemplateId};
+use crate::ids::{BusinessId, CustomerId, GroupId, PackageId, SaleId, TemplateId};
 
 /// The most units that are listed one by one; above it there are counters only (D8).
 pub const UNITS_MAX: usize = 200;
@@ -54,8 +54,12 @@ pub struct Package {
     pub sale_id: Option<SaleId>,
     /// The package that its credits were moved from, if they were.
     pub came_from: Option<PackageId>,
-    /// Its owner.
+    /// Its owner, or the contact of the group that owns it.
     pub customer_id: CustomerId,
+    /// The group that owns it, if one does; its members are those who may use it.
+    pub group_id: Option<GroupId>,
+    /// How many customers may share it, the owner included.
+    pub share_max: i32,
     /// The template and the version of it that was sold.
     pub template: Option<(TemplateId, i32)>,
     /// What the customer reads.
@@ -100,6 +104,8 @@ pub struct Package {
     pub revoked_at: Option<DateTime<Utc>>,
     /// When it was moved to another customer.
     pub transferred_at: Option<DateTime<Utc>>,
+    /// The package that its credits were moved to.
+    pub transferred_to: Option<PackageId>,
     /// When it was paid in full; a given package is paid when it is made.
     pub paid_at: Option<DateTime<Utc>>,
     /// The number of its last change.
@@ -272,10 +278,10 @@ impl Package {
         }
     }
 
-    /// Sets a later end by hand; of a frozen package, that after a thaw at the limit. Of a package that counts
-    /// from its first use it is also the end that it waits with, now or after an undo: no undo takes an
-    /// extension back.
-    pub fn extend_to(&mut self, expires_at: DateTime<Utc>) {
+    /// Sets another end by hand; of a frozen package, that after a thaw at the limit. Of a package that counts
+    /// from its first use it is also the end that it waits with, now or after an undo: no undo takes
+    /// that back.
+    pub fn end_at(&mut self, expires_at: DateTime<Utc>) {
         if self.frozen_at.is_some() {
             self.expires_if_thawed = Some(expires_at);
         } else {

@@ -79,6 +79,12 @@ permissions! {
     PackagesRevoke = "PACKAGES_REVOKE";
     /// Freeze and unfreeze packages.
     PackagesFreeze = "PACKAGES_FREEZE";
+    /// Edit packages that were sold.
+    PackagesUpdate = "PACKAGES_UPDATE";
+    /// Move the end of a package to an earlier day.
+    PackagesShorten = "PACKAGES_SHORTEN";
+    /// Move packages to other customers.
+    PackagesTransfer = "PACKAGES_TRANSFER";
     /// Write down payments of what was sold.
     PaymentsRecord = "PAYMENTS_RECORD";
     /// Make, change and undo closures.

@@ -184,6 +184,13 @@ impl<'a> Draft<'a> {
         self.lots.insert(lot.id, lot);
     }
 
+    /// Lets what comes back into a lot follow to the lot that its credits were moved to.
+    pub fn link(&mut self, from: LotId, to: LotId) {
+        if let Some(lot) = self.lots.get_mut(&from) {
+            lot.transferred_to = Some(to);
+        }
+    }
+
     /// Adds a package that does not exist yet.
     pub fn add_package(&mut self, package: Package) {
         self.packages.push(package);

@@ -4,6 +4,7 @@
 //! the API and never changes; a test holds it against the published list of reasons.
 
 mod amending;
+mod holder;
 mod selling;
 
 use std::fmt;
@@ -12,10 +13,11 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use amending::CannotAmend;
+pub use holder::HolderRefusal;
+pub use selling::SellingRefusal;
 
 use crate::domain::credits::Credits;
 use crate::domain::hold::OnTimeOut;
-pub use crate::domain::refusal::selling::SellingRefusal;
 use crate::ids::{CreditTypeId, CustomerId, HoldId, ItemId, LineId, LotId, PackageId, TemplateId};
 
 /// What the numbers of a refusal count.
@@ -357,6 +359,9 @@ pub enum Refusal {
     /// A package that was sold cannot be changed so.
     #[error(transparent)]
     CannotAmend(#[from] CannotAmend),
+    /// It is about customers and what they share.
+    #[error(transparent)]
+    Holder(#[from] HolderRefusal),
     /// It cannot be offered or sold like this.
     #[error(transparent)]
     Selling(#[from] SellingRefusal),
@@ -415,6 +420,7 @@ impl Refusal {
             Self::NotFound { .. } => "NOT_FOUND",
             Self::PermissionDenied { .. } => "PERMISSION_DENIED",
             Self::CannotAmend(refusal) => refusal.reason(),
+            Self::Holder(refusal) => refusal.reason(),
             Self::Selling(refusal) => refusal.reason(),
             Self::LotCorrupt(_) => "LEDGER_CORRUPT",
         }

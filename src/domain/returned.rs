@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::credits::Credits;
 use crate::domain::entry::{About, Account, EntryKind};
-use crate::domain::lot::Movement;
+use crate::domain::lot::{Fold, Lot, Movement, Origin, Tail};
+use crate::domain::package::Package;
 use crate::domain::posting::{Draft, Effect};
 use crate::domain::refusal::Refusal;
 use crate::ids::{LotId, PackageId};
@@ -101,6 +102,24 @@ pub fn transfer(
         draft.post(lot_id, moved)?;
     }
     Ok(())
+}
+
+/// A lot of `package` for what is moved out of `lot`: it is worth and pays in the order of that one.
+pub fn receiving(lot: &Lot, id: LotId, package: &Package, now: DateTime<Utc>) -> Lot {
+    Lot {
+        id,
+        package_id: package.id,
+        customer_id: package.customer_id,
+        origin: Origin::Transferred,
+        terms: package.terms(),
+        fold: Fold::default(),
+        tail: Tail::default(),
+        next_timeout_at: None,
+        transferred_to: None,
+        created_at: now,
+        version: 0,
+        ..lot.clone()
+    }
 }
 
 /// The value that leaves a lot with `amount` of its unused credits.

@@ -9,7 +9,7 @@ use crate::domain::customer::Customer;
 use crate::domain::entry::{Actor, coded};
 use crate::domain::refusal::Refusal;
 use crate::domain::value;
-use crate::ids::{CustomerId, PackageId, PaymentId, SaleId};
+use crate::ids::{CustomerId, GroupId, PackageId, PaymentId, SaleId};
 
 /// Hundredths of a percent in the whole.
 const BASIS_POINTS: i64 = 10_000;
@@ -50,8 +50,10 @@ pub struct Payment {
 pub struct Sale {
     /// The sale.
     pub id: SaleId,
-    /// Who bought.
+    /// Who bought, or the contact of the group that did.
     pub customer_id: CustomerId,
+    /// The group that bought, if one did.
+    pub group_id: Option<GroupId>,
     /// Its packages, in the order of the entries.
     pub package_ids: Vec<PackageId>,
     /// What the templates ask, in minor units.
@@ -64,6 +66,8 @@ pub struct Sale {
     pub sold_by: Actor,
     /// When.
     pub sold_at: DateTime<Utc>,
+    /// When it was undone, if it was made by mistake.
+    pub undone_at: Option<DateTime<Utc>>,
 }
 
 /// A price in its parts, in minor units: `net + tax = total`.
@@ -172,8 +176,8 @@ pub fn allocate(net_minor: i64, lines: &[LineWeight]) -> Vec<i64> {
     value::allocate(net_minor, &weights)
 }
 
-/// Rate × units, in millionths of a minor unit.
-fn rated(line: &LineWeight) -> Option<i128> {
+/// Rate × units, in millionths of a minor unit; none without a rate.
+pub fn rated(line: &LineWeight) -> Option<i128> {
     let (rate, per_unit) = line.dearest?;
     i128::from(rate)
         .checked_mul(i128::from(line.quantity.millionths()))?
@@ -234,12 +238,14 @@ mod tests {
         let mut sale = Sale {
             id: SaleId::generate(DateTime::UNIX_EPOCH),
             customer_id: CustomerId::generate(DateTime::UNIX_EPOCH),
+            group_id: None,
             package_ids: Vec::new(),
             list_price_minor: 1_000,
             price: Price::default(),
             payments: Vec::new(),
             sold_by: Actor::System,
             sold_at: DateTime::UNIX_EPOCH,
+            undone_at: None,
         };
         assert_eq!(sale.paid_minor(), 0);
         sale.payments = vec![payment(700), payment(250)];

@@ -82,8 +82,11 @@ commands! {
         "CreateClosure" CreateClosureRequest,
         "UpdateClosure" UpdateClosureRequest,
         "UndoClosure" UndoClosureRequest,
+        "UpdatePackage" UpdatePackageRequest,
         "FreezePackage" FreezePackageRequest,
         "UnfreezePackage" UnfreezePackageRequest,
+        "UndoSale" UndoSaleRequest,
+        "TransferPackage" TransferPackageRequest,
         "RevokePackage" RevokePackageRequest,
         "ReinstatePackage" ReinstatePackageRequest,
         "RecordPayment" RecordPaymentRequest,
@@ -114,7 +117,14 @@ commands! {
         "CloneTemplate" CloneTemplateRequest,
         "CreateCustomer" CreateCustomerRequest,
         "UpdateCustomer" UpdateCustomerRequest,
-        "UpdateReminderPolicy" UpdateReminderPolicyRequest;
+        "UpdateReminderPolicy" UpdateReminderPolicyRequest,
+        "MergeCustomers" MergeCustomersRequest,
+        "CreateGroup" CreateGroupRequest,
+        "UpdateGroup" UpdateGroupRequest,
+        "AddGroupMember" AddGroupMemberRequest,
+        "RemoveGroupMember" RemoveGroupMemberRequest,
+        "AddMember" AddMemberRequest,
+        "RemoveMember" RemoveMemberRequest;
 }
 
 #[expect(

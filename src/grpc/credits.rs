@@ -3,9 +3,9 @@
 use tonic::{Request, Response, Status};
 
 use crate::grpc::api::{Api, use_case};
+use crate::grpc::convert::amending::detail;
 use crate::grpc::convert::package::to_package;
 use crate::grpc::convert::{explaining, giving, history, holding, returning, using as convert};
-use crate::grpc::packages::detail;
 use crate::grpc::page::Page;
 use crate::ids::PackageId;
 use crate::proto::v1;

@@ -1,16 +1,19 @@
 //! `PackageService`.
 
+mod bulk;
+mod closures;
+
 use tonic::{Request, Response, Status};
 
 use crate::grpc::api::{Api, use_case};
-use crate::grpc::convert::amending::{self, to_changed};
-use crate::grpc::convert::bulk;
-use crate::grpc::convert::closure::{self, to_closure};
+use crate::grpc::convert::amending::{self, detail, to_changed};
+use crate::grpc::convert::editing;
+use crate::grpc::convert::group::sharing;
 use crate::grpc::convert::package::{Detail, to_change, to_package, to_results, to_sale};
 use crate::grpc::convert::selling as convert;
 use crate::proto::v1;
 use crate::service::{
-    Call, closures, extension, extensions, freezing, packages, revocation, sales,
+    extension, freezing, package_edit, packages, revocation, sales, sharing, transfer, undo_sale,
 };
 
 /// The handlers of `PackageService`.
@@ -18,15 +21,6 @@ use crate::service::{
 pub struct Packages(pub Api);
 
 type Answered<T> = Result<Response<T>, Status>;
-
-/// How much the answer to a call that makes packages shows: what was not kept has no ids.
-pub(super) fn detail(call: &Call) -> Detail {
-    if call.validate_only {
-        Detail::Unkept
-    } else {
-        Detail::Full
-    }
-}
 
 #[tonic::async_trait]
 impl v1::package_service_server::PackageService for Packages {
@@ -64,6 +58,29 @@ impl v1::package_service_server::PackageService for Packages {
                 use_case!(sales::get),
                 |sale, call| v1::GetSaleResponse {
                     sale: Some(to_sale(&sale, call.currency(), Detail::Full)),
+                },
+            )
+            .await
+    }
+
+    async fn undo_sale(
+        &self,
+        request: Request<v1::UndoSaleRequest>,
+    ) -> Answered<v1::UndoSaleResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| convert::undone_sale(message, faults),
+                use_case!(undo_sale::undo_sale),
+                |answer, call| {
+                    let packages = answer.value.packages.into_iter();
+                    v1::UndoSaleResponse {
+                        sale: Some(to_sale(&answer.value.sale, call.currency(), Detail::Full)),
+                        packages: packages
+                            .map(|view| to_package(view, call.currency(), Detail::Full))
+                            .collect(),
+                        replayed: answer.replayed,
+                    }
                 },
             )
             .await
@@ -122,6 +139,28 @@ impl v1::package_service_server::PackageService for Packages {
                     v1::ExtendPackageResponse {
                         package: Some(changed.package),
                         change: changed.changes.into_iter().next(),
+                        replayed: changed.replayed,
+                    }
+                },
+            )
+            .await
+    }
+
+    async fn update_package(
+        &self,
+        request: Request<v1::UpdatePackageRequest>,
+    ) -> Answered<v1::UpdatePackageResponse> {
+        let reason = request.get_ref().reason.trim().to_owned();
+        self.0
+            .write(
+                request,
+                editing::edit,
+                use_case!(package_edit::update_package),
+                |answer, call| {
+                    let changed = to_changed(answer, call, &reason);
+                    v1::UpdatePackageResponse {
+                        package: Some(changed.package),
+                        changes: changed.changes,
                         replayed: changed.replayed,
                     }
                 },
@@ -234,163 +273,148 @@ impl v1::package_service_server::PackageService for Packages {
             .await
     }
 
+    async fn add_member(
+        &self,
+        request: Request<v1::AddMemberRequest>,
+    ) -> Answered<v1::AddMemberResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| {
+                    sharing(
+                        &message.package_id,
+                        &message.customer_id,
+                        &message.etag,
+                        faults,
+                    )
+                },
+                use_case!(sharing::add_member),
+                |answer, call| v1::AddMemberResponse {
+                    change: Some(to_change(
+                        &answer.value.change,
+                        String::new(),
+                        call.currency(),
+                    )),
+                    package: Some(to_package(
+                        answer.value.package,
+                        call.currency(),
+                        Detail::Full,
+                    )),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn remove_member(
+        &self,
+        request: Request<v1::RemoveMemberRequest>,
+    ) -> Answered<v1::RemoveMemberResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| {
+                    sharing(
+                        &message.package_id,
+                        &message.customer_id,
+                        &message.etag,
+                        faults,
+                    )
+                },
+                use_case!(sharing::remove_member),
+                |answer, call| v1::RemoveMemberResponse {
+                    change: Some(to_change(
+                        &answer.value.change,
+                        String::new(),
+                        call.currency(),
+                    )),
+                    package: Some(to_package(
+                        answer.value.package,
+                        call.currency(),
+                        Detail::Full,
+                    )),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn transfer_package(
+        &self,
+        request: Request<v1::TransferPackageRequest>,
+    ) -> Answered<v1::TransferPackageResponse> {
+        let reason = request.get_ref().reason.trim().to_owned();
+        self.0
+            .write(
+                request,
+                |message, _, faults| amending::transfer(message, faults),
+                use_case!(transfer::transfer_package),
+                |answer, call| amending::to_transferred(answer, call, &reason),
+            )
+            .await
+    }
+
     async fn extend_packages(
         &self,
         request: Request<v1::ExtendPackagesRequest>,
     ) -> Answered<v1::ExtendPackagesResponse> {
-        let (call, (input, page)) = Api::command(request, |message, _, faults| {
-            bulk::extension(message, faults)
-        })?;
-        let answer = self
-            .0
-            .run(call.clone(), input, use_case!(extensions::extend_packages))
-            .await?;
-        let next_page_token = match answer.value.next_before {
-            Some(before) => page.next_token(before)?,
-            None => String::new(),
-        };
-        let begun = bulk::to_begun(&answer, &call, next_page_token);
-        Ok(Response::new(begun))
+        bulk::extend_packages(&self.0, request).await
     }
 
     async fn get_bulk_run(
         &self,
         request: Request<v1::GetBulkRunRequest>,
     ) -> Answered<v1::GetBulkRunResponse> {
-        self.0
-            .read(
-                request,
-                |message, faults| faults.id("run_id", &message.run_id),
-                use_case!(extensions::get_run),
-                |run, _| v1::GetBulkRunResponse {
-                    run: Some(bulk::to_run(&run)),
-                },
-            )
-            .await
+        bulk::get_bulk_run(&self.0, request).await
     }
 
     async fn list_bulk_results(
         &self,
         request: Request<v1::ListBulkResultsRequest>,
     ) -> Answered<v1::ListBulkResultsResponse> {
-        self.0
-            .list(
-                request,
-                bulk::result_list,
-                use_case!(extensions::list_results),
-                |result| result.package_id,
-                |found, next_page_token, _| v1::ListBulkResultsResponse {
-                    results: found.iter().map(bulk::to_result).collect(),
-                    next_page_token,
-                },
-            )
-            .await
+        bulk::list_bulk_results(&self.0, request).await
     }
 
     async fn create_closure(
         &self,
         request: Request<v1::CreateClosureRequest>,
     ) -> Answered<v1::CreateClosureResponse> {
-        self.0
-            .write(
-                request,
-                closure::new_closure,
-                use_case!(closures::create),
-                |answer, _| v1::CreateClosureResponse {
-                    closure: Some(to_closure(&answer.value)),
-                    replayed: answer.replayed,
-                },
-            )
-            .await
+        closures::create_closure(&self.0, request).await
     }
 
     async fn get_closure(
         &self,
         request: Request<v1::GetClosureRequest>,
     ) -> Answered<v1::GetClosureResponse> {
-        self.0
-            .read(
-                request,
-                |message, faults| faults.id("closure_id", &message.closure_id),
-                use_case!(closures::get),
-                |view, _| v1::GetClosureResponse {
-                    closure: Some(to_closure(&view)),
-                },
-            )
-            .await
+        closures::get_closure(&self.0, request).await
     }
 
     async fn list_closures(
         &self,
         request: Request<v1::ListClosuresRequest>,
     ) -> Answered<v1::ListClosuresResponse> {
-        self.0
-            .list(
-                request,
-                closure::closure_list,
-                use_case!(closures::list),
-                |view| view.closure.id,
-                |found, next_page_token, _| v1::ListClosuresResponse {
-                    closures: found.iter().map(to_closure).collect(),
-                    next_page_token,
-                },
-            )
-            .await
+        closures::list_closures(&self.0, request).await
     }
 
     async fn preview_closure(
         &self,
         request: Request<v1::PreviewClosureRequest>,
     ) -> Answered<v1::PreviewClosureResponse> {
-        let (call, (input, page)) = Api::query(request, |message, _, faults| {
-            closure::closure_preview(message, faults)
-        })?;
-        let found = self
-            .0
-            .run(call, input, use_case!(closures::preview))
-            .await?;
-        let next_page_token = match found.next_before {
-            Some(before) => page.next_token(before)?,
-            None => String::new(),
-        };
-        Ok(Response::new(v1::PreviewClosureResponse {
-            results: found.results.iter().map(bulk::to_result).collect(),
-            next_page_token,
-        }))
+        closures::preview_closure(&self.0, request).await
     }
 
     async fn update_closure(
         &self,
         request: Request<v1::UpdateClosureRequest>,
     ) -> Answered<v1::UpdateClosureResponse> {
-        self.0
-            .write(
-                request,
-                closure::closure_update,
-                use_case!(closures::update),
-                |answer, _| v1::UpdateClosureResponse {
-                    closure: Some(to_closure(&answer.value)),
-                    replayed: answer.replayed,
-                },
-            )
-            .await
+        closures::update_closure(&self.0, request).await
     }
 
     async fn undo_closure(
         &self,
         request: Request<v1::UndoClosureRequest>,
     ) -> Answered<v1::UndoClosureResponse> {
-        self.0
-            .write(
-                request,
-                closure::closure_undoing,
-                use_case!(closures::undo),
-                |answer, _| v1::UndoClosureResponse {
-                    closure: Some(to_closure(&answer.value)),
-                    replayed: answer.replayed,
-                },
-            )
-            .await
+        closures::undo_closure(&self.0, request).await
     }
 
     async fn list_changes(
@@ -403,10 +427,10 @@ impl v1::package_service_server::PackageService for Packages {
                 convert::change_list,
                 use_case!(packages::list_changes),
                 |(change, _)| change.seq,
-                |found, next_page_token, _| v1::ListChangesResponse {
+                |found, next_page_token, call| v1::ListChangesResponse {
                     changes: found
                         .into_iter()
-                        .map(|(change, reason)| to_change(&change, reason))
+                        .map(|(change, reason)| to_change(&change, reason, call.currency()))
                         .collect(),
                     next_page_token,
                 },

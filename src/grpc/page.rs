@@ -75,6 +75,7 @@ paged! {
     ListItemsRequest,
     ListTemplatesRequest,
     ListCustomersRequest,
+    ListGroupsRequest,
     ListPackagesRequest,
     ListChangesRequest,
     ExtendPackagesRequest,

@@ -196,6 +196,10 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
         Refusal::NotFound { kind, id } => failure.about(kind, id),
         Refusal::PermissionDenied { permission } => failure.with("permission", *permission),
         Refusal::CannotAmend(refusal) => amending::with_package(failure, refusal),
+        Refusal::Holder(refusal) => {
+            let details = refusal.details().into_iter();
+            details.fold(failure, |failure, (key, value)| failure.with(key, &value))
+        }
         Refusal::Selling(refusal) => selling::with(failure, refusal),
         Refusal::LotCorrupt(lot_id) => {
             tracing::error!(%lot_id, "lot {lot_id} does not add up: run `carnet verify`");
@@ -329,6 +333,7 @@ mod tests {
     fn reasons_of_refusals() -> Vec<&'static str> {
         let sources = [
             include_str!("../domain/refusal.rs"),
+            include_str!("../domain/refusal/holder.rs"),
             include_str!("../domain/refusal/amending.rs"),
             include_str!("../domain/refusal/selling.rs"),
         ];

@@ -9,12 +9,12 @@ use uuid::Uuid;
 
 use crate::domain::credits::Credits;
 use crate::domain::decide::{Command, Consume, Facts, Meanwhile};
-use crate::domain::entry::Account;
+use crate::domain::entry::{Account, Entry};
 use crate::domain::hold::Hold;
 use crate::domain::lot::Lot;
 use crate::ids::{BusinessId, CustomerId, HoldId, LotId, PackageId};
 use crate::store::error::StoreError;
-use crate::store::{entries, holds, lots, packages};
+use crate::store::{customers, entries, holds, lots, package_members, packages};
 
 /// Which lots a submission is decided on.
 #[derive(Clone, Debug)]
@@ -79,10 +79,14 @@ pub(super) async fn scope(
         }
         Command::Move(moved) => {
             let used = of_use(db, business_id, moved.posting_id).await?;
-            let Some(owner) = used.first().map(|lot| lot.customer_id) else {
+            let Some(first) = used.first() else {
                 return Ok(Scope::lots(Vec::new()));
             };
-            let more = payers(db, business_id, owner, &moved.package_ids).await?;
+            let entries = entries::of_posting(db, business_id, moved.posting_id).await?;
+            let survivor = survivor_of(db, business_id, &entries).await?;
+            let taker = survivor.or_else(|| user_of(&entries));
+            let taker = taker.unwrap_or(first.customer_id);
+            let more = payers(db, business_id, taker, &moved.package_ids).await?;
             Ok(with_lots(more, &used))
         }
         Command::Adjust(adjust) => Ok(Scope::Packages(vec![adjust.package_id])),
@@ -139,7 +143,42 @@ pub(super) async fn complete(
     if let Some(posting_id) = command.undoes() {
         undoing(txn, business_id, posting_id, facts).await?;
     }
+    let user = match command {
+        Command::Consume(consume) => Some(consume.customer_id),
+        Command::Hold(place) => Some(place.taking.customer_id),
+        Command::Capture(capture) => {
+            let hold = facts.holds.iter().find(|hold| hold.id == capture.hold_id);
+            hold.map(|hold| hold.customer_id)
+        }
+        Command::Move(_) => {
+            facts.survivor = survivor_of(txn, business_id, &facts.original).await?;
+            facts.survivor.or_else(|| user_of(&facts.original))
+        }
+        Command::Release(_) | Command::Reverse(_) | Command::Adjust(_) => None,
+    };
+    // Who uses only what is its own shares nothing that matters.
+    if let Some(user) = user.filter(|user| facts.lots.iter().any(|lot| lot.customer_id != *user)) {
+        facts.shared_with = package_members::usable_by(txn, business_id, user).await?;
+    }
     Ok(())
+}
+
+/// Who took the place of the customer who used what these entries took, if they were merged.
+async fn survivor_of(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    entries: &[Entry],
+) -> Result<Option<CustomerId>, StoreError> {
+    let Some(user) = user_of(entries) else {
+        return Ok(None);
+    };
+    let customer = customers::get(db, business_id, user).await?;
+    Ok(customer.and_then(|customer| customer.merged_into))
+}
+
+/// The customer who used what these entries took.
+fn user_of(entries: &[Entry]) -> Option<CustomerId> {
+    entries.iter().find_map(|entry| entry.about.customer_id)
 }
 
 /// The entries of the posting that is to be undone, with those by which a time-out captured what it had
@@ -186,8 +225,10 @@ async fn payers(
 ) -> Result<Scope, StoreError> {
     if package_ids.is_empty() {
         let found = lots::batch::candidates(db, [(business_id, customer_id)]).await?;
-        let ids: Vec<LotId> = found.into_values().flatten().collect();
+        let mut ids: Vec<LotId> = found.into_values().flatten().collect();
         let is_complete = ids.len() < lots::CANDIDATES_MAX;
+        let others = lots::shared::of_others(db, business_id, customer_id).await?;
+        ids.extend(others.iter().filter(|lot| lot.is_open()).map(|lot| lot.id));
         return Ok(Scope::Lots {
             ids,
             more_of: (!is_complete).then_some(customer_id),
@@ -209,7 +250,7 @@ async fn past_expiry(
         return Ok(None);
     };
     let found = if consume.package_ids.is_empty() {
-        let mut found = lots::of_customer(db, business_id, consume.customer_id).await?;
+        let mut found = lots::shared::usable_by(db, business_id, consume.customer_id).await?;
         found.retain(|lot| lot.is_open() || lot.fold.balances.expired > Credits::ZERO);
         found
     } else {

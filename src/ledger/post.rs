@@ -13,7 +13,7 @@ use crate::domain::posting::{Draft, Posting};
 use crate::domain::refusal::Refusal;
 use crate::ids::BusinessId;
 use crate::store::error::StoreError;
-use crate::store::{changes, entries, holds, lots, packages, posting_notes};
+use crate::store::{changes, entries, holds, lots, package_members, packages, posting_notes};
 
 /// Appends the posting's entries and writes its packages, lots and holds, in the caller's transaction.
 /// Effects are the caller's to write. The lots were locked by the caller, or are new.
@@ -31,10 +31,32 @@ pub async fn post_in(
     let entries = posting.entries.iter().map(|entry| (business_id, entry));
     entries::append(txn, entries).await?;
     packages::insert(txn, &posting.packages).await?;
+    share_alike(txn, business_id, &posting.packages).await?;
     lots::insert(txn, &new).await?;
     lots::update(txn, &changed).await?;
     holds::write(txn, business_id, posting.id, &posting.holds).await?;
     posting_notes::insert(txn, [(business_id, posting.id, note)]).await
+}
+
+/// Those who share a package share the one to which its credits were moved.
+async fn share_alike(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    new: &[Package],
+) -> Result<(), StoreError> {
+    let is_shared = |it: &&Package| it.share_max > 1 || it.group_id.is_some();
+    for package in new.iter().filter(is_shared) {
+        let Some(came_from) = package.came_from else {
+            continue;
+        };
+        let members = package_members::of_packages(txn, business_id, &[came_from]).await?;
+        let members: Vec<_> = members
+            .into_iter()
+            .map(|(id, _)| (id, package.id))
+            .collect();
+        package_members::add(txn, business_id, &members, package.created_at).await?;
+    }
+    Ok(())
 }
 
 /// The posting that issues new lots of packages that are made in the same transaction.

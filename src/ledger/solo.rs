@@ -121,7 +121,7 @@ impl Solo {
                 let Some(customer_id) = scope.more_of() else {
                     return Err(refusal.into());
                 };
-                let mut all = lots::of_customer(txn, business_id, customer_id).await?;
+                let mut all = lots::shared::usable_by(txn, business_id, customer_id).await?;
                 all.retain(Lot::is_open);
                 all.extend(facts.lots);
                 return Ok(Outcome::Escalate(packages_of(&all)));

@@ -23,6 +23,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 pub use flaw::{Fault, Flaw, Place, instant};
 pub use head::Head;
 
+use crate::domain::credits::Credits;
 use crate::domain::entry::Entry;
 use crate::domain::lot::Lot;
 use crate::domain::package::Package;
@@ -241,6 +242,11 @@ impl Walk<'_> {
                 Some(_) => Some(Flaw::Terms),
             };
             self.findings.in_lot(lot.id, flaw);
+            let stranded = packages
+                .get(&lot.package_id)
+                .is_some_and(|package| is_stranded(lot, package));
+            self.findings
+                .in_lot(lot.id, stranded.then_some(Flaw::Stranded));
         }
     }
 
@@ -306,6 +312,15 @@ impl Walk<'_> {
             other => other.map(Some),
         }
     }
+}
+
+/// What comes back into a package that was taken away or moved goes on at once, so nothing of what is written
+/// is ever available in it.
+fn is_stranded(lot: &Lot, package: &Package) -> bool {
+    let has_left = package.revoked_at.is_some()
+        || package.transferred_at.is_some()
+        || lot.transferred_to.is_some();
+    has_left && lot.available() > Credits::ZERO
 }
 
 fn copies_agree(lot: &Lot, package: &Package) -> bool {

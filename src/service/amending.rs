@@ -101,7 +101,9 @@ pub(super) async fn write(
     reason: &str,
 ) -> Result<(PackageView, Vec<Change>), ServiceError> {
     let business_id = call.business_id();
-    let changes = post::amend(txn, stamp, &mut amended).await?;
+    let written = post::amend(txn, stamp, &mut amended).await;
+    let external_id = amended.package.external_id.as_deref();
+    let changes = written.map_err(|error| ServiceError::taken(error, "package", external_id))?;
     call.post(txn, &amended.posting, reason).await?;
     let all = lots::of_packages(txn, business_id, &[amended.package.id]).await?;
     let all = settled(txn, business_id, all, stamp.now).await?;

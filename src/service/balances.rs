@@ -12,6 +12,7 @@ use crate::domain::lot::Lot;
 use crate::domain::selection::{Wanted, judge};
 use crate::domain::settle;
 use crate::ids::{BusinessId, CreditTypeId, CustomerId, PackageId, Reference};
+use crate::service::buyers::check_merged;
 use crate::service::call::Call;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
@@ -135,10 +136,11 @@ pub(super) async fn lots_of(
     let mut found = match &input.scope {
         BalanceScope::Customer(reference) => {
             let id = resolve::customer(db, business_id, reference).await?;
-            customers::get(db, business_id, id)
+            let customer = customers::get(db, business_id, id)
                 .await?
                 .ok_or_else(|| resolve::not_found("customer", reference))?;
-            lots::of_customer(db, business_id, id).await?
+            check_merged(&customer)?;
+            lots::shared::usable_by(db, business_id, id).await?
         }
         BalanceScope::Package(reference) => {
             let id = resolve::package(db, business_id, reference).await?;

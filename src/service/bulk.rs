@@ -167,6 +167,7 @@ pub(super) async fn chunk_of(
         Selection::Filter(filter) => {
             let filter = Filter {
                 customer_id: filter.customer_id,
+                group_id: filter.group_id,
                 template_id: filter.template_id,
                 expires_from: filter.expires_from,
                 expires_before: filter.expires_before,

@@ -3,7 +3,9 @@
 use chrono_tz::Tz;
 
 use crate::domain::customer::Customer;
+use crate::domain::refusal::{HolderRefusal, Refusal};
 use crate::ids::{CustomerId, Reference};
+use crate::service::buyers::check_merged;
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
@@ -13,6 +15,9 @@ use crate::store::error::StoreError;
 
 /// What the things of this file are called.
 const KIND: &str = "customer";
+
+/// How many customers of one address an error lists.
+const CANDIDATES_MAX: usize = 10;
 
 /// What a new customer is.
 #[derive(Clone, Debug)]
@@ -100,6 +105,7 @@ pub async fn create(
         time_zone: input.time_zone,
         active: true,
         may_purchase_on_account: input.may_purchase_on_account,
+        merged_into: None,
         created_at: now,
         version: 1,
     };
@@ -124,6 +130,29 @@ pub async fn get(
     let known = resolve::customer(reader, call.business_id(), id).await?;
     let found = customers::get(reader, call.business_id(), known).await?;
     found.ok_or_else(|| resolve::not_found(KIND, id).into())
+}
+
+/// The one customer to whom a verified address belongs, never a guess (semantics 31).
+///
+/// # Errors
+/// `NOT_FOUND`, `AMBIGUOUS_CUSTOMER`.
+pub async fn resolve_email(
+    ctx: &Context,
+    call: &Call,
+    email: &str,
+) -> Result<Customer, ServiceError> {
+    let (reader, business_id) = (ctx.db.reader(), call.business_id());
+    let limit = u64::try_from(CANDIDATES_MAX).unwrap_or(u64::MAX);
+    let mut found = customers::by_verified_email(reader, business_id, email, limit).await?;
+    match found.pop() {
+        Some(only) if found.is_empty() => Ok(only),
+        Some(last) => {
+            found.push(last);
+            let customer_ids = found.into_iter().map(|customer| customer.id).collect();
+            Err(Refusal::from(HolderRefusal::AmbiguousCustomer { customer_ids }).into())
+        }
+        None => Err(resolve::not_found(KIND, &email).into()),
+    }
 }
 
 /// A page of customers, newest first.
@@ -157,6 +186,7 @@ pub async fn update(
     let old = customers::lock(&txn, call.business_id(), id)
         .await?
         .ok_or_else(|| resolve::not_found(KIND, &input.id))?;
+    check_merged(&old)?;
     resolve::check_etag(KIND, id, old.version, input.etag.as_deref())?;
     let mut customer = changed(old, input);
     let external_id = customer.external_id.clone();
@@ -186,6 +216,7 @@ fn changed(old: Customer, input: &CustomerUpdate) -> Customer {
         may_purchase_on_account: change
             .may_purchase_on_account
             .unwrap_or(old.may_purchase_on_account),
+        merged_into: old.merged_into,
         created_at: old.created_at,
         version: old.version,
     }

@@ -18,7 +18,7 @@ use crate::service::consume::{Use, refuse_unknown, taking};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::settled::settled;
-use crate::store::{holds, lots, packages};
+use crate::store::{holds, lots, package_members, packages};
 
 /// The most lots that are explained: those that come first.
 const LOTS_MAX: usize = 200;
@@ -97,7 +97,7 @@ async fn facts(
     consume: &Consume,
     now: DateTime<Utc>,
 ) -> Result<Facts, ServiceError> {
-    let mut found = lots::of_customer(txn, business_id, consume.customer_id).await?;
+    let mut found = lots::shared::usable_by(txn, business_id, consume.customer_id).await?;
     let is_missing = |id: &PackageId| found.iter().all(|lot| lot.package_id != *id);
     let others: Vec<PackageId> = consume
         .package_ids
@@ -110,6 +110,7 @@ async fn facts(
     Ok(Facts {
         holds: holds::due_in(txn, business_id, &found, now).await?,
         packages: packages::by_ids(txn, business_id, &ids).await?,
+        shared_with: package_members::usable_by(txn, business_id, consume.customer_id).await?,
         lots: found,
         ..Facts::default()
     })

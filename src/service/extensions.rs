@@ -8,13 +8,12 @@ use crate::domain::credits::Credits;
 use crate::domain::extend::Until;
 use crate::domain::package::Status;
 use crate::domain::permission::Permission;
-use crate::ids::{
-    BulkRunId, BusinessId, CreditTypeId, CustomerId, PackageId, Reference, TemplateId,
-};
+use crate::ids::{BulkRunId, BusinessId, CreditTypeId, PackageId, Reference};
 use crate::service::bulk::{self, Facts};
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
+use crate::service::packages::Scope;
 use crate::service::resolve;
 use crate::store::{bulk_results, bulk_runs, packages};
 
@@ -30,10 +29,8 @@ pub enum Chosen {
 /// A filter, as a caller writes it.
 #[derive(Clone, Debug)]
 pub struct FilterEntry {
-    /// Of this customer.
-    pub customer: Option<Reference<CustomerId>>,
-    /// Of this template, in any version.
-    pub template: Option<Reference<TemplateId>>,
+    /// Whose.
+    pub scope: Scope,
     /// Of these statuses; none: all.
     pub statuses: Vec<Status>,
     /// Ending at this instant or later.
@@ -174,20 +171,18 @@ async fn selection(
     chosen: &Chosen,
 ) -> Result<Selection, ServiceError> {
     match chosen {
-        Chosen::Filter(filter) => Ok(Selection::Filter(PackageFilter {
-            customer_id: match &filter.customer {
-                Some(reference) => Some(resolve::customer(db, business_id, reference).await?),
-                None => None,
-            },
-            template_id: match &filter.template {
-                Some(reference) => Some(resolve::template(db, business_id, reference).await?),
-                None => None,
-            },
-            statuses: filter.statuses.clone(),
-            expires_from: filter.expires_from,
-            expires_before: filter.expires_before,
-            valid_at: filter.valid_at,
-        })),
+        Chosen::Filter(filter) => {
+            let found = filter.scope.find(db, business_id).await?;
+            Ok(Selection::Filter(PackageFilter {
+                customer_id: found.customer_id,
+                group_id: found.group_id,
+                template_id: found.template_id,
+                statuses: filter.statuses.clone(),
+                expires_from: filter.expires_from,
+                expires_before: filter.expires_before,
+                valid_at: filter.valid_at,
+            }))
+        }
         Chosen::Packages(references) => {
             let mut ids = Vec::with_capacity(references.len());
             for reference in references {

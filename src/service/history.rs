@@ -3,7 +3,7 @@
 //! A lot's history is its chain of entries, and a customer's is the merge of its lots' chains, newest
 //! first: no index is kept for it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::vec::IntoIter;
 
 use chrono::{DateTime, Utc};
@@ -14,12 +14,13 @@ use uuid::Uuid;
 use crate::domain::entry::{Actor, Entry, EntryKey, EntryKind};
 use crate::domain::lot::Lot;
 use crate::ids::{BusinessId, CustomerId, ItemId, LotId, PackageId, Reference, UserId};
+use crate::service::buyers::check_merged;
 use crate::service::call::Call;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::resolve;
 use crate::store::columns::micros;
-use crate::store::{customers, entries, lots, packages, posting_notes};
+use crate::store::{customers, entries, lots, package_members, packages, posting_notes};
 
 /// How many entries of one chain are read ahead.
 const READ_AHEAD: u64 = 64;
@@ -105,8 +106,8 @@ pub async fn list(
 ) -> Result<EntryPage, ServiceError> {
     let txn = ctx.db.snapshot().await?;
     let business_id = call.business_id();
-    let wanted = Wanted::of(&txn, business_id, input).await?;
-    let mut source = Source::open(&txn, business_id, input).await?;
+    let mut wanted = Wanted::of(&txn, business_id, input).await?;
+    let mut source = Source::open(&txn, business_id, input, &mut wanted).await?;
     let mut found = Vec::new();
     let mut next = None;
     let mut last = None;
@@ -133,6 +134,35 @@ struct Wanted {
     item_id: Option<ItemId>,
     user_id: Option<UserId>,
     kinds: Vec<EntryKind>,
+    /// Of which lots only the entries of some customers are theirs to see.
+    shared: Option<SharedLots>,
+}
+
+/// The lots of others that a customer shares or shared once, and under which ids it did.
+struct SharedLots {
+    lot_ids: HashSet<LotId>,
+    customer_ids: Vec<CustomerId>,
+}
+
+/// The lots in which a customer's history lies: its own, and those of others in which it left entries.
+async fn of_customer(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: CustomerId,
+) -> Result<(Vec<Lot>, SharedLots), ServiceError> {
+    let mut customer_ids = customers::merged_into(txn, business_id, id).await?;
+    customer_ids.push(id);
+    let mut all = lots::of_customer(txn, business_id, id).await?;
+    let shared = package_members::ever_shared_with(txn, business_id, &customer_ids).await?;
+    let mut others = lots::of_packages(txn, business_id, &shared).await?;
+    others.retain(|lot| lot.customer_id != id);
+    let lot_ids = others.iter().map(|lot| lot.id).collect();
+    all.append(&mut others);
+    let shared = SharedLots {
+        lot_ids,
+        customer_ids,
+    };
+    Ok((all, shared))
 }
 
 impl Wanted {
@@ -151,6 +181,7 @@ impl Wanted {
                 None => None,
             },
             kinds: input.kinds.clone(),
+            shared: None,
         })
     }
 
@@ -158,8 +189,15 @@ impl Wanted {
         let is_of = |user_id: UserId| {
             entry.about.consumed_by == Some(user_id) || entry.actor == Actor::User(user_id)
         };
-        self.item_id
-            .is_none_or(|item_id| entry.about.item_id == Some(item_id))
+        let is_anothers = |shared: &SharedLots| {
+            let user = entry.about.customer_id;
+            shared.lot_ids.contains(&entry.lot_id)
+                && user.is_none_or(|user| !shared.customer_ids.contains(&user))
+        };
+        !self.shared.as_ref().is_some_and(is_anothers)
+            && self
+                .item_id
+                .is_none_or(|item_id| entry.about.item_id == Some(item_id))
             && self.user_id.is_none_or(is_of)
             && (self.kinds.is_empty() || self.kinds.contains(&entry.kind))
     }
@@ -182,6 +220,7 @@ impl Source {
         txn: &DatabaseTransaction,
         business_id: BusinessId,
         input: &EntryList,
+        wanted: &mut Wanted,
     ) -> Result<Self, ServiceError> {
         let lots = match &input.scope {
             EntryScope::Posting(posting_id) => {
@@ -210,10 +249,13 @@ impl Source {
             }
             EntryScope::Customer(reference) => {
                 let id = resolve::customer(txn, business_id, reference).await?;
-                customers::get(txn, business_id, id)
+                let customer = customers::get(txn, business_id, id)
                     .await?
                     .ok_or_else(|| resolve::not_found("customer", reference))?;
-                lots::of_customer(txn, business_id, id).await?
+                check_merged(&customer)?;
+                let (lots, told) = of_customer(txn, business_id, id).await?;
+                wanted.shared = Some(told);
+                lots
             }
         };
         Ok(Self::Merged(Merge::open(&lots, input.after)))

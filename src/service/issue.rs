@@ -15,6 +15,7 @@ use crate::domain::sale::{LineWeight, Price};
 use crate::domain::validity::Validity;
 use crate::ids::{CreditTypeId, CustomerId, ItemId, LineId, Reference, TemplateId};
 use crate::ledger::post;
+use crate::service::buyers;
 use crate::service::call::{Answer, Call};
 use crate::service::confirmation::{Occasion, queue_confirmations};
 use crate::service::context::Context;
@@ -146,9 +147,7 @@ async fn active_customer(
     let customer = customers::share(txn, call.business_id(), id)
         .await?
         .ok_or_else(|| resolve::not_found("customer", reference))?;
-    if !customer.active {
-        return Err(Refusal::CustomerInactive { customer_id: id }.into());
-    }
+    buyers::check(&customer)?;
     Ok(id)
 }
 
@@ -192,6 +191,8 @@ async fn credits(
     };
     Ok(Offer {
         customer_id,
+        group_id: None,
+        share_max: 1,
         external_id: None,
         sale_id: None,
         template: None,

@@ -61,10 +61,13 @@ pub(super) async fn of_template(
         quarantine_days,
         validity,
         lines,
+        selling,
         ..
     } = &template.definition;
     Ok(Offer {
         customer_id,
+        group_id: None,
+        share_max: i32::try_from(selling.share_max).unwrap_or(i32::MAX),
         external_id: None,
         sale_id: None,
         template: Some((template.id, *number)),

@@ -14,10 +14,10 @@ use crate::domain::entry::Balances;
 use crate::domain::line::Line;
 use crate::domain::lot::{Lot, Origin};
 use crate::domain::package::{Package, Status};
-use crate::ids::{LineId, LotId, PackageId};
+use crate::ids::{CustomerId, LineId, LotId, PackageId};
 use crate::service::error::ServiceError;
 use crate::service::settled::settled;
-use crate::store::lots;
+use crate::store::{lots, package_members};
 
 /// A package at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub struct PackageView {
     pub restorable_until: Option<DateTime<Utc>>,
     /// What is in it, in the order of its lines.
     pub lines: Vec<LineView>,
+    /// Who may use it besides the customer of the package, where that was read.
+    pub members: Vec<CustomerId>,
 }
 
 /// A line of a package at one moment.
@@ -88,7 +90,26 @@ pub fn view(
             .filter_map(|lots| line_view(lots))
             .collect(),
         package: package.clone(),
+        members: Vec::new(),
     }
+}
+
+/// One package as it is at `now`, with its lots and members read.
+pub async fn full_view(
+    db: &impl ConnectionTrait,
+    business: &Business,
+    package: Package,
+    now: DateTime<Utc>,
+) -> Result<PackageView, ServiceError> {
+    let id = package.id;
+    let lots = lots::of_packages(db, business.id, &[id]).await?;
+    let lots = settled(db, business.id, lots, now).await?;
+    let members = package_members::of_packages(db, business.id, &[id]).await?;
+    let members = members.into_iter().map(|(customer_id, _)| customer_id);
+    Ok(PackageView {
+        members: members.collect(),
+        ..view(&package, &lots, business, now)
+    })
 }
 
 /// Packages as they are at `now`, with their lots read.

@@ -10,6 +10,7 @@ use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::resolve;
+use crate::service::undo_sale::standing;
 use crate::store::{businesses, customers, packages, sales};
 
 /// What was paid of a sale.
@@ -28,7 +29,7 @@ pub struct SalePayment {
 /// Writes a payment of a sale down. Once all of the sale is paid, so are its packages.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`SellingRefusal::SaleAlreadyPaid`], [`Refusal::PaymentExceedsPrice`],
+/// [`Refusal::NotFound`], `SALE_ALREADY_UNDONE`, [`SellingRefusal::SaleAlreadyPaid`], [`Refusal::PaymentExceedsPrice`],
 /// [`Refusal::AccountPaymentsInactive`], [`Refusal::CustomerMayNotPurchaseOnAccount`].
 pub async fn record(
     ctx: &Context,
@@ -84,7 +85,7 @@ async fn lock(
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
     check_method(input.method, &business, &customer)?;
     let locked = sales::lock(txn, business_id, input.sale_id).await?;
-    Ok(locked.ok_or_else(missing)?)
+    Ok(standing(locked, input.sale_id)?)
 }
 
 /// What is paid, in minor units: so much, or all that is due.

@@ -38,7 +38,7 @@ pub struct Quote {
 /// Says what a quantity costs.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], and those of [`offers::check_active`] and of
+/// [`Refusal::NotFound`], and those of `offers::check_active` and of
 /// [`Pricing::check`](crate::domain::pricing::Pricing::check).
 pub async fn quote(ctx: &Context, call: &Call, input: &QuoteEntry) -> Result<Quote, ServiceError> {
     let txn = ctx.db.snapshot().await?;

@@ -6,10 +6,10 @@ use sea_orm::ConnectionTrait;
 
 use crate::domain::refusal::Refusal;
 use crate::ids::{
-    BusinessId, CreditTypeId, CustomerId, ItemId, PackageId, Reference, TemplateId, UserId,
+    BusinessId, CreditTypeId, CustomerId, GroupId, ItemId, PackageId, Reference, TemplateId, UserId,
 };
 use crate::service::error::ServiceError;
-use crate::store::{credit_types, customers, items, packages, templates, users};
+use crate::store::{credit_types, customers, groups, items, packages, templates, users};
 
 /// The refusal of a name that stands for nothing in this business.
 pub fn not_found(kind: &'static str, id: &impl Display) -> Refusal {
@@ -63,6 +63,7 @@ macro_rules! references {
 references! {
     credit_type: CreditTypeId = "credit type" in credit_types;
     customer: CustomerId = "customer" in customers;
+    group: GroupId = "group" in groups;
     item: ItemId = "item" in items;
     package: PackageId = "package" in packages;
     template: TemplateId = "template" in templates;

@@ -14,6 +14,7 @@ use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::refund::{self, Refund};
 use crate::service::resolve;
+use crate::service::undo_sale::standing;
 use crate::store::error::StoreError;
 use crate::store::{holds, lots, packages, sales};
 
@@ -43,17 +44,30 @@ pub async fn revoke_package(
 /// Brings back what was taken away.
 ///
 /// # Errors
-/// `NOT_FOUND`, `ETAG_MISMATCH`, and those of [`reinstate`].
+/// `NOT_FOUND`, `ETAG_MISMATCH`, `SALE_ALREADY_UNDONE`, and those of [`reinstate`].
 pub async fn reinstate_package(
     ctx: &Context,
     call: &Call,
     target: &Target,
 ) -> Result<Answer<Changed>, ServiceError> {
-    amending::change(ctx, call, target, |amendment, _| {
+    let txn = ctx.db.begin().await?;
+    if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
+        return Ok(earlier);
+    }
+    let locked = amending::lock(ctx, &txn, call, target).await?;
+    if let Some(sale_id) = locked.package.sale_id {
+        standing(
+            sale(&txn, call.business_id(), Some(sale_id)).await?,
+            sale_id,
+        )?;
+    }
+    let changed = amending::finish(&txn, call, &locked, target, |amendment, _| {
         reinstate(amendment)?;
         Ok(Vec::new())
     })
-    .await
+    .await?;
+    call.commit(txn).await?;
+    Ok(Answer::fresh(changed))
 }
 
 /// What taking a package away would do now; nothing is written.

@@ -2,7 +2,6 @@
 
 mod plan;
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -10,17 +9,16 @@ use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::business::Business;
-use crate::domain::customer::Customer;
 use crate::domain::extend::NewLot;
 use crate::domain::line::Line;
 use crate::domain::lot::{Lot, Stamp};
 use crate::domain::offer::ValidityOverride;
 use crate::domain::package::Package;
 use crate::domain::posting::Posting;
-use crate::domain::refusal::Refusal;
 use crate::domain::sale::{PaymentMethod, Price, Sale};
-use crate::ids::{CustomerId, Reference, SaleId, TemplateId};
+use crate::ids::{CustomerId, GroupId, PackageId, Reference, SaleId, TemplateId};
 use crate::ledger::post;
+use crate::service::buyers::Buyers;
 use crate::service::call::{Answer, Call};
 use crate::service::confirmation::{Occasion, queue_confirmations};
 use crate::service::context::Context;
@@ -29,14 +27,27 @@ use crate::service::package_view::{PackageView, view};
 use crate::service::resolve;
 use crate::service::template_lines::NewLine;
 use crate::store::error::StoreError;
-use crate::store::{businesses, customers, lines, packages, sales};
+use crate::store::{businesses, lines, package_members, packages, sales};
 use plan::Planned;
+
+/// Who buys.
+#[derive(Clone, Debug)]
+pub enum Buyer {
+    /// A customer.
+    Customer(Reference<CustomerId>),
+    /// A group, for its members.
+    Group(Reference<GroupId>),
+}
 
 /// One package to sell.
 #[derive(Clone, Debug)]
 pub struct SaleEntry {
     /// Who buys.
-    pub customer: Reference<CustomerId>,
+    pub buyer: Buyer,
+    /// Who shares the package with the customer who buys it.
+    pub members: Vec<Reference<CustomerId>>,
+    /// Another number of customers who may share it than the template's.
+    pub share_max: Option<i32>,
     /// What is sold.
     pub template: Reference<TemplateId>,
     /// The caller's own id of the package.
@@ -77,13 +88,6 @@ pub struct Sold {
     pub sales: Vec<Sale>,
 }
 
-/// The customers of a call, locked.
-struct Buyers {
-    by_id: BTreeMap<CustomerId, Customer>,
-    /// By the callers' own ids.
-    external: HashMap<String, CustomerId>,
-}
-
 /// Sells packages.
 ///
 /// # Errors
@@ -99,7 +103,7 @@ pub async fn sell(
     if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
         return Ok(earlier);
     }
-    let buyers = lock_buyers(&txn, call, entries).await?;
+    let buyers = Buyers::lock(&txn, business_id, entries).await?;
     let business = businesses::get(&txn, business_id)
         .await?
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
@@ -109,6 +113,7 @@ pub async fn sell(
     let posting = post::issue(&stamp, planned.iter().map(to_issue))?;
     let sales = sales_of(&planned, &stamp, now);
     write(&txn, call, &planned, &sales).await?;
+    package_members::add(&txn, business_id, &shared_with(&planned), now).await?;
     call.post(&txn, &posting, &notes(entries)).await?;
     let occasions: Vec<Occasion> = sales.iter().map(|sale| occasion(sale, &planned)).collect();
     queue_confirmations(&txn, &business, &occasions, now).await?;
@@ -121,7 +126,7 @@ pub async fn sell(
 /// One sale.
 ///
 /// # Errors
-/// [`Refusal::NotFound`].
+/// [`NotFound`](crate::domain::refusal::Refusal::NotFound).
 pub async fn get(ctx: &Context, call: &Call, id: &SaleId) -> Result<Sale, ServiceError> {
     let txn = ctx.db.snapshot().await?;
     let found = sales::get(&txn, call.business_id(), *id).await?;
@@ -129,50 +134,16 @@ pub async fn get(ctx: &Context, call: &Call, id: &SaleId) -> Result<Sale, Servic
     found.ok_or_else(|| resolve::not_found("sale", id).into())
 }
 
-/// The customers of all entries, locked in the order of their ids, so that of two sales to one customer
-/// the second sees what the first sold; one that does not exist is found out entry by entry.
-async fn lock_buyers(
-    txn: &DatabaseTransaction,
-    call: &Call,
-    entries: &[SaleEntry],
-) -> Result<Buyers, ServiceError> {
-    let business_id = call.business_id();
-    let external_ids = entries.iter().filter_map(|entry| match &entry.customer {
-        Reference::External(external_id) => Some(external_id.as_str()),
-        Reference::Id(_) => None,
-    });
-    let external = customers::by_external_ids(txn, business_id, external_ids).await?;
-    let mut buyers = Buyers {
-        by_id: BTreeMap::new(),
-        external,
+/// Who may use which package besides the customer in it.
+fn shared_with(planned: &[Planned]) -> Vec<(CustomerId, PackageId)> {
+    let members = |plan: &Planned| {
+        let package_id = plan.package.id;
+        plan.members
+            .clone()
+            .into_iter()
+            .map(move |id| (id, package_id))
     };
-    let ids = entries
-        .iter()
-        .filter_map(|entry| buyers.id(&entry.customer));
-    let locked = customers::lock_all(txn, business_id, ids).await?;
-    buyers.by_id = locked.into_iter().map(|it| (it.id, it)).collect();
-    Ok(buyers)
-}
-
-impl Buyers {
-    fn id(&self, reference: &Reference<CustomerId>) -> Option<CustomerId> {
-        match reference {
-            Reference::Id(id) => Some(*id),
-            Reference::External(external_id) => self.external.get(external_id).copied(),
-        }
-    }
-
-    /// A customer who may get a package: only active ones may (B2).
-    fn buyer(&self, reference: &Reference<CustomerId>) -> Result<&Customer, Refusal> {
-        let found = self.id(reference).and_then(|id| self.by_id.get(&id));
-        let customer = found.ok_or_else(|| resolve::not_found("customer", reference))?;
-        if !customer.active {
-            return Err(Refusal::CustomerInactive {
-                customer_id: customer.id,
-            });
-        }
-        Ok(customer)
-    }
+    planned.iter().flat_map(members).collect()
 }
 
 fn to_issue(planned: &Planned) -> (Package, Vec<NewLot>) {
@@ -190,12 +161,14 @@ fn sales_of(planned: &[Planned], stamp: &Stamp, now: DateTime<Utc>) -> Vec<Sale>
             sales.push(Sale {
                 id: sale_id,
                 customer_id: plan.package.customer_id,
+                group_id: plan.package.group_id,
                 package_ids: Vec::new(),
                 list_price_minor: 0,
                 price: Price::default(),
                 payments: Vec::new(),
                 sold_by: stamp.actor,
                 sold_at: now,
+                undone_at: None,
             });
         }
         if let Some(sale) = sales.iter_mut().find(|sale| sale.id == sale_id) {
@@ -278,7 +251,10 @@ fn sold(
                 .filter(|lot| lot.package_id == plan.package.id)
                 .cloned()
                 .collect();
-            view(&plan.package, &lots, business, now)
+            PackageView {
+                members: plan.members,
+                ..view(&plan.package, &lots, business, now)
+            }
         })
         .collect();
     Sold { packages, sales }

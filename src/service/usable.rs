@@ -14,6 +14,7 @@ use crate::domain::package::{Package, Status};
 use crate::domain::refusal::Refusal;
 use crate::domain::selection::{Wanted, WhyNot, judge, pay_order};
 use crate::ids::{CustomerId, ItemId, PackageId, Reference};
+use crate::service::buyers::check_merged;
 use crate::service::call::Call;
 use crate::service::consume::item_facts;
 use crate::service::context::Context;
@@ -94,12 +95,13 @@ pub async fn list(
     let txn = ctx.db.snapshot().await?;
     let business_id = call.business_id();
     let customer_id = resolve::customer(&txn, business_id, &input.customer).await?;
-    customers::get(&txn, business_id, customer_id)
+    let customer = customers::get(&txn, business_id, customer_id)
         .await?
         .ok_or_else(|| resolve::not_found("customer", &input.customer))?;
+    check_merged(&customer)?;
     let now = ctx.clock.now();
     let at = input.at.unwrap_or(now);
-    let found = lots::of_customer(&txn, business_id, customer_id).await?;
+    let found = lots::shared::usable_by(&txn, business_id, customer_id).await?;
     let mut by_package: BTreeMap<PackageId, Vec<Lot>> = BTreeMap::new();
     for lot in settled(&txn, business_id, found, now.max(at)).await? {
         by_package.entry(lot.package_id).or_default().push(lot);

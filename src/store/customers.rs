@@ -4,17 +4,20 @@ use std::collections::{BTreeSet, HashMap};
 
 use chrono_tz::Tz;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{LikeExpr, LockType};
-use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
+use sea_orm::sea_query::{Expr, LikeExpr, LockType, SelectStatement};
+use sea_orm::{
+    Condition, DatabaseTransaction, QueryOrder, QuerySelect, QueryTrait, Set, Unchanged,
+};
 
 use crate::domain::customer::{Customer, fold};
 use crate::ids::{BusinessId, CustomerId};
 use crate::store::columns::{instant, known, micros};
 use crate::store::error::StoreError;
+use crate::store::external_ids;
 
 const TABLE: &str = "customers";
 /// What makes the next character of a pattern stand for itself.
-const ESCAPE: char = '!';
+pub(super) const ESCAPE: char = '!';
 
 #[expect(unreachable_pub, reason = "SeaORM derives public items")]
 mod entity {
@@ -37,6 +40,7 @@ mod entity {
         pub time_zone: Option<String>,
         pub active: bool,
         pub may_purchase_on_account: bool,
+        pub merged_into: Option<Uuid>,
         pub search_text: String,
         pub created_at: i64,
         pub version: i64,
@@ -154,21 +158,79 @@ pub async fn by_ids(
     rows.into_iter().map(read).collect()
 }
 
+/// Those who were merged into a customer follow it into another one.
+pub async fn follow(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    merged: CustomerId,
+    survivor: CustomerId,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::MergedInto, Expr::value(survivor.uuid()))
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::MergedInto.eq(merged.uuid()))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+/// The customers whose place this one took, in the order of their ids.
+pub async fn merged_into(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    id: CustomerId,
+) -> Result<Vec<CustomerId>, StoreError> {
+    let found: Vec<Uuid> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::MergedInto.eq(id.uuid()))
+        .order_by_asc(Column::Id)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(found.into_iter().map(CustomerId::from_uuid).collect())
+}
+
+/// The subquery that finds this customer's id if it is active.
+pub(super) fn active(business_id: BusinessId, id: CustomerId) -> SelectStatement {
+    Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::Id.eq(id.uuid()))
+        .filter(Column::Active.eq(true))
+        .into_query()
+}
+
 /// The customer that the caller knows as `external_id`.
 pub async fn by_external_id(
     db: &impl ConnectionTrait,
     business_id: BusinessId,
     external_id: &str,
 ) -> Result<Option<CustomerId>, StoreError> {
-    let id: Option<Uuid> = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::ExternalId.eq(external_id))
-        .into_tuple()
-        .one(db)
-        .await?;
+    let columns = [Column::BusinessId, Column::Id, Column::ExternalId];
+    let id = external_ids::find::<Entity>(db, business_id, external_id, columns).await?;
     Ok(id.map(CustomerId::from_uuid))
+}
+
+/// The customers to whom this address is known to belong, the oldest first.
+pub async fn by_verified_email(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    email: &str,
+    limit: u64,
+) -> Result<Vec<Customer>, StoreError> {
+    let rows = Entity::find()
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::EmailFolded.eq(fold(email)))
+        .filter(Column::EmailVerified.eq(true))
+        .filter(Column::MergedInto.is_null())
+        .order_by_asc(Column::Id)
+        .limit(limit)
+        .all(db)
+        .await?;
+    rows.into_iter().map(read).collect()
 }
 
 /// The customers that the caller knows by these ids, by them.
@@ -221,7 +283,7 @@ pub async fn list(
 }
 
 /// The pattern of the texts that contain `query`, folded, where no character of it is special.
-fn containing(query: &str) -> String {
+pub(super) fn containing(query: &str) -> String {
     let mut pattern = String::from("%");
     for character in fold(query).chars() {
         if matches!(character, '%' | '_' | ESCAPE) {
@@ -247,6 +309,7 @@ fn read(row: Model) -> Result<Customer, StoreError> {
         time_zone: row.time_zone.map(zone).transpose()?,
         active: row.active,
         may_purchase_on_account: row.may_purchase_on_account,
+        merged_into: row.merged_into.map(CustomerId::from_uuid),
         created_at: instant(row.created_at, TABLE, id)?,
         version: row.version,
     })
@@ -266,6 +329,7 @@ fn row(business_id: BusinessId, customer: &Customer) -> ActiveModel {
         time_zone: Set(customer.time_zone.map(|zone| zone.name().to_owned())),
         active: Set(customer.active),
         may_purchase_on_account: Set(customer.may_purchase_on_account),
+        merged_into: Set(customer.merged_into.map(CustomerId::uuid)),
         search_text: Set(customer.search_text()),
         created_at: Set(micros(customer.created_at)),
         version: Set(customer.version),

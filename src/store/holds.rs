@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::Expr;
 use sea_orm::{DatabaseTransaction, QueryOrder, Set, Unchanged};
 
 use crate::domain::entry::EntryKey;
@@ -63,6 +64,24 @@ pub async fn write(
             Entity::update(row).exec(txn).await?;
             hold_lots::update(txn, business_id, hold).await?;
         }
+    }
+    Ok(())
+}
+
+/// Names another customer as the one who is to use what these hold; their lots are locked.
+pub async fn rename(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    ids: &[HoldId],
+    customer_id: CustomerId,
+) -> Result<(), StoreError> {
+    for chunk in ids.chunks(IDS_PER_STATEMENT_MAX) {
+        Entity::update_many()
+            .col_expr(Column::CustomerId, Expr::value(customer_id.uuid()))
+            .filter(Column::BusinessId.eq(business_id.uuid()))
+            .filter(Column::Id.is_in(chunk.iter().map(|id| id.uuid())))
+            .exec(txn)
+            .await?;
     }
     Ok(())
 }

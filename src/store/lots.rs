@@ -1,6 +1,7 @@
 //! `lots`: the ledger's atoms, with what their entries add up to.
 
 pub mod batch;
+pub mod shared;
 
 use std::sync::Arc;
 
@@ -232,8 +233,7 @@ pub async fn due(
         .collect())
 }
 
-/// Packages in which time has ended a hold by `now` and nobody has written that, of any business, without
-/// locks, the longest due first.
+/// Packages with a hold that time has ended by `now` and nobody wrote, of any business, without locks.
 pub async fn timing_out(
     db: &impl ConnectionTrait,
     now: DateTimeUtc,

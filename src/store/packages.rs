@@ -1,19 +1,21 @@
 //! `packages`: what was sold or given.
 
+mod lists;
+
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use sea_orm::entity::prelude::*;
-use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Select, Set, Unchanged};
+use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Select, Set, Unchanged};
 
 use crate::domain::package::Package;
 use crate::domain::validity::ExpirySource;
-use crate::ids::{BusinessId, CustomerId, PackageId, SaleId, TemplateId};
+use crate::ids::{BusinessId, CustomerId, GroupId, PackageId, SaleId, TemplateId};
 use crate::store::columns::{
     IDS_PER_STATEMENT_MAX, from_json, instant, instant_opt, known, micros, to_json,
 };
 use crate::store::error::StoreError;
+use crate::store::external_ids;
 
 const TABLE: &str = "packages";
 
@@ -32,6 +34,8 @@ mod entity {
         pub sale_id: Option<Uuid>,
         pub came_from: Option<Uuid>,
         pub customer_id: Uuid,
+        pub group_id: Option<Uuid>,
+        pub share_max: i32,
         pub template_id: Option<Uuid>,
         pub definition_version: Option<i32>,
         pub name: String,
@@ -55,6 +59,7 @@ mod entity {
         pub frozen_days: i32,
         pub revoked_at: Option<i64>,
         pub transferred_at: Option<i64>,
+        pub transferred_to: Option<Uuid>,
         pub paid_at: Option<i64>,
         pub change_seq: i32,
         pub created_at: i64,
@@ -68,23 +73,7 @@ mod entity {
 }
 
 use entity::{ActiveModel, Column, Entity, Model};
-
-/// Which packages a list shows; all that are given must hold.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Of this customer.
-    pub customer_id: Option<CustomerId>,
-    /// Sold from this template.
-    pub template_id: Option<TemplateId>,
-    /// Ending at this instant or later; never-ending ones are left out.
-    pub expires_from: Option<DateTime<Utc>>,
-    /// Ending before this instant; never-ending ones are left out.
-    pub expires_before: Option<DateTime<Utc>>,
-    /// Begun by this instant and not ended by it.
-    pub valid_at: Option<DateTime<Utc>>,
-    /// Valid at some time from the first instant to before the second; never-ending ones are left out.
-    pub valid_within: Option<(DateTime<Utc>, DateTime<Utc>)>,
-}
+pub use lists::{Filter, ending_between, list, thawing};
 
 /// The most packages of one statement: a bound on the parameters that databases take.
 const PACKAGES_PER_STATEMENT_MAX: usize = 400;
@@ -128,14 +117,8 @@ pub async fn by_external_id(
     business_id: BusinessId,
     external_id: &str,
 ) -> Result<Option<PackageId>, StoreError> {
-    let id: Option<Uuid> = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::ExternalId.eq(external_id))
-        .into_tuple()
-        .one(db)
-        .await?;
+    let columns = [Column::BusinessId, Column::Id, Column::ExternalId];
+    let id = external_ids::find::<Entity>(db, business_id, external_id, columns).await?;
     Ok(id.map(PackageId::from_uuid))
 }
 
@@ -186,6 +169,24 @@ pub async fn by_ids(
     rows.into_iter().map(read).collect()
 }
 
+/// The packages in which a customer is named, in the order of their ids.
+pub async fn ids_of_customer(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    customer_id: CustomerId,
+) -> Result<Vec<PackageId>, StoreError> {
+    let found: Vec<Uuid> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::CustomerId.eq(customer_id.uuid()))
+        .order_by_asc(Column::Id)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(found.into_iter().map(PackageId::from_uuid).collect())
+}
+
 /// The packages of a sale, in the order of their ids.
 pub async fn of_sale(
     db: &impl ConnectionTrait,
@@ -222,115 +223,6 @@ pub async fn of_template(
     rows.into_iter().map(read).collect()
 }
 
-/// A page of packages, newest first, below the id `before`.
-pub async fn list(
-    db: &impl ConnectionTrait,
-    business_id: BusinessId,
-    filter: &Filter,
-    before: Option<PackageId>,
-    limit: u64,
-) -> Result<Vec<Package>, StoreError> {
-    let condition = Condition::all()
-        .add(Column::BusinessId.eq(business_id.uuid()))
-        .add_option(
-            filter
-                .customer_id
-                .map(|id| Column::CustomerId.eq(id.uuid())),
-        )
-        .add_option(
-            filter
-                .template_id
-                .map(|id| Column::TemplateId.eq(id.uuid())),
-        )
-        .add_option(
-            filter
-                .expires_from
-                .map(|at| Column::ExpiresAt.gte(micros(at))),
-        )
-        .add_option(
-            filter
-                .expires_before
-                .map(|at| Column::ExpiresAt.lt(micros(at))),
-        )
-        .add_option(filter.valid_at.map(|at| {
-            Condition::all().add(Column::StartsAt.lte(micros(at))).add(
-                Condition::any()
-                    .add(Column::ExpiresAt.is_null())
-                    .add(Column::ExpiresAt.gt(micros(at))),
-            )
-        }))
-        .add_option(filter.valid_within.map(|(from, before)| {
-            Condition::all()
-                .add(Column::StartsAt.lt(micros(before)))
-                .add(
-                    Condition::any()
-                        .add(Column::ExpiresAt.gt(micros(from)))
-                        .add(Column::ExpiresIfThawed.gt(micros(from))),
-                )
-        }))
-        .add_option(before.map(|id| Column::Id.lt(id.uuid())));
-    let rows = Entity::find()
-        .filter(condition)
-        .order_by_desc(Column::Id)
-        .limit(limit)
-        .all(db)
-        .await?;
-    rows.into_iter().map(read).collect()
-}
-
-/// Packages that end in `from <= expires_at < before`, in the order of their ends, after a position.
-pub async fn ending_between(
-    db: &impl ConnectionTrait,
-    business_id: BusinessId,
-    (from, before): (DateTime<Utc>, DateTime<Utc>),
-    after: Option<(DateTime<Utc>, PackageId)>,
-    limit: u64,
-) -> Result<Vec<Package>, StoreError> {
-    let mut condition = Condition::all()
-        .add(Column::BusinessId.eq(business_id.uuid()))
-        .add(Column::ExpiresAt.gte(micros(from)))
-        .add(Column::ExpiresAt.lt(micros(before)));
-    if let Some((at, id)) = after {
-        condition = condition.add(
-            Condition::any().add(Column::ExpiresAt.gt(micros(at))).add(
-                Condition::all()
-                    .add(Column::ExpiresAt.eq(micros(at)))
-                    .add(Column::Id.gt(id.uuid())),
-            ),
-        );
-    }
-    let rows = Entity::find()
-        .filter(condition)
-        .order_by_asc(Column::ExpiresAt)
-        .order_by_asc(Column::Id)
-        .limit(limit)
-        .all(db)
-        .await?;
-    rows.into_iter().map(read).collect()
-}
-
-/// Packages whose freeze reached its limit by `now`, of any business, without locks, the longest due first.
-pub async fn thawing(
-    db: &impl ConnectionTrait,
-    now: DateTime<Utc>,
-    limit: u64,
-) -> Result<Vec<(BusinessId, PackageId)>, StoreError> {
-    let rows: Vec<(Uuid, Uuid)> = Entity::find()
-        .select_only()
-        .column(Column::BusinessId)
-        .column(Column::Id)
-        .filter(Column::FrozenUntilMax.lte(micros(now)))
-        .order_by_asc(Column::FrozenUntilMax)
-        .limit(limit)
-        .into_tuple()
-        .all(db)
-        .await?;
-    let ids = rows
-        .into_iter()
-        .map(|(business, id)| (BusinessId::from_uuid(business), PackageId::from_uuid(id)));
-    Ok(ids.collect())
-}
-
 fn these(business_id: BusinessId, ids: &[PackageId]) -> Select<Entity> {
     let ids: Vec<Uuid> = ids.iter().copied().map(PackageId::uuid).collect();
     Entity::find()
@@ -359,6 +251,8 @@ fn read(row: Model) -> Result<Package, StoreError> {
         sale_id: row.sale_id.map(SaleId::from_uuid),
         came_from: row.came_from.map(PackageId::from_uuid),
         customer_id: CustomerId::from_uuid(row.customer_id),
+        group_id: row.group_id.map(GroupId::from_uuid),
+        share_max: row.share_max,
         template: row
             .template_id
             .map(TemplateId::from_uuid)
@@ -384,6 +278,7 @@ fn read(row: Model) -> Result<Package, StoreError> {
         frozen_days: row.frozen_days,
         revoked_at: instant_opt(row.revoked_at, TABLE, id)?,
         transferred_at: instant_opt(row.transferred_at, TABLE, id)?,
+        transferred_to: row.transferred_to.map(PackageId::from_uuid),
         paid_at: instant_opt(row.paid_at, TABLE, id)?,
         change_seq: row.change_seq,
         created_at: instant(row.created_at, TABLE, id)?,
@@ -403,6 +298,8 @@ fn row(package: &Package) -> Result<ActiveModel, StoreError> {
         sale_id: Set(package.sale_id.map(SaleId::uuid)),
         came_from: Set(package.came_from.map(PackageId::uuid)),
         customer_id: Set(package.customer_id.uuid()),
+        group_id: Set(package.group_id.map(GroupId::uuid)),
+        share_max: Set(package.share_max),
         template_id: Set(package.template.map(|(id, _)| id.uuid())),
         definition_version: Set(package.template.map(|(_, version)| version)),
         name: Set(package.name.clone()),
@@ -426,6 +323,7 @@ fn row(package: &Package) -> Result<ActiveModel, StoreError> {
         frozen_days: Set(package.frozen_days),
         revoked_at: Set(package.revoked_at.map(micros)),
         transferred_at: Set(package.transferred_at.map(micros)),
+        transferred_to: Set(package.transferred_to.map(PackageId::uuid)),
         paid_at: Set(package.paid_at.map(micros)),
         change_seq: Set(package.change_seq),
         created_at: Set(micros(package.created_at)),

@@ -1,13 +1,14 @@
 //! `sales`: what one call sold to one customer.
 
+use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{ExprTrait, LockType};
+use sea_orm::sea_query::{Expr, ExprTrait, LockType};
 use sea_orm::{DatabaseTransaction, QuerySelect, Set};
 
 use crate::domain::entry::Actor;
 use crate::domain::sale::{Price, Sale};
-use crate::ids::{BusinessId, CustomerId, SaleId};
-use crate::store::columns::{instant, known, micros};
+use crate::ids::{BusinessId, CustomerId, GroupId, SaleId};
+use crate::store::columns::{instant, instant_opt, known, micros};
 use crate::store::error::StoreError;
 use crate::store::{packages, payments};
 
@@ -26,6 +27,7 @@ mod entity {
         pub id: Uuid,
         pub request_id: Uuid,
         pub customer_id: Uuid,
+        pub group_id: Option<Uuid>,
         pub list_price_minor: i64,
         pub net_minor: i64,
         pub tax_minor: i64,
@@ -34,6 +36,7 @@ mod entity {
         pub sold_by_kind: i16,
         pub sold_by: Option<Uuid>,
         pub sold_at: i64,
+        pub undone_at: Option<i64>,
         pub version: i64,
     }
 
@@ -59,6 +62,7 @@ pub async fn insert(
             id: Set(sale.id.uuid()),
             request_id: Set(request_id),
             customer_id: Set(sale.customer_id.uuid()),
+            group_id: Set(sale.group_id.map(GroupId::uuid)),
             list_price_minor: Set(sale.list_price_minor),
             net_minor: Set(sale.price.net_minor),
             tax_minor: Set(sale.price.tax_minor),
@@ -67,6 +71,7 @@ pub async fn insert(
             sold_by_kind: Set(sold_by_kind),
             sold_by: Set(sold_by),
             sold_at: Set(micros(sale.sold_at)),
+            undone_at: Set(sale.undone_at.map(micros)),
             version: Set(1),
         }
     });
@@ -76,6 +81,39 @@ pub async fn insert(
             .await?;
     }
     payments::insert(txn, business_id, request_id, new).await
+}
+
+/// Names another customer in all sales of one.
+pub async fn rename(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    from: CustomerId,
+    to: CustomerId,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::CustomerId, Expr::value(to.uuid()))
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::CustomerId.eq(from.uuid()))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+/// Writes that a locked sale was undone.
+pub async fn mark_undone(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: SaleId,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::UndoneAt, Expr::value(micros(at)))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::Id.eq(id.uuid()))
+        .exec(txn)
+        .await?;
+    Ok(())
 }
 
 /// One sale with its payments and packages.
@@ -136,6 +174,7 @@ async fn read(
     Ok(Sale {
         id,
         customer_id: CustomerId::from_uuid(row.customer_id),
+        group_id: row.group_id.map(GroupId::from_uuid),
         package_ids: packages.into_iter().map(|package| package.id).collect(),
         list_price_minor: row.list_price_minor,
         price: Price {
@@ -146,5 +185,6 @@ async fn read(
         payments: payments::of_sale(db, business_id, id).await?,
         sold_by: known(Actor::from_parts(row.sold_by_kind, row.sold_by), TABLE, id)?,
         sold_at: instant(row.sold_at, TABLE, id)?,
+        undone_at: instant_opt(row.undone_at, TABLE, id)?,
     })
 }

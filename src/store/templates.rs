@@ -8,6 +8,7 @@ use crate::domain::catalog::{Template, TemplateState};
 use crate::ids::{BusinessId, CreditTypeId, TemplateId};
 use crate::store::columns::{instant, known, micros};
 use crate::store::error::StoreError;
+use crate::store::external_ids;
 use crate::store::template_versions;
 
 const TABLE: &str = "templates";
@@ -108,14 +109,8 @@ pub async fn by_external_id(
     business_id: BusinessId,
     external_id: &str,
 ) -> Result<Option<TemplateId>, StoreError> {
-    let id: Option<Uuid> = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::ExternalId.eq(external_id))
-        .into_tuple()
-        .one(db)
-        .await?;
+    let columns = [Column::BusinessId, Column::Id, Column::ExternalId];
+    let id = external_ids::find::<Entity>(db, business_id, external_id, columns).await?;
     Ok(id.map(TemplateId::from_uuid))
 }
 

@@ -7,6 +7,7 @@ use crate::domain::user::User;
 use crate::ids::{BusinessId, UserId};
 use crate::store::columns::{instant, micros};
 use crate::store::error::StoreError;
+use crate::store::external_ids;
 
 const TABLE: &str = "users";
 
@@ -63,14 +64,8 @@ pub async fn by_external_id(
     business_id: BusinessId,
     external_id: &str,
 ) -> Result<Option<UserId>, StoreError> {
-    let id: Option<Uuid> = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::ExternalId.eq(external_id))
-        .into_tuple()
-        .one(db)
-        .await?;
+    let columns = [Column::BusinessId, Column::Id, Column::ExternalId];
+    let id = external_ids::find::<Entity>(db, business_id, external_id, columns).await?;
     Ok(id.map(UserId::from_uuid))
 }
 

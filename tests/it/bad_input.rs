@@ -90,6 +90,7 @@ async fn all_faults_of_a_sale_are_told_at_once_by_their_entries(
             note: "n".repeat(2_001),
             quantity: 1_000_001,
             lines: vec![v1::TemplateLine::default()],
+            ..Default::default()
         };
         let request = v1::SellPackagesRequest {
             request_id: String::new(),

@@ -1,14 +1,27 @@
 //! Customers (B1), through gRPC on both databases.
 
+mod groups;
+mod merging;
+mod resolving;
+mod sharing;
+
 use carnet::proto::v1;
 use prost_types::FieldMask;
 use rstest::rstest;
 use tonic::{Code, Status};
+use tonic_types::StatusExt;
 
 use crate::support::app::Database::{self, Postgres, Sqlite};
 use crate::support::app::on;
 use crate::support::refused::{field_faults, refused};
 use crate::support::tenant::Tenant;
+
+/// The reasons for which entries of a sale are refused.
+fn unmet(status: &Status) -> Vec<String> {
+    let details = status.get_details_precondition_failure().unwrap();
+    let unmet = details.violations.into_iter();
+    unmet.map(|violation| violation.r#type).collect()
+}
 
 async fn create(tenant: &Tenant, customer: v1::Customer) -> Result<v1::Customer, Status> {
     let request = v1::CreateCustomerRequest {

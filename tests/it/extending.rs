@@ -117,7 +117,8 @@ async fn an_expired_package_is_restored_with_a_bonus_whether_or_not_it_was_swept
     #[values(Sqlite, Postgres, Partitioned)] database: Database,
     #[values(true, false)] swept: bool,
 ) {
-    on(database, async |app| {
+    // The messages of all that happens here make a large future.
+    Box::pin(on(database, async |app| {
         app.clock.set(at("2026-03-16T09:00:00Z"));
         let shop = Shop::open(app).await;
         let rule = period(1, v1::PeriodUnit::Month, v1::Anchor::Sale);
@@ -195,7 +196,7 @@ async fn an_expired_package_is_restored_with_a_bonus_whether_or_not_it_was_swept
         let more = shop.consume(shop.use_lessons_of(&package.id, "1")).await;
         refused(more, Code::FailedPrecondition, "INSUFFICIENT_CREDITS");
         assert!(extend(app, request).await.unwrap().replayed);
-    })
+    }))
     .await;
 }
 

@@ -202,7 +202,7 @@ async fn the_repeat_of_the_call_that_emptied_the_package_is_a_repeat(
 async fn repeats_a_year_later_are_answered_as_they_were(
     #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
-    on(database, async |app| {
+    Box::pin(on(database, async |app| {
         let shop = Shop::open(app).await;
         let template_id = shop.offer(shop.lessons("8", days(30))).await;
         let selling = sale(app, vec![shop.entry(&template_id)]);
@@ -239,7 +239,7 @@ async fn repeats_a_year_later_are_answered_as_they_were(
         is_repeat(extend(app, extending).await, &extended);
         assert_eq!(app.entries_of_package(&package.id).await, before);
         assert_eq!(app.all_packages().await.len(), 2);
-    })
+    }))
     .await;
 }
 

@@ -80,6 +80,7 @@ impl Maker {
             time_zone: None,
             active: true,
             may_purchase_on_account: true,
+            merged_into: None,
             created_at: self.now,
             version: 1,
         }
@@ -134,6 +135,8 @@ fn offer(template: &Template, customer_id: CustomerId) -> Offer {
     });
     Offer {
         customer_id,
+        group_id: None,
+        share_max: 1,
         external_id: None,
         sale_id: None,
         template: Some((template.id, definition.number)),

@@ -11,11 +11,12 @@ use super::*;
 use crate::grpc::faults::Faults;
 use crate::grpc::status::Failure;
 use crate::ids::CustomerId;
+use crate::proto::v1;
 use crate::proto::v1::customer_service_server::{CustomerService, CustomerServiceServer};
 use crate::proto::v1::{
     CreateCustomerRequest, CreateCustomerResponse, Customer, GetCustomerRequest,
     GetCustomerResponse, ListCustomersRequest, ListCustomersResponse, Reason,
-    UpdateCustomerRequest, UpdateCustomerResponse,
+    ResolveCustomerRequest, ResolveCustomerResponse, UpdateCustomerRequest, UpdateCustomerResponse,
 };
 
 /// Knows one customer, whose phone number is the caller's token.
@@ -60,6 +61,13 @@ impl CustomerService for OneCustomer {
         }))
     }
 
+    async fn resolve_customer(
+        &self,
+        _: Request<ResolveCustomerRequest>,
+    ) -> Result<Response<ResolveCustomerResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
     async fn list_customers(
         &self,
         _: Request<ListCustomersRequest>,
@@ -71,6 +79,55 @@ impl CustomerService for OneCustomer {
         &self,
         _: Request<UpdateCustomerRequest>,
     ) -> Result<Response<UpdateCustomerResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn merge_customers(
+        &self,
+        _: Request<v1::MergeCustomersRequest>,
+    ) -> Result<Response<v1::MergeCustomersResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn create_group(
+        &self,
+        _: Request<v1::CreateGroupRequest>,
+    ) -> Result<Response<v1::CreateGroupResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn get_group(
+        &self,
+        _: Request<v1::GetGroupRequest>,
+    ) -> Result<Response<v1::GetGroupResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn list_groups(
+        &self,
+        _: Request<v1::ListGroupsRequest>,
+    ) -> Result<Response<v1::ListGroupsResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn update_group(
+        &self,
+        _: Request<v1::UpdateGroupRequest>,
+    ) -> Result<Response<v1::UpdateGroupResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn add_group_member(
+        &self,
+        _: Request<v1::AddGroupMemberRequest>,
+    ) -> Result<Response<v1::AddGroupMemberResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn remove_group_member(
+        &self,
+        _: Request<v1::RemoveGroupMemberRequest>,
+    ) -> Result<Response<v1::RemoveGroupMemberResponse>, Status> {
         Err(Status::unimplemented("not here"))
     }
 }

@@ -7,7 +7,7 @@ use crate::domain::extend::{self, NewLot};
 use crate::domain::lot::Lot;
 use crate::domain::package::Package;
 use crate::domain::posting::Draft;
-use crate::domain::refusal::{CountedIn, Refusal};
+use crate::domain::refusal::{CannotAmend, CountedIn, Refusal};
 use crate::domain::returned::{bare, value_of};
 use crate::domain::selection::pay_order;
 use crate::ids::{LineId, LotId, PackageId};
@@ -58,13 +58,20 @@ pub(super) fn adjust(
         });
     }
     match &adjust.adjustment {
-        Adjustment::Remove(amount) => remove(draft, adjust, *amount),
+        Adjustment::Remove(amount) => take_out(draft, package_id, adjust.line_id, *amount),
         Adjustment::Add { lot } => {
             let now = draft.stamp().now;
             let settled: Vec<Lot> = draft.lots_of(package_id).cloned().collect();
             let package = package.as_of(&settled);
             if package.revoked_at.is_some() {
                 return Err(Refusal::PackageRevoked { package_id });
+            }
+            if let Some(transferred_at) = package.transferred_at {
+                return Err(CannotAmend::Transferred {
+                    package_id,
+                    transferred_at,
+                }
+                .into());
             }
             if let Some(expires_at) = package.expires_at.filter(|at| *at <= now) {
                 return Err(Refusal::PackageExpired {
@@ -77,12 +84,20 @@ pub(super) fn adjust(
     }
 }
 
-/// Takes from the lot that would pay last on.
-fn remove(draft: &mut Draft<'_>, adjust: &Adjust, amount: Credits) -> Result<(), Refusal> {
+/// Takes so many credits out of a line of a package, from the lot that would pay last on.
+///
+/// # Errors
+/// [`Refusal::InsufficientCredits`], [`Refusal::AmountTooFine`].
+pub fn take_out(
+    draft: &mut Draft<'_>,
+    package_id: PackageId,
+    line_id: LineId,
+    amount: Credits,
+) -> Result<(), Refusal> {
     let now = draft.stamp().now;
     let mut lots: Vec<&Lot> = draft
-        .lots_of(adjust.package_id)
-        .filter(|lot| lot.line.id == adjust.line_id && lot.available() > Credits::ZERO)
+        .lots_of(package_id)
+        .filter(|lot| lot.line.id == line_id && lot.available() > Credits::ZERO)
         .collect();
     lots.sort_unstable_by(|a, b| pay_order(b, a));
     if let Some(lot) = lots.first() {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
 
+use crate::domain::decide::Facts;
 use crate::domain::decide::takes::{Take, refuse_too_fine};
 use crate::domain::decide::using::{self, Consume, Moment, about, pick, start_clock};
 use crate::domain::entry::{Account, EntryKind};
@@ -48,7 +49,11 @@ pub struct Release {
     pub hold_id: HoldId,
 }
 
-pub(super) fn place(draft: &mut Draft<'_>, place: &PlaceHold) -> Result<(), Refusal> {
+pub(super) fn place(
+    draft: &mut Draft<'_>,
+    place: &PlaceHold,
+    facts: &Facts,
+) -> Result<(), Refusal> {
     let now = draft.stamp().now;
     if let Some(times_out_at) = place.times_out_at
         && times_out_at <= now
@@ -61,6 +66,7 @@ pub(super) fn place(draft: &mut Draft<'_>, place: &PlaceHold) -> Result<(), Refu
         at: service_at,
         now,
         past_expiry: None,
+        shared_with: &facts.shared_with,
     };
     let id = HoldId::from_uuid(draft.stamp().posting_id);
     let mut parts = Vec::new();
@@ -94,7 +100,11 @@ pub(super) fn place(draft: &mut Draft<'_>, place: &PlaceHold) -> Result<(), Refu
     Ok(())
 }
 
-pub(super) fn capture(draft: &mut Draft<'_>, capture: &Capture) -> Result<(), Refusal> {
+pub(super) fn capture(
+    draft: &mut Draft<'_>,
+    capture: &Capture,
+    facts: &Facts,
+) -> Result<(), Refusal> {
     let now = draft.stamp().now;
     let hold = open_hold(draft, capture.hold_id)?;
     let at = capture
@@ -133,7 +143,7 @@ pub(super) fn capture(draft: &mut Draft<'_>, capture: &Capture) -> Result<(), Re
     match (excess, &capture.excess) {
         (Some(more), Some(item)) => {
             let more = excess_use(draft, &hold, more, item.clone(), at)?;
-            using::consume(draft, &more, &[])
+            using::consume(draft, &more, facts)
         }
         _ => Ok(()),
     }

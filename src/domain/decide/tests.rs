@@ -7,5 +7,6 @@ mod holding;
 mod late;
 mod random;
 mod restoring;
+mod sharing;
 mod undoing;
 mod using;

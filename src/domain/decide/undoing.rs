@@ -12,12 +12,12 @@ use crate::domain::decide::takes::refuse_too_fine;
 use crate::domain::decide::using::{self, Consume};
 use crate::domain::entry::{Account, Entry, EntryKind};
 use crate::domain::line::ItemFacts;
-use crate::domain::lot::{Fold, Lot, Movement, Origin, Tail};
+use crate::domain::lot::Movement;
 use crate::domain::package::Package;
 use crate::domain::part::{self, Part, Portion, Slice};
 use crate::domain::posting::Draft;
 use crate::domain::refusal::Refusal;
-use crate::domain::returned::{bare, send_on, stop_clock, transfer};
+use crate::domain::returned::{bare, receiving, send_on, stop_clock, transfer};
 use crate::domain::selection::Wanted;
 use crate::domain::validity::{ExpirySource, Validity};
 use crate::domain::value;
@@ -85,9 +85,13 @@ pub(super) fn relocate(draft: &mut Draft<'_>, moved: &Move, facts: &Facts) -> Re
     let use_ = Use::of(moved.posting_id, facts, draft);
     let slices = use_.slices(Portion::All)?;
     let again = use_.again(draft, &slices, moved)?;
+    let again = Consume {
+        customer_id: facts.survivor.unwrap_or(again.customer_id),
+        ..again
+    };
     undo(draft, &use_, &slices)?;
     settle_returned(draft, &slices)?;
-    using::consume(draft, &again, &facts.packages)
+    using::consume(draft, &again, facts)
 }
 
 /// A use that is to be undone: its entries, and what was undone of each.
@@ -311,19 +315,7 @@ fn restore(
             package
         };
         let new_id = LotId::from_uuid(ids.next().ok_or_else(corrupt)?);
-        draft.add(Lot {
-            id: new_id,
-            package_id: package.id,
-            customer_id: package.customer_id,
-            origin: Origin::Transferred,
-            terms: package.terms(),
-            fold: Fold::default(),
-            tail: Tail::default(),
-            next_timeout_at: None,
-            created_at: now,
-            version: 0,
-            ..lot
-        });
+        draft.add(receiving(&lot, new_id, &package, now));
         transfer(draft, lot_id, new_id, now, false)?;
     }
     Ok(())

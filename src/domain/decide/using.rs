@@ -1,9 +1,12 @@
 //! Using credits.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 
 use crate::domain::calendar;
 use crate::domain::credits::Credits;
+use crate::domain::decide::Facts;
 use crate::domain::decide::takes::{Payer, Take, spread};
 use crate::domain::entry::{About, Account, EntryKind};
 use crate::domain::lot::{Lot, Movement};
@@ -40,6 +43,8 @@ pub(super) struct Moment<'a> {
     pub(super) now: DateTime<Utc>,
     /// The locked packages whose later expiry may be looked past, with the business's quarantine.
     pub(super) past_expiry: Option<(&'a [Package], i32)>,
+    /// The packages of others that the customer may use.
+    pub(super) shared_with: &'a BTreeSet<PackageId>,
 }
 
 impl Moment<'_> {
@@ -56,6 +61,11 @@ impl Moment<'_> {
         };
         let per_unit = judge_with(lot, wanted, self.at, now, available)?;
         Ok((per_unit, available))
+    }
+
+    /// Whether the customer owns the lot, or shares its package (semantics 30).
+    pub(super) fn may_use(&self, lot: &Lot, customer_id: CustomerId) -> bool {
+        lot.customer_id == customer_id || self.shared_with.contains(&lot.package_id)
     }
 
     /// Whether the lot ended after the service, recently enough to be restored.
@@ -78,7 +88,7 @@ impl Moment<'_> {
 pub(super) fn consume(
     draft: &mut Draft<'_>,
     consume: &Consume,
-    packages: &[Package],
+    facts: &Facts,
 ) -> Result<(), Refusal> {
     let now = draft.stamp().now;
     let at = consume.delivered_at.unwrap_or(now);
@@ -88,7 +98,10 @@ pub(super) fn consume(
     let moment = Moment {
         at,
         now,
-        past_expiry: consume.past_expiry.map(|days| (packages, days)),
+        past_expiry: consume
+            .past_expiry
+            .map(|days| (facts.packages.as_slice(), days)),
+        shared_with: &facts.shared_with,
     };
     for take in pick(draft, consume, moment)? {
         restore_missing(draft, &take)?;
@@ -157,7 +170,7 @@ pub(super) fn ordered<'a>(
 fn payers<'a>(lots: &[&'a Lot], consume: &Consume, moment: Moment<'_>) -> Vec<Payer<'a>> {
     lots.iter()
         .filter(|lot| {
-            lot.customer_id == consume.customer_id
+            moment.may_use(lot, consume.customer_id)
                 && (consume.package_ids.is_empty() || consume.package_ids.contains(&lot.package_id))
         })
         .filter_map(|lot| {
@@ -177,7 +190,7 @@ fn refuse_unusable(lots: &[&Lot], consume: &Consume, moment: Moment<'_>) -> Resu
         let package_id = *package_id;
         let mut reasons = Vec::new();
         for lot in lots.iter().filter(|lot| lot.package_id == package_id) {
-            if lot.customer_id != consume.customer_id {
+            if !moment.may_use(lot, consume.customer_id) {
                 return Err(Refusal::PackageOfOtherCustomer {
                     package_id,
                     customer_id: consume.customer_id,

@@ -21,6 +21,8 @@ fn offer() -> Offer {
     };
     Offer {
         customer_id: customer(),
+        group_id: None,
+        share_max: 1,
         external_id: Some("A-7".to_owned()),
         sale_id: None,
         template: None,

@@ -174,7 +174,7 @@ fn semantics_9_an_undo_takes_no_extension_back() {
     let days = |days: i64| at(days * 24).date_naive();
     let mut package = package_from_first_use(10, Some(days(5)));
     // Not the first instant of a day.
-    package.extend_to(at(200));
+    package.end_at(at(200));
     package.start_clock(days(2));
     let counted = calendar::end_of(days(12), package.zone);
     assert_eq!(package.expires_at, counted);
@@ -183,7 +183,7 @@ fn semantics_9_an_undo_takes_no_extension_back() {
     assert_eq!(package.expires_at, Some(at(200)));
     // Nor one that was granted after the first use, however often that is undone.
     package.start_clock(days(2));
-    package.extend_to(at(1_000));
+    package.end_at(at(1_000));
     package.stop_clock();
     assert_eq!(package.expires_at, Some(at(1_000)));
     package.start_clock(days(2));

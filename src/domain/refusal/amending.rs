@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::ids::{ClosureId, PackageId};
+use crate::domain::credits::Credits;
+use crate::ids::{ClosureId, CustomerId, PackageId, SaleId};
 
 /// A change of a sold package that the rules do not allow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +29,64 @@ pub enum CannotAmend {
         package_id: PackageId,
         /// When.
         transferred_at: DateTime<Utc>,
+    },
+    /// The template that the package was sold with does not let it be moved, or there is none.
+    #[error("package {package_id} may not be moved to another customer")]
+    NotTransferable {
+        /// The package.
+        package_id: PackageId,
+    },
+    /// A package is to be moved to the customer who owns it.
+    #[error("package {package_id} belongs to customer {customer_id} already")]
+    TransferToOwner {
+        /// The package.
+        package_id: PackageId,
+        /// The customer.
+        customer_id: CustomerId,
+    },
+    /// Credits of the package are held.
+    #[error("{holds} holds hold credits of package {package_id}")]
+    HoldsCredits {
+        /// The package.
+        package_id: PackageId,
+        /// How many holds.
+        holds: usize,
+    },
+    /// Nothing is available in the package to be moved.
+    #[error("nothing is available in package {package_id}")]
+    NothingToTransfer {
+        /// The package.
+        package_id: PackageId,
+    },
+    /// The end is to be moved earlier and is not.
+    #[error("the new expiry {new} is not earlier than {old}")]
+    ExpiryNotEarlier {
+        /// The expiry now.
+        old: DateTime<Utc>,
+        /// The expiry that was asked for.
+        new: DateTime<Utc>,
+    },
+    /// The sale was undone before, and its packages with it.
+    #[error("sale {sale_id} was undone at {undone_at}")]
+    SaleUndone {
+        /// The sale.
+        sale_id: SaleId,
+        /// When.
+        undone_at: DateTime<Utc>,
+    },
+    /// Something of a package of the sale was used and not undone, is held, or was moved elsewhere.
+    #[error(
+        "of package {package_id} {consumed} credits were used, {held} are held and {moved} were moved elsewhere"
+    )]
+    SaleUsed {
+        /// The package.
+        package_id: PackageId,
+        /// How many credits were used.
+        consumed: Credits,
+        /// How many are held.
+        held: Credits,
+        /// How many were moved to another package.
+        moved: Credits,
     },
     /// The package to be thawed is not frozen.
     #[error("package {package_id} is not frozen")]
@@ -77,6 +136,13 @@ impl CannotAmend {
         match self {
             Self::AlreadyRevoked { .. } => "PACKAGE_ALREADY_REVOKED",
             Self::NotRevoked { .. } => "PACKAGE_NOT_REVOKED",
+            Self::NotTransferable { .. } => "TRANSFER_NOT_ALLOWED",
+            Self::TransferToOwner { .. } => "TRANSFER_TO_OWNER",
+            Self::HoldsCredits { .. } => "PACKAGE_HOLDS_CREDITS",
+            Self::NothingToTransfer { .. } => "NOTHING_TO_TRANSFER",
+            Self::ExpiryNotEarlier { .. } => "EXPIRY_NOT_EARLIER",
+            Self::SaleUndone { .. } => "SALE_ALREADY_UNDONE",
+            Self::SaleUsed { .. } => "SALE_USED",
             Self::NotFrozen { .. } => "PACKAGE_NOT_FROZEN",
             Self::FreezeNotAhead { .. } => "FREEZE_NOT_AHEAD",
             Self::FrozenTooOften { .. } => "FREEZE_TOO_OFTEN",

@@ -91,6 +91,7 @@ impl Book {
             packages: self.packages.clone(),
             original: self.entries.iter().filter(of).cloned().collect(),
             undone: self.entries.iter().filter(undoing).cloned().collect(),
+            ..Facts::default()
         }
     }
 
@@ -276,7 +277,9 @@ impl Book {
             assert_eq!(entry.balances, fold.balances);
             assert!(entry.effective_at <= entry.recorded_at);
             assert!(recorded_at <= Some(entry.recorded_at), "never backwards");
-            assert!(entry.amount.is_positive() || entry.kind == EntryKind::Revalue);
+            let opens = entry.seq == 1 && entry.from == Account::Transferred;
+            let may_be_nothing = opens || entry.kind == EntryKind::Revalue;
+            assert!(entry.amount.is_positive() || may_be_nothing);
             (previous, recorded_at) = (Some(entry.key), Some(entry.recorded_at));
             let sign = match accounts {
                 (Account::Issued, _) => 1,
@@ -321,6 +324,8 @@ pub(crate) fn package() -> Package {
         external_id: None,
         sale_id: None,
         came_from: None,
+        group_id: None,
+        share_max: 1,
         customer_id: customer(),
         template: None,
         name: "Eight lessons".to_owned(),
@@ -344,6 +349,7 @@ pub(crate) fn package() -> Package {
         frozen_days: 0,
         revoked_at: None,
         transferred_at: None,
+        transferred_to: None,
         paid_at: Some(start()),
         change_seq: 0,
         created_at: start(),

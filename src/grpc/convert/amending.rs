@@ -11,6 +11,7 @@ use crate::proto::v1;
 use crate::service::amending::{Changed, Target};
 use crate::service::freezing::FreezeEntry;
 use crate::service::revocation::Preview;
+use crate::service::transfer::{TransferEntry, Transferred};
 use crate::service::{Answer, Call};
 
 /// A request that names a package to be changed.
@@ -31,9 +32,11 @@ macro_rules! targeted {
 
 targeted!(
     ExtendPackageRequest,
+    UpdatePackageRequest,
     RevokePackageRequest,
     FreezePackageRequest,
     UnfreezePackageRequest,
+    TransferPackageRequest,
     ReinstatePackageRequest
 );
 
@@ -59,6 +62,57 @@ pub fn freeze(request: &v1::FreezePackageRequest, faults: &mut Faults) -> Option
     })
 }
 
+/// A package to be moved to another customer.
+pub fn transfer(
+    request: &v1::TransferPackageRequest,
+    faults: &mut Faults,
+) -> Option<TransferEntry> {
+    let target = target(request, faults);
+    let receiver = faults.reference("customer_id", &request.customer_id);
+    Some(TransferEntry {
+        target: target?,
+        receiver: receiver?,
+    })
+}
+
+/// A package that was moved, as an answer; what was not kept has no ids.
+pub fn to_transferred(
+    answer: Answer<Transferred>,
+    call: &Call,
+    reason: &str,
+) -> v1::TransferPackageResponse {
+    let Transferred { changed, received } = answer.value;
+    let changed = Answer {
+        value: changed,
+        replayed: answer.replayed,
+    };
+    let mut changed = to_changed(changed, call, reason);
+    let mut change = changed.changes.pop();
+    if call.validate_only {
+        changed.package.transferred_to_package_id.clear();
+        if let Some(v1::change::Detail::Owner(owner)) =
+            change.as_mut().and_then(|change| change.detail.as_mut())
+        {
+            owner.new_package_id.clear();
+        }
+    }
+    v1::TransferPackageResponse {
+        package: Some(changed.package),
+        received: Some(to_package(received, call.currency(), detail(call))),
+        change,
+        replayed: changed.replayed,
+    }
+}
+
+/// How much the answer to a call that makes packages shows: what was not kept has no ids.
+pub fn detail(call: &Call) -> Detail {
+    if call.validate_only {
+        Detail::Unkept
+    } else {
+        Detail::Full
+    }
+}
+
 /// What a command changed, as the parts of its answer.
 #[derive(Debug)]
 pub struct ChangedMessages {
@@ -79,7 +133,7 @@ pub fn to_changed(answer: Answer<Changed>, call: &Call, reason: &str) -> Changed
         changes,
         holds,
     } = answer.value;
-    let change = |change| to_change(change, reason.to_owned());
+    let change = |change| to_change(change, reason.to_owned(), call.currency());
     ChangedMessages {
         package: to_package(package, call.currency(), Detail::Full),
         changes: changes.iter().map(change).collect(),

@@ -12,6 +12,7 @@ use crate::ids::{CreditTypeId, PackageId, Reference};
 use crate::proto::v1;
 use crate::proto::v1::extend_packages_request::{NewExpiry, Packages};
 use crate::service::extensions::{Begun, BulkExtension, Chosen, FilterEntry, ResultList};
+use crate::service::packages::Scope;
 use crate::service::{Answer, Call};
 
 /// The most packages that one call names.
@@ -58,14 +59,18 @@ fn filter(message: &v1::PackageFilter, faults: &mut Faults) -> Option<Chosen> {
         return None;
     }
     let customer = faults.optional_reference("customer_id", &message.customer_id);
+    let group = faults.optional_reference("group_id", &message.group_id);
     let template = faults.optional_reference("template_id", &message.template_id);
     let statuses = faults.choices::<v1::PackageStatus>("statuses", &message.statuses);
     let expires_from = faults.optional_instant("expires_from", message.expires_from.as_ref());
     let expires_before = faults.optional_instant("expires_before", message.expires_before.as_ref());
     let valid_at = faults.optional_instant("valid_at", message.valid_at.as_ref());
     Some(Chosen::Filter(FilterEntry {
-        customer: customer?,
-        template: template?,
+        scope: Scope {
+            customer: customer?,
+            group: group?,
+            template: template?,
+        },
         statuses: statuses?.into_iter().filter_map(status).collect(),
         expires_from: expires_from?,
         expires_before: expires_before?,

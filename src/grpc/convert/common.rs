@@ -36,6 +36,21 @@ pub fn amount(faults: &mut Faults, field: &str, text: &str) -> Option<Credits> {
     }
 }
 
+/// An amount of credits that must be given and may be nothing.
+pub fn amount_or_nothing(faults: &mut Faults, field: &str, text: &str) -> Option<Credits> {
+    match Credits::parse(text) {
+        Ok(credits) if credits >= Credits::ZERO => Some(credits),
+        Ok(_) => {
+            faults.add(field, "must not be below 0");
+            None
+        }
+        Err(error) => {
+            faults.add(field, error.to_string());
+            None
+        }
+    }
+}
+
 /// A sum of money that is not negative, in the currency of the business.
 pub fn money(
     faults: &mut Faults,

@@ -11,13 +11,14 @@ use crate::ids::CustomerId;
 use crate::proto::v1;
 use crate::service::Caller;
 use crate::service::customers::{CustomerList, CustomerUpdate, NewCustomer};
+use crate::service::merging::Merge;
 
 /// The longest name, in characters.
-const NAME_LENGTH_MAX: usize = 200;
+pub(super) const NAME_LENGTH_MAX: usize = 200;
 /// The longest telephone number, in characters.
 const PHONE_LENGTH_MAX: usize = 40;
 /// The longest search, in characters.
-const QUERY_LENGTH_MAX: usize = 100;
+pub(super) const QUERY_LENGTH_MAX: usize = 100;
 
 /// What a client can write of a customer.
 fn fields(message: &v1::Customer) -> [Writable; 9] {
@@ -118,6 +119,30 @@ fn locale(message: &v1::Customer, faults: &mut Faults) -> Option<Option<String>>
     Some(locale.as_ref().map(LanguageIdentifier::to_string))
 }
 
+/// Whose address is asked for, folded.
+pub fn resolved_email(request: &v1::ResolveCustomerRequest, faults: &mut Faults) -> Option<String> {
+    let email = faults.email("email", &request.email)?;
+    if email.is_none() {
+        faults.add("email", "must be given");
+    }
+    email
+}
+
+/// Who is to take whose place.
+pub fn merge(
+    request: &v1::MergeCustomersRequest,
+    _: &Caller,
+    faults: &mut Faults,
+) -> Option<Merge> {
+    let customer = faults.reference("customer_id", &request.customer_id);
+    let into = faults.reference("into_id", &request.into_id);
+    Some(Merge {
+        customer: customer?,
+        into: into?,
+        etag: optional_etag(&request.etag),
+    })
+}
+
 /// Which customers to list.
 pub fn customer_list(
     request: &v1::ListCustomersRequest,
@@ -148,6 +173,10 @@ pub fn to_customer(customer: Customer) -> v1::Customer {
             .unwrap_or_default(),
         active: customer.active,
         may_purchase_on_account: customer.may_purchase_on_account,
+        merged_into: customer
+            .merged_into
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
         created_at: Some(timestamp(customer.created_at)),
         etag: etag(customer.version),
     }

@@ -11,6 +11,7 @@ use crate::domain::package::{Status, UnitState, units};
 use crate::domain::sale::{Payment, PaymentMethod, Sale};
 use crate::grpc::convert::common::{etag, to_expiry_source, to_money, to_timestamp, to_validity};
 use crate::grpc::faults::timestamp;
+use crate::ids::PackageId;
 use crate::proto::v1;
 use crate::service::package_view::{LineView, LotView, PackageView};
 
@@ -33,6 +34,7 @@ pub fn to_package(view: PackageView, currency: Currency, detail: Detail) -> v1::
         last_usable_day,
         restorable_until,
         lines,
+        members,
     } = view;
     let (template_id, template_version) = package
         .template
@@ -41,6 +43,7 @@ pub fn to_package(view: PackageView, currency: Currency, detail: Detail) -> v1::
     let discount_minor = package.discount_minor();
     let is_kept = detail != Detail::Unkept;
     let id = |id: String| if is_kept { id } else { String::new() };
+    let named = |id: Option<PackageId>| id.map(|id| id.to_string()).unwrap_or_default();
     v1::Package {
         id: id(package.id.to_string()),
         external_id: package.external_id.unwrap_or_default(),
@@ -60,6 +63,12 @@ pub fn to_package(view: PackageView, currency: Currency, detail: Detail) -> v1::
             .map(|day| day.to_string())
             .unwrap_or_default(),
         expiry_source: to_expiry_source(package.expiry_source).into(),
+        group_id: package
+            .group_id
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
+        share_max: package.share_max,
+        member_ids: members.iter().map(ToString::to_string).collect(),
         validity: Some(to_validity(&package.validity)),
         expiry_epoch: package.expiry_epoch,
         restorable_until: to_timestamp(restorable_until),
@@ -77,6 +86,9 @@ pub fn to_package(view: PackageView, currency: Currency, detail: Detail) -> v1::
             .map(|until| calendar::last_usable_day(until, package.zone).to_string())
             .unwrap_or_default(),
         expires_if_thawed: to_timestamp(package.expires_if_thawed),
+        transferred_at: to_timestamp(package.transferred_at),
+        transferred_to_package_id: named(package.transferred_to),
+        came_from_package_id: named(package.came_from),
     }
 }
 
@@ -242,12 +254,12 @@ pub fn to_actor(actor: Actor) -> String {
 }
 
 /// A change as a message.
-pub fn to_change(change: &Change, reason: String) -> v1::Change {
+pub fn to_change(change: &Change, reason: String, currency: Currency) -> v1::Change {
     v1::Change {
         package_id: change.package_id.to_string(),
         sequence: change.seq,
         kind: to_change_kind(change.kind).into(),
-        detail: to_detail(&change.old, &change.new),
+        detail: to_detail(&change.old, &change.new, currency),
         posting_id: change.request_id.to_string(),
         actor_id: to_actor(change.actor),
         reason,
@@ -262,17 +274,51 @@ fn to_change_kind(kind: ChangeKind) -> v1::ChangeKind {
         ChangeKind::Restored => v1::ChangeKind::Restored,
         ChangeKind::ClockStarted => v1::ChangeKind::ClockStarted,
         ChangeKind::ClockStopped => v1::ChangeKind::ClockStopped,
+        ChangeKind::MemberAdded => v1::ChangeKind::MemberAdded,
+        ChangeKind::MemberRemoved => v1::ChangeKind::MemberRemoved,
+        ChangeKind::OwnerChanged => v1::ChangeKind::OwnerChanged,
         ChangeKind::Revoked => v1::ChangeKind::Revoked,
         ChangeKind::Reinstated => v1::ChangeKind::Reinstated,
         ChangeKind::Frozen => v1::ChangeKind::Frozen,
         ChangeKind::Thawed => v1::ChangeKind::Thawed,
         ChangeKind::Shortened => v1::ChangeKind::Shortened,
+        ChangeKind::PriceChanged => v1::ChangeKind::PriceChanged,
+        ChangeKind::ExternalIdChanged => v1::ChangeKind::ExternalIdChanged,
+        ChangeKind::PriorityChanged => v1::ChangeKind::PriorityChanged,
+        ChangeKind::QuantityChanged => v1::ChangeKind::QuantityChanged,
+        ChangeKind::SaleUndone => v1::ChangeKind::SaleUndone,
+        ChangeKind::Transferred => v1::ChangeKind::Transferred,
     }
 }
 
 /// What exactly changed; both are of one sort.
-fn to_detail(old: &Value, new: &Value) -> Option<v1::change::Detail> {
+fn to_detail(old: &Value, new: &Value, currency: Currency) -> Option<v1::change::Detail> {
     match (old, new) {
+        (Value::Price(old), Value::Price(new)) => {
+            Some(v1::change::Detail::Price(v1::PriceChange {
+                old_price: Some(to_money(old.price_minor, currency)),
+                new_price: Some(to_money(new.price_minor, currency)),
+            }))
+        }
+        (Value::ExternalId(old), Value::ExternalId(new)) => {
+            Some(v1::change::Detail::ExternalId(v1::ExternalIdChange {
+                old_external_id: old.clone().unwrap_or_default(),
+                new_external_id: new.clone().unwrap_or_default(),
+            }))
+        }
+        (Value::Priority(old), Value::Priority(new)) => {
+            Some(v1::change::Detail::Priority(v1::PriorityChange {
+                old_priority: *old,
+                new_priority: *new,
+            }))
+        }
+        (Value::Quantity(old), Value::Quantity(new)) => {
+            Some(v1::change::Detail::Quantity(v1::QuantityChange {
+                line_id: new.line_id.to_string(),
+                old_amount: old.amount.to_string(),
+                new_amount: new.amount.to_string(),
+            }))
+        }
         (Value::Expiry(old), Value::Expiry(new)) => {
             Some(v1::change::Detail::Expiry(v1::ExpiryChange {
                 old_expires_at: to_timestamp(old.expires_at),
@@ -282,8 +328,27 @@ fn to_detail(old: &Value, new: &Value) -> Option<v1::change::Detail> {
                 new_expires_if_thawed: to_timestamp(new.expires_if_thawed),
             }))
         }
+        (Value::Owner(old), Value::Owner(new)) => {
+            Some(v1::change::Detail::Owner(v1::OwnerChange {
+                old_customer_id: old.customer_id.to_string(),
+                new_customer_id: new.customer_id.to_string(),
+                new_package_id: new.package_id.to_string(),
+            }))
+        }
+        (Value::Customer(old), Value::Customer(new)) => {
+            Some(to_customer_change(old.to_string(), new.to_string()))
+        }
+        (Value::Customer(old), _) => Some(to_customer_change(old.to_string(), String::new())),
+        (_, Value::Customer(new)) => Some(to_customer_change(String::new(), new.to_string())),
         _ => None,
     }
+}
+
+fn to_customer_change(old: String, new: String) -> v1::change::Detail {
+    v1::change::Detail::Customer(v1::CustomerChange {
+        old_customer_id: old,
+        new_customer_id: new,
+    })
 }
 
 /// A sale as a message.
@@ -304,6 +369,7 @@ pub fn to_sale(sale: &Sale, currency: Currency, detail: Detail) -> v1::Sale {
             String::new()
         },
         customer_id: sale.customer_id.to_string(),
+        group_id: sale.group_id.map(|id| id.to_string()).unwrap_or_default(),
         package_ids: sale
             .package_ids
             .iter()
@@ -320,6 +386,7 @@ pub fn to_sale(sale: &Sale, currency: Currency, detail: Detail) -> v1::Sale {
             .map(|payment| to_payment(payment, currency))
             .collect(),
         created_at: Some(timestamp(sale.sold_at)),
+        undone_at: to_timestamp(sale.undone_at),
     }
 }
 

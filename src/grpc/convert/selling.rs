@@ -11,18 +11,23 @@ use crate::grpc::convert::package::status;
 use crate::grpc::convert::pricing::optional_units;
 use crate::grpc::faults::Faults;
 use crate::grpc::page::Page;
-use crate::ids::PackageId;
+use crate::ids::{CustomerId, PackageId, Reference};
 use crate::proto::v1;
 use crate::service::Caller;
 use crate::service::extension::{ExtensionEntry, Until};
-use crate::service::packages::{ChangeList, PackageList};
+use crate::service::packages::{ChangeList, PackageList, Scope};
 use crate::service::payments::SalePayment;
-use crate::service::sales::{PaymentEntry, SaleEntry};
+use crate::service::sales::{Buyer, PaymentEntry, SaleEntry};
+use crate::service::undo_sale::UndoEntry;
 
 /// The most entries of one sale.
 const ENTRIES_MAX: usize = 200;
 /// The most bonuses of one extension.
 pub(super) const BONUSES_MAX: usize = 50;
+/// The most members of one entry.
+const MEMBERS_MAX: usize = 50;
+/// The most customers who may share one package.
+const SHARE_MAX_MAX: i32 = 1_000;
 /// The longest note, in characters.
 pub(super) const NOTE_LENGTH_MAX: usize = 2_000;
 /// The longest reference of a payment, in characters.
@@ -60,7 +65,7 @@ pub fn sale_entries(
 }
 
 fn sale_entry(entry: &v1::SaleEntry, caller: &Caller, faults: &mut Faults) -> Option<SaleEntry> {
-    let customer = faults.reference("customer_id", &entry.customer_id);
+    let parties = parties(entry, faults);
     let template = faults.reference("template_id", &entry.template_id);
     let external_id = faults.external_id("external_id", &entry.external_id);
     let start_date = faults.optional_date("start_date", &entry.start_date);
@@ -89,8 +94,11 @@ fn sale_entry(entry: &v1::SaleEntry, caller: &Caller, faults: &mut Faults) -> Op
     if entry.quantity != 0 && !entry.lines.is_empty() {
         faults.add("quantity", "does not fit lines: these say how much is sold");
     }
+    let (buyer, members, share_max) = parties?;
     Some(SaleEntry {
-        customer: customer?,
+        buyer,
+        members,
+        share_max,
         template: template?,
         external_id: external_id?,
         start_date: start_date?,
@@ -101,6 +109,48 @@ fn sale_entry(entry: &v1::SaleEntry, caller: &Caller, faults: &mut Faults) -> Op
         payment: payment?,
         note: note?,
     })
+}
+
+/// Who buys, who shares it, and how many may.
+fn parties(
+    entry: &v1::SaleEntry,
+    faults: &mut Faults,
+) -> Option<(Buyer, Vec<Reference<CustomerId>>, Option<i32>)> {
+    let buyer = if entry.group_id.is_empty() {
+        let customer = faults.reference("customer_id", &entry.customer_id);
+        customer.map(Buyer::Customer)
+    } else {
+        for (field, given) in [
+            ("customer_id", !entry.customer_id.is_empty()),
+            ("member_ids", !entry.member_ids.is_empty()),
+            ("share_max", entry.share_max != 0),
+        ] {
+            if given {
+                faults.add(field, "must be empty where group_id is given");
+            }
+        }
+        faults
+            .reference("group_id", &entry.group_id)
+            .map(Buyer::Group)
+    };
+    faults.count("member_ids", entry.member_ids.len(), 0..=MEMBERS_MAX)?;
+    let members: Vec<Option<_>> = entry
+        .member_ids
+        .iter()
+        .enumerate()
+        .map(|(index, id)| faults.reference(&format!("member_ids[{index}]"), id))
+        .collect();
+    let share_max = match entry.share_max {
+        0 => Some(None),
+        given => faults
+            .number("share_max", given, 1..=SHARE_MAX_MAX)
+            .map(Some),
+    };
+    Some((
+        buyer?,
+        members.into_iter().collect::<Option<_>>()?,
+        share_max?,
+    ))
 }
 
 fn payment(
@@ -209,14 +259,18 @@ pub fn package_list(
 ) -> Option<(PackageList, Page<PackageId>)> {
     let page = Page::<PackageId>::read(request, faults);
     let customer = faults.optional_reference("customer_id", &request.customer_id);
+    let group = faults.optional_reference("group_id", &request.group_id);
     let template = faults.optional_reference("template_id", &request.template_id);
     let statuses = faults.choices::<v1::PackageStatus>("statuses", &request.statuses);
     let expires_from = faults.optional_instant("expires_from", request.expires_from.as_ref());
     let expires_before = faults.optional_instant("expires_before", request.expires_before.as_ref());
     let page = page?;
     let list = PackageList {
-        customer: customer?,
-        template: template?,
+        scope: Scope {
+            customer: customer?,
+            group: group?,
+            template: template?,
+        },
         statuses: statuses?.into_iter().filter_map(status).collect(),
         expires_from: expires_from?,
         expires_before: expires_before?,
@@ -236,5 +290,15 @@ pub fn change_list(
         package: faults.reference("package_id", &request.package_id)?,
         before: page.after,
         limit: page.limit(),
+    })
+}
+
+/// A sale to be undone.
+pub fn undone_sale(request: &v1::UndoSaleRequest, faults: &mut Faults) -> Option<UndoEntry> {
+    let sale_id = faults.id("sale_id", &request.sale_id);
+    let reason = faults.long_text("reason", &request.reason, NOTE_LENGTH_MAX);
+    Some(UndoEntry {
+        sale_id: sale_id?,
+        reason: reason?,
     })
 }

@@ -13,9 +13,35 @@ pub(super) fn with_package(failure: Failure, refusal: &CannotAmend) -> Failure {
         } => failure
             .with("package_id", package_id)
             .with("revoked_at", &rfc3339(*revoked_at)),
-        CannotAmend::NotRevoked { package_id } | CannotAmend::NotFrozen { package_id } => {
-            failure.with("package_id", package_id)
+        CannotAmend::NotRevoked { package_id }
+        | CannotAmend::NotFrozen { package_id }
+        | CannotAmend::NotTransferable { package_id }
+        | CannotAmend::NothingToTransfer { package_id } => failure.with("package_id", package_id),
+        CannotAmend::TransferToOwner {
+            package_id,
+            customer_id,
+        } => failure
+            .with("package_id", package_id)
+            .with("customer_id", customer_id),
+        CannotAmend::SaleUndone { sale_id, undone_at } => failure
+            .with("sale_id", sale_id)
+            .with("undone_at", &rfc3339(*undone_at)),
+        CannotAmend::SaleUsed {
+            package_id,
+            consumed,
+            held,
+            moved,
+        } => failure
+            .with("package_id", package_id)
+            .with("consumed", consumed)
+            .with("held", held)
+            .with("moved", moved),
+        CannotAmend::HoldsCredits { package_id, holds } => {
+            failure.with("package_id", package_id).with("holds", holds)
         }
+        CannotAmend::ExpiryNotEarlier { old, new } => failure
+            .with("expires_at", &rfc3339(*new))
+            .with("not_after", &rfc3339(*old)),
         CannotAmend::FreezeNotAhead { until, today } => {
             failure.with("until_date", until).with("today", today)
         }

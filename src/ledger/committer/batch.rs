@@ -158,10 +158,11 @@ async fn unlocked(work: &Work, part: &Part) -> Result<Vec<Verdict>, StoreError> 
 async fn locked(work: &Work, part: &Part) -> Result<Vec<Verdict>, StoreError> {
     let submissions = part.calls.iter().map(|call| &call.submission);
     let earlier = look_up::earlier(work, submissions.clone()).await?;
-    let read = read::read(work.db.batch_reader(), submissions.clone(), &work.lines).await?;
+    let mut read = read::read(work.db.batch_reader(), submissions.clone(), &work.lines).await?;
     let txn = work.db.begin_patient_batch().await?;
     let keys = lot_keys(submissions.clone(), &read.scopes);
     let locked = lots::batch::lock_free(&txn, keys, &work.lines).await?;
+    read::share_again(&txn, submissions.clone(), &mut read.scopes).await?;
     let mut state = State::new(work.clock.now(), locked);
     let verdicts = state.decide(submissions.clone().zip(&read.scopes), &earlier);
     let postings = postings(submissions, &verdicts);

@@ -1,19 +1,24 @@
 //! Which lots each call of a batch is decided on, read without locks.
 
+use std::collections::BTreeSet;
+
 use sea_orm::ConnectionTrait;
 
 use crate::domain::lot::Lot;
-use crate::ids::LotId;
+use crate::ids::{LotId, PackageId};
 use crate::ledger::submit::Submission;
 use crate::store::error::StoreError;
 use crate::store::lines::LineCache;
 use crate::store::lots::{self, CANDIDATES_MAX};
+use crate::store::package_members;
 
 /// The lots that one call is decided on.
 #[derive(Clone, Debug)]
 pub(super) struct Scope {
     /// These.
     pub(super) lot_ids: Vec<LotId>,
+    /// The packages of others among them that the customer may use.
+    pub(super) shared_with: BTreeSet<PackageId>,
     /// Whether there are no others that could pay.
     pub(super) is_complete: bool,
 }
@@ -34,9 +39,10 @@ pub(super) async fn read<'a>(
     lines: &LineCache,
 ) -> Result<Read, StoreError> {
     let asked = submissions.map(|it| (it.business_id, it.shareable()));
-    let (mut customers, mut packages) = (Vec::new(), Vec::new());
+    let (mut customers, mut packages, mut everyone) = (Vec::new(), Vec::new(), Vec::new());
     for (business_id, shareable) in asked.clone() {
         let Some(shareable) = shareable else { continue };
+        everyone.push((business_id, shareable.customer_id));
         if shareable.package_ids.is_empty() {
             customers.push((business_id, shareable.customer_id));
         } else {
@@ -45,12 +51,15 @@ pub(super) async fn read<'a>(
         }
     }
     let (customers, packages) = (once_each(&mut customers), once_each(&mut packages));
-    let found = lots::batch::payers(db, customers, packages, lines).await?;
+    let everyone = once_each(&mut everyone);
+    let found = lots::batch::payers(db, customers, packages, everyone, lines).await?;
     let scopes = asked.map(|(business_id, shareable)| {
         let mut lot_ids = Vec::new();
+        let mut shared_with = BTreeSet::new();
         let mut is_complete = false;
         if let Some(shareable) = shareable {
             let customer = (business_id, shareable.customer_id);
+            shared_with.extend(found.shared_with.get(&customer).into_iter().flatten());
             for id in shareable.package_ids {
                 let package = (business_id, *id);
                 lot_ids.extend(found.of_packages.get(&package).into_iter().flatten());
@@ -62,6 +71,7 @@ pub(super) async fn read<'a>(
         }
         Scope {
             lot_ids,
+            shared_with,
             is_complete,
         }
     });
@@ -69,6 +79,24 @@ pub(super) async fn read<'a>(
         scopes: scopes.collect(),
         lots: found.lots,
     })
+}
+
+/// Reads again what is shared, now that its lots are locked: nobody changes it any more.
+pub(super) async fn share_again<'a>(
+    db: &impl ConnectionTrait,
+    submissions: impl Iterator<Item = &'a Submission>,
+    scopes: &mut [Scope],
+) -> Result<(), StoreError> {
+    for (submission, scope) in submissions.zip(scopes) {
+        if let Some(shareable) = submission.shareable()
+            && !scope.shared_with.is_empty()
+        {
+            let (business_id, customer_id) = (submission.business_id, shareable.customer_id);
+            let usable = package_members::usable_by(db, business_id, customer_id).await?;
+            scope.shared_with.retain(|id| usable.contains(id));
+        }
+    }
+    Ok(())
 }
 
 fn once_each<T: Ord>(asked: &mut Vec<T>) -> &[T] {

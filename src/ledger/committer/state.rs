@@ -96,7 +96,10 @@ impl State {
             // What time did there is told by holds, which a batch does not read.
             return Verdict::Solo;
         }
-        let facts = Facts::of_lots(lots.into_iter().cloned());
+        let facts = Facts {
+            shared_with: scope.shared_with.clone(),
+            ..Facts::of_lots(lots.into_iter().cloned())
+        };
         match decide(&facts, &submission.command, &stamp) {
             Ok(posting) if !posting.effects.is_empty() => Verdict::Solo,
             Ok(posting) => {
@@ -108,6 +111,8 @@ impl State {
                 Verdict::Posted(posting)
             }
             Err(Refusal::InsufficientCredits { .. }) if !scope.is_complete => Verdict::Solo,
+            // A batch does not see that a package is shared of which nothing is left.
+            Err(Refusal::PackageOfOtherCustomer { .. }) => Verdict::Solo,
             Err(refusal) => Verdict::Refused(refusal),
         }
     }

@@ -129,6 +129,9 @@ pub enum Flaw {
     /// What the lot copies from its package is not what the package says.
     #[error("the lot's copy of its package's terms is not what the package says")]
     Terms,
+    /// Credits are available in a lot whose package was taken away or moved.
+    #[error("credits are available although the lot's package was taken away or moved")]
+    Stranded,
     /// The holds in the lot hold more or less than its entries say.
     #[error("what holds say is held in the lot is not what its entries say")]
     Held,

@@ -161,10 +161,14 @@ fn fitting_accounts(step: &Step<'_>) -> Option<Flaw> {
     flaw_unless(fits, Flaw::Accounts { seq, kind })
 }
 
+/// Only a lot of which nothing was left to move opens the one over there with nothing.
 fn fitting_amount(step: &Step<'_>) -> Option<Flaw> {
     let amount = step.entry.amount;
+    let opens = step.before.last.is_none() && step.entry.from == Account::Transferred;
     let fits = if step.entry.kind.is_value_only() {
         amount == Credits::ZERO
+    } else if opens {
+        amount >= Credits::ZERO
     } else {
         amount > Credits::ZERO
     };

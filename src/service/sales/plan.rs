@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
-use super::{Buyers, SaleEntry};
+use super::SaleEntry;
 use crate::domain::business::Business;
 use crate::domain::catalog::Template;
 use crate::domain::customer::Customer;
@@ -20,7 +20,8 @@ use crate::domain::package::{Package, Status};
 use crate::domain::permission::Permission;
 use crate::domain::refusal::{Refusal, SellingRefusal};
 use crate::domain::sale::{Payment, Price, check_method};
-use crate::ids::{CustomerId, PaymentId, Reference, SaleId, TemplateId};
+use crate::ids::{CustomerId, GroupId, PaymentId, Reference, SaleId, TemplateId};
+use crate::service::buyers::{Buyers, Party, check_share_max};
 use crate::service::call::Call;
 use crate::service::error::ServiceError;
 use crate::service::{offers, package_view, template_lines};
@@ -29,12 +30,17 @@ use crate::store::packages;
 /// An entry that can be sold.
 pub(super) struct Planned {
     pub(super) package: Package,
+    /// Who shares it with the customer in it.
+    pub(super) members: Vec<CustomerId>,
     pub(super) lots: Vec<NewLot>,
     /// Lines that are not the template's, to be written.
     pub(super) own_lines: Vec<Arc<Line>>,
     pub(super) price: Price,
     pub(super) payment: Option<Payment>,
 }
+
+/// A customer, or a group with its contact.
+type Owner = (CustomerId, Option<GroupId>);
 
 /// What the entries of a call have in common, and what was found for the earlier ones of them.
 struct Planner<'a> {
@@ -45,14 +51,14 @@ struct Planner<'a> {
     now: DateTime<Utc>,
     /// The external ids that other packages have.
     taken: HashSet<String>,
-    /// One sale for each customer.
-    sale_ids: BTreeMap<CustomerId, SaleId>,
+    /// One sale for each owner.
+    sale_ids: BTreeMap<Owner, SaleId>,
     /// The templates, each read once, with what is offered of it to whomever.
     offers: HashMap<Reference<TemplateId>, (Arc<Template>, Offer)>,
     /// The templates whose earlier packages were read.
     judged: HashSet<TemplateId>,
     /// The packages beside those to be sold, by owner and template.
-    beside: HashMap<(CustomerId, TemplateId), Vec<Earlier>>,
+    beside: HashMap<(Owner, TemplateId), Vec<Earlier>>,
 }
 
 /// Plans all entries.
@@ -104,12 +110,12 @@ pub(super) async fn plan_all(
 impl Planner<'_> {
     async fn entry(&mut self, entry: &SaleEntry) -> Result<Planned, ServiceError> {
         let buyers = self.buyers;
-        let customer = buyers.buyer(&entry.customer)?;
+        let party = buyers.of(entry)?;
         self.not_taken(entry)?;
         let (template, mut offer) = self.offered(entry).await?;
         self.may_be_changed(entry, &template)?;
         let own_lines = self.fit(entry, &template, &mut offer).await?;
-        let mut plan = self.plan(entry, customer, &template, offer)?;
+        let mut plan = self.plan(entry, party, &template, offer)?;
         plan.own_lines = own_lines;
         self.judge(&template, &plan.package).await?;
         Ok(plan)
@@ -152,7 +158,10 @@ impl Planner<'_> {
         if template.definition.selling.is_freestyle {
             return Ok(());
         }
-        if entry.price_minor.is_some() || entry.validity_override.is_some() {
+        if entry.price_minor.is_some()
+            || entry.validity_override.is_some()
+            || entry.share_max.is_some()
+        {
             self.call.require(Permission::PackagesOverridePrice)?;
         }
         if entry.lines.is_empty() {
@@ -184,16 +193,20 @@ impl Planner<'_> {
     fn plan(
         &mut self,
         entry: &SaleEntry,
-        customer: &Customer,
+        party: Party<'_>,
         template: &Template,
         mut offer: Offer,
     ) -> Result<Planned, Refusal> {
         let now = self.now;
+        let customer = party.customer;
         let sale_id = *self
             .sale_ids
-            .entry(customer.id)
+            .entry((customer.id, party.group_id))
             .or_insert_with(|| SaleId::generate(now));
         offer.customer_id = customer.id;
+        offer.group_id = party.group_id;
+        offer.share_max = entry.share_max.unwrap_or(offer.share_max);
+        check_share_max(offer.share_max, entry.members.len().saturating_add(1))?;
         offer.price_minor = entry.price_minor.unwrap_or(offer.price_minor);
         offer.price = Price::of(
             offer.price_minor,
@@ -212,6 +225,7 @@ impl Planner<'_> {
         let (package, lots) = offer.make(self.business, now)?;
         Ok(Planned {
             package,
+            members: party.members,
             lots,
             own_lines: Vec::new(),
             price,
@@ -229,7 +243,7 @@ impl Planner<'_> {
         if self.judged.insert(template.id) {
             self.read_earlier(template.id).await?;
         }
-        let key = (package.customer_id, template.id);
+        let key = (owner(package), template.id);
         let earlier = self.beside.entry(key).or_default();
         overlap.judge(template.id, earlier)?;
         let status = if package.starts_at > self.now {
@@ -247,10 +261,10 @@ impl Planner<'_> {
 
     /// Reads the packages of a template that the buyers have.
     async fn read_earlier(&mut self, template_id: TemplateId) -> Result<(), ServiceError> {
-        let owners = self.buyers.by_id.keys().copied();
+        let owners = self.buyers.customer_ids();
         let found = packages::of_template(self.txn, self.business.id, template_id, owners).await?;
         for view in package_view::views(self.txn, self.business, found, self.now).await? {
-            let key = (view.package.customer_id, template_id);
+            let key = (owner(&view.package), template_id);
             self.beside.entry(key).or_default().push(Earlier {
                 package_id: view.package.id,
                 status: view.status,
@@ -259,6 +273,10 @@ impl Planner<'_> {
         }
         Ok(())
     }
+}
+
+fn owner(package: &Package) -> Owner {
+    (package.customer_id, package.group_id)
 }
 
 /// The payment of an entry, if there is one; on account only where both sides allow it (B3).

@@ -1,7 +1,7 @@
 //! Lots of many calls at once: found, locked and written by one statement each, whatever business they
 //! are of.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{
     ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, FromQueryResult, IdenStatic,
@@ -9,7 +9,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{CANDIDATES_MAX, Column, Model, TABLE, lot, row};
+use super::{CANDIDATES_MAX, Column, Model, TABLE, lot, row, shared};
 use crate::domain::lot::Lot;
 use crate::ids::{BusinessId, CustomerId, LineId, LotId, PackageId};
 use crate::store::columns::known;
@@ -103,7 +103,7 @@ pub async fn of_packages(
     Ok(grouped(found, PackageId::from_uuid))
 }
 
-/// All lots of each of these customers who has any, in the order of their ids.
+/// All lots that each of these customers owns or may use, if there are any, in the order of their ids.
 pub async fn of_customers(
     db: &impl ConnectionTrait,
     customers: impl IntoIterator<Item = (BusinessId, CustomerId)>,
@@ -113,19 +113,20 @@ pub async fn of_customers(
     let pairs = customers.into_iter();
     let pairs = pairs.map(|(business_id, id)| (business_id.uuid(), id.uuid()));
     let customers = Rows::of_pairs(["business_id", "asked_id"], pairs);
+    let (columns, given) = (columns_of("lots"), customers.table(backend));
     let sql = format!(
-        "SELECT TRUE, {} FROM {} JOIN lots ON lots.business_id = given.business_id
-            AND lots.customer_id = given.asked_id
-         ORDER BY lots.id",
-        columns_of("lots"),
-        customers.table(backend)
+        "SELECT given.asked_id, {columns} FROM {given} JOIN lots
+            ON lots.business_id = given.business_id AND lots.customer_id = given.asked_id
+         UNION ALL {} ORDER BY id",
+        shared::all_lots(&columns, &given)
     );
     let statement = Statement::from_sql_and_values(backend, sql, customers.values(backend));
     let found = db.query_all_raw(statement).await?;
     let rows: Vec<Model> = found.iter().map(model).collect::<Result<_, _>>()?;
     let mut lots: HashMap<_, Vec<Lot>> = HashMap::new();
-    for lot in with_lines(db, &rows, lines).await? {
-        let key = (lot.business_id, lot.customer_id);
+    for (lot, result) in with_lines(db, &rows, lines).await?.into_iter().zip(&found) {
+        let asked_id = CustomerId::from_uuid(result.try_get_by_index(0)?);
+        let key = (lot.business_id, asked_id);
         lots.entry(key).or_default().push(lot);
     }
     Ok(lots)
@@ -158,8 +159,11 @@ pub async fn by_keys(
 /// Open lots of customers, and lots of packages.
 #[derive(Debug, Default)]
 pub struct Payers {
-    /// Those of each customer that could pay first, at most [`CANDIDATES_MAX`].
+    /// Those of each customer that could pay first, at most [`CANDIDATES_MAX`] of its own and as many of
+    /// others.
     pub of_customers: HashMap<(BusinessId, CustomerId), Vec<LotId>>,
+    /// The packages of others that a customer may use, of which something was found here.
+    pub shared_with: HashMap<(BusinessId, CustomerId), BTreeSet<PackageId>>,
     /// All of each package.
     pub of_packages: HashMap<(BusinessId, PackageId), Vec<LotId>>,
     /// All of them, some perhaps twice.
@@ -167,51 +171,42 @@ pub struct Payers {
 }
 
 /// The lots that could pay for uses by customers and from packages, as they are at one moment, by one
-/// statement and without locks.
+/// statement and without locks; `everyone` is who uses those packages, and the customers.
 pub async fn payers(
     db: &impl ConnectionTrait,
     customers: &[(BusinessId, CustomerId)],
     packages: &[(BusinessId, PackageId)],
+    everyone: &[(BusinessId, CustomerId)],
     lines: &LineCache,
 ) -> Result<Payers, StoreError> {
     let backend = db.get_database_backend();
-    let customers = customers
-        .iter()
-        .map(|(id, asked)| (id.uuid(), asked.uuid()));
-    let customers = Rows::of_pairs(["business_id", "asked_id"], customers);
+    let [customers, everyone] = [customers, everyone].map(|asked| {
+        let pairs = asked.iter().map(|(id, asked)| (id.uuid(), asked.uuid()));
+        Rows::of_pairs(["business_id", "asked_id"], pairs)
+    });
     let packages = packages.iter().map(|(id, asked)| (id.uuid(), asked.uuid()));
     let packages = Rows::of_pairs(["business_id", "asked_id"], packages);
     let columns = columns_of("lots");
-    let given = customers.table(backend);
-    let order = "priority, expires_at NULLS LAST, id";
-    let of_customers = if backend == DbBackend::Postgres {
-        format!(
-            "SELECT TRUE, {columns} FROM {given} CROSS JOIN LATERAL (
-                SELECT * FROM lots
-                WHERE lots.business_id = given.business_id AND lots.customer_id = given.asked_id
-                    AND lots.is_open
-                ORDER BY {order} LIMIT {CANDIDATES_MAX}
-            ) AS lots"
-        )
-    } else {
-        format!(
-            "SELECT TRUE, {columns} FROM (
-                SELECT lots.*, row_number() OVER (
-                    PARTITION BY lots.business_id, lots.customer_id ORDER BY {order}
-                ) AS place
-                FROM {given} JOIN lots ON lots.business_id = given.business_id
-                    AND lots.customer_id = given.asked_id AND lots.is_open
-            ) AS lots WHERE place <= {CANDIDATES_MAX}"
-        )
-    };
+    let of_customers = open_lots(&columns, &customers.table(backend), backend);
+    let before_packages = customers.parameters(backend);
+    let before_everyone = before_packages.saturating_add(packages.parameters(backend));
+    let given = everyone.table_after(before_everyone, backend);
     let sql = format!(
         "{of_customers} UNION ALL
-         SELECT FALSE, {columns} FROM {} JOIN lots ON lots.business_id = given.business_id
-            AND lots.package_id = given.asked_id",
-        packages.table_after(customers.parameters(backend), backend)
+         SELECT NULL, {columns} FROM {} JOIN lots ON lots.business_id = given.business_id
+            AND lots.package_id = given.asked_id
+         UNION ALL SELECT * FROM ({}) AS others",
+        packages.table_after(before_packages, backend),
+        shared::open_lots(
+            &columns,
+            &given,
+            "lots.priority, lots.expires_at NULLS LAST, lots.id",
+            backend
+        )
     );
     let mut values = customers.values(backend);
     values.extend(packages.values(backend));
+    values.extend(everyone.values(backend));
     let statement = Statement::from_sql_and_values(backend, sql, values);
     let found = db.query_all_raw(statement).await?;
     let mut payers = Payers::default();
@@ -222,17 +217,51 @@ pub async fn payers(
             BusinessId::from_uuid(row.business_id),
             LotId::from_uuid(row.id),
         );
-        if result.try_get_by_index(0)? {
-            let key = (business_id, CustomerId::from_uuid(row.customer_id));
+        let package_id = PackageId::from_uuid(row.package_id);
+        if let Some(asked_id) = result.try_get_by_index(0)? {
+            let key = (business_id, CustomerId::from_uuid(asked_id));
             payers.of_customers.entry(key).or_default().push(id);
+            if asked_id != row.customer_id {
+                payers
+                    .shared_with
+                    .entry(key)
+                    .or_default()
+                    .insert(package_id);
+            }
         } else {
-            let key = (business_id, PackageId::from_uuid(row.package_id));
+            let key = (business_id, package_id);
             payers.of_packages.entry(key).or_default().push(id);
         }
         rows.push(row);
     }
     payers.lots = with_lines(db, &rows, lines).await?;
     Ok(payers)
+}
+
+/// The query that finds the open lots of the customers in `given`, at most [`CANDIDATES_MAX`] of each: the
+/// asked customer, then the columns.
+fn open_lots(columns: &str, given: &str, backend: DbBackend) -> String {
+    let order = "priority, expires_at NULLS LAST, id";
+    if backend == DbBackend::Postgres {
+        format!(
+            "SELECT given.asked_id, {columns} FROM {given} CROSS JOIN LATERAL (
+                SELECT * FROM lots
+                WHERE lots.business_id = given.business_id AND lots.customer_id = given.asked_id
+                    AND lots.is_open
+                ORDER BY {order} LIMIT {CANDIDATES_MAX}
+            ) AS lots"
+        )
+    } else {
+        format!(
+            "SELECT lots.customer_id, {columns} FROM (
+                SELECT lots.*, row_number() OVER (
+                    PARTITION BY lots.business_id, lots.customer_id ORDER BY {order}
+                ) AS place
+                FROM {given} JOIN lots ON lots.business_id = given.business_id
+                    AND lots.customer_id = given.asked_id AND lots.is_open
+            ) AS lots WHERE place <= {CANDIDATES_MAX}"
+        )
+    }
 }
 
 /// What uses of credits changed in lots, to be written if they are as they were read; each one's version

@@ -35,10 +35,16 @@ async fn switched_off_everything_but_the_business_itself_says_so(
                 update_template UpdateTemplateRequest, activate_template ActivateTemplateRequest,
                 archive_template ArchiveTemplateRequest, unarchive_template UnarchiveTemplateRequest;
             customers: create_customer CreateCustomerRequest, get_customer GetCustomerRequest,
-                list_customers ListCustomersRequest, update_customer UpdateCustomerRequest;
+                list_customers ListCustomersRequest, update_customer UpdateCustomerRequest,
+                resolve_customer ResolveCustomerRequest, create_group CreateGroupRequest,
+                merge_customers MergeCustomersRequest,
+                get_group GetGroupRequest, list_groups ListGroupsRequest, update_group UpdateGroupRequest,
+                add_group_member AddGroupMemberRequest,
+                remove_group_member RemoveGroupMemberRequest;
             packages: sell_packages SellPackagesRequest, get_sale GetSaleRequest,
                 get_package GetPackageRequest, list_packages ListPackagesRequest,
-                extend_package ExtendPackageRequest, list_changes ListChangesRequest;
+                extend_package ExtendPackageRequest, list_changes ListChangesRequest,
+                add_member AddMemberRequest, remove_member RemoveMemberRequest;
             credits: issue IssueRequest, consume ConsumeRequest, get_balance GetBalanceRequest,
                 list_usable_packages ListUsablePackagesRequest, list_entries ListEntriesRequest;
             emails: list_emails ListEmailsRequest, get_email GetEmailRequest,

@@ -99,6 +99,10 @@ const PLANTS: &[(&str, &str)] = &[
     ("UPDATE packages SET priority = priority + 1 WHERE id = {package_a}", TERMS),
     ("UPDATE lots SET customer_id = {nobody} WHERE id = {a}", TERMS),
     ("UPDATE lots SET package_id = {nobody} WHERE id = {a}", "the lot's package does not exist"),
+    // What comes back into a package that has left goes on at once.
+    ("UPDATE packages SET revoked_at = 1 WHERE id = {package_b}", STRANDED),
+    ("UPDATE packages SET transferred_at = 1, transferred_to = {nobody} WHERE id = {package_b}", STRANDED),
+    ("UPDATE lots SET transferred_to = {nobody} WHERE id = {b}", STRANDED),
     // Postings, and what no lot leads to.
     ("UPDATE entries SET n = 5 WHERE lot_id = {b} AND seq = 2", "entry 5 leaves a gap before it"),
     ("UPDATE entries SET request_hash = (SELECT hash FROM entries WHERE lot_id = {a} AND seq = 1)
@@ -115,6 +119,9 @@ const PLANTS: &[(&str, &str)] = &[
 /// The complaint of a lot that disagrees with its package.
 const TERMS: &str = "the lot's copy of its package's terms is not what the package says";
 
+/// The complaint of a lot that has credits where none may be.
+const STRANDED: &str = "credits are available although the lot's package was taken away or moved";
+
 #[rstest]
 #[tokio::test]
 async fn a_planted_fault_of_each_kind_is_found_and_named(
@@ -124,6 +131,7 @@ async fn a_planted_fault_of_each_kind_is_found_and_named(
         let lots = history(app).await;
         let names = [
             ("{package_a}", lots[0].package_id.uuid()),
+            ("{package_b}", lots[1].package_id.uuid()),
             ("{a}", lots[0].id.uuid()),
             ("{b}", lots[1].id.uuid()),
             ("{c}", lots[2].id.uuid()),

@@ -7,140 +7,23 @@
     reason = "each method takes the steps of its kind"
 )]
 
+mod step;
+
 use proptest::prelude::*;
 
 use crate::domain::amend::Amendment;
 use crate::domain::decide::*;
+use crate::domain::edit::{Edit, edit};
 use crate::domain::freeze::{freeze, unfreeze};
 use crate::domain::hold::OnTimeOut;
 use crate::domain::line::{ItemFacts, Subject};
-use crate::domain::part::Portion;
 use crate::domain::revoke::{reinstate, revoke};
 use crate::domain::testing::book::*;
 use crate::domain::testing::{at, credits, customer, item, line, stamp_at};
-use crate::ids::{HoldId, PackageId};
+use crate::domain::transfer::{Consent, hand_over};
+use crate::ids::{CustomerId, HoldId, LotId, PackageId};
 
-/// One step of a random history; numbers choose among what there is.
-#[derive(Clone, Debug)]
-enum Step {
-    Consume {
-        tenths: i64,
-        ago: i64,
-        late: bool,
-        manual: bool,
-    },
-    Hold {
-        tenths: i64,
-        ahead: i64,
-        times_out: Option<i64>,
-        used_then: bool,
-    },
-    Capture {
-        which: usize,
-        portion: Share,
-        excess: bool,
-    },
-    Release {
-        which: usize,
-    },
-    Reverse {
-        which: usize,
-        portion: Share,
-        restore: bool,
-    },
-    Move {
-        which: usize,
-        to: usize,
-    },
-    Remove {
-        which: usize,
-        tenths: i64,
-    },
-    Add {
-        which: usize,
-        tenths: i64,
-        value: i64,
-    },
-    Revalue {
-        which: usize,
-        change: i64,
-    },
-    Revoke {
-        which: usize,
-    },
-    Freeze {
-        which: usize,
-        days: i64,
-    },
-    Transfer {
-        which: usize,
-    },
-    Settle,
-}
-
-/// How much of a hold or use.
-#[derive(Clone, Copy, Debug)]
-enum Share {
-    All,
-    Units(i64),
-    Credits(i64),
-}
-
-impl Share {
-    fn portion(self) -> Portion {
-        match self {
-            Self::All => Portion::All,
-            Self::Units(tenths) => Portion::Units(tenth(tenths)),
-            Self::Credits(tenths) => Portion::Credits(tenth(tenths)),
-        }
-    }
-}
-
-fn tenth(n: i64) -> crate::domain::credits::Credits {
-    crate::domain::credits::Credits::from_millionths(n * 100_000)
-}
-
-fn share() -> impl Strategy<Value = Share> {
-    prop_oneof![
-        Just(Share::All),
-        (1_i64..50).prop_map(Share::Units),
-        (1_i64..50).prop_map(Share::Credits),
-    ]
-}
-
-fn using() -> impl Strategy<Value = Step> {
-    let which = 0_usize..100;
-    prop_oneof![
-        4 => (1_i64..40, 0_i64..60, any::<bool>(), any::<bool>()).prop_map(
-            |(tenths, ago, late, manual)| Step::Consume { tenths, ago, late, manual }
-        ),
-        4 => (1_i64..40, 0_i64..60, proptest::option::of(1_i64..80), any::<bool>()).prop_map(
-            |(tenths, ahead, times_out, used_then)| Step::Hold { tenths, ahead, times_out, used_then }
-        ),
-        3 => (which.clone(), share(), any::<bool>())
-            .prop_map(|(which, portion, excess)| Step::Capture { which, portion, excess }),
-        2 => which.clone().prop_map(|which| Step::Release { which }),
-        4 => (which.clone(), share(), any::<bool>())
-            .prop_map(|(which, portion, restore)| Step::Reverse { which, portion, restore }),
-        2 => (which.clone(), which).prop_map(|(which, to)| Step::Move { which, to }),
-    ]
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let which = 0_usize..100;
-    prop_oneof![
-        20 => using(),
-        1 => (which.clone(), 1_i64..30).prop_map(|(which, tenths)| Step::Remove { which, tenths }),
-        1 => (which.clone(), 1_i64..30, 0_i64..500)
-            .prop_map(|(which, tenths, value)| Step::Add { which, tenths, value }),
-        2 => (which.clone(), 0_i64..4).prop_map(|(which, days)| Step::Freeze { which, days }),
-        2 => (which.clone(), -400_i64..400)
-            .prop_map(|(which, change)| Step::Revalue { which, change }),
-        1 => which.clone().prop_map(|which| Step::Revoke { which }),
-        1 => which.prop_map(|which| Step::Transfer { which }),
-        2 => Just(Step::Settle),
-    ]
-}
+use step::{Step, step, tenth};
 
 /// A book, and what there is to choose from.
 struct World {
@@ -222,8 +105,9 @@ impl World {
             Step::Revoke { which } => {
                 let id = self.package_id(*which);
                 let take = |amendment: &mut Amendment<'_>| revoke(amendment).map(|_| ());
-                if self.book.amend(hours, id, take).is_err() {
-                    self.book.amend(hours, id, reinstate).unwrap();
+                if let Err(refusal) = self.book.amend(hours, id, take) {
+                    let was_moved = refusal.reason() == "PACKAGE_TRANSFERRED";
+                    assert!(was_moved || self.book.amend(hours, id, reinstate).is_ok());
                 }
             }
             Step::Freeze { which, days } => {
@@ -236,6 +120,11 @@ impl World {
                     let _ = self.book.amend(hours, id, thaw);
                 }
             }
+            Step::Edit {
+                which,
+                tenths,
+                ahead,
+            } => self.edit(hours, *which, *tenths, *ahead),
             Step::Transfer { which } => self.transfer(hours, *which),
             Step::Settle => {
                 self.book.settle(at(hours));
@@ -398,27 +287,31 @@ impl World {
         }
     }
 
+    /// Brings a line to so many credits, and its package to an earlier end.
+    fn edit(&mut self, hours: i64, which: usize, tenths: i64, ahead: Option<i64>) {
+        let id = self.package_id(which);
+        let new = LotId::generate(at(hours));
+        let change = Edit {
+            quantities: vec![(self.any_line().id, tenth(tenths), new)],
+            expires_at: ahead.map(|ahead| at(hours + ahead)),
+            ..Edit::default()
+        };
+        let edited = self
+            .book
+            .amend(hours, id, |amendment| edit(amendment, &change, |_| 1));
+        assert!(!matches!(edited, Err(Refusal::LotCorrupt(_))));
+    }
+
     fn transfer(&mut self, hours: i64, which: usize) {
         let id = self.package_id(which);
-        self.book.settle(at(hours));
         self.release_all(hours, id);
-        let lots = self.book.lots.values();
-        let movable: Vec<_> = lots
-            .filter(|lot| lot.package_id == id && lot.available().is_positive())
-            .map(|lot| lot.id)
-            .collect();
-        if movable.is_empty() {
-            return;
-        }
-        for lot in movable {
-            let old = self.book.package(id).clone();
-            let new = Package {
-                id: PackageId::generate(at(hours)),
-                customer_id: customer(),
-                ..old
-            };
-            self.book.transfer(hours, lot, new);
-        }
+        let owner = self.book.package(id).customer_id;
+        let other = CustomerId::from_uuid(Uuid::from_u128(2));
+        let receiver = if owner == other { customer() } else { other };
+        let moved = self.book.amend(hours, id, |amendment| {
+            hand_over(amendment, receiver, Consent::Given)
+        });
+        assert!(!matches!(moved, Err(Refusal::LotCorrupt(_))));
     }
 }
 
@@ -437,6 +330,7 @@ proptest! {
         world.book.settle(at(hours + 10_000));
         prop_assert!(world.book.settle(at(hours + 10_000)).entries.is_empty());
         for lot in world.book.lots.values() {
+            prop_assert!(lot.transferred_to.is_none() || lot.available() == credits("0"));
             let may_be_left = lot.terms.expires_at.is_none();
             prop_assert!(may_be_left || lot.available() == credits("0"));
         }

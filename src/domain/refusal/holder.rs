@@ -1,0 +1,135 @@
+//! Every "no" about who holds packages: customers, groups, and those who share.
+
+use crate::ids::{CustomerId, GroupId, PackageId};
+
+/// Why a command about holders of packages was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HolderRefusal {
+    /// An address belongs to several customers.
+    #[error("several customers have this e-mail address: {}", listed(customer_ids))]
+    AmbiguousCustomer {
+        /// Some of them.
+        customer_ids: Vec<CustomerId>,
+    },
+    /// The customer was merged into another one, who is to be named instead.
+    #[error("customer {customer_id} was merged into {merged_into}")]
+    CustomerMerged {
+        /// The customer who was named.
+        customer_id: CustomerId,
+        /// Who took its place.
+        merged_into: CustomerId,
+    },
+    /// Nothing can be sold to the group.
+    #[error("group {group_id} is not active")]
+    GroupInactive {
+        /// The group.
+        group_id: GroupId,
+    },
+    /// More customers are to share a package than may.
+    #[error("{requested} customers are to share a package that {share_max} may share")]
+    ShareLimitExceeded {
+        /// How many may.
+        share_max: i32,
+        /// How many there would be.
+        requested: usize,
+    },
+    /// The customer owns the package or is a member already.
+    #[error("customer {customer_id} is a member of {of} already")]
+    AlreadyMember {
+        /// The package or group.
+        of: String,
+        /// The customer.
+        customer_id: CustomerId,
+    },
+    /// The customer is no member.
+    #[error("customer {customer_id} is no member of {of}")]
+    NotAMember {
+        /// The package or group.
+        of: String,
+        /// The customer.
+        customer_id: CustomerId,
+    },
+    /// The owner of a package and the contact of a group cannot be removed from it.
+    #[error("customer {customer_id} is the owner or contact of {of} and cannot be removed")]
+    MemberIsOwner {
+        /// The package or group.
+        of: String,
+        /// The customer.
+        customer_id: CustomerId,
+    },
+    /// A customer cannot take its own place.
+    #[error("customer {customer_id} cannot be merged into itself")]
+    MergedIntoItself {
+        /// The customer.
+        customer_id: CustomerId,
+    },
+    /// The members of a group's package are those of the group.
+    #[error("package {package_id} is shared by the members of group {group_id}")]
+    PackageOfGroup {
+        /// The package.
+        package_id: PackageId,
+        /// The group.
+        group_id: GroupId,
+    },
+}
+
+impl HolderRefusal {
+    /// The stable name of the refusal, as published in the API.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::AmbiguousCustomer { .. } => "AMBIGUOUS_CUSTOMER",
+            Self::CustomerMerged { .. } => "CUSTOMER_MERGED",
+            Self::GroupInactive { .. } => "GROUP_INACTIVE",
+            Self::ShareLimitExceeded { .. } => "SHARE_LIMIT_EXCEEDED",
+            Self::AlreadyMember { .. } => "ALREADY_MEMBER",
+            Self::NotAMember { .. } => "NOT_A_MEMBER",
+            Self::MemberIsOwner { .. } => "MEMBER_IS_OWNER",
+            Self::PackageOfGroup { .. } => "PACKAGE_OF_GROUP",
+            Self::MergedIntoItself { .. } => "MERGED_INTO_ITSELF",
+        }
+    }
+
+    /// Its names and numbers, by their published keys.
+    pub fn details(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::AmbiguousCustomer { customer_ids } => {
+                vec![("customer_ids", listed(customer_ids))]
+            }
+            Self::CustomerMerged {
+                customer_id,
+                merged_into,
+            } => vec![
+                ("customer_id", customer_id.to_string()),
+                ("merged_into", merged_into.to_string()),
+            ],
+            Self::MergedIntoItself { customer_id } => {
+                vec![("customer_id", customer_id.to_string())]
+            }
+            Self::GroupInactive { group_id } => vec![("group_id", group_id.to_string())],
+            Self::ShareLimitExceeded {
+                share_max,
+                requested,
+            } => vec![
+                ("share_max", share_max.to_string()),
+                ("requested", requested.to_string()),
+            ],
+            Self::AlreadyMember { of, customer_id }
+            | Self::NotAMember { of, customer_id }
+            | Self::MemberIsOwner { of, customer_id } => {
+                vec![("of", of.clone()), ("customer_id", customer_id.to_string())]
+            }
+            Self::PackageOfGroup {
+                package_id,
+                group_id,
+            } => vec![
+                ("package_id", package_id.to_string()),
+                ("group_id", group_id.to_string()),
+            ],
+        }
+    }
+}
+
+fn listed(ids: &[CustomerId]) -> String {
+    let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    ids.join(",")
+}
