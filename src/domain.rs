@@ -7,10 +7,12 @@
 
 pub mod access;
 pub mod amend;
+pub mod bulk;
 pub mod business;
 pub mod calendar;
 pub mod catalog;
 pub mod change;
+pub mod closure;
 pub mod credits;
 pub mod customer;
 pub mod decide;

@@ -493,6 +493,69 @@ CREATE TRIGGER changes_are_never_changed BEFORE UPDATE OR DELETE ON changes
 CREATE TRIGGER changes_are_never_truncated BEFORE TRUNCATE ON changes
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_rewrite_history();
 
+-- Work on many packages, a part at a time: a run has looked at all packages down to `before_id`, and at no
+-- other. A package has a result if the run moved or refused it.
+CREATE TABLE bulk_runs (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    work JSONB NOT NULL,
+    selection JSONB NOT NULL,
+    reason TEXT NOT NULL,
+    actor_kind SMALLINT NOT NULL,
+    actor_id UUID,
+    before_id UUID,
+    changed BIGINT NOT NULL,
+    refused BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    finished_at BIGINT,
+    PRIMARY KEY (business_id, id)
+);
+CREATE INDEX bulk_runs_open ON bulk_runs (created_at) WHERE finished_at IS NULL;
+
+CREATE TABLE bulk_results (
+    business_id UUID NOT NULL,
+    run_id UUID NOT NULL,
+    package_id UUID NOT NULL,
+    old_expires_at BIGINT,
+    new_expires_at BIGINT,
+    reason TEXT,
+    message TEXT,
+    PRIMARY KEY (business_id, run_id, package_id),
+    FOREIGN KEY (business_id, run_id) REFERENCES bulk_runs (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    CHECK ((reason IS NULL) = (message IS NULL))
+);
+
+-- Days on which a business is closed, and which of them a package got back at its end; `waiting` says that it
+-- waited for its first use then, with an end that the first use has replaced since.
+CREATE TABLE closures (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    first_day DATE NOT NULL,
+    last_day DATE NOT NULL CHECK (last_day >= first_day),
+    template_id UUID,
+    run_id UUID NOT NULL,
+    undone_at BIGINT,
+    created_at BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id),
+    FOREIGN KEY (business_id, run_id) REFERENCES bulk_runs (business_id, id)
+);
+
+CREATE TABLE closure_packages (
+    business_id UUID NOT NULL,
+    package_id UUID NOT NULL,
+    closure_id UUID NOT NULL,
+    days JSONB NOT NULL,
+    waiting BOOLEAN NOT NULL,
+    PRIMARY KEY (business_id, package_id, closure_id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    FOREIGN KEY (business_id, closure_id) REFERENCES closures (business_id, id)
+);
+CREATE INDEX closure_packages_by_closure ON closure_packages (business_id, closure_id, package_id);
+
 -- Mail. A notice is one fact to tell a customer; an e-mail carries one or more of them.
 
 CREATE TABLE emails (

@@ -87,6 +87,8 @@ permissions! {
     PackagesTransfer = "PACKAGES_TRANSFER";
     /// Write down payments of what was sold.
     PaymentsRecord = "PAYMENTS_RECORD";
+    /// Make, change and undo closures.
+    ClosuresManage = "CLOSURES_MANAGE";
 }
 
 /// The permissions of a token.

@@ -15,12 +15,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::deliver::{Deliverer, Mail};
-use super::{mail_day, settle, verify};
+use super::{bulk, mail_day, settle, verify};
 use crate::config::TimeOfDay;
 use crate::service::{Context, ServiceError};
 
 /// When lots are settled; seconds come first.
 const SETTLE: &str = "7 * * * * *";
+/// When it is looked for runs to go on with.
+const BULK: &str = "*/5 * * * * *";
 /// When it is looked whether a mail day is due.
 const MAIL_DAY: &str = "2 * * * * *";
 /// When e-mails are delivered.
@@ -41,6 +43,7 @@ pub struct Scheduler {
 struct Jobs {
     ctx: Context,
     settle: Mutex<()>,
+    bulk: Mutex<()>,
     mail_day: Mutex<()>,
     deliverer: Mutex<Deliverer>,
     verify: Mutex<()>,
@@ -50,8 +53,9 @@ struct Jobs {
 type Body = for<'a> fn(&'a Jobs) -> BoxFuture<'a, Result<(), ServiceError>>;
 
 /// The jobs that look often for what is due: name, beat, and what each does.
-const JOBS: [(&str, &str, Body); 3] = [
+const JOBS: [(&str, &str, Body); 4] = [
     ("settle", SETTLE, |jobs| Box::pin(jobs.settle())),
+    ("bulk", BULK, |jobs| Box::pin(jobs.bulk())),
     ("mail day", MAIL_DAY, |jobs| Box::pin(jobs.mail_day())),
     ("deliver", DELIVER, |jobs| Box::pin(jobs.deliver())),
 ];
@@ -78,6 +82,7 @@ impl Scheduler {
         let jobs = Arc::new(Jobs {
             ctx,
             settle: Mutex::new(()),
+            bulk: Mutex::new(()),
             mail_day: Mutex::new(()),
             deliverer: Mutex::new(deliverer),
             verify: Mutex::new(()),
@@ -160,6 +165,13 @@ impl Jobs {
     async fn settle(&self) -> Result<(), ServiceError> {
         if let Ok(_guard) = self.settle.try_lock() {
             settle::step(&self.ctx).await?;
+        }
+        Ok(())
+    }
+
+    async fn bulk(&self) -> Result<(), ServiceError> {
+        if let Ok(_guard) = self.bulk.try_lock() {
+            bulk::step(&self.ctx).await?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::domain::credits::Credits;
-use crate::ids::{CustomerId, PackageId, SaleId};
+use crate::ids::{ClosureId, CustomerId, PackageId, SaleId};
 
 /// A change of a sold package that the rules do not allow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -128,6 +128,14 @@ pub enum CannotAmend {
         /// How many it may have.
         days_max: i32,
     },
+    /// The closure to be changed was undone.
+    #[error("closure {closure_id} was undone at {undone_at}")]
+    ClosureUndone {
+        /// The closure.
+        closure_id: ClosureId,
+        /// When.
+        undone_at: DateTime<Utc>,
+    },
 }
 
 impl CannotAmend {
@@ -149,6 +157,7 @@ impl CannotAmend {
             Self::FrozenTooLong { .. } => "FREEZE_TOO_LONG",
             Self::Transferred { .. } => "PACKAGE_TRANSFERRED",
             Self::Queued { .. } => "PACKAGE_QUEUED",
+            Self::ClosureUndone { .. } => "CLOSURE_UNDONE",
         }
     }
 }

@@ -68,5 +68,11 @@ pub(super) fn with_package(failure: Failure, refusal: &CannotAmend) -> Failure {
         } => failure
             .with("package_id", package_id)
             .with("transferred_at", &rfc3339(*transferred_at)),
+        CannotAmend::ClosureUndone {
+            closure_id,
+            undone_at,
+        } => failure
+            .with("closure_id", closure_id)
+            .with("undone_at", &rfc3339(*undone_at)),
     }
 }
