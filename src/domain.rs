@@ -42,6 +42,7 @@ pub mod revoke;
 pub mod sale;
 pub mod selection;
 pub mod settle;
+pub mod subscription;
 pub mod transfer;
 pub mod unsell;
 pub mod user;

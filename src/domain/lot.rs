@@ -37,6 +37,10 @@ coded! {
 
 /// What deciding needs to know of the lot's package; copied from there whenever it changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of the package of its own"
+)]
 pub struct Terms {
     /// From when on it can be used.
     pub starts_at: DateTime<Utc>,

@@ -42,6 +42,7 @@ mod settling;
 mod smtp;
 mod stopping;
 mod story;
+mod subscribing;
 mod support;
 mod template_life;
 mod tidy;

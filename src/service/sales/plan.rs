@@ -104,15 +104,13 @@ pub(super) async fn plan_all(
             Err(error) => return Err(error),
         }
     }
-    match ServiceError::of_entries(refusals) {
-        Some(refused) => Err(refused),
-        None => {
-            for plan in &mut plans {
-                plan.package.is_followed = planner.queues.follow(plan.package.id);
-            }
-            Ok(plans)
-        }
+    if let Some(refused) = ServiceError::of_entries(refusals) {
+        return Err(refused);
     }
+    for plan in &mut plans {
+        plan.package.is_followed = planner.queues.follow(plan.package.id);
+    }
+    Ok(plans)
 }
 
 impl Planner<'_> {
