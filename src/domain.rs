@@ -7,11 +7,13 @@
 
 pub mod access;
 pub mod amend;
+pub mod bulk;
 pub mod business;
 pub mod calendar;
 pub mod carry;
 pub mod catalog;
 pub mod change;
+pub mod closure;
 pub mod credits;
 pub mod customer;
 pub mod decide;
@@ -33,6 +35,7 @@ pub mod part;
 pub mod permission;
 pub mod posting;
 pub mod pricing;
+pub mod queue;
 pub mod refusal;
 pub mod returned;
 pub mod revalue;

@@ -154,6 +154,10 @@ id_types! {
     EmailId = "eml";
     /// A payment that was recorded.
     PaymentId = "pay";
+    /// Work on many packages.
+    BulkRunId = "run";
+    /// Days on which a business is closed.
+    ClosureId = "clo";
     /// A standing agreement to pay for the same package each period.
     SubscriptionId = "sub";
 }

@@ -4,8 +4,12 @@
 //! Reads take `&impl ConnectionTrait`, writes take `&DatabaseTransaction`. The store never begins or
 //! commits: whoever calls it does, visibly. No rule is decided here.
 
+pub mod bulk_results;
+pub mod bulk_runs;
 pub mod businesses;
 pub mod changes;
+pub mod closure_packages;
+pub mod closures;
 pub mod columns;
 pub mod credit_types;
 pub mod customers;

@@ -275,6 +275,8 @@ CREATE TABLE packages (
     revoked_at BIGINT,
     transferred_at BIGINT,
     transferred_to UUID,
+    queued_behind UUID,
+    is_followed BOOLEAN NOT NULL DEFAULT FALSE,
     paid_at BIGINT,
     change_seq INTEGER NOT NULL,
     created_at BIGINT NOT NULL,
@@ -294,6 +296,7 @@ CREATE INDEX packages_by_customer ON packages (business_id, customer_id, id);
 CREATE INDEX packages_by_expiry ON packages (business_id, expires_at, id);
 CREATE INDEX packages_thawing ON packages (frozen_until_max) WHERE frozen_until_max IS NOT NULL;
 CREATE INDEX packages_by_group ON packages (business_id, group_id) WHERE group_id IS NOT NULL;
+CREATE INDEX packages_queued ON packages (business_id, queued_behind) WHERE queued_behind IS NOT NULL;
 CREATE INDEX packages_by_sale ON packages (business_id, sale_id);
 
 -- Subscriptions. `next_due_at` is when the first period that is not marked yet starts; none comes without it.
@@ -384,6 +387,7 @@ CREATE TABLE lots (
     frozen_until_max BIGINT,
     expires_if_thawed BIGINT,
     revoked BOOLEAN NOT NULL,
+    is_followed BOOLEAN NOT NULL DEFAULT FALSE,
     issued_quantity BIGINT NOT NULL CHECK (issued_quantity > 0),
     issued_value BIGINT NOT NULL CHECK (issued_value >= 0),
     basis_quantity BIGINT NOT NULL CHECK (basis_quantity >= 0),
@@ -539,6 +543,69 @@ CREATE TRIGGER changes_are_never_changed BEFORE UPDATE OR DELETE ON changes
     FOR EACH ROW EXECUTE FUNCTION refuse_to_rewrite_history();
 CREATE TRIGGER changes_are_never_truncated BEFORE TRUNCATE ON changes
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_rewrite_history();
+
+-- Work on many packages, a part at a time: a run has looked at all packages down to `before_id`, and at no
+-- other. A package has a result if the run moved or refused it.
+CREATE TABLE bulk_runs (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    work JSONB NOT NULL,
+    selection JSONB NOT NULL,
+    reason TEXT NOT NULL,
+    actor_kind SMALLINT NOT NULL,
+    actor_id UUID,
+    before_id UUID,
+    changed BIGINT NOT NULL,
+    refused BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    finished_at BIGINT,
+    PRIMARY KEY (business_id, id)
+);
+CREATE INDEX bulk_runs_open ON bulk_runs (created_at) WHERE finished_at IS NULL;
+
+CREATE TABLE bulk_results (
+    business_id UUID NOT NULL,
+    run_id UUID NOT NULL,
+    package_id UUID NOT NULL,
+    old_expires_at BIGINT,
+    new_expires_at BIGINT,
+    reason TEXT,
+    message TEXT,
+    PRIMARY KEY (business_id, run_id, package_id),
+    FOREIGN KEY (business_id, run_id) REFERENCES bulk_runs (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    CHECK ((reason IS NULL) = (message IS NULL))
+);
+
+-- Days on which a business is closed, and which of them a package got back at its end; `waiting` says that it
+-- waited for its first use then, with an end that the first use has replaced since.
+CREATE TABLE closures (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    first_day DATE NOT NULL,
+    last_day DATE NOT NULL CHECK (last_day >= first_day),
+    template_id UUID,
+    run_id UUID NOT NULL,
+    undone_at BIGINT,
+    created_at BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id),
+    FOREIGN KEY (business_id, run_id) REFERENCES bulk_runs (business_id, id)
+);
+
+CREATE TABLE closure_packages (
+    business_id UUID NOT NULL,
+    package_id UUID NOT NULL,
+    closure_id UUID NOT NULL,
+    days JSONB NOT NULL,
+    waiting BOOLEAN NOT NULL,
+    PRIMARY KEY (business_id, package_id, closure_id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    FOREIGN KEY (business_id, closure_id) REFERENCES closures (business_id, id)
+);
+CREATE INDEX closure_packages_by_closure ON closure_packages (business_id, closure_id, package_id);
 
 -- Mail. A notice is one fact to tell a customer; an e-mail carries one or more of them.
 

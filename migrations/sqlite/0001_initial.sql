@@ -276,6 +276,8 @@ CREATE TABLE packages (
     revoked_at INTEGER,
     transferred_at INTEGER,
     transferred_to BLOB,
+    queued_behind BLOB,
+    is_followed INTEGER NOT NULL DEFAULT FALSE,
     paid_at INTEGER,
     change_seq INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
@@ -295,6 +297,7 @@ CREATE INDEX packages_by_customer ON packages (business_id, customer_id, id);
 CREATE INDEX packages_by_expiry ON packages (business_id, expires_at, id);
 CREATE INDEX packages_thawing ON packages (frozen_until_max) WHERE frozen_until_max IS NOT NULL;
 CREATE INDEX packages_by_group ON packages (business_id, group_id) WHERE group_id IS NOT NULL;
+CREATE INDEX packages_queued ON packages (business_id, queued_behind) WHERE queued_behind IS NOT NULL;
 CREATE INDEX packages_by_sale ON packages (business_id, sale_id);
 
 -- Subscriptions. `next_due_at` is when the first period that is not marked yet starts; none comes without it.
@@ -385,6 +388,7 @@ CREATE TABLE lots (
     frozen_until_max INTEGER,
     expires_if_thawed INTEGER,
     revoked INTEGER NOT NULL,
+    is_followed INTEGER NOT NULL DEFAULT FALSE,
     issued_quantity INTEGER NOT NULL CHECK (issued_quantity > 0),
     issued_value INTEGER NOT NULL CHECK (issued_value >= 0),
     basis_quantity INTEGER NOT NULL CHECK (basis_quantity >= 0),
@@ -535,6 +539,69 @@ CREATE TRIGGER changes_are_never_updated BEFORE UPDATE ON changes
     BEGIN SELECT RAISE(ABORT, 'changes is append-only'); END;
 CREATE TRIGGER changes_are_never_deleted BEFORE DELETE ON changes
     BEGIN SELECT RAISE(ABORT, 'changes is append-only'); END;
+
+-- Work on many packages, a part at a time: a run has looked at all packages down to `before_id`, and at no
+-- other. A package has a result if the run moved or refused it.
+CREATE TABLE bulk_runs (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    work TEXT NOT NULL,
+    selection TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    actor_kind INTEGER NOT NULL,
+    actor_id BLOB,
+    before_id BLOB,
+    changed INTEGER NOT NULL,
+    refused INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    finished_at INTEGER,
+    PRIMARY KEY (business_id, id)
+) STRICT;
+CREATE INDEX bulk_runs_open ON bulk_runs (created_at) WHERE finished_at IS NULL;
+
+CREATE TABLE bulk_results (
+    business_id BLOB NOT NULL,
+    run_id BLOB NOT NULL,
+    package_id BLOB NOT NULL,
+    old_expires_at INTEGER,
+    new_expires_at INTEGER,
+    reason TEXT,
+    message TEXT,
+    PRIMARY KEY (business_id, run_id, package_id),
+    FOREIGN KEY (business_id, run_id) REFERENCES bulk_runs (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    CHECK ((reason IS NULL) = (message IS NULL))
+) STRICT;
+
+-- Days on which a business is closed, and which of them a package got back at its end; `waiting` says that it
+-- waited for its first use then, with an end that the first use has replaced since.
+CREATE TABLE closures (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    first_day TEXT NOT NULL,
+    last_day TEXT NOT NULL CHECK (last_day >= first_day),
+    template_id BLOB,
+    run_id BLOB NOT NULL,
+    undone_at INTEGER,
+    created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id),
+    FOREIGN KEY (business_id, run_id) REFERENCES bulk_runs (business_id, id)
+) STRICT;
+
+CREATE TABLE closure_packages (
+    business_id BLOB NOT NULL,
+    package_id BLOB NOT NULL,
+    closure_id BLOB NOT NULL,
+    days TEXT NOT NULL,
+    waiting INTEGER NOT NULL,
+    PRIMARY KEY (business_id, package_id, closure_id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    FOREIGN KEY (business_id, closure_id) REFERENCES closures (business_id, id)
+) STRICT;
+CREATE INDEX closure_packages_by_closure ON closure_packages (business_id, closure_id, package_id);
 
 -- Mail. A notice is one fact to tell a customer; an e-mail carries one or more of them.
 

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::domain::amend::Amendment;
+use crate::domain::calendar;
 use crate::domain::change::{ChangeKind, Expiry};
 use crate::domain::credits::Credits;
 use crate::domain::entry::{About, Account, EntryKind};
@@ -13,6 +15,7 @@ use crate::domain::lot::{Basis, Fold, Lot, Movement, Origin, Tail};
 use crate::domain::package::Package;
 use crate::domain::posting::Draft;
 use crate::domain::refusal::Refusal;
+use crate::domain::validity::{self, Period};
 use crate::domain::value;
 use crate::ids::LotId;
 
@@ -27,6 +30,42 @@ pub struct Extension {
     pub force: bool,
     /// Credits to add for nothing.
     pub bonuses: Vec<NewLot>,
+}
+
+/// A new end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Until {
+    /// The new last usable day.
+    LastUsableDay(NaiveDate),
+    /// The very instant.
+    Instant(DateTime<Utc>),
+    /// So much later than the present last usable day.
+    By(Period),
+}
+
+impl Until {
+    /// When that is for this package.
+    ///
+    /// # Errors
+    /// [`Refusal::PackageNeverExpires`], [`Refusal::ValidityImpossible`].
+    pub fn for_package(self, package: &Package) -> Result<DateTime<Utc>, Refusal> {
+        let last_day = match self {
+            Self::Instant(expires_at) => return Ok(expires_at),
+            Self::LastUsableDay(day) => Some(day),
+            Self::By(period) => {
+                let end = package.end().ok_or(Refusal::PackageNeverExpires {
+                    package_id: package.id,
+                })?;
+                validity::add(period, calendar::last_usable_day(end, package.zone))
+            }
+        };
+        last_day
+            .and_then(|day| calendar::end_of(day, package.zone))
+            .ok_or_else(|| Refusal::ValidityImpossible {
+                problem: "no calendar reaches the new end".to_owned(),
+            })
+    }
 }
 
 /// A lot to be made.

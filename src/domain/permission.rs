@@ -87,6 +87,8 @@ permissions! {
     PackagesTransfer = "PACKAGES_TRANSFER";
     /// Write down payments of what was sold.
     PaymentsRecord = "PAYMENTS_RECORD";
+    /// Make, change and undo closures.
+    ClosuresManage = "CLOSURES_MANAGE";
     /// Make and cancel subscriptions.
     SubscriptionsManage = "SUBSCRIPTIONS_MANAGE";
     /// Write down that periods of subscriptions were paid.

@@ -57,7 +57,7 @@ pub enum Refusal {
         expires_at: DateTime<Utc>,
     },
     /// A named package had not begun, or did not exist yet.
-    #[error("package {package_id} can be used from {starts_at} on")]
+    #[error("package {package_id} can be used from {} on", crate::domain::queue::told(*starts_at))]
     PackageNotStarted {
         /// The package.
         package_id: PackageId,

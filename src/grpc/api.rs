@@ -78,6 +78,10 @@ commands! {
     required:
         "SellPackages" SellPackagesRequest,
         "ExtendPackage" ExtendPackageRequest,
+        "ExtendPackages" ExtendPackagesRequest,
+        "CreateClosure" CreateClosureRequest,
+        "UpdateClosure" UpdateClosureRequest,
+        "UndoClosure" UndoClosureRequest,
         "UpdatePackage" UpdatePackageRequest,
         "FreezePackage" FreezePackageRequest,
         "UnfreezePackage" UnfreezePackageRequest,

@@ -1,7 +1,9 @@
 //! Between messages and the things of the domain: one file for each service's nouns.
 
 pub mod amending;
+pub mod bulk;
 pub mod business;
+pub mod closure;
 pub mod common;
 pub mod credit_type;
 pub mod customer;

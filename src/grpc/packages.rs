@@ -1,5 +1,8 @@
 //! `PackageService`.
 
+mod bulk;
+mod closures;
+
 use tonic::{Request, Response, Status};
 
 use crate::grpc::api::{Api, use_case};
@@ -349,6 +352,69 @@ impl v1::package_service_server::PackageService for Packages {
                 |answer, call| amending::to_transferred(answer, call, &reason),
             )
             .await
+    }
+
+    async fn extend_packages(
+        &self,
+        request: Request<v1::ExtendPackagesRequest>,
+    ) -> Answered<v1::ExtendPackagesResponse> {
+        bulk::extend_packages(&self.0, request).await
+    }
+
+    async fn get_bulk_run(
+        &self,
+        request: Request<v1::GetBulkRunRequest>,
+    ) -> Answered<v1::GetBulkRunResponse> {
+        bulk::get_bulk_run(&self.0, request).await
+    }
+
+    async fn list_bulk_results(
+        &self,
+        request: Request<v1::ListBulkResultsRequest>,
+    ) -> Answered<v1::ListBulkResultsResponse> {
+        bulk::list_bulk_results(&self.0, request).await
+    }
+
+    async fn create_closure(
+        &self,
+        request: Request<v1::CreateClosureRequest>,
+    ) -> Answered<v1::CreateClosureResponse> {
+        closures::create_closure(&self.0, request).await
+    }
+
+    async fn get_closure(
+        &self,
+        request: Request<v1::GetClosureRequest>,
+    ) -> Answered<v1::GetClosureResponse> {
+        closures::get_closure(&self.0, request).await
+    }
+
+    async fn list_closures(
+        &self,
+        request: Request<v1::ListClosuresRequest>,
+    ) -> Answered<v1::ListClosuresResponse> {
+        closures::list_closures(&self.0, request).await
+    }
+
+    async fn preview_closure(
+        &self,
+        request: Request<v1::PreviewClosureRequest>,
+    ) -> Answered<v1::PreviewClosureResponse> {
+        closures::preview_closure(&self.0, request).await
+    }
+
+    async fn update_closure(
+        &self,
+        request: Request<v1::UpdateClosureRequest>,
+    ) -> Answered<v1::UpdateClosureResponse> {
+        closures::update_closure(&self.0, request).await
+    }
+
+    async fn undo_closure(
+        &self,
+        request: Request<v1::UndoClosureRequest>,
+    ) -> Answered<v1::UndoClosureResponse> {
+        closures::undo_closure(&self.0, request).await
     }
 
     async fn list_changes(

@@ -9,6 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, Utc};
 use tonic::{Code, Status};
 
+use crate::domain::queue::UNKNOWN_START;
 use crate::domain::refusal::Refusal;
 use crate::grpc::layers::panic::internal;
 use crate::grpc::layers::shed::overloaded;
@@ -117,9 +118,14 @@ pub fn failure(refusal: &Refusal) -> Failure {
         Refusal::PackageNotStarted {
             package_id,
             starts_at,
-        } => failure
-            .with("package_id", package_id)
-            .with("starts_at", &rfc3339(*starts_at)),
+        } => {
+            let failure = failure.with("package_id", package_id);
+            if *starts_at == UNKNOWN_START {
+                failure
+            } else {
+                failure.with("starts_at", &rfc3339(*starts_at))
+            }
+        }
         Refusal::PackageFrozen { package_id }
         | Refusal::PackageRevoked { package_id }
         | Refusal::PackageNeverExpires { package_id } => failure.with("package_id", package_id),

@@ -15,12 +15,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::deliver::{Deliverer, Mail};
-use super::{mail_day, settle, subscriptions, verify};
+use super::{bulk, mail_day, settle, subscriptions, verify};
 use crate::config::TimeOfDay;
 use crate::service::{Context, ServiceError};
 
 /// When lots are settled; seconds come first.
 const SETTLE: &str = "7 * * * * *";
+/// When it is looked for runs to go on with.
+const BULK: &str = "*/5 * * * * *";
 /// When periods of subscriptions are marked due.
 const SUBSCRIPTIONS: &str = "12 * * * * *";
 /// When it is looked whether a mail day is due.
@@ -43,6 +45,7 @@ pub struct Scheduler {
 struct Jobs {
     ctx: Context,
     settle: Mutex<()>,
+    bulk: Mutex<()>,
     subscriptions: Mutex<()>,
     mail_day: Mutex<()>,
     deliverer: Mutex<Deliverer>,
@@ -53,8 +56,9 @@ struct Jobs {
 type Body = for<'a> fn(&'a Jobs) -> BoxFuture<'a, Result<(), ServiceError>>;
 
 /// The jobs that look often for what is due: name, beat, and what each does.
-const JOBS: [(&str, &str, Body); 4] = [
+const JOBS: [(&str, &str, Body); 5] = [
     ("settle", SETTLE, |jobs| Box::pin(jobs.settle())),
+    ("bulk", BULK, |jobs| Box::pin(jobs.bulk())),
     ("subscriptions", SUBSCRIPTIONS, |jobs| {
         Box::pin(jobs.subscriptions())
     }),
@@ -84,6 +88,7 @@ impl Scheduler {
         let jobs = Arc::new(Jobs {
             ctx,
             settle: Mutex::new(()),
+            bulk: Mutex::new(()),
             subscriptions: Mutex::new(()),
             mail_day: Mutex::new(()),
             deliverer: Mutex::new(deliverer),
@@ -167,6 +172,13 @@ impl Jobs {
     async fn settle(&self) -> Result<(), ServiceError> {
         if let Ok(_guard) = self.settle.try_lock() {
             settle::step(&self.ctx).await?;
+        }
+        Ok(())
+    }
+
+    async fn bulk(&self) -> Result<(), ServiceError> {
+        if let Ok(_guard) = self.bulk.try_lock() {
+            bulk::step(&self.ctx).await?;
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ use crate::service::amending::{self, Changed, Target};
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
-use crate::service::extension::{Until, new_end};
+use crate::service::extension::Until;
 use crate::service::offers;
 use crate::service::refund::tax_basis_points;
 
@@ -80,7 +80,9 @@ pub async fn update_package(
             None => None,
         };
         let now = amendment.now();
-        let until = input.until.map(|until| new_end(&amendment.package, until));
+        let until = input
+            .until
+            .map(|until| until.for_package(&amendment.package));
         let quantities = input.quantities.iter();
         let change = Edit {
             external_id: input.external_id.clone(),

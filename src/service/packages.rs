@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use sea_orm::ConnectionTrait;
 use uuid::Uuid;
 
 use crate::domain::change::Change;
 use crate::domain::package::Status;
-use crate::ids::{CustomerId, GroupId, PackageId, Reference, TemplateId};
+use crate::ids::{BusinessId, CustomerId, GroupId, PackageId, Reference, TemplateId};
 use crate::service::buyers::check_merged;
 use crate::service::call::Call;
 use crate::service::context::Context;
@@ -15,20 +16,27 @@ use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, full_view, views};
 use crate::service::resolve;
 use crate::store::packages::Filter;
-use crate::store::{changes, customers, packages, posting_notes};
+use crate::store::{changes, customers, groups, packages, posting_notes, templates};
 
 /// How often a page is filled up when its rows are of other statuses than wanted; then it ends early.
 const FILLS_MAX: usize = 10;
 
-/// Which page of packages.
-#[derive(Clone, Debug)]
-pub struct PackageList {
+/// Whose packages, and of what; all that is given must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
     /// Of this customer.
     pub customer: Option<Reference<CustomerId>>,
     /// Of this group.
     pub group: Option<Reference<GroupId>>,
     /// Of this template, in any version.
     pub template: Option<Reference<TemplateId>>,
+}
+
+/// Which page of packages.
+#[derive(Clone, Debug)]
+pub struct PackageList {
+    /// Whose.
+    pub scope: Scope,
     /// Of these statuses now; none: all.
     pub statuses: Vec<Status>,
     /// Ending at this instant or later.
@@ -69,8 +77,46 @@ pub async fn get(
     Ok(view)
 }
 
+impl Scope {
+    /// The packages that it stands for.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::domain::refusal::Refusal::NotFound) and
+    /// [`CustomerMerged`](crate::domain::refusal::HolderRefusal::CustomerMerged): an empty answer would hide the
+    /// mistake.
+    pub(super) async fn find(
+        &self,
+        db: &impl ConnectionTrait,
+        business_id: BusinessId,
+    ) -> Result<Filter, ServiceError> {
+        let mut filter = Filter::default();
+        if let Some(reference) = &self.customer {
+            let id = resolve::customer(db, business_id, reference).await?;
+            let found = customers::get(db, business_id, id).await?;
+            check_merged(&found.ok_or_else(|| resolve::not_found("customer", reference))?)?;
+            filter.customer_id = Some(id);
+        }
+        if let Some(reference) = &self.group {
+            let id = resolve::group(db, business_id, reference).await?;
+            let found = groups::get(db, business_id, id).await?;
+            found.ok_or_else(|| resolve::not_found("group", reference))?;
+            filter.group_id = Some(id);
+        }
+        if let Some(reference) = &self.template {
+            let id = resolve::template(db, business_id, reference).await?;
+            let found = templates::get(db, business_id, id).await?;
+            found.ok_or_else(|| resolve::not_found("template", reference))?;
+            filter.template_id = Some(id);
+        }
+        Ok(filter)
+    }
+}
+
 /// A page of packages, newest first. The status is derived, so a page may hold fewer than asked for
 /// and not be the last.
+///
+/// # Errors
+/// Those of [`Scope`].
 pub async fn list(
     ctx: &Context,
     call: &Call,
@@ -79,25 +125,9 @@ pub async fn list(
     let txn = ctx.db.snapshot().await?;
     let business_id = call.business_id();
     let filter = Filter {
-        customer_id: match &input.customer {
-            Some(reference) => {
-                let id = resolve::customer(&txn, business_id, reference).await?;
-                let found = customers::get(&txn, business_id, id).await?;
-                found.as_ref().map_or(Ok(()), check_merged)?;
-                Some(id)
-            }
-            None => None,
-        },
-        group_id: match &input.group {
-            Some(reference) => Some(resolve::group(&txn, business_id, reference).await?),
-            None => None,
-        },
-        template_id: match &input.template {
-            Some(reference) => Some(resolve::template(&txn, business_id, reference).await?),
-            None => None,
-        },
         expires_from: input.expires_from,
         expires_before: input.expires_before,
+        ..input.scope.find(&txn, business_id).await?
     };
     let now = ctx.clock.now();
     let wanted = usize::try_from(input.size).unwrap_or(usize::MAX);

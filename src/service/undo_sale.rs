@@ -12,7 +12,7 @@ use crate::domain::refusal::{CannotAmend, Refusal};
 use crate::domain::sale::Sale;
 use crate::domain::unsell::take_back;
 use crate::ids::{LotId, SaleId};
-use crate::ledger::post;
+use crate::ledger::{post, queue};
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
@@ -128,5 +128,6 @@ async fn write(
     }
     lots::update(txn, &taken_back.unmoved).await?;
     call.post(txn, &taken_back.posting, reason).await?;
+    queue::move_on(txn, stamp, &written).await?;
     Ok(written)
 }

@@ -7,8 +7,10 @@
 
 mod audit;
 mod bad_input;
+mod bulk;
 mod business;
 mod catalog;
+mod closures;
 mod contention;
 mod customers;
 mod database_away;
@@ -29,6 +31,7 @@ mod model;
 mod partitioned;
 mod paying;
 mod postgres;
+mod queueing;
 mod races;
 mod requests;
 mod revoking;

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::domain::credits::Credits;
-use crate::ids::{CustomerId, PackageId, SaleId};
+use crate::ids::{ClosureId, CustomerId, PackageId, SaleId};
 
 /// A change of a sold package that the rules do not allow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -94,6 +94,14 @@ pub enum CannotAmend {
         /// The package.
         package_id: PackageId,
     },
+    /// The package has not started: it waits for an earlier one.
+    #[error("package {package_id} waits for package {behind}")]
+    Queued {
+        /// The package.
+        package_id: PackageId,
+        /// The one that it waits for.
+        behind: PackageId,
+    },
     /// A freeze is to end before today.
     #[error("the last frozen day {until} is before {today}")]
     FreezeNotAhead {
@@ -120,6 +128,14 @@ pub enum CannotAmend {
         /// How many it may have.
         days_max: i32,
     },
+    /// The closure to be changed was undone.
+    #[error("closure {closure_id} was undone at {undone_at}")]
+    ClosureUndone {
+        /// The closure.
+        closure_id: ClosureId,
+        /// When.
+        undone_at: DateTime<Utc>,
+    },
 }
 
 impl CannotAmend {
@@ -140,6 +156,8 @@ impl CannotAmend {
             Self::FrozenTooOften { .. } => "FREEZE_TOO_OFTEN",
             Self::FrozenTooLong { .. } => "FREEZE_TOO_LONG",
             Self::Transferred { .. } => "PACKAGE_TRANSFERRED",
+            Self::Queued { .. } => "PACKAGE_QUEUED",
+            Self::ClosureUndone { .. } => "CLOSURE_UNDONE",
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::ids::{CustomerId, PackageId, Reference};
 use crate::proto::v1;
 use crate::service::Caller;
 use crate::service::extension::{ExtensionEntry, Until};
-use crate::service::packages::{ChangeList, PackageList};
+use crate::service::packages::{ChangeList, PackageList, Scope};
 use crate::service::payments::SalePayment;
 use crate::service::sales::{Buyer, PaymentEntry, SaleEntry};
 use crate::service::undo_sale::UndoEntry;
@@ -23,7 +23,7 @@ use crate::service::undo_sale::UndoEntry;
 /// The most entries of one sale.
 const ENTRIES_MAX: usize = 200;
 /// The most bonuses of one extension.
-const BONUSES_MAX: usize = 50;
+pub(super) const BONUSES_MAX: usize = 50;
 /// The most members of one entry.
 const MEMBERS_MAX: usize = 50;
 /// The most customers who may share one package.
@@ -267,9 +267,11 @@ pub fn package_list(
     let expires_before = faults.optional_instant("expires_before", request.expires_before.as_ref());
     let page = page?;
     let list = PackageList {
-        customer: customer?,
-        group: group?,
-        template: template?,
+        scope: Scope {
+            customer: customer?,
+            group: group?,
+            template: template?,
+        },
         statuses: statuses?.into_iter().filter_map(status).collect(),
         expires_from: expires_from?,
         expires_before: expires_before?,

@@ -17,6 +17,9 @@ pub(super) fn with_package(failure: Failure, refusal: &CannotAmend) -> Failure {
         | CannotAmend::NotFrozen { package_id }
         | CannotAmend::NotTransferable { package_id }
         | CannotAmend::NothingToTransfer { package_id } => failure.with("package_id", package_id),
+        CannotAmend::Queued { package_id, behind } => failure
+            .with("package_id", package_id)
+            .with("queued_behind_package_id", behind),
         CannotAmend::TransferToOwner {
             package_id,
             customer_id,
@@ -65,5 +68,11 @@ pub(super) fn with_package(failure: Failure, refusal: &CannotAmend) -> Failure {
         } => failure
             .with("package_id", package_id)
             .with("transferred_at", &rfc3339(*transferred_at)),
+        CannotAmend::ClosureUndone {
+            closure_id,
+            undone_at,
+        } => failure
+            .with("closure_id", closure_id)
+            .with("undone_at", &rfc3339(*undone_at)),
     }
 }
