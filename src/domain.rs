@@ -45,6 +45,7 @@ pub mod settle;
 pub mod subscription;
 pub mod transfer;
 pub mod unsell;
+pub mod use_limit;
 pub mod user;
 pub mod validity;
 pub mod value;
