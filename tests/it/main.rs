@@ -30,6 +30,7 @@ mod mail_jobs;
 mod model;
 mod partitioned;
 mod paying;
+mod plans;
 mod postgres;
 mod races;
 mod requests;
