@@ -31,6 +31,7 @@ mod mail_jobs;
 mod model;
 mod partitioned;
 mod paying;
+mod plans;
 mod postgres;
 mod queueing;
 mod races;
