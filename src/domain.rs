@@ -10,6 +10,7 @@ pub mod amend;
 pub mod bulk;
 pub mod business;
 pub mod calendar;
+pub mod carry;
 pub mod catalog;
 pub mod change;
 pub mod closure;

@@ -317,6 +317,7 @@ CREATE TABLE subscriptions (
     quantity INTEGER NOT NULL CHECK (quantity > 0),
     price_minor BIGINT NOT NULL CHECK (price_minor >= 0),
     every JSONB NOT NULL,
+    carry_over JSONB NOT NULL,
     starts_on DATE NOT NULL,
     time_zone TEXT NOT NULL,
     cancelled_at BIGINT,
@@ -343,10 +344,12 @@ CREATE TABLE subscription_periods (
     package_id UUID,
     sale_id UUID,
     paid_at BIGINT,
+    carried_over_id UUID,
     PRIMARY KEY (business_id, subscription_id, starts_on),
     FOREIGN KEY (business_id, subscription_id) REFERENCES subscriptions (business_id, id),
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
     FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, carried_over_id) REFERENCES packages (business_id, id),
     CHECK ((package_id IS NULL) = (sale_id IS NULL)),
     CHECK ((package_id IS NULL) = (paid_at IS NULL))
 );

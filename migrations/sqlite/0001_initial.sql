@@ -318,6 +318,7 @@ CREATE TABLE subscriptions (
     quantity INTEGER NOT NULL CHECK (quantity > 0),
     price_minor INTEGER NOT NULL CHECK (price_minor >= 0),
     every TEXT NOT NULL,
+    carry_over TEXT NOT NULL,
     starts_on TEXT NOT NULL,
     time_zone TEXT NOT NULL,
     cancelled_at INTEGER,
@@ -344,10 +345,12 @@ CREATE TABLE subscription_periods (
     package_id BLOB,
     sale_id BLOB,
     paid_at INTEGER,
+    carried_over_id BLOB,
     PRIMARY KEY (business_id, subscription_id, starts_on),
     FOREIGN KEY (business_id, subscription_id) REFERENCES subscriptions (business_id, id),
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
     FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, carried_over_id) REFERENCES packages (business_id, id),
     CHECK ((package_id IS NULL) = (sale_id IS NULL)),
     CHECK ((package_id IS NULL) = (paid_at IS NULL))
 ) STRICT;
