@@ -47,6 +47,7 @@ pub mod subscription;
 pub mod transfer;
 pub mod trigger;
 pub mod unsell;
+pub mod use_limit;
 pub mod user;
 pub mod validity;
 pub mod value;

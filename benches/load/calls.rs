@@ -11,7 +11,6 @@ use carnet::clock::Clock;
 use carnet::ids::new_uuid;
 use carnet::proto::v1;
 use carnet::proto::v1::credit_service_client::CreditServiceClient;
-use carnet::proto::v1::package_service_client::PackageServiceClient;
 use clap::ValueEnum;
 use rand::RngExt;
 use rand::rngs::SmallRng;
@@ -21,10 +20,8 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
-use crate::dataset::{BUYERS, Dataset, Group, PACKAGES_PER_CUSTOMER, Tenant, owner};
-
-/// The most packages that one call sells.
-const ENTRIES_PER_SALE_MAX: u64 = 200;
+use crate::dataset::{Dataset, Group, PACKAGES_PER_CUSTOMER, Tenant, owner};
+use crate::selling::{ENTRIES_PER_SALE_MAX, Seller};
 
 /// A kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -43,6 +40,12 @@ pub(crate) enum Work {
     GetBalance,
     /// One call of four takes effect, two repeat it, one asks for too much.
     RefusalsAndRepeats,
+    /// The business that sells sells one package.
+    SellOne,
+    /// It sells as many as a call takes.
+    SellMany,
+    /// What a customer of it with `--holding` packages could pay with.
+    ListUsable,
 }
 
 impl Work {
@@ -56,12 +59,15 @@ impl Work {
             Self::ConsumeAndReverse => "consume-and-reverse",
             Self::GetBalance => "get-balance",
             Self::RefusalsAndRepeats => "refusals-and-repeats",
+            Self::SellOne => "sell-one",
+            Self::SellMany => "sell-many",
+            Self::ListUsable => "list-usable",
         }
     }
 }
 
 /// A channel that sends a token with each call.
-type Bearing = InterceptedService<Channel, Bearer>;
+pub(crate) type Bearing = InterceptedService<Channel, Bearer>;
 
 /// Adds a token to each call.
 #[derive(Clone, Debug)]
@@ -115,6 +121,8 @@ pub(crate) struct Caller {
     made: u64,
     last: v1::ConsumeRequest,
     held: String,
+    seller: Seller,
+    holding: u64,
 }
 
 impl Caller {
@@ -123,8 +131,10 @@ impl Caller {
         channel: Channel,
         random: SmallRng,
         supply: Supply,
+        holding: u64,
     ) -> anyhow::Result<Self> {
         let bearer = Bearer::new(&dataset.business)?;
+        let seller = Seller::new(dataset, channel.clone())?;
         Ok(Self {
             dataset: dataset.clone(),
             credits: CreditServiceClient::with_interceptor(channel, bearer),
@@ -133,6 +143,8 @@ impl Caller {
             made: 0,
             last: v1::ConsumeRequest::default(),
             held: String::new(),
+            seller,
+            holding,
         })
     }
 
@@ -150,7 +162,21 @@ impl Caller {
             Work::ConsumeAndReverse => self.consume_or_reverse().await,
             Work::GetBalance => self.get_balance().await,
             Work::RefusalsAndRepeats => self.refusal_or_repeat().await,
+            Work::SellOne => self.sell(1).await,
+            Work::SellMany => self.sell(ENTRIES_PER_SALE_MAX).await,
+            Work::ListUsable => self.list_usable().await,
         }
+    }
+
+    async fn sell(&mut self, packages: u64) -> anyhow::Result<Progress> {
+        let from = self.random.random_range(0..u64::from(u32::MAX));
+        self.seller.sell_from(from, packages).await?;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    async fn list_usable(&mut self) -> anyhow::Result<Progress> {
+        self.seller.list_usable(self.holding).await?;
+        Ok(ControlFlow::Continue(()))
     }
 
     async fn consume_one(&mut self, package: u64) -> anyhow::Result<Progress> {
@@ -295,50 +321,7 @@ impl Caller {
     }
 }
 
-/// The other business, which sells packages one call after the other.
-#[derive(Clone, Debug)]
-pub(crate) struct Seller {
-    dataset: Dataset,
-    packages: PackageServiceClient<Bearing>,
-}
-
-impl Seller {
-    pub(crate) fn new(dataset: &Dataset, channel: Channel) -> anyhow::Result<Self> {
-        let bearer = Bearer::new(&dataset.seller)?;
-        Ok(Self {
-            dataset: dataset.clone(),
-            packages: PackageServiceClient::with_interceptor(channel, bearer),
-        })
-    }
-
-    /// Sells so many packages, as many at a time as a call takes.
-    pub(crate) async fn sell(&mut self, packages: u64) -> anyhow::Result<()> {
-        let mut sold = 0;
-        while sold < packages {
-            let next = packages.min(ENTRIES_PER_SALE_MAX.saturating_add(sold));
-            let entries = (sold..next).map(|index| self.entry(index)).collect();
-            let request = v1::SellPackagesRequest {
-                request_id: request_id(),
-                entries,
-                validate_only: false,
-            };
-            self.packages.sell_packages(request).await?;
-            sold = next;
-        }
-        Ok(())
-    }
-
-    fn entry(&self, index: u64) -> v1::SaleEntry {
-        let buyer = index % BUYERS;
-        v1::SaleEntry {
-            customer_id: self.dataset.buyer_id(buyer).to_string(),
-            template_id: self.dataset.seller.template_id.clone(),
-            ..v1::SaleEntry::default()
-        }
-    }
-}
-
 /// A request id that nobody used.
-fn request_id() -> String {
+pub(crate) fn request_id() -> String {
     new_uuid(Clock::System.now()).to_string()
 }

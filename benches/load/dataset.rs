@@ -19,6 +19,8 @@ const IDS_PER_MILLISECOND: u64 = 8;
 
 /// How many customers the business has that sells.
 pub(crate) const BUYERS: u64 = 1_000;
+/// How many customers it has besides, to whom only certain numbers of packages are sold.
+pub(crate) const HOLDERS: u64 = 8;
 
 /// Packages that are alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,13 +12,15 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
+use serde_json::Value;
 use tokio::task::JoinSet;
 use tonic::transport::{Channel, Endpoint};
 
-use crate::RunArgs;
-use crate::calls::{Caller, Seller, Supply, Work};
+use crate::calls::{Caller, Supply, Work};
 use crate::dataset::Dataset;
 use crate::report::{Outcome, Tally};
+use crate::selling::Seller;
+use crate::{CloseArgs, RunArgs};
 
 /// When a run is over.
 #[derive(Clone, Debug)]
@@ -61,6 +63,9 @@ pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     let dataset = Dataset::read(&args.dataset)?;
     let channels = connect(&args.address, args.connections).await?;
     let mut seller = Seller::new(&dataset, endpoint(&args.address)?.connect_lazy())?;
+    if args.work == Work::ListUsable {
+        seller.fill_holder(args.holding).await?;
+    }
     let began = Instant::now();
     let measure_from = began + Duration::from_secs(args.warm_up_seconds);
     let told = Arc::new(AtomicBool::new(false));
@@ -72,7 +77,13 @@ pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
     let mut callers = JoinSet::new();
     for (index, channel) in (0..args.in_flight).zip(channels.iter().cycle()) {
         let random = SmallRng::seed_from_u64(index.into());
-        let caller = Caller::new(&dataset, channel.clone(), random, supply.clone())?;
+        let caller = Caller::new(
+            &dataset,
+            channel.clone(),
+            random,
+            supply.clone(),
+            args.holding,
+        )?;
         let course = Course {
             work: args.work,
             pace: pace(args, began, index),
@@ -98,6 +109,13 @@ pub(crate) async fn run(args: &RunArgs) -> anyhow::Result<Outcome> {
         measured: measure_from.elapsed(),
         tally,
     })
+}
+
+/// Closes the business that sells for some days.
+pub(crate) async fn close(args: &CloseArgs) -> anyhow::Result<Value> {
+    let dataset = Dataset::read(&args.dataset)?;
+    let channel = endpoint(&args.address)?.connect().await?;
+    Seller::new(&dataset, channel)?.close().await
 }
 
 async fn connect(address: &str, connections: u32) -> anyhow::Result<Vec<Channel>> {

@@ -14,6 +14,7 @@ mod drive;
 mod echo;
 mod fill;
 mod report;
+mod selling;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -44,6 +45,8 @@ enum Command {
     Fill(FillArgs),
     /// Call a server and tell how fast it answered.
     Run(RunArgs),
+    /// Close the business that sells, and tell how long its packages took.
+    Close(CloseArgs),
     /// Serve the echo: the calls' own messages, and nothing behind them.
     Echo(EchoArgs),
 }
@@ -102,6 +105,20 @@ struct RunArgs {
     /// How many customers such work may use; it ends with them.
     #[arg(long, default_value_t = 0, value_name = "COUNT")]
     supply: u64,
+    /// How many packages the customer has whose packages are listed; they are sold before if need be.
+    #[arg(long, default_value_t = 1, value_name = "COUNT")]
+    holding: u64,
+}
+
+/// Whose business closes.
+#[derive(Args, Clone, Debug)]
+struct CloseArgs {
+    /// The server, which has a scheduler.
+    #[arg(long, value_name = "HOST:PORT")]
+    address: String,
+    /// What the filler wrote.
+    #[arg(long, value_name = "FILE")]
+    dataset: PathBuf,
 }
 
 /// Where to serve the echo.
@@ -124,6 +141,7 @@ async fn main() -> anyhow::Result<()> {
             print(&outcome.to_json())?;
             outcome.must_be_clean()
         }
+        Command::Close(args) => print(&drive::close(&args).await?),
         Command::Echo(args) => echo::serve(args.address).await,
     }
 }

@@ -95,6 +95,7 @@ CREATE TABLE items (
     PRIMARY KEY (business_id, id),
     UNIQUE (business_id, external_id)
 );
+CREATE INDEX items_by_category ON items (business_id, category, id);
 
 CREATE TABLE templates (
     business_id UUID NOT NULL REFERENCES businesses (id),
@@ -107,6 +108,7 @@ CREATE TABLE templates (
     PRIMARY KEY (business_id, id),
     UNIQUE (business_id, external_id)
 );
+CREATE INDEX templates_by_state ON templates (business_id, state, id);
 
 -- What a template offers; a version that was sold is never changed, an edit makes the next one.
 CREATE TABLE template_versions (
@@ -122,6 +124,7 @@ CREATE TABLE template_versions (
     quarantine_days INTEGER,
     reminder_leads JSONB,
     freeze_policy JSONB,
+    use_limit JSONB,
     transferable BOOLEAN NOT NULL,
     created_at BIGINT NOT NULL,
     pricing JSONB NOT NULL,
@@ -176,7 +179,7 @@ CREATE TABLE customers (
     UNIQUE (business_id, external_id)
 );
 CREATE INDEX customers_by_email ON customers (business_id, email_folded);
-CREATE INDEX customers_merged ON customers (business_id, merged_into) WHERE merged_into IS NOT NULL;
+CREATE INDEX customers_merged ON customers (business_id, merged_into, id) WHERE merged_into IS NOT NULL;
 
 -- A group's e-mails go to its contact, who is always one of its members.
 CREATE TABLE groups (
@@ -204,7 +207,7 @@ CREATE TABLE group_members (
     FOREIGN KEY (business_id, group_id) REFERENCES groups (business_id, id),
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
 );
-CREATE INDEX group_members_by_customer ON group_members (business_id, customer_id);
+CREATE INDEX group_members_by_customer ON group_members (business_id, customer_id, group_id);
 
 -- Sales and packages.
 
@@ -277,6 +280,7 @@ CREATE TABLE packages (
     transferred_to UUID,
     queued_behind UUID,
     is_followed BOOLEAN NOT NULL DEFAULT FALSE,
+    use_limit JSONB,
     paid_at BIGINT,
     change_seq INTEGER NOT NULL,
     created_at BIGINT NOT NULL,
@@ -295,7 +299,8 @@ CREATE TABLE packages (
 CREATE INDEX packages_by_customer ON packages (business_id, customer_id, id);
 CREATE INDEX packages_by_expiry ON packages (business_id, expires_at, id);
 CREATE INDEX packages_thawing ON packages (frozen_until_max) WHERE frozen_until_max IS NOT NULL;
-CREATE INDEX packages_by_group ON packages (business_id, group_id) WHERE group_id IS NOT NULL;
+CREATE INDEX packages_by_group ON packages (business_id, group_id, id) WHERE group_id IS NOT NULL;
+CREATE INDEX packages_by_template ON packages (business_id, template_id, id) WHERE template_id IS NOT NULL;
 CREATE INDEX packages_queued ON packages (business_id, queued_behind) WHERE queued_behind IS NOT NULL;
 CREATE INDEX packages_by_sale ON packages (business_id, sale_id);
 
@@ -446,6 +451,7 @@ CREATE TABLE lots (
     expires_if_thawed BIGINT,
     revoked BOOLEAN NOT NULL,
     is_followed BOOLEAN NOT NULL DEFAULT FALSE,
+    is_limited BOOLEAN NOT NULL DEFAULT FALSE,
     issued_quantity BIGINT NOT NULL CHECK (issued_quantity > 0),
     issued_value BIGINT NOT NULL CHECK (issued_value >= 0),
     basis_quantity BIGINT NOT NULL CHECK (basis_quantity >= 0),
@@ -480,7 +486,7 @@ CREATE TABLE lots (
     CHECK (is_open = (available > 0 OR next_timeout_at IS NOT NULL))
 ) WITH (fillfactor = 80);
 CREATE INDEX lots_by_package ON lots (business_id, package_id);
-CREATE INDEX lots_by_customer ON lots (business_id, customer_id);
+CREATE INDEX lots_by_customer ON lots (business_id, customer_id, id);
 CREATE INDEX lots_open_by_customer ON lots (business_id, customer_id, priority, expires_at) WHERE is_open;
 CREATE INDEX lots_due ON lots (expires_at) WHERE is_open;
 CREATE INDEX lots_timing_out ON lots (next_timeout_at) WHERE next_timeout_at IS NOT NULL;
@@ -524,7 +530,8 @@ CREATE TABLE entries (
     feed XID8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (business_id, posting_id, n)
 );
-CREATE INDEX entries_by_recorded_at ON entries USING brin (recorded_at);
+CREATE INDEX entries_by_recorded_at ON entries USING brin (recorded_at)
+    WITH (pages_per_range = 16, autosummarize = on);
 CREATE INDEX entries_undone ON entries (business_id, undoes_posting_id, undoes_n)
     WHERE undoes_posting_id IS NOT NULL;
 
@@ -561,7 +568,7 @@ CREATE TABLE hold_lots (
     FOREIGN KEY (business_id, hold_id) REFERENCES holds (business_id, id),
     FOREIGN KEY (business_id, lot_id) REFERENCES lots (business_id, id)
 );
-CREATE INDEX hold_lots_holding ON hold_lots (business_id, lot_id) WHERE held > 0;
+CREATE INDEX hold_lots_holding ON hold_lots (business_id, lot_id) WHERE held = amount;
 
 -- Free text of postings and changes: outside the hash, so that it can be erased.
 CREATE TABLE posting_notes (
@@ -634,6 +641,7 @@ CREATE TABLE bulk_results (
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
     CHECK ((reason IS NULL) = (message IS NULL))
 );
+CREATE INDEX bulk_results_refused ON bulk_results (business_id, run_id, package_id) WHERE reason IS NOT NULL;
 
 -- Days on which a business is closed, and which of them a package got back at its end; `waiting` says that it
 -- waited for its first use then, with an end that the first use has replaced since.
@@ -695,6 +703,8 @@ CREATE TABLE emails (
 );
 CREATE INDEX emails_due ON emails (due_at) WHERE finished_at IS NULL;
 CREATE INDEX emails_by_mail_day ON emails (business_id, mail_day);
+CREATE INDEX emails_by_customer ON emails (business_id, customer_id, id);
+CREATE INDEX emails_by_state ON emails (business_id, state, id);
 
 CREATE TABLE notices (
     business_id UUID NOT NULL,

@@ -96,6 +96,7 @@ CREATE TABLE items (
     PRIMARY KEY (business_id, id),
     UNIQUE (business_id, external_id)
 ) STRICT;
+CREATE INDEX items_by_category ON items (business_id, category, id);
 
 CREATE TABLE templates (
     business_id BLOB NOT NULL REFERENCES businesses (id),
@@ -108,6 +109,7 @@ CREATE TABLE templates (
     PRIMARY KEY (business_id, id),
     UNIQUE (business_id, external_id)
 ) STRICT;
+CREATE INDEX templates_by_state ON templates (business_id, state, id);
 
 -- What a template offers; a version that was sold is never changed, an edit makes the next one.
 CREATE TABLE template_versions (
@@ -123,6 +125,7 @@ CREATE TABLE template_versions (
     quarantine_days INTEGER,
     reminder_leads TEXT,
     freeze_policy TEXT,
+    use_limit TEXT,
     transferable INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     pricing TEXT NOT NULL,
@@ -177,7 +180,7 @@ CREATE TABLE customers (
     UNIQUE (business_id, external_id)
 ) STRICT;
 CREATE INDEX customers_by_email ON customers (business_id, email_folded);
-CREATE INDEX customers_merged ON customers (business_id, merged_into) WHERE merged_into IS NOT NULL;
+CREATE INDEX customers_merged ON customers (business_id, merged_into, id) WHERE merged_into IS NOT NULL;
 
 -- A group's e-mails go to its contact, who is always one of its members.
 CREATE TABLE groups (
@@ -205,7 +208,7 @@ CREATE TABLE group_members (
     FOREIGN KEY (business_id, group_id) REFERENCES groups (business_id, id),
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
 ) STRICT;
-CREATE INDEX group_members_by_customer ON group_members (business_id, customer_id);
+CREATE INDEX group_members_by_customer ON group_members (business_id, customer_id, group_id);
 
 -- Sales and packages.
 
@@ -278,6 +281,7 @@ CREATE TABLE packages (
     transferred_to BLOB,
     queued_behind BLOB,
     is_followed INTEGER NOT NULL DEFAULT FALSE,
+    use_limit TEXT,
     paid_at INTEGER,
     change_seq INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
@@ -296,7 +300,8 @@ CREATE TABLE packages (
 CREATE INDEX packages_by_customer ON packages (business_id, customer_id, id);
 CREATE INDEX packages_by_expiry ON packages (business_id, expires_at, id);
 CREATE INDEX packages_thawing ON packages (frozen_until_max) WHERE frozen_until_max IS NOT NULL;
-CREATE INDEX packages_by_group ON packages (business_id, group_id) WHERE group_id IS NOT NULL;
+CREATE INDEX packages_by_group ON packages (business_id, group_id, id) WHERE group_id IS NOT NULL;
+CREATE INDEX packages_by_template ON packages (business_id, template_id, id) WHERE template_id IS NOT NULL;
 CREATE INDEX packages_queued ON packages (business_id, queued_behind) WHERE queued_behind IS NOT NULL;
 CREATE INDEX packages_by_sale ON packages (business_id, sale_id);
 
@@ -447,6 +452,7 @@ CREATE TABLE lots (
     expires_if_thawed INTEGER,
     revoked INTEGER NOT NULL,
     is_followed INTEGER NOT NULL DEFAULT FALSE,
+    is_limited INTEGER NOT NULL DEFAULT FALSE,
     issued_quantity INTEGER NOT NULL CHECK (issued_quantity > 0),
     issued_value INTEGER NOT NULL CHECK (issued_value >= 0),
     basis_quantity INTEGER NOT NULL CHECK (basis_quantity >= 0),
@@ -481,7 +487,7 @@ CREATE TABLE lots (
     CHECK (is_open = (available > 0 OR next_timeout_at IS NOT NULL))
 ) STRICT;
 CREATE INDEX lots_by_package ON lots (business_id, package_id);
-CREATE INDEX lots_by_customer ON lots (business_id, customer_id);
+CREATE INDEX lots_by_customer ON lots (business_id, customer_id, id);
 CREATE INDEX lots_open_by_customer ON lots (business_id, customer_id, priority, expires_at) WHERE is_open;
 CREATE INDEX lots_due ON lots (expires_at) WHERE is_open;
 CREATE INDEX lots_timing_out ON lots (next_timeout_at) WHERE next_timeout_at IS NOT NULL;
@@ -524,7 +530,7 @@ CREATE TABLE entries (
     hold_id BLOB,
     PRIMARY KEY (business_id, posting_id, n)
 ) STRICT;
-CREATE INDEX entries_by_recorded_at ON entries (recorded_at);
+CREATE INDEX entries_by_recorded_at ON entries (business_id, recorded_at);
 CREATE INDEX entries_undone ON entries (business_id, undoes_posting_id, undoes_n)
     WHERE undoes_posting_id IS NOT NULL;
 
@@ -561,7 +567,7 @@ CREATE TABLE hold_lots (
     FOREIGN KEY (business_id, hold_id) REFERENCES holds (business_id, id),
     FOREIGN KEY (business_id, lot_id) REFERENCES lots (business_id, id)
 ) STRICT;
-CREATE INDEX hold_lots_holding ON hold_lots (business_id, lot_id) WHERE held > 0;
+CREATE INDEX hold_lots_holding ON hold_lots (business_id, lot_id) WHERE held = amount;
 
 -- Free text of postings and changes: outside the hash, so that it can be erased.
 CREATE TABLE posting_notes (
@@ -630,6 +636,7 @@ CREATE TABLE bulk_results (
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
     CHECK ((reason IS NULL) = (message IS NULL))
 ) STRICT;
+CREATE INDEX bulk_results_refused ON bulk_results (business_id, run_id, package_id) WHERE reason IS NOT NULL;
 
 -- Days on which a business is closed, and which of them a package got back at its end; `waiting` says that it
 -- waited for its first use then, with an end that the first use has replaced since.
@@ -691,6 +698,8 @@ CREATE TABLE emails (
 ) STRICT;
 CREATE INDEX emails_due ON emails (due_at) WHERE finished_at IS NULL;
 CREATE INDEX emails_by_mail_day ON emails (business_id, mail_day);
+CREATE INDEX emails_by_customer ON emails (business_id, customer_id, id);
+CREATE INDEX emails_by_state ON emails (business_id, state, id);
 
 CREATE TABLE notices (
     business_id BLOB NOT NULL,

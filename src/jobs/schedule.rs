@@ -183,7 +183,8 @@ impl Jobs {
 
     async fn bulk(&self) -> Result<(), ServiceError> {
         if let Ok(_guard) = self.bulk.try_lock() {
-            bulk::step(&self.ctx).await?;
+            // Each step gives every run its part, so long ones need many.
+            while bulk::step(&self.ctx).await?.unfinished > 0 && !self.stop.is_cancelled() {}
         }
         Ok(())
     }

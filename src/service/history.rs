@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::vec::IntoIter;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::{ConnectionTrait, DatabaseTransaction};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -24,6 +24,12 @@ use crate::store::{customers, entries, lots, package_members, packages, posting_
 
 /// How many entries of one chain are read ahead.
 const READ_AHEAD: u64 = 64;
+/// By how much the clock of another replica may be ahead, and more.
+const CLOCKS_DIFFER_MAX: TimeDelta = TimeDelta::minutes(1);
+/// How long a span of a range of time is read first.
+const FIRST_SPAN_MICROSECONDS: i64 = 60_000_000;
+/// How many times as long the next span is if there was too little in one.
+const SPAN_GROWTH: i64 = 4;
 /// How many entries are looked at for one page; a page whose filters pass few of them ends early.
 const LOOKED_AT_MAX: usize = 2_000;
 
@@ -107,7 +113,7 @@ pub async fn list(
     let txn = ctx.db.snapshot().await?;
     let business_id = call.business_id();
     let mut wanted = Wanted::of(&txn, business_id, input).await?;
-    let mut source = Source::open(&txn, business_id, input, &mut wanted).await?;
+    let mut source = Source::open(&txn, business_id, input, &mut wanted, ctx.clock.now()).await?;
     let mut found = Vec::new();
     let mut next = None;
     let mut last = None;
@@ -205,12 +211,10 @@ impl Wanted {
 
 /// Where entries come from, newest first.
 enum Source {
-    /// A list that was read whole, or the next piece of a range of time.
-    Listed {
-        rest: IntoIter<Entry>,
-        range: Option<(i64, i64)>,
-        last: Option<Position>,
-    },
+    /// A list that was read whole.
+    Listed(IntoIter<Entry>),
+    /// A range of time.
+    Recorded(Recorded),
     /// The merge of chains.
     Merged(Merge),
 }
@@ -221,24 +225,20 @@ impl Source {
         business_id: BusinessId,
         input: &EntryList,
         wanted: &mut Wanted,
+        now: DateTime<Utc>,
     ) -> Result<Self, ServiceError> {
         let lots = match &input.scope {
             EntryScope::Posting(posting_id) => {
                 let mut all = entries::of_posting(txn, business_id, *posting_id).await?;
                 all.sort_by_key(|entry| std::cmp::Reverse(Position::of(entry)));
                 all.retain(|entry| input.after.is_none_or(|after| Position::of(entry) < after));
-                return Ok(Self::Listed {
-                    rest: all.into_iter(),
-                    range: None,
-                    last: None,
-                });
+                return Ok(Self::Listed(all.into_iter()));
             }
             EntryScope::Recorded(from, before) => {
-                return Ok(Self::Listed {
-                    rest: Vec::new().into_iter(),
-                    range: Some((micros(*from), micros(*before))),
-                    last: input.after,
-                });
+                // Nothing is recorded after now, but for clocks that differ.
+                let newest = now.checked_add_signed(CLOCKS_DIFFER_MAX).unwrap_or(now);
+                let range = (micros(*from), micros((*before).min(newest)));
+                return Ok(Self::Recorded(Recorded::open(range, input.after)));
             }
             EntryScope::Package(reference) => {
                 let id = resolve::package(txn, business_id, reference).await?;
@@ -268,22 +268,70 @@ impl Source {
     ) -> Result<Option<Entry>, ServiceError> {
         match self {
             Self::Merged(merge) => merge.next(txn, business_id).await,
-            Self::Listed { rest, range, last } => {
-                if let Some(entry) = rest.next() {
-                    *last = Some(Position::of(&entry));
-                    return Ok(Some(entry));
-                }
-                let Some(bounds) = *range else {
-                    return Ok(None);
-                };
-                let after = last.map(|last| (last.recorded_at, last.lot_id, last.seq));
-                let piece =
-                    entries::recorded_between(txn, business_id, bounds, after, READ_AHEAD).await?;
-                *rest = piece.into_iter();
-                let first = rest.next();
-                *last = first.as_ref().map(Position::of);
-                Ok(first)
+            Self::Recorded(recorded) => recorded.next(txn, business_id).await,
+            Self::Listed(rest) => Ok(rest.next()),
+        }
+    }
+}
+
+/// A range of time, read backwards by short spans: a database that finds only blocks by time would sort all
+/// that it has for each piece of a long one.
+struct Recorded {
+    from: i64,
+    /// All from here on was read.
+    before: i64,
+    span_microseconds: i64,
+    rest: IntoIter<Entry>,
+    last: Option<Position>,
+}
+
+impl Recorded {
+    fn open((from, before): (i64, i64), after: Option<Position>) -> Self {
+        let before = after.map_or(before, |after| {
+            before.min(after.recorded_at.saturating_add(1))
+        });
+        Self {
+            from,
+            before,
+            span_microseconds: FIRST_SPAN_MICROSECONDS,
+            rest: Vec::new().into_iter(),
+            last: after,
+        }
+    }
+
+    async fn next(
+        &mut self,
+        txn: &DatabaseTransaction,
+        business_id: BusinessId,
+    ) -> Result<Option<Entry>, ServiceError> {
+        loop {
+            if let Some(entry) = self.rest.next() {
+                self.last = Some(Position::of(&entry));
+                return Ok(Some(entry));
             }
+            if self.before <= self.from {
+                return Ok(None);
+            }
+            let begin = self.before.saturating_sub(self.span_microseconds);
+            let span = (begin.max(self.from), self.before);
+            let after = self
+                .last
+                .map(|last| (last.recorded_at, last.lot_id, last.seq));
+            let piece =
+                entries::recorded_between(txn, business_id, span, after, READ_AHEAD).await?;
+            match piece.last() {
+                Some(last) if u64::try_from(piece.len()) == Ok(READ_AHEAD) => {
+                    self.before = micros(last.recorded_at).saturating_add(1);
+                    let shorter = self.span_microseconds.checked_div(SPAN_GROWTH);
+                    self.span_microseconds =
+                        shorter.unwrap_or_default().max(FIRST_SPAN_MICROSECONDS);
+                }
+                _ => {
+                    self.before = span.0;
+                    self.span_microseconds = self.span_microseconds.saturating_mul(SPAN_GROWTH);
+                }
+            }
+            self.rest = piece.into_iter();
         }
     }
 }

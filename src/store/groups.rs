@@ -1,5 +1,7 @@
 //! `groups`: customers who use packages together.
 
+use std::cmp::Reverse;
+
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{LikeExpr, LockType};
 use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
@@ -154,10 +156,20 @@ pub async fn list(
             let pattern = LikeExpr::new(containing(&filter.query)).escape(ESCAPE);
             Column::SearchText.like(pattern)
         }))
-        .add_option(only.map(|ids| Column::Id.is_in(ids.iter().copied().map(GroupId::uuid))))
         .add_option(before.map(|id| Column::Id.lt(id.uuid())));
-    let query = Entity::find().filter(condition).order_by_desc(Column::Id);
-    let rows = query.limit(limit).all(db).await?;
+    let query = Entity::find().filter(condition);
+    let Some(only) = only else {
+        let rows = query.order_by_desc(Column::Id).limit(limit).all(db).await?;
+        return rows.into_iter().map(read).collect();
+    };
+    if only.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Not in order by the database, which may read all groups to have these in order.
+    let ids = only.iter().copied().map(GroupId::uuid);
+    let mut rows = query.filter(Column::Id.is_in(ids)).all(db).await?;
+    rows.sort_unstable_by_key(|row| Reverse(row.id));
+    rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     rows.into_iter().map(read).collect()
 }
 

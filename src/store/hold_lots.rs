@@ -1,7 +1,7 @@
 //! `hold_lots`: what each hold took from which lot, and how much of it is still held.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set};
+use sea_orm::{DatabaseTransaction, ExprTrait, QueryOrder, QuerySelect, Set};
 
 use crate::domain::credits::Credits;
 use crate::domain::entry::EntryKey;
@@ -104,7 +104,7 @@ pub(super) async fn holding_in(
             .column(Column::HoldId)
             .filter(Column::BusinessId.eq(business_id.uuid()))
             .filter(Column::LotId.is_in(chunk.iter().map(|id| id.uuid())))
-            .filter(Column::Held.gt(0))
+            .filter(Expr::col(Column::Held).equals(Column::Amount))
             .into_tuple()
             .all(db)
             .await?;

@@ -149,7 +149,7 @@ pub async fn due(
         .select_only()
         .column(Column::BusinessId)
         .column(Column::Id)
-        .filter(Column::IsOpen.eq(true))
+        .filter(Expr::col(Column::IsOpen))
         .filter(Column::Available.gt(0))
         .filter(Column::ExpiresAt.lte(micros(now)))
         .filter(Column::Frozen.eq(false))

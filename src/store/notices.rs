@@ -85,13 +85,17 @@ pub async fn of_emails(
     business_id: BusinessId,
     email_ids: &[EmailId],
 ) -> Result<HashMap<EmailId, Vec<Notice>>, StoreError> {
+    if email_ids.is_empty() {
+        return Ok(HashMap::new());
+    }
     let ids = email_ids.iter().copied().map(EmailId::uuid);
-    let rows = Entity::find()
+    let mut rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
         .filter(Column::EmailId.is_in(ids))
-        .order_by_asc(Column::Id)
         .all(db)
         .await?;
+    // Not by the database, which may read all notices to have them in this order.
+    rows.sort_unstable_by_key(|row| row.id);
     let mut notices: HashMap<EmailId, Vec<Notice>> = HashMap::new();
     for row in rows {
         let notice = read(row)?;

@@ -247,6 +247,23 @@ async fn ids_that_are_malformed_unknown_or_anothers_are_told_apart_from_one_anot
         gift.gift = Some(v1::issue_request::Gift::TemplateId(template_id));
         let result = app.credits().issue(gift).await;
         refused(result, Code::NotFound, "NOT_FOUND");
+        for theirs in [
+            v1::ListPackagesRequest {
+                customer_id: theirs.customer.clone(),
+                ..Default::default()
+            },
+            v1::ListPackagesRequest {
+                template_id: their_package.template_id.clone(),
+                ..Default::default()
+            },
+            v1::ListPackagesRequest {
+                group_id: "grp_01jd0c5hqbf9bvxk2mqnz8s6wt".to_owned(),
+                ..Default::default()
+            },
+        ] {
+            let result = app.packages().list_packages(theirs).await;
+            refused(result, Code::NotFound, "NOT_FOUND");
+        }
         let their_sale = v1::GetSaleRequest {
             sale_id: their_package.sale_id,
         };

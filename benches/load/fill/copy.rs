@@ -18,7 +18,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::make::Maker;
-use crate::dataset::{BUYERS, PACKAGES_PER_CUSTOMER};
+use crate::dataset::{BUYERS, HOLDERS, PACKAGES_PER_CUSTOMER};
 
 /// How many packages one COPY writes.
 const PACKAGES_PER_CHUNK: u64 = 30_000;
@@ -66,7 +66,7 @@ impl Loader {
         maker: &Maker,
     ) -> anyhow::Result<()> {
         let mut rows = Rows::default();
-        for index in 0..BUYERS {
+        for index in 0..BUYERS + HOLDERS {
             customer(&mut rows, business_id, &maker.buyer(index))?;
         }
         self.copy(CUSTOMERS, &rows).await

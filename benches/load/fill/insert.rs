@@ -6,7 +6,7 @@ use carnet::store::db::Database;
 use carnet::store::{customers, packages as package_rows};
 
 use super::make::Maker;
-use crate::dataset::{BUYERS, PACKAGES_PER_CUSTOMER};
+use crate::dataset::{BUYERS, HOLDERS, PACKAGES_PER_CUSTOMER};
 
 /// Writes the customers of the business that sells.
 pub(super) async fn buyers(
@@ -15,7 +15,7 @@ pub(super) async fn buyers(
     maker: &Maker,
 ) -> anyhow::Result<()> {
     let txn = db.begin().await?;
-    for index in 0..BUYERS {
+    for index in 0..BUYERS + HOLDERS {
         customers::insert(&txn, business_id, &maker.buyer(index)).await?;
     }
     Ok(txn.commit().await?)

@@ -372,6 +372,7 @@ pub(crate) fn package() -> Package {
         transferred_to: None,
         queued_behind: None,
         is_followed: false,
+        use_limit: None,
         paid_at: Some(start()),
         change_seq: 0,
         created_at: start(),

@@ -1,0 +1,339 @@
+//! Every call that lists something, with every filter that it has.
+
+use carnet::ids::{CustomerId, GroupId, ItemId, TemplateId};
+use carnet::jobs::{bulk, settle};
+use carnet::proto::v1;
+use carnet::proto::v1::list_entries_request::Scope;
+use carnet::store::{emails, packages};
+use chrono::TimeDelta;
+use prost_types::Timestamp;
+use tonic::{Response, Status};
+
+use super::heard::Heard;
+use super::large::{Large, key};
+
+/// What was heard while a client waited for an answer.
+pub(super) struct Asked {
+    /// The method, and what of it.
+    pub(super) name: String,
+    /// What the server's connections said.
+    pub(super) heard: Vec<String>,
+}
+
+/// Calls, and hears what comes of it.
+pub(super) struct Caller<'a> {
+    large: &'a Large,
+    heard: &'a Heard,
+    target: &'static str,
+    asked: Vec<Asked>,
+}
+
+fn at(text: &str) -> Timestamp {
+    let at: chrono::DateTime<chrono::Utc> = text.parse().unwrap();
+    carnet::grpc::faults::timestamp(at)
+}
+
+impl<'a> Caller<'a> {
+    /// Calls everything; `target` is whose events are heard.
+    pub(super) async fn call_all(
+        large: &'a Large,
+        heard: &'a Heard,
+        target: &'static str,
+    ) -> Vec<Asked> {
+        let asked = Vec::new();
+        let mut caller = Self {
+            large,
+            heard,
+            target,
+            asked,
+        };
+        caller.packages().await;
+        caller.history().await;
+        caller.catalogue().await;
+        caller.people().await;
+        caller.mail_and_runs().await;
+        caller.jobs().await;
+        caller.asked
+    }
+
+    async fn ask<T>(
+        &mut self,
+        name: &str,
+        answer: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> T {
+        self.heard.take(self.target);
+        let answer = answer
+            .await
+            .unwrap_or_else(|status| panic!("{name}: {status}"));
+        self.keep(name);
+        answer.into_inner()
+    }
+
+    async fn packages(&mut self) {
+        let tenant = self.large.tenant.clone();
+        let mut packages = tenant.packages();
+        let all = v1::ListPackagesRequest::default();
+        let first = self
+            .ask("ListPackages", packages.list_packages(all.clone()))
+            .await;
+        let owner = CustomerId::from_uuid(key(1)).to_string();
+        let (rare, group) = (TemplateId::from_uuid(key(1)), GroupId::from_uuid(key(1)));
+        let filtered: [(&str, v1::ListPackagesRequest); 6] = [
+            (
+                "ListPackages, the next page",
+                v1::ListPackagesRequest {
+                    page_token: first.next_page_token,
+                    ..all.clone()
+                },
+            ),
+            (
+                "ListPackages of a customer with many",
+                v1::ListPackagesRequest {
+                    customer_id: owner,
+                    ..all.clone()
+                },
+            ),
+            (
+                "ListPackages of a group with many",
+                v1::ListPackagesRequest {
+                    group_id: group.to_string(),
+                    ..all.clone()
+                },
+            ),
+            (
+                "ListPackages of a template that hardly sells",
+                v1::ListPackagesRequest {
+                    template_id: rare.to_string(),
+                    ..all.clone()
+                },
+            ),
+            (
+                "ListPackages that end in a week",
+                v1::ListPackagesRequest {
+                    expires_from: Some(at("2026-03-01T00:00:00Z")),
+                    expires_before: Some(at("2026-03-08T00:00:00Z")),
+                    ..all.clone()
+                },
+            ),
+            (
+                "ListPackages of a status",
+                v1::ListPackagesRequest {
+                    statuses: vec![v1::PackageStatus::Active.into()],
+                    ..all
+                },
+            ),
+        ];
+        for (name, request) in filtered {
+            self.ask(name, packages.list_packages(request)).await;
+        }
+        let usable = v1::ListUsablePackagesRequest {
+            customer_id: self.large.seeds.shop.customer.clone(),
+            ..Default::default()
+        };
+        self.ask(
+            "ListUsablePackages",
+            tenant.credits().list_usable_packages(usable),
+        )
+        .await;
+    }
+
+    async fn history(&mut self) {
+        let tenant = self.large.tenant.clone();
+        let seeds = &self.large.seeds;
+        let scopes = [
+            (
+                "ListEntries of a package",
+                Scope::PackageId(seeds.package.id.clone()),
+            ),
+            (
+                "ListEntries of a customer",
+                Scope::CustomerId(seeds.shop.customer.clone()),
+            ),
+            (
+                "ListEntries of a posting",
+                Scope::PostingId(seeds.posting_id.clone()),
+            ),
+            (
+                "ListEntries of a time",
+                Scope::Recorded(v1::TimeRange {
+                    from: Some(at("2025-12-01T00:00:00Z")),
+                    before: Some(at("2026-02-01T00:00:00Z")),
+                }),
+            ),
+        ];
+        for (name, scope) in scopes {
+            let request = v1::ListEntriesRequest {
+                scope: Some(scope),
+                ..Default::default()
+            };
+            self.ask(name, tenant.credits().list_entries(request)).await;
+        }
+        let changes = v1::ListChangesRequest {
+            package_id: seeds.package.id.clone(),
+            ..Default::default()
+        };
+        self.ask("ListChanges", tenant.packages().list_changes(changes))
+            .await;
+    }
+
+    async fn catalogue(&mut self) {
+        let tenant = self.large.tenant.clone();
+        let mut catalog = tenant.catalog();
+        let types = v1::ListCreditTypesRequest::default();
+        self.ask("ListCreditTypes", catalog.list_credit_types(types))
+            .await;
+        let items = v1::ListItemsRequest::default();
+        self.ask("ListItems", catalog.list_items(items.clone()))
+            .await;
+        let rare = v1::Item {
+            name: "Sauna".to_owned(),
+            category: "Rest".to_owned(),
+            ..Default::default()
+        };
+        let rare = v1::CreateItemRequest {
+            item: Some(rare),
+            ..Default::default()
+        };
+        let made = catalog.create_item(rare).await.unwrap().into_inner();
+        assert!(made.item.unwrap().id > ItemId::from_uuid(key(1)).to_string());
+        let of_category = v1::ListItemsRequest {
+            category: "Rest".to_owned(),
+            ..items
+        };
+        self.ask("ListItems of a category", catalog.list_items(of_category))
+            .await;
+        let templates = v1::ListTemplatesRequest::default();
+        self.ask("ListTemplates", catalog.list_templates(templates.clone()))
+            .await;
+        let archived = v1::ListTemplatesRequest {
+            states: vec![v1::TemplateState::Archived.into()],
+            ..templates
+        };
+        self.ask("ListTemplates of a state", catalog.list_templates(archived))
+            .await;
+    }
+
+    async fn people(&mut self) {
+        let tenant = self.large.tenant.clone();
+        let mut customers = tenant.customers();
+        let all = v1::ListCustomersRequest::default();
+        self.ask("ListCustomers", customers.list_customers(all.clone()))
+            .await;
+        let inactive = v1::ListCustomersRequest {
+            include_inactive: true,
+            ..all.clone()
+        };
+        self.ask(
+            "ListCustomers, inactive too",
+            customers.list_customers(inactive),
+        )
+        .await;
+        let found = v1::ListCustomersRequest {
+            query: "kask".to_owned(),
+            ..all
+        };
+        self.ask("ListCustomers by a name", customers.list_customers(found))
+            .await;
+        let all = v1::ListGroupsRequest::default();
+        self.ask("ListGroups", customers.list_groups(all.clone()))
+            .await;
+        let found = v1::ListGroupsRequest {
+            query: "no such".to_owned(),
+            ..all.clone()
+        };
+        self.ask("ListGroups by a name", customers.list_groups(found))
+            .await;
+        let of_member = v1::ListGroupsRequest {
+            member_id: CustomerId::from_uuid(key(3)).to_string(),
+            ..all
+        };
+        self.ask("ListGroups of a member", customers.list_groups(of_member))
+            .await;
+        let mut business = tenant.business();
+        let users = v1::ListUsersRequest::default();
+        self.ask("ListUsers", business.list_users(users)).await;
+        let tokens = v1::ListTokensRequest::default();
+        self.ask("ListTokens", business.list_tokens(tokens)).await;
+    }
+
+    async fn mail_and_runs(&mut self) {
+        let tenant = self.large.tenant.clone();
+        let mut emails = tenant.emails();
+        let all = v1::ListEmailsRequest::default();
+        self.ask("ListEmails", emails.list_emails(all.clone()))
+            .await;
+        let of_customer = v1::ListEmailsRequest {
+            customer_id: self.large.seeds.shop.customer.clone(),
+            ..all.clone()
+        };
+        self.ask("ListEmails to a customer", emails.list_emails(of_customer))
+            .await;
+        let of_package = v1::ListEmailsRequest {
+            package_id: self.large.seeds.package.id.clone(),
+            ..all.clone()
+        };
+        self.ask("ListEmails of a package", emails.list_emails(of_package))
+            .await;
+        let failed = v1::ListEmailsRequest {
+            states: vec![v1::EmailState::Failed.into()],
+            ..all
+        };
+        self.ask("ListEmails of a state", emails.list_emails(failed))
+            .await;
+        let mut packages = tenant.packages();
+        let results = v1::ListBulkResultsRequest {
+            run_id: self.large.seeds.run_id.clone(),
+            ..Default::default()
+        };
+        self.ask(
+            "ListBulkResults",
+            packages.list_bulk_results(results.clone()),
+        )
+        .await;
+        let refused = v1::ListBulkResultsRequest {
+            refused_only: true,
+            ..results
+        };
+        self.ask(
+            "ListBulkResults, refused ones",
+            packages.list_bulk_results(refused),
+        )
+        .await;
+        let closures = v1::ListClosuresRequest::default();
+        self.ask("ListClosures", packages.list_closures(closures))
+            .await;
+    }
+
+    /// What the jobs look for, which is not done here but for what is due of lots and runs.
+    async fn jobs(&mut self) {
+        let ctx = self.large.running.context().clone();
+        let now = ctx.clock.now();
+        let business_id = self.large.tenant.business_id;
+        self.heard.take(self.target);
+        settle::step(&ctx).await.unwrap();
+        self.keep("lots, holds and freezes that are due");
+        bulk::step(&ctx).await.unwrap();
+        self.keep("runs that are not done");
+        let txn = ctx.db.begin().await.unwrap();
+        assert!(emails::lock_due(&txn, now).await.unwrap().is_some());
+        self.keep("an e-mail that is due");
+        let week = (now, now + TimeDelta::days(7));
+        let page = packages::ending_between(&txn, business_id, week, None, 200)
+            .await
+            .unwrap();
+        let last = page.last().unwrap();
+        let after = Some((last.end().unwrap(), last.id));
+        packages::ending_between(&txn, business_id, week, after, 200)
+            .await
+            .unwrap();
+        self.keep("packages that end within a week");
+        txn.rollback().await.unwrap();
+    }
+
+    fn keep(&mut self, name: &str) {
+        let heard = self.heard.take(self.target);
+        assert!(!heard.is_empty(), "nothing is heard of {name}");
+        let name = name.to_owned();
+        self.asked.push(Asked { name, heard });
+    }
+}

@@ -1,0 +1,110 @@
+//! One row or a few of everything, made through gRPC: what copies are made of.
+
+use carnet::jobs::bulk;
+use carnet::proto::v1;
+use carnet::proto::v1::extend_packages_request::{NewExpiry, Packages};
+use carnet::service::Context;
+
+use crate::support::shop::{Shop, days};
+use crate::support::tenant::Tenant;
+
+/// What was made, and how it is called.
+pub(super) struct Seeds {
+    pub(super) shop: Shop,
+    /// A customer's own package, which others share.
+    pub(super) package: v1::Package,
+    /// A use of it.
+    pub(super) posting_id: String,
+    /// A run that extended all packages.
+    pub(super) run_id: String,
+}
+
+/// Which row of a table is copied.
+pub(super) fn copied(table: &str) -> &'static str {
+    match table {
+        "bulk_results" => "reason IS NULL",
+        "bulk_runs" => "finished_at IS NOT NULL",
+        "lots" => "is_open AND held = 0",
+        "packages" => "group_id IS NULL",
+        _ => "TRUE",
+    }
+}
+
+/// Makes them.
+pub(super) async fn plant(tenant: &Tenant, ctx: &Context) -> Seeds {
+    let shop = Shop::open(tenant).await;
+    let friend = shop.customer("Jaan Kask").await;
+    let club = club(&shop, &friend).await;
+    tenant.user("Coach Toomas").await;
+    let template_id = shop.offer(shop.lessons("8", days(30))).await;
+    let own = v1::SaleEntry {
+        member_ids: vec![friend],
+        share_max: 3,
+        ..shop.entry(&template_id)
+    };
+    let of_club = v1::SaleEntry {
+        customer_id: String::new(),
+        group_id: club,
+        ..shop.entry(&template_id)
+    };
+    let sold = shop.try_to_sell(vec![own, of_club]).await.unwrap();
+    let package = sold.into_inner().results.remove(0).package.unwrap();
+    let used = v1::ConsumeRequest {
+        note: "Lane 3".to_owned(),
+        ..shop.use_lessons("1")
+    };
+    let used = shop.consume(used).await.unwrap();
+    shop.hold(shop.hold_lessons_of(&package.id, "1"))
+        .await
+        .unwrap();
+    close(tenant).await;
+    let run_id = extend_all(tenant, &template_id).await;
+    bulk::step(ctx).await.unwrap();
+    Seeds {
+        shop,
+        package,
+        posting_id: used.posting_id,
+        run_id,
+    }
+}
+
+async fn club(shop: &Shop, friend: &str) -> String {
+    let request = v1::CreateGroupRequest {
+        group: Some(v1::Group {
+            name: "Club".to_owned(),
+            contact_id: friend.to_owned(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let made = shop.tenant.customers().create_group(request).await;
+    made.unwrap().into_inner().group.unwrap().id
+}
+
+async fn close(tenant: &Tenant) {
+    let request = v1::CreateClosureRequest {
+        request_id: tenant.request_id(),
+        closure: Some(v1::Closure {
+            name: "Pool repairs".to_owned(),
+            first_date: "2026-01-20".to_owned(),
+            last_date: "2026-01-21".to_owned(),
+            ..Default::default()
+        }),
+        validate_only: false,
+    };
+    tenant.packages().create_closure(request).await.unwrap();
+}
+
+async fn extend_all(tenant: &Tenant, template_id: &str) -> String {
+    let request = v1::ExtendPackagesRequest {
+        request_id: tenant.request_id(),
+        packages: Some(Packages::Filter(v1::PackageFilter {
+            template_id: template_id.to_owned(),
+            ..Default::default()
+        })),
+        new_expiry: Some(NewExpiry::LastUsableDate("2026-12-31".to_owned())),
+        ..Default::default()
+    };
+    let begun = tenant.packages().extend_packages(request).await.unwrap();
+    begun.into_inner().run.unwrap().id
+}
