@@ -331,7 +331,8 @@ CREATE TABLE subscriptions (
     FOREIGN KEY (business_id, template_id, definition_version)
         REFERENCES template_versions (business_id, template_id, definition_version)
 );
-CREATE INDEX subscriptions_by_customer ON subscriptions (business_id, customer_id);
+CREATE INDEX subscriptions_by_customer ON subscriptions (business_id, customer_id, id);
+CREATE INDEX subscriptions_cancelled ON subscriptions (business_id, id) WHERE cancelled_at IS NOT NULL;
 CREATE INDEX subscriptions_due ON subscriptions (next_due_at) WHERE next_due_at IS NOT NULL;
 
 CREATE TABLE subscription_periods (
@@ -388,7 +389,7 @@ CREATE TABLE triggers (
     FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id),
     FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id)
 );
-CREATE INDEX triggers_by_kind ON triggers (business_id, kind);
+CREATE INDEX triggers_by_kind ON triggers (business_id, kind, id);
 
 CREATE TABLE events (
     business_id UUID NOT NULL REFERENCES businesses (id),

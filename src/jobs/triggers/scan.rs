@@ -22,6 +22,8 @@ const FOUND: [EventKind; 2] = [EventKind::PackageUsedUp, EventKind::PackageExpir
 const ENTRIES_PER_PASS_MAX: u64 = 5_000;
 /// How long before the last look the next one begins: longer than a transaction lasts that writes entries.
 const OVERLAP: TimeDelta = TimeDelta::minutes(2);
+/// How long a time one look reads: an index of blocks sorts all of it.
+const SPAN_MAX: TimeDelta = TimeDelta::hours(1);
 /// How far back it is looked where a package came from.
 const ORIGINS_MAX: usize = 100;
 
@@ -38,18 +40,22 @@ pub(super) async fn look(ctx: &Context, business_id: BusinessId) -> Result<(), S
     from = from.checked_sub_signed(OVERLAP).unwrap_or(from);
     loop {
         let limit = ENTRIES_PER_PASS_MAX;
-        let found = entries::written(reader, business_id, (from, until), &KINDS, limit).await?;
+        let through = from
+            .checked_add_signed(SPAN_MAX)
+            .unwrap_or(until)
+            .min(until);
+        let found = entries::written(reader, business_id, (from, through), &KINDS, limit).await?;
         raise(ctx, business_id, &waiting, &found).await?;
-        let last = found.last().map_or(until, |entry| entry.recorded_at);
+        let last = found.last().map_or(through, |entry| entry.recorded_at);
         let is_all = u64::try_from(found.len()).is_ok_and(|count| count < limit) || last <= from;
-        let done_until = if is_all { until } else { last };
+        let done_until = if is_all { through } else { last };
         let txn = ctx.db.begin().await?;
         event_scans::put(&txn, business_id, done_until).await?;
         txn.commit().await?;
-        if is_all {
+        if done_until >= until {
             return Ok(());
         }
-        from = last;
+        from = done_until;
     }
 }
 

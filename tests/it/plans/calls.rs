@@ -52,6 +52,7 @@ impl<'a> Caller<'a> {
         caller.catalogue().await;
         caller.people().await;
         caller.mail_and_runs().await;
+        caller.standing_orders().await;
         caller.jobs().await;
         caller.asked
     }
@@ -302,6 +303,38 @@ impl<'a> Caller<'a> {
         let closures = v1::ListClosuresRequest::default();
         self.ask("ListClosures", packages.list_closures(closures))
             .await;
+    }
+
+    async fn standing_orders(&mut self) {
+        let tenant = self.large.tenant.clone();
+        let mut subscriptions = tenant.subscriptions();
+        let all = v1::ListSubscriptionsRequest::default();
+        let request = subscriptions.list_subscriptions(all.clone());
+        self.ask("ListSubscriptions", request).await;
+        let of_customer = v1::ListSubscriptionsRequest {
+            customer_id: CustomerId::from_uuid(key(1)).to_string(),
+            ..all.clone()
+        };
+        let request = subscriptions.list_subscriptions(of_customer);
+        self.ask("ListSubscriptions of a customer with many", request)
+            .await;
+        let cancelled = v1::ListSubscriptionsRequest {
+            state: v1::SubscriptionState::Cancelled.into(),
+            ..all
+        };
+        let request = subscriptions.list_subscriptions(cancelled);
+        self.ask("ListSubscriptions of a state", request).await;
+        let mut triggers = tenant.triggers();
+        let all = v1::ListTriggersRequest::default();
+        self.ask("ListTriggers", triggers.list_triggers(all.clone()))
+            .await;
+        let of_event = v1::ListTriggersRequest {
+            event: v1::TriggerEvent::PackageSold.into(),
+            include_archived: true,
+            ..all
+        };
+        let request = triggers.list_triggers(of_event);
+        self.ask("ListTriggers of an event", request).await;
     }
 
     /// What the jobs look for, which is not done here but for what is due of lots and runs.

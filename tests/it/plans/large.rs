@@ -44,7 +44,7 @@ pub(super) struct Large {
 type Copied = (&'static str, &'static [(&'static str, &'static str)]);
 
 /// In an order in which nothing refers to what is not there yet.
-const TABLES: [Copied; 27] = [
+const TABLES: [Copied; 31] = [
     ("users", &[("id", "{key}"), ("external_id", "NULL")]),
     ("tokens", &[("id", "{key}")]),
     ("requests", &[("request_id", "{key}")]),
@@ -117,6 +117,24 @@ const TABLES: [Copied; 27] = [
     ("posting_notes", &[("posting_id", "{key}")]),
     ("holds", &[("id", "{key}"), ("customer_id", "{owner}")]),
     ("hold_lots", &[("hold_id", "{key}"), ("lot_id", "{key}")]),
+    (
+        "subscriptions",
+        &[
+            ("id", "{key}"),
+            ("external_id", "NULL"),
+            ("customer_id", "{owner}"),
+        ],
+    ),
+    ("subscription_periods", &[("subscription_id", "{key}")]),
+    ("triggers", &[("id", "{key}")]),
+    (
+        "events",
+        &[
+            ("id", "{key}"),
+            ("customer_id", "{owner}"),
+            ("subject", "'copy {n}'"),
+        ],
+    ),
     ("bulk_runs", &[("id", "{key}")]),
     ("bulk_results", &[("package_id", "{key}")]),
     ("closures", &[("id", "{key}")]),

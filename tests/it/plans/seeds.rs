@@ -5,7 +5,7 @@ use carnet::proto::v1;
 use carnet::proto::v1::extend_packages_request::{NewExpiry, Packages};
 use carnet::service::Context;
 
-use crate::support::shop::{Shop, days};
+use crate::support::shop::{Shop, days, euros};
 use crate::support::tenant::Tenant;
 
 /// What was made, and how it is called.
@@ -58,6 +58,8 @@ pub(super) async fn plant(tenant: &Tenant, ctx: &Context) -> Seeds {
         .await
         .unwrap();
     close(tenant).await;
+    subscribe(&shop).await;
+    wait_for_event(&shop, &template_id).await;
     let run_id = extend_all(tenant, &template_id).await;
     bulk::step(ctx).await.unwrap();
     Seeds {
@@ -79,6 +81,53 @@ async fn club(shop: &Shop, friend: &str) -> String {
     };
     let made = shop.tenant.customers().create_group(request).await;
     made.unwrap().into_inner().group.unwrap().id
+}
+
+async fn subscribe(shop: &Shop) {
+    let mut template = shop.lessons("4", days(30));
+    template.pricing = Some(v1::TemplatePricing {
+        subscription: Some(v1::SubscriptionPrice {
+            price: Some(euros(4_000)),
+            every: Some(v1::Period {
+                count: 1,
+                unit: v1::PeriodUnit::Month.into(),
+            }),
+            ..Default::default()
+        }),
+        ..Default::default()
+    });
+    let request = v1::CreateSubscriptionRequest {
+        request_id: shop.tenant.request_id(),
+        customer_id: shop.customer.clone(),
+        template_id: shop.offer(template).await,
+        ..Default::default()
+    };
+    let mut subscriptions = shop.tenant.subscriptions();
+    subscriptions.create_subscription(request).await.unwrap();
+}
+
+/// A trigger, and an event that it waits for.
+async fn wait_for_event(shop: &Shop, template_id: &str) {
+    let mut triggers = shop.tenant.triggers();
+    let request = v1::CreateTriggerRequest {
+        trigger: Some(v1::Trigger {
+            name: "A small present".to_owned(),
+            event: v1::TriggerEvent::Fired.into(),
+            event_name: "course.finished".to_owned(),
+            award: Some(v1::trigger::Award::TemplateId(template_id.to_owned())),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    triggers.create_trigger(request).await.unwrap();
+    let request = v1::FireEventRequest {
+        request_id: shop.tenant.request_id(),
+        event_name: "course.finished".to_owned(),
+        event_id: "7".to_owned(),
+        customer_id: shop.customer.clone(),
+        validate_only: false,
+    };
+    triggers.fire_event(request).await.unwrap();
 }
 
 async fn close(tenant: &Tenant) {
