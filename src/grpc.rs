@@ -21,3 +21,4 @@ pub mod permission;
 pub mod refusal;
 pub mod server;
 pub mod status;
+pub mod subscriptions;

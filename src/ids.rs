@@ -158,6 +158,8 @@ id_types! {
     BulkRunId = "run";
     /// Days on which a business is closed.
     ClosureId = "clo";
+    /// A standing agreement to pay for the same package each period.
+    SubscriptionId = "sub";
 }
 
 #[cfg(test)]

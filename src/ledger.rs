@@ -15,6 +15,7 @@
 mod committer;
 mod facts;
 pub mod post;
+pub mod queue;
 pub mod replay;
 mod solo;
 pub mod submit;

@@ -39,6 +39,8 @@ mod rows;
 pub mod sales;
 pub mod serve_lock;
 pub mod shared;
+pub mod subscription_periods;
+pub mod subscriptions;
 pub mod suppressions;
 pub mod template_versions;
 pub mod templates;

@@ -277,6 +277,8 @@ CREATE TABLE packages (
     revoked_at BIGINT,
     transferred_at BIGINT,
     transferred_to UUID,
+    queued_behind UUID,
+    is_followed BOOLEAN NOT NULL DEFAULT FALSE,
     paid_at BIGINT,
     change_seq INTEGER NOT NULL,
     created_at BIGINT NOT NULL,
@@ -297,7 +299,58 @@ CREATE INDEX packages_by_expiry ON packages (business_id, expires_at, id);
 CREATE INDEX packages_thawing ON packages (frozen_until_max) WHERE frozen_until_max IS NOT NULL;
 CREATE INDEX packages_by_group ON packages (business_id, group_id, id) WHERE group_id IS NOT NULL;
 CREATE INDEX packages_by_template ON packages (business_id, template_id, id) WHERE template_id IS NOT NULL;
+CREATE INDEX packages_queued ON packages (business_id, queued_behind) WHERE queued_behind IS NOT NULL;
 CREATE INDEX packages_by_sale ON packages (business_id, sale_id);
+
+-- Subscriptions. `next_due_at` is when the first period that is not marked yet starts; none comes without it.
+-- A period has a row once it is due or paid, and one package at most.
+
+CREATE TABLE subscriptions (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    external_id TEXT,
+    customer_id UUID NOT NULL,
+    template_id UUID NOT NULL,
+    definition_version INTEGER NOT NULL,
+    quantity INTEGER NOT NULL CHECK (quantity > 0),
+    price_minor BIGINT NOT NULL CHECK (price_minor >= 0),
+    every JSONB NOT NULL,
+    starts_on DATE NOT NULL,
+    time_zone TEXT NOT NULL,
+    cancelled_at BIGINT,
+    next_number INTEGER NOT NULL CHECK (next_number >= 0),
+    next_due_at BIGINT,
+    created_at BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    FOREIGN KEY (business_id, template_id, definition_version)
+        REFERENCES template_versions (business_id, template_id, definition_version)
+);
+CREATE INDEX subscriptions_by_customer ON subscriptions (business_id, customer_id, id);
+CREATE INDEX subscriptions_running ON subscriptions (business_id, id) WHERE cancelled_at IS NULL;
+CREATE INDEX subscriptions_cancelled ON subscriptions (business_id, id) WHERE cancelled_at IS NOT NULL;
+CREATE INDEX subscriptions_due ON subscriptions (next_due_at) WHERE next_due_at IS NOT NULL;
+
+CREATE TABLE subscription_periods (
+    business_id UUID NOT NULL,
+    subscription_id UUID NOT NULL,
+    starts_on DATE NOT NULL,
+    next_starts_on DATE NOT NULL,
+    starts_at BIGINT NOT NULL,
+    ends_at BIGINT NOT NULL,
+    package_id UUID,
+    sale_id UUID,
+    paid_at BIGINT,
+    PRIMARY KEY (business_id, subscription_id, starts_on),
+    FOREIGN KEY (business_id, subscription_id) REFERENCES subscriptions (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    CHECK ((package_id IS NULL) = (sale_id IS NULL)),
+    CHECK ((package_id IS NULL) = (paid_at IS NULL))
+);
+CREATE INDEX subscription_periods_by_sale ON subscription_periods (business_id, sale_id) WHERE sale_id IS NOT NULL;
 
 -- Who may use a package besides the customer in its row: those who share it, or the members of its group.
 -- The row of one who may no longer stays, so that history is found.
@@ -336,6 +389,7 @@ CREATE TABLE lots (
     frozen_until_max BIGINT,
     expires_if_thawed BIGINT,
     revoked BOOLEAN NOT NULL,
+    is_followed BOOLEAN NOT NULL DEFAULT FALSE,
     issued_quantity BIGINT NOT NULL CHECK (issued_quantity > 0),
     issued_value BIGINT NOT NULL CHECK (issued_value >= 0),
     basis_quantity BIGINT NOT NULL CHECK (basis_quantity >= 0),

@@ -41,6 +41,8 @@ coded! {
         Transferred = 14, "transferred";
         /// The sale that it came from was undone, and it was taken away with that.
         SaleUndone = 15, "sale_undone";
+        /// The start of a queued package was moved, and its end with it.
+        QueueMoved = 16, "queue_moved";
         /// A customer may use it from then on.
         MemberAdded = 60, "member_added";
         /// A customer may use it no more.
@@ -61,6 +63,15 @@ pub struct Expiry {
     pub expiry_epoch: i32,
 }
 
+/// The validity of a package at one time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// From when on it can be used; none: that is not known.
+    pub starts_at: Option<DateTime<Utc>>,
+    /// Its end.
+    pub expiry: Expiry,
+}
+
 /// What a change is of, at one time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -69,6 +80,8 @@ pub enum Value {
     Nothing,
     /// When the package ends.
     Expiry(Expiry),
+    /// When the package starts and ends.
+    Span(Span),
     /// Whose it is, or who shares it.
     Customer(CustomerId),
     /// Whose it is, and in which package.
@@ -158,7 +171,8 @@ impl ChangeKind {
             | Self::ClockStopped
             | Self::Frozen
             | Self::Thawed
-            | Self::Shortened => true,
+            | Self::Shortened
+            | Self::QueueMoved => true,
             Self::Revoked
             | Self::Reinstated
             | Self::PriceChanged

@@ -10,6 +10,7 @@ use crate::domain::amend::{Amendment, Held, held_in};
 use crate::domain::calendar;
 use crate::domain::change::{ChangeKind, Expiry};
 use crate::domain::package::Package;
+use crate::domain::queue;
 use crate::domain::refusal::{CannotAmend, Refusal};
 
 /// How often a package may be frozen unless its template says otherwise.
@@ -59,8 +60,8 @@ impl FreezePolicy {
 /// Freezes a package through the local day `until`, and says what is held in it.
 ///
 /// # Errors
-/// [`Refusal::PackageRevoked`], [`CannotAmend::Transferred`], [`Refusal::PackageFrozen`],
-/// [`Refusal::PackageNeverExpires`] (also for one that waits for its first use without an end),
+/// [`Refusal::PackageRevoked`], [`CannotAmend::Transferred`], [`CannotAmend::Queued`],
+/// [`Refusal::PackageFrozen`], [`Refusal::PackageNeverExpires`] (also for one that waits for its first use without an end),
 /// [`Refusal::PackageExpired`], [`CannotAmend::FreezeNotAhead`], [`CannotAmend::FrozenTooOften`],
 /// [`CannotAmend::FrozenTooLong`].
 pub fn freeze(
@@ -71,6 +72,7 @@ pub fn freeze(
     amendment.refuse_revoked()?;
     amendment.refuse_transferred()?;
     let now = amendment.now();
+    queue::refuse_waiting(&amendment.package, now)?;
     let package = &mut amendment.package;
     let package_id = package.id;
     if package.frozen_at.is_some() {

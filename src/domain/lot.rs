@@ -37,6 +37,10 @@ coded! {
 
 /// What deciding needs to know of the lot's package; copied from there whenever it changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of the package of its own"
+)]
 pub struct Terms {
     /// From when on it can be used.
     pub starts_at: DateTime<Utc>,
@@ -59,6 +63,8 @@ pub struct Terms {
     pub expires_if_thawed: Option<DateTime<Utc>>,
     /// Whether the package was taken away.
     pub revoked: bool,
+    /// Whether another package waits for it to be used up or to end.
+    pub is_followed: bool,
 }
 
 impl Terms {

@@ -261,6 +261,8 @@ fn package() -> (Package, Lot) {
         revoked_at: None,
         transferred_at: None,
         transferred_to: None,
+        queued_behind: None,
+        is_followed: false,
         paid_at: None,
         change_seq: 0,
         created_at: instant("2025-10-01T09:00:00Z"),

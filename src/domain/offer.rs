@@ -170,6 +170,8 @@ impl Offer {
             revoked_at: None,
             transferred_at: None,
             transferred_to: None,
+            queued_behind: None,
+            is_followed: false,
             paid_at: self.is_paid.then_some(now),
             change_seq: 0,
             created_at: now,

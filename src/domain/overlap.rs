@@ -17,6 +17,8 @@ coded! {
         Reject = 2, "reject";
         /// None is sold until every earlier one is used up and paid; what has expired must only be paid.
         RejectUntilComplete = 3, "reject_until_complete";
+        /// The next one waits for it.
+        Queue = 4, "queue";
     }
 }
 
@@ -63,7 +65,7 @@ impl Overlap {
     /// [`SellingRefusal::PackageOverlaps`], [`SellingRefusal::PackageNotComplete`].
     pub fn judge(self, template_id: TemplateId, earlier: &[Earlier]) -> Result<(), Refusal> {
         let in_the_way = match self {
-            Self::Allow => None,
+            Self::Allow | Self::Queue => None,
             Self::Reject => earlier.iter().find(|it| has_something_to_use(it.status)),
             Self::RejectUntilComplete => earlier.iter().find(|it| !it.is_done()),
         };
@@ -74,7 +76,7 @@ impl Overlap {
             return Ok(());
         };
         Err(match self {
-            Self::Allow | Self::Reject => SellingRefusal::PackageOverlaps {
+            Self::Allow | Self::Reject | Self::Queue => SellingRefusal::PackageOverlaps {
                 template_id,
                 package_id,
                 status,
@@ -90,7 +92,7 @@ impl Overlap {
 }
 
 /// Whether there is something to use in it, now or later on.
-fn has_something_to_use(status: Status) -> bool {
+pub fn has_something_to_use(status: Status) -> bool {
     match status {
         Status::Active | Status::Upcoming | Status::Queued | Status::Frozen => true,
         Status::Revoked

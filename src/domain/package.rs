@@ -106,6 +106,10 @@ pub struct Package {
     pub transferred_at: Option<DateTime<Utc>>,
     /// The package that its credits were moved to.
     pub transferred_to: Option<PackageId>,
+    /// The package of the same template that it waits for, or waited for.
+    pub queued_behind: Option<PackageId>,
+    /// Whether another package waits for it, or waited.
+    pub is_followed: bool,
     /// When it was paid in full; a given package is paid when it is made.
     pub paid_at: Option<DateTime<Utc>>,
     /// The number of its last change.
@@ -183,6 +187,8 @@ impl Package {
             Status::Expired
         } else if nothing_left {
             Status::UsedUp
+        } else if self.waits(now) {
+            Status::Queued
         } else if now < self.starts_at {
             Status::Upcoming
         } else {
@@ -223,6 +229,7 @@ impl Package {
             frozen_until_max: self.frozen_until_max,
             expires_if_thawed: self.expires_if_thawed,
             revoked: self.revoked_at.is_some(),
+            is_followed: self.is_followed,
         }
     }
 

@@ -89,6 +89,10 @@ permissions! {
     PaymentsRecord = "PAYMENTS_RECORD";
     /// Make, change and undo closures.
     ClosuresManage = "CLOSURES_MANAGE";
+    /// Make and cancel subscriptions.
+    SubscriptionsManage = "SUBSCRIPTIONS_MANAGE";
+    /// Write down that periods of subscriptions were paid.
+    SubscriptionsRenew = "SUBSCRIPTIONS_RENEW";
 }
 
 /// The permissions of a token.

@@ -98,6 +98,14 @@ pub struct Posting {
     pub packages: Vec<Package>,
 }
 
+impl Posting {
+    /// Whether it moved credits of a package or changed it.
+    pub fn concerns(&self, package_id: PackageId) -> bool {
+        self.lots.iter().any(|lot| lot.package_id == package_id)
+            || self.effects.iter().any(|it| it.package_id() == package_id)
+    }
+}
+
 /// A posting in the making.
 #[derive(Debug)]
 pub struct Draft<'a> {

@@ -4,39 +4,23 @@
 //! the API and never changes; a test holds it against the published list of reasons.
 
 mod amending;
+mod counted;
 mod holder;
 mod selling;
-
-use std::fmt;
+mod subscribing;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use amending::CannotAmend;
+pub use counted::CountedIn;
 pub use holder::HolderRefusal;
 pub use selling::SellingRefusal;
+pub use subscribing::SubscribingRefusal;
 
 use crate::domain::credits::Credits;
 use crate::domain::hold::OnTimeOut;
 use crate::ids::{CreditTypeId, CustomerId, HoldId, ItemId, LineId, LotId, PackageId, TemplateId};
-
-/// What the numbers of a refusal count.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CountedIn {
-    /// Credits.
-    Credits,
-    /// Units of the item that was asked for.
-    Units,
-}
-
-impl fmt::Display for CountedIn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Credits => "credits",
-            Self::Units => "units",
-        })
-    }
-}
 
 /// Why a command was refused. Nothing of a refused command is kept.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,7 +57,7 @@ pub enum Refusal {
         expires_at: DateTime<Utc>,
     },
     /// A named package had not begun, or did not exist yet.
-    #[error("package {package_id} can be used from {starts_at} on")]
+    #[error("package {package_id} can be used from {} on", crate::domain::queue::told(*starts_at))]
     PackageNotStarted {
         /// The package.
         package_id: PackageId,
@@ -365,6 +349,9 @@ pub enum Refusal {
     /// It cannot be offered or sold like this.
     #[error(transparent)]
     Selling(#[from] SellingRefusal),
+    /// It cannot be subscribed to or renewed like this.
+    #[error(transparent)]
+    Subscribing(#[from] SubscribingRefusal),
     /// A lot does not add up; nothing is written on it.
     #[error("lot {0} does not add up; run `carnet verify`")]
     LotCorrupt(LotId),
@@ -422,6 +409,7 @@ impl Refusal {
             Self::CannotAmend(refusal) => refusal.reason(),
             Self::Holder(refusal) => refusal.reason(),
             Self::Selling(refusal) => refusal.reason(),
+            Self::Subscribing(refusal) => refusal.reason(),
             Self::LotCorrupt(_) => "LEDGER_CORRUPT",
         }
     }

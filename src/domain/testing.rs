@@ -126,6 +126,7 @@ pub(crate) fn lot(line: &Arc<Line>, quantity: &str, value: i64) -> Lot {
             frozen_until_max: None,
             expires_if_thawed: None,
             revoked: false,
+            is_followed: false,
         },
         issued: Basis {
             value,

@@ -12,6 +12,7 @@ use crate::domain::credits::Credits;
 use crate::domain::entry::{Account, EntryKind};
 use crate::domain::lot::Lot;
 use crate::domain::package::Package;
+use crate::domain::queue;
 use crate::domain::refusal::{CannotAmend, Refusal};
 use crate::domain::returned::{bare, receiving, transfer};
 use crate::domain::validity::Validity;
@@ -29,7 +30,7 @@ pub enum Consent {
 /// Moves a package to `receiver`, who may get packages.
 ///
 /// # Errors
-/// [`Refusal::PackageRevoked`], [`CannotAmend::Transferred`], [`Refusal::PackageFrozen`],
+/// [`Refusal::PackageRevoked`], [`CannotAmend::Transferred`], [`CannotAmend::Queued`], [`Refusal::PackageFrozen`],
 /// [`Refusal::PackageExpired`], [`CannotAmend::NotTransferable`], [`CannotAmend::TransferToOwner`],
 /// [`CannotAmend::HoldsCredits`], [`CannotAmend::NothingToTransfer`].
 pub fn hand_over(
@@ -67,6 +68,7 @@ pub fn hand_over(
 fn check(amendment: &Amendment<'_>, receiver: CustomerId, consent: Consent) -> Result<(), Refusal> {
     let (package, now) = (&amendment.package, amendment.now());
     let package_id = package.id;
+    queue::refuse_waiting(package, now)?;
     if package.frozen_at.is_some() {
         return Err(Refusal::PackageFrozen { package_id });
     }
@@ -136,6 +138,8 @@ fn successor(package: &Package, receiver: CustomerId, now: DateTime<Utc>) -> Pac
         customer_id: receiver,
         group_id: None,
         share_max: 1,
+        queued_behind: None,
+        is_followed: false,
         list_price_minor: 0,
         price_minor: 0,
         net_price_minor: 0,

@@ -20,5 +20,6 @@ pub mod package;
 pub mod pricing;
 pub mod returning;
 pub mod selling;
+pub mod subscription;
 pub mod template;
 pub mod using;

@@ -85,6 +85,7 @@ paged! {
     ListUsablePackagesRequest,
     ListEntriesRequest,
     ListEmailsRequest,
+    ListSubscriptionsRequest,
 }
 
 /// Which page of a list is wanted. `P` is the position of the last row of the page before.

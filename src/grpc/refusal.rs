@@ -2,12 +2,14 @@
 
 mod amending;
 mod selling;
+mod subscribing;
 
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use tonic::{Code, Status};
 
+use crate::domain::queue::UNKNOWN_START;
 use crate::domain::refusal::Refusal;
 use crate::grpc::layers::panic::internal;
 use crate::grpc::layers::shed::overloaded;
@@ -116,9 +118,14 @@ pub fn failure(refusal: &Refusal) -> Failure {
         Refusal::PackageNotStarted {
             package_id,
             starts_at,
-        } => failure
-            .with("package_id", package_id)
-            .with("starts_at", &rfc3339(*starts_at)),
+        } => {
+            let failure = failure.with("package_id", package_id);
+            if *starts_at == UNKNOWN_START {
+                failure
+            } else {
+                failure.with("starts_at", &rfc3339(*starts_at))
+            }
+        }
         Refusal::PackageFrozen { package_id }
         | Refusal::PackageRevoked { package_id }
         | Refusal::PackageNeverExpires { package_id } => failure.with("package_id", package_id),
@@ -201,6 +208,7 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
             details.fold(failure, |failure, (key, value)| failure.with(key, &value))
         }
         Refusal::Selling(refusal) => selling::with(failure, refusal),
+        Refusal::Subscribing(refusal) => subscribing::with(failure, refusal),
         Refusal::LotCorrupt(lot_id) => {
             tracing::error!(%lot_id, "lot {lot_id} does not add up: run `carnet verify`");
             failure.with("lot_id", lot_id)
@@ -336,6 +344,7 @@ mod tests {
             include_str!("../domain/refusal/holder.rs"),
             include_str!("../domain/refusal/amending.rs"),
             include_str!("../domain/refusal/selling.rs"),
+            include_str!("../domain/refusal/subscribing.rs"),
         ];
         let sources = sources.map(|source| source.split_once("fn reason(").unwrap().1);
         let lines = sources.into_iter().flat_map(str::lines);

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::deliver::{Deliverer, Mail};
-use super::{bulk, mail_day, settle, verify};
+use super::{bulk, mail_day, settle, subscriptions, verify};
 use crate::config::TimeOfDay;
 use crate::service::{Context, ServiceError};
 
@@ -23,6 +23,8 @@ use crate::service::{Context, ServiceError};
 const SETTLE: &str = "7 * * * * *";
 /// When it is looked for runs to go on with.
 const BULK: &str = "*/5 * * * * *";
+/// When periods of subscriptions are marked due.
+const SUBSCRIPTIONS: &str = "12 * * * * *";
 /// When it is looked whether a mail day is due.
 const MAIL_DAY: &str = "2 * * * * *";
 /// When e-mails are delivered.
@@ -44,6 +46,7 @@ struct Jobs {
     ctx: Context,
     settle: Mutex<()>,
     bulk: Mutex<()>,
+    subscriptions: Mutex<()>,
     mail_day: Mutex<()>,
     deliverer: Mutex<Deliverer>,
     verify: Mutex<()>,
@@ -53,9 +56,12 @@ struct Jobs {
 type Body = for<'a> fn(&'a Jobs) -> BoxFuture<'a, Result<(), ServiceError>>;
 
 /// The jobs that look often for what is due: name, beat, and what each does.
-const JOBS: [(&str, &str, Body); 4] = [
+const JOBS: [(&str, &str, Body); 5] = [
     ("settle", SETTLE, |jobs| Box::pin(jobs.settle())),
     ("bulk", BULK, |jobs| Box::pin(jobs.bulk())),
+    ("subscriptions", SUBSCRIPTIONS, |jobs| {
+        Box::pin(jobs.subscriptions())
+    }),
     ("mail day", MAIL_DAY, |jobs| Box::pin(jobs.mail_day())),
     ("deliver", DELIVER, |jobs| Box::pin(jobs.deliver())),
 ];
@@ -83,6 +89,7 @@ impl Scheduler {
             ctx,
             settle: Mutex::new(()),
             bulk: Mutex::new(()),
+            subscriptions: Mutex::new(()),
             mail_day: Mutex::new(()),
             deliverer: Mutex::new(deliverer),
             verify: Mutex::new(()),
@@ -173,6 +180,13 @@ impl Jobs {
         if let Ok(_guard) = self.bulk.try_lock() {
             // Each step gives every run its part, so long ones need many.
             while bulk::step(&self.ctx).await?.unfinished > 0 && !self.stop.is_cancelled() {}
+        }
+        Ok(())
+    }
+
+    async fn subscriptions(&self) -> Result<(), ServiceError> {
+        if let Ok(_guard) = self.subscriptions.try_lock() {
+            subscriptions::step(&self.ctx).await?;
         }
         Ok(())
     }

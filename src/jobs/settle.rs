@@ -15,7 +15,7 @@ use crate::domain::posting::{Draft, Posting};
 use crate::domain::refusal::Refusal;
 use crate::domain::settle;
 use crate::ids::{self, BusinessId, LotId, PackageId};
-use crate::ledger::post;
+use crate::ledger::{post, queue};
 use crate::service::{Context, ServiceError};
 use crate::store::{holds, lots, packages};
 
@@ -147,6 +147,7 @@ async fn settle_packages(
     }
     post::apply_effects(&txn, &stamp, &mut posting, &mut facts).await?;
     post::post_in(&txn, business_id, &posting, "").await?;
+    queue::move_on(&txn, &stamp, &facts.packages).await?;
     txn.commit().await?;
     Ok(posting.lots.len())
 }

@@ -2,7 +2,7 @@
 //!
 //! It locks the lots concerned, looks up the request id, settles, decides, appends and commits. What it must
 //! not write so it decides again, after locking the packages first, then all their lots: a decision with
-//! effects on a package, and a call without a named package whose candidates did not suffice though there
+//! effects on a package or on one that waits for it, and a call without a named package whose candidates did not suffice though there
 //! may be more. It waits for rows that others hold, which a batch never does.
 
 use std::time::Duration;
@@ -16,11 +16,12 @@ use crate::clock::Clock;
 use crate::domain::decide::decide;
 use crate::domain::entry::{Entry, Hash};
 use crate::domain::lot::Lot;
+use crate::domain::queue::calls_the_next;
 use crate::domain::refusal::Refusal;
 use crate::ids::{BusinessId, HoldId, LotId, PackageId};
 use crate::ledger::facts::{self, Scope, packages_of};
 use crate::ledger::submit::{Receipt, Submission};
-use crate::ledger::{LedgerError, post, replay};
+use crate::ledger::{LedgerError, post, queue, replay};
 use crate::store::db::Database;
 use crate::store::error::StoreError;
 use crate::store::{holds, lots};
@@ -128,12 +129,15 @@ impl Solo {
             }
             Err(refusal) => return Err(refusal.into()),
         };
-        if !posting.effects.is_empty() && !scope.holds_packages() {
+        let changes_packages = !posting.effects.is_empty() || calls_the_next(&posting);
+        if changes_packages && !scope.holds_packages() {
             // All packages that were looked at, so that the second look sees what the first one saw.
             return Ok(Outcome::Escalate(packages_of(&facts.lots)));
         }
         post::apply_effects(txn, &stamp, &mut posting, &mut facts).await?;
         post::post_in(txn, business_id, &posting, &submission.note).await?;
+        let changed = facts.packages.iter().filter(|it| posting.concerns(it.id));
+        queue::move_on(txn, &stamp, changed).await?;
         Ok(Outcome::Done(Receipt::of(posting)))
     }
 }

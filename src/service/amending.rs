@@ -12,7 +12,7 @@ use crate::domain::package::Package;
 use crate::domain::posting::Draft;
 use crate::domain::refusal::Refusal;
 use crate::ids::{LotId, PackageId, Reference};
-use crate::ledger::post;
+use crate::ledger::{post, queue};
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
@@ -105,6 +105,7 @@ pub(super) async fn write(
     let external_id = amended.package.external_id.as_deref();
     let changes = written.map_err(|error| ServiceError::taken(error, "package", external_id))?;
     call.post(txn, &amended.posting, reason).await?;
+    queue::move_on(txn, stamp, [&amended.package]).await?;
     let all = lots::of_packages(txn, business_id, &[amended.package.id]).await?;
     let all = settled(txn, business_id, all, stamp.now).await?;
     let view = view(&amended.package, &all, business, stamp.now);

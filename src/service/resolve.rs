@@ -6,10 +6,13 @@ use sea_orm::ConnectionTrait;
 
 use crate::domain::refusal::Refusal;
 use crate::ids::{
-    BusinessId, CreditTypeId, CustomerId, GroupId, ItemId, PackageId, Reference, TemplateId, UserId,
+    BusinessId, CreditTypeId, CustomerId, GroupId, ItemId, PackageId, Reference, SubscriptionId,
+    TemplateId, UserId,
 };
 use crate::service::error::ServiceError;
-use crate::store::{credit_types, customers, groups, items, packages, templates, users};
+use crate::store::{
+    credit_types, customers, groups, items, packages, subscriptions, templates, users,
+};
 
 /// The refusal of a name that stands for nothing in this business.
 pub fn not_found(kind: &'static str, id: &impl Display) -> Refusal {
@@ -66,6 +69,7 @@ references! {
     group: GroupId = "group" in groups;
     item: ItemId = "item" in items;
     package: PackageId = "package" in packages;
+    subscription: SubscriptionId = "subscription" in subscriptions;
     template: TemplateId = "template" in templates;
     user: UserId = "user" in users;
 }

@@ -1,6 +1,7 @@
 //! Selling packages (C1, C3, C4, C9): all entries of a call, or none.
 
 mod plan;
+mod queueing;
 
 use std::sync::Arc;
 

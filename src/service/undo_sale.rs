@@ -12,13 +12,13 @@ use crate::domain::refusal::{CannotAmend, Refusal};
 use crate::domain::sale::Sale;
 use crate::domain::unsell::take_back;
 use crate::ids::{LotId, SaleId};
-use crate::ledger::post;
+use crate::ledger::{post, queue};
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, views};
 use crate::service::resolve;
-use crate::store::{businesses, holds, lots, packages, sales};
+use crate::store::{businesses, holds, lots, packages, sales, subscription_periods};
 
 /// Which sale is to be undone.
 #[derive(Clone, Debug)]
@@ -73,6 +73,7 @@ pub async fn undo_sale(
     let taken_back = take_all_back(&sold, Draft::with_holds(&stamp, sold_lots, open))?;
     let sold = write(&txn, call, &stamp, taken_back, &input.reason).await?;
     sales::mark_undone(&txn, business_id, sale.id, stamp.now).await?;
+    subscription_periods::reopen(&txn, business_id, sale.id).await?;
     sale.undone_at = Some(stamp.now);
     let undone = Undone {
         sale,
@@ -127,5 +128,6 @@ async fn write(
     }
     lots::update(txn, &taken_back.unmoved).await?;
     call.post(txn, &taken_back.posting, reason).await?;
+    queue::move_on(txn, stamp, &written).await?;
     Ok(written)
 }

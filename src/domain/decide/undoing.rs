@@ -361,6 +361,8 @@ fn successor(
         expires_if_thawed: None,
         freezes: 0,
         frozen_days: 0,
+        queued_behind: None,
+        is_followed: false,
         change_seq: 0,
         created_at: now,
         version: 0,

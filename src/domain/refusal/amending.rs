@@ -94,6 +94,14 @@ pub enum CannotAmend {
         /// The package.
         package_id: PackageId,
     },
+    /// The package has not started: it waits for an earlier one.
+    #[error("package {package_id} waits for package {behind}")]
+    Queued {
+        /// The package.
+        package_id: PackageId,
+        /// The one that it waits for.
+        behind: PackageId,
+    },
     /// A freeze is to end before today.
     #[error("the last frozen day {until} is before {today}")]
     FreezeNotAhead {
@@ -148,6 +156,7 @@ impl CannotAmend {
             Self::FrozenTooOften { .. } => "FREEZE_TOO_OFTEN",
             Self::FrozenTooLong { .. } => "FREEZE_TOO_LONG",
             Self::Transferred { .. } => "PACKAGE_TRANSFERRED",
+            Self::Queued { .. } => "PACKAGE_QUEUED",
             Self::ClosureUndone { .. } => "CLOSURE_UNDONE",
         }
     }

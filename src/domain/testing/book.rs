@@ -350,6 +350,8 @@ pub(crate) fn package() -> Package {
         revoked_at: None,
         transferred_at: None,
         transferred_to: None,
+        queued_behind: None,
+        is_followed: false,
         paid_at: Some(start()),
         change_seq: 0,
         created_at: start(),

@@ -41,6 +41,7 @@ pub fn to_package(view: PackageView, currency: Currency, detail: Detail) -> v1::
         .map(|(id, version)| (id.to_string(), version))
         .unwrap_or_default();
     let discount_minor = package.discount_minor();
+    let starts_at = to_timestamp(package.known_start());
     let is_kept = detail != Detail::Unkept;
     let id = |id: String| if is_kept { id } else { String::new() };
     let named = |id: Option<PackageId>| id.map(|id| id.to_string()).unwrap_or_default();
@@ -57,7 +58,8 @@ pub fn to_package(view: PackageView, currency: Currency, detail: Detail) -> v1::
         discount: Some(to_money(discount_minor, currency)),
         net_price: Some(to_money(package.net_price_minor, currency)),
         status: to_status(status).into(),
-        starts_at: Some(timestamp(package.starts_at)),
+        starts_at,
+        queued_behind_package_id: named(package.queued_behind),
         expires_at: to_timestamp(package.expires_at),
         last_usable_date: last_usable_day
             .map(|day| day.to_string())
@@ -287,6 +289,7 @@ fn to_change_kind(kind: ChangeKind) -> v1::ChangeKind {
         ChangeKind::PriorityChanged => v1::ChangeKind::PriorityChanged,
         ChangeKind::QuantityChanged => v1::ChangeKind::QuantityChanged,
         ChangeKind::SaleUndone => v1::ChangeKind::SaleUndone,
+        ChangeKind::QueueMoved => v1::ChangeKind::QueueMoved,
         ChangeKind::Transferred => v1::ChangeKind::Transferred,
     }
 }
@@ -328,6 +331,13 @@ fn to_detail(old: &Value, new: &Value, currency: Currency) -> Option<v1::change:
                 new_expires_if_thawed: to_timestamp(new.expires_if_thawed),
             }))
         }
+        (Value::Span(old), Value::Span(new)) => Some(v1::change::Detail::Span(v1::SpanChange {
+            old_starts_at: to_timestamp(old.starts_at),
+            new_starts_at: to_timestamp(new.starts_at),
+            old_expires_at: to_timestamp(old.expiry.expires_at),
+            new_expires_at: to_timestamp(new.expiry.expires_at),
+            expiry_epoch: new.expiry.expiry_epoch,
+        })),
         (Value::Owner(old), Value::Owner(new)) => {
             Some(v1::change::Detail::Owner(v1::OwnerChange {
                 old_customer_id: old.customer_id.to_string(),

@@ -158,6 +158,7 @@ pub fn selling_rules(message: &v1::Template, faults: &mut Faults) -> Option<Sell
         let overlap = match overlap? {
             v1::OverlapPolicy::Reject => Overlap::Reject,
             v1::OverlapPolicy::RejectUntilComplete => Overlap::RejectUntilComplete,
+            v1::OverlapPolicy::Queue => Overlap::Queue,
             v1::OverlapPolicy::Allow | v1::OverlapPolicy::Unspecified => Overlap::Allow,
         };
         Some(SellingRules {
@@ -221,6 +222,7 @@ pub fn to_selling_rules(rules: &SellingRules) -> Option<v1::SellingRules> {
         Overlap::Allow => v1::OverlapPolicy::Allow,
         Overlap::Reject => v1::OverlapPolicy::Reject,
         Overlap::RejectUntilComplete => v1::OverlapPolicy::RejectUntilComplete,
+        Overlap::Queue => v1::OverlapPolicy::Queue,
     };
     (*rules != SellingRules::default()).then(|| v1::SellingRules {
         freestyle: rules.is_freestyle,

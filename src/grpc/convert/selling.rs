@@ -153,7 +153,8 @@ fn parties(
     ))
 }
 
-fn payment(
+/// What was paid, as it is written down.
+pub(super) fn payment(
     recorded: &v1::RecordedPayment,
     caller: &Caller,
     faults: &mut Faults,

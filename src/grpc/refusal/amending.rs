@@ -17,6 +17,9 @@ pub(super) fn with_package(failure: Failure, refusal: &CannotAmend) -> Failure {
         | CannotAmend::NotFrozen { package_id }
         | CannotAmend::NotTransferable { package_id }
         | CannotAmend::NothingToTransfer { package_id } => failure.with("package_id", package_id),
+        CannotAmend::Queued { package_id, behind } => failure
+            .with("package_id", package_id)
+            .with("queued_behind_package_id", behind),
         CannotAmend::TransferToOwner {
             package_id,
             customer_id,

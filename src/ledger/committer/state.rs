@@ -13,6 +13,7 @@ use crate::domain::decide::{Facts, decide};
 use crate::domain::entry::Entry;
 use crate::domain::lot::Lot;
 use crate::domain::posting::Posting;
+use crate::domain::queue::calls_the_next;
 use crate::domain::refusal::Refusal;
 use crate::ids::{BusinessId, LotId};
 use crate::ledger::submit::{Receipt, Submission};
@@ -101,7 +102,7 @@ impl State {
             ..Facts::of_lots(lots.into_iter().cloned())
         };
         match decide(&facts, &submission.command, &stamp) {
-            Ok(posting) if !posting.effects.is_empty() => Verdict::Solo,
+            Ok(posting) if !posting.effects.is_empty() || calls_the_next(&posting) => Verdict::Solo,
             Ok(posting) => {
                 for lot in &posting.lots {
                     let key = (business_id, lot.id);

@@ -9,6 +9,7 @@ use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
 use super::SaleEntry;
+use super::queueing::Queues;
 use crate::domain::business::Business;
 use crate::domain::catalog::Template;
 use crate::domain::customer::Customer;
@@ -40,7 +41,7 @@ pub(super) struct Planned {
 }
 
 /// A customer, or a group with its contact.
-type Owner = (CustomerId, Option<GroupId>);
+pub(super) type Owner = (CustomerId, Option<GroupId>);
 
 /// What the entries of a call have in common, and what was found for the earlier ones of them.
 struct Planner<'a> {
@@ -59,6 +60,7 @@ struct Planner<'a> {
     judged: HashSet<TemplateId>,
     /// The packages beside those to be sold, by owner and template.
     beside: HashMap<(Owner, TemplateId), Vec<Earlier>>,
+    queues: Queues,
 }
 
 /// Plans all entries.
@@ -88,6 +90,7 @@ pub(super) async fn plan_all(
         offers: HashMap::new(),
         judged: HashSet::new(),
         beside: HashMap::new(),
+        queues: Queues::default(),
     };
     let mut plans = Vec::with_capacity(entries.len());
     let mut refusals = Vec::new();
@@ -101,10 +104,13 @@ pub(super) async fn plan_all(
             Err(error) => return Err(error),
         }
     }
-    match ServiceError::of_entries(refusals) {
-        Some(refused) => Err(refused),
-        None => Ok(plans),
+    if let Some(refused) = ServiceError::of_entries(refusals) {
+        return Err(refused);
     }
+    for plan in &mut plans {
+        plan.package.is_followed = planner.queues.follow(plan.package.id);
+    }
+    Ok(plans)
 }
 
 impl Planner<'_> {
@@ -117,7 +123,15 @@ impl Planner<'_> {
         let own_lines = self.fit(entry, &template, &mut offer).await?;
         let mut plan = self.plan(entry, party, &template, offer)?;
         plan.own_lines = own_lines;
-        self.judge(&template, &plan.package).await?;
+        if template.definition.selling.overlap == Overlap::Queue {
+            let (about, now) = ((template.id, &mut plan.package), self.now);
+            let has_start_date = entry.start_date.is_some();
+            let (txn, business) = (self.txn, self.business);
+            let joined = self.queues.join(txn, business, about, has_start_date, now);
+            joined.await?;
+        } else {
+            self.judge(&template, &plan.package).await?;
+        }
         Ok(plan)
     }
 
@@ -275,7 +289,7 @@ impl Planner<'_> {
     }
 }
 
-fn owner(package: &Package) -> Owner {
+pub(super) fn owner(package: &Package) -> Owner {
     (package.customer_id, package.group_id)
 }
 

@@ -9,7 +9,8 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{CANDIDATES_MAX, Column, Model, TABLE, lot, row, shared};
+use super::row::{Column, Model, TABLE, lot, row};
+use super::{CANDIDATES_MAX, shared};
 use crate::domain::lot::Lot;
 use crate::ids::{BusinessId, CustomerId, LineId, LotId, PackageId};
 use crate::store::columns::known;
@@ -420,7 +421,7 @@ macro_rules! columns {
 columns! {
     business_id id package_id line_id customer_id credit_type_id origin priority starts_at expires_at
     counts_from_first_use first_used_on expires_if_unused time_zone frozen frozen_until_max
-    expires_if_thawed revoked issued_quantity
+    expires_if_thawed revoked is_followed issued_quantity
     issued_value basis_quantity basis_value revalued issued available held consumed expired
     revoked_credits transferred value_unused value_consumed value_expired value_revoked
     value_transferred seq last_posting_id last_n last_hash last_recorded_at next_timeout_at

@@ -7,7 +7,8 @@ use sea_orm::{
     QueryFilter,
 };
 
-use super::{CANDIDATES_MAX, Column, Entity, of_customer, of_packages};
+use super::row::{Column, Entity};
+use super::{CANDIDATES_MAX, of_customer, of_packages};
 use crate::domain::lot::Lot;
 use crate::ids::{BusinessId, CustomerId, PackageId};
 use crate::store::columns::IDS_PER_STATEMENT_MAX;

@@ -373,6 +373,8 @@ fn package(
         revoked_at: None,
         transferred_at: None,
         transferred_to: None,
+        queued_behind: None,
+        is_followed: false,
         paid_at: Some(now),
         change_seq: 0,
         created_at: now,

@@ -93,9 +93,10 @@ pub(crate) async fn on_tuned(
     let mut settings = settings(&fresh.url);
     settings.mail.mail_capture_folder = fresh.folder.path().join("mail");
     tune(&mut settings);
-    let app = TestApp::start(fresh, settings).await;
-    test(&app).await;
-    app.finish().await;
+    // A test would else be too large for its stack.
+    let app = Box::pin(TestApp::start(fresh, settings)).await;
+    Box::pin(test(&app)).await;
+    Box::pin(app.finish()).await;
 }
 
 impl TestApp {

@@ -11,6 +11,7 @@ use carnet::proto::v1::customer_service_client::CustomerServiceClient;
 use carnet::proto::v1::email_service_client::EmailServiceClient;
 use carnet::proto::v1::invoice_service_client::InvoiceServiceClient;
 use carnet::proto::v1::package_service_client::PackageServiceClient;
+use carnet::proto::v1::subscription_service_client::SubscriptionServiceClient;
 use carnet::service::{Context, access};
 use carnet::store::{businesses, tokens};
 use tonic::metadata::AsciiMetadataValue;
@@ -146,6 +147,10 @@ impl Tenant {
 
     pub(crate) fn invoices(&self) -> InvoiceServiceClient<Bearing> {
         InvoiceServiceClient::new(self.bearing())
+    }
+
+    pub(crate) fn subscriptions(&self) -> SubscriptionServiceClient<Bearing> {
+        SubscriptionServiceClient::new(self.bearing())
     }
 
     pub(crate) fn emails(&self) -> EmailServiceClient<Bearing> {
