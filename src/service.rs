@@ -12,6 +12,7 @@ pub mod bulk;
 pub mod business;
 mod buyers;
 pub mod call;
+mod carrying;
 pub mod closures;
 mod confirmation;
 pub mod consume;

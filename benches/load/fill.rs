@@ -191,6 +191,7 @@ fn template(
             }),
             transferable: false,
             freeze: None,
+            use_limit: None,
             priority: None,
             quarantine_days: None,
             reminder_leads: None,

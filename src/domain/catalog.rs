@@ -11,6 +11,7 @@ use crate::domain::line::{self, Line};
 use crate::domain::overlap::SellingRules;
 use crate::domain::pricing::Pricing;
 use crate::domain::refusal::Refusal;
+use crate::domain::use_limit::UseLimit;
 use crate::domain::validity::Validity;
 use crate::ids::{CreditTypeId, ItemId, TemplateId};
 
@@ -112,6 +113,8 @@ pub struct Definition {
     pub reminder_leads: Option<Vec<u32>>,
     /// How often and for how long its packages may be frozen; none: as [`FreezePolicy::within`] says.
     pub freeze: Option<FreezePolicy>,
+    /// How much of a package each customer may use on a day or in a week; none: all.
+    pub use_limit: Option<UseLimit>,
     /// Whether its packages may be moved to other customers.
     pub transferable: bool,
     /// What it consists of, in the order of their positions.
@@ -157,6 +160,7 @@ mod tests {
             quarantine_days: None,
             reminder_leads: None,
             freeze: None,
+            use_limit: None,
             transferable: false,
             lines,
             pricing: Pricing::default(),

@@ -16,6 +16,7 @@ use crate::domain::posting::{Draft, Posting};
 use crate::domain::refusal::Refusal;
 use crate::domain::returned::send_on_all;
 use crate::domain::settle::settle;
+use crate::domain::use_limit::Use;
 use crate::ids::{CustomerId, PackageId};
 
 mod adjusting;
@@ -26,7 +27,7 @@ mod undoing;
 mod using;
 
 pub use adjusting::{Adjust, Adjustment, take_out};
-pub use explaining::{LeftOut, Look, explain};
+pub use explaining::{LeftOut, Look, allowances_of, explain};
 pub use holding::{Capture, PlaceHold, Release};
 pub use undoing::{Meanwhile, Move, Reverse};
 pub use using::{Consume, refusal};
@@ -60,6 +61,8 @@ pub struct Facts {
     pub holds: Vec<Hold>,
     /// The packages, where they are locked: then `lots` has all of theirs.
     pub packages: Vec<Package>,
+    /// What the customer of the command used of those packages whose use is limited, around the service.
+    pub uses: Vec<Use>,
     /// The packages of others that the customer of the command may use.
     pub shared_with: BTreeSet<PackageId>,
     /// Who took the place of the customer in the posting that is to be undone, if they were merged.

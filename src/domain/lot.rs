@@ -65,6 +65,8 @@ pub struct Terms {
     pub revoked: bool,
     /// Whether another package waits for it to be used up or to end.
     pub is_followed: bool,
+    /// Whether what each customer may use of the package is limited.
+    pub is_limited: bool,
 }
 
 impl Terms {

@@ -263,6 +263,7 @@ fn package() -> (Package, Lot) {
         transferred_to: None,
         queued_behind: None,
         is_followed: false,
+        use_limit: None,
         paid_at: None,
         change_seq: 0,
         created_at: instant("2025-10-01T09:00:00Z"),

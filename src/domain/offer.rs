@@ -15,6 +15,7 @@ use crate::domain::lot::Origin;
 use crate::domain::package::Package;
 use crate::domain::refusal::Refusal;
 use crate::domain::sale::{LineWeight, Price, allocate};
+use crate::domain::use_limit::UseLimit;
 use crate::domain::validity::{self, ExpirySource, Resolved, Validity};
 use crate::ids::{CustomerId, GroupId, LineId, LotId, PackageId, SaleId, TemplateId};
 
@@ -54,6 +55,8 @@ pub struct Offer {
     pub priority: Option<i32>,
     /// Days in which it can be restored; none: the business's.
     pub quarantine_days: Option<i32>,
+    /// How much of it each customer may use on a day or in a week.
+    pub use_limit: Option<UseLimit>,
     /// The lines, with what each is measured by.
     pub lines: Vec<(Arc<Line>, LineWeight)>,
     /// The template's validity.
@@ -172,6 +175,7 @@ impl Offer {
             transferred_to: None,
             queued_behind: None,
             is_followed: false,
+            use_limit: self.use_limit,
             paid_at: self.is_paid.then_some(now),
             change_seq: 0,
             created_at: now,

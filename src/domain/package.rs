@@ -11,6 +11,7 @@ use crate::domain::calendar;
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Balances, coded};
 use crate::domain::lot::{Lot, Terms};
+use crate::domain::use_limit::UseLimit;
 use crate::domain::validity::{self, Anchor, ExpirySource, MustStartBy, Validity};
 use crate::ids::{BusinessId, CustomerId, GroupId, PackageId, SaleId, TemplateId};
 
@@ -110,6 +111,8 @@ pub struct Package {
     pub queued_behind: Option<PackageId>,
     /// Whether another package waits for it, or waited.
     pub is_followed: bool,
+    /// How much of it each customer may use on a day or in a week.
+    pub use_limit: Option<UseLimit>,
     /// When it was paid in full; a given package is paid when it is made.
     pub paid_at: Option<DateTime<Utc>>,
     /// The number of its last change.
@@ -230,6 +233,7 @@ impl Package {
             expires_if_thawed: self.expires_if_thawed,
             revoked: self.revoked_at.is_some(),
             is_followed: self.is_followed,
+            is_limited: self.use_limit.is_some(),
         }
     }
 

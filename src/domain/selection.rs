@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::credits::Credits;
 use crate::domain::line::{ItemFacts, LineKind};
 use crate::domain::lot::{Basis, Lot};
+use crate::domain::use_limit::Allowance;
 use crate::ids::{CreditTypeId, PackageId};
 
 /// What is to be paid.
@@ -37,6 +38,8 @@ pub enum WhyNot {
     Expired(DateTime<Utc>),
     /// It could be used from later on only, or did not exist yet.
     NotStarted(DateTime<Utc>),
+    /// The customer has used as much of its package as a limit allows.
+    Limited(Allowance),
     /// Its package is frozen.
     Frozen,
     /// Its package was taken away.

@@ -127,6 +127,7 @@ pub(crate) fn lot(line: &Arc<Line>, quantity: &str, value: i64) -> Lot {
             expires_if_thawed: None,
             revoked: false,
             is_followed: false,
+            is_limited: false,
         },
         issued: Basis {
             value,

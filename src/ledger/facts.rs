@@ -13,6 +13,7 @@ use crate::domain::entry::{Account, Entry};
 use crate::domain::hold::Hold;
 use crate::domain::lot::Lot;
 use crate::ids::{BusinessId, CustomerId, HoldId, LotId, PackageId};
+use crate::ledger::uses;
 use crate::store::error::StoreError;
 use crate::store::{customers, entries, holds, lots, package_members, packages};
 
@@ -132,7 +133,8 @@ pub(super) async fn complete(
         | Command::Move(_)
         | Command::Adjust(_) => None,
     };
-    facts.holds = if named.is_some() || matches!(command, Command::Hold(_)) {
+    let is_limited = facts.packages.iter().any(|it| it.use_limit.is_some());
+    facts.holds = if named.is_some() || is_limited || matches!(command, Command::Hold(_)) {
         holds::open_in(txn, business_id, &ids_of(&facts.lots)).await?
     } else {
         holds::due_in(txn, business_id, &facts.lots, now).await?
@@ -156,11 +158,29 @@ pub(super) async fn complete(
         }
         Command::Release(_) | Command::Reverse(_) | Command::Adjust(_) => None,
     };
+    if let Some(user) = user.filter(|_| is_limited) {
+        let at = service_at(command, facts).unwrap_or(now);
+        facts.uses = uses::around(txn, business_id, user, &facts.lots, at).await?;
+    }
     // Who uses only what is its own shares nothing that matters.
     if let Some(user) = user.filter(|user| facts.lots.iter().any(|lot| lot.customer_id != *user)) {
         facts.shared_with = package_members::usable_by(txn, business_id, user).await?;
     }
     Ok(())
+}
+
+/// When the service takes place for which the command uses credits, if it says so.
+fn service_at(command: &Command, facts: &Facts) -> Option<DateTime<Utc>> {
+    match command {
+        Command::Consume(consume) => consume.delivered_at,
+        Command::Hold(place) => place.taking.delivered_at,
+        Command::Capture(capture) => capture.delivered_at.or_else(|| {
+            let hold = facts.holds.iter().find(|it| it.id == capture.hold_id);
+            hold.map(|hold| hold.service_at)
+        }),
+        Command::Move(_) => facts.original.iter().map(|it| it.effective_at).min(),
+        Command::Release(_) | Command::Reverse(_) | Command::Adjust(_) => None,
+    }
 }
 
 /// Who took the place of the customer who used what these entries took, if they were merged.

@@ -112,7 +112,8 @@ impl Solo {
         if let Some(receipt) = replayed(txn, business_id, request_id, hash).await? {
             return Ok(Outcome::Done(receipt));
         }
-        if !scope.holds_packages() && may_stop_a_clock(&facts.lots, stamp.now) {
+        let needs_packages = may_stop_a_clock(&facts.lots, stamp.now) || is_limited(&facts.lots);
+        if !scope.holds_packages() && needs_packages {
             return Ok(Outcome::Escalate(packages_of(&facts.lots)));
         }
         facts::complete(txn, business_id, command, stamp.now, &mut facts).await?;
@@ -147,6 +148,11 @@ impl Solo {
 fn may_stop_a_clock(lots: &[Lot], now: DateTime<Utc>) -> bool {
     lots.iter()
         .any(|lot| lot.has_timed_out_hold(now) && lot.terms.counts_from_first_use)
+}
+
+/// Whether use of a package is limited: then all of its lots count.
+fn is_limited(lots: &[Lot]) -> bool {
+    lots.iter().any(|lot| lot.terms.is_limited)
 }
 
 /// What this very request did earlier, if it did.

@@ -11,7 +11,8 @@ use crate::domain::line::LineKind;
 use crate::domain::lot::{Lot, Stamp};
 use crate::domain::refusal::Refusal;
 use crate::domain::selection::{Wanted, WhyNot, judge, pay_order, rank};
-use crate::ids::{BusinessId, PackageId};
+use crate::ids::{BusinessId, LotId, PackageId};
+use crate::ledger::uses;
 use crate::service::balances::{self, BalanceQuery};
 use crate::service::call::Call;
 use crate::service::consume::{Use, refuse_unknown, taking};
@@ -107,8 +108,19 @@ async fn facts(
         .collect();
     found.extend(lots::of_packages(txn, business_id, &others).await?);
     let ids: Vec<PackageId> = found.iter().map(|lot| lot.package_id).collect();
+    let limited: Vec<LotId> = found
+        .iter()
+        .filter(|lot| lot.terms.is_limited)
+        .map(|lot| lot.id)
+        .collect();
+    let mut open = holds::due_in(txn, business_id, &found, now).await?;
+    if !limited.is_empty() {
+        open.extend(holds::open_in(txn, business_id, &limited).await?);
+    }
+    let at = consume.delivered_at.unwrap_or(now);
     Ok(Facts {
-        holds: holds::due_in(txn, business_id, &found, now).await?,
+        holds: open,
+        uses: uses::around(txn, business_id, consume.customer_id, &found, at).await?,
         packages: packages::by_ids(txn, business_id, &ids).await?,
         shared_with: package_members::usable_by(txn, business_id, consume.customer_id).await?,
         lots: found,

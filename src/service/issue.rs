@@ -202,6 +202,7 @@ async fn credits(
         price: Price::default(),
         priority: None,
         quarantine_days: None,
+        use_limit: None,
         lines: vec![(line, weight)],
         validity: None,
         defaults: vec![credit_type.default_validity],

@@ -11,6 +11,7 @@ use crate::domain::freeze::FreezePolicy;
 use crate::domain::overlap::SellingRules;
 use crate::domain::pricing::Pricing;
 use crate::domain::refusal::Refusal;
+use crate::domain::use_limit::UseLimit;
 use crate::domain::validity::Validity;
 use crate::ids::{Reference, TemplateId};
 use crate::service::call::{Answer, Call};
@@ -47,6 +48,8 @@ pub struct NewTemplate {
     pub reminder_leads: Option<Vec<u32>>,
     /// How often and for how long its packages may be frozen.
     pub freeze: Option<FreezePolicy>,
+    /// How much of a package each customer may use on a day or in a week.
+    pub use_limit: Option<UseLimit>,
     /// Whether its packages may be moved to other customers.
     pub transferable: bool,
     /// What it consists of.
@@ -84,6 +87,8 @@ pub struct TemplateUpdate {
     pub reminder_leads: Option<Option<Vec<u32>>>,
     /// How often and for how long its packages may be frozen.
     pub freeze: Option<Option<FreezePolicy>>,
+    /// How much of a package each customer may use on a day or in a week.
+    pub use_limit: Option<Option<UseLimit>>,
     /// Whether its packages may be moved to other customers.
     pub transferable: Option<bool>,
     /// What it consists of: all of it.
@@ -154,6 +159,7 @@ pub async fn create(
             quarantine_days: input.quarantine_days,
             reminder_leads: input.reminder_leads.clone(),
             freeze: input.freeze,
+            use_limit: input.use_limit,
             transferable: input.transferable,
             lines: template_lines::build(&txn, call.business_id(), &input.lines, now).await?,
             pricing: input.pricing.clone(),
@@ -308,6 +314,7 @@ async fn redefined(
             .reminder_leads
             .unwrap_or_else(|| old.reminder_leads.clone()),
         freeze: change.freeze.unwrap_or(old.freeze),
+        use_limit: change.use_limit.unwrap_or(old.use_limit),
         transferable: change.transferable.unwrap_or(old.transferable),
         lines: old.lines.clone(),
         pricing: change.pricing.unwrap_or_else(|| old.pricing.clone()),

@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use sea_orm::ConnectionTrait;
 
 use crate::domain::credits::Credits;
-use crate::domain::decide::refusal;
+use crate::domain::decide::{Facts, allowances_of, refusal};
 use crate::domain::line::{ItemFacts, Line, LineKind};
 use crate::domain::lot::Lot;
 use crate::domain::package::{Package, Status};
 use crate::domain::refusal::Refusal;
 use crate::domain::selection::{Wanted, WhyNot, judge, pay_order};
-use crate::ids::{CustomerId, ItemId, PackageId, Reference};
+use crate::domain::use_limit::{Allowance, Allowances};
+use crate::ids::{CustomerId, ItemId, LotId, PackageId, Reference};
+use crate::ledger::uses;
 use crate::service::buyers::check_merged;
 use crate::service::call::Call;
 use crate::service::consume::item_facts;
@@ -21,7 +24,7 @@ use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::resolve;
 use crate::service::settled::settled;
-use crate::store::{customers, lots, packages};
+use crate::store::{customers, holds, lots, packages};
 
 /// For whom, for what and when.
 #[derive(Clone, Debug)]
@@ -102,12 +105,18 @@ pub async fn list(
     let now = ctx.clock.now();
     let at = input.at.unwrap_or(now);
     let found = lots::shared::usable_by(&txn, business_id, customer_id).await?;
+    let limited: Vec<Lot> = found
+        .iter()
+        .filter(|lot| lot.terms.is_limited)
+        .cloned()
+        .collect();
     let mut by_package: BTreeMap<PackageId, Vec<Lot>> = BTreeMap::new();
     for lot in settled(&txn, business_id, found, now.max(at)).await? {
         by_package.entry(lot.package_id).or_default().push(lot);
     }
     let ids: Vec<PackageId> = by_package.keys().copied().collect();
     let found = packages::by_ids(&txn, business_id, &ids).await?;
+    let allowances = allowances(&txn, call, customer_id, (&found, limited), (at, now)).await?;
     txn.commit().await?;
     let judged = found
         .iter()
@@ -116,12 +125,37 @@ pub async fn list(
                 package,
                 by_package.get(&package.id)?,
                 &wanted,
+                allowances.get(&package.id),
                 (at, now.max(at)),
             ))
         })
         .filter(|judged| !(input.hide_unusable && judged.why_not.is_some()))
         .collect();
     Ok(in_order(judged))
+}
+
+/// What limits leave the customer of packages, whose limited lots were read, for a service at `at`.
+async fn allowances(
+    db: &impl ConnectionTrait,
+    call: &Call,
+    customer_id: CustomerId,
+    (packages, limited): (&[Package], Vec<Lot>),
+    (at, now): (DateTime<Utc>, DateTime<Utc>),
+) -> Result<Allowances, ServiceError> {
+    let business_id = call.business_id();
+    if limited.is_empty() {
+        return Ok(Allowances::new());
+    }
+    let ids: Vec<LotId> = limited.iter().map(|lot| lot.id).collect();
+    let facts = Facts {
+        holds: holds::open_in(db, business_id, &ids).await?,
+        uses: uses::around(db, business_id, customer_id, &limited, at).await?,
+        packages: packages.to_vec(),
+        lots: limited,
+        ..Facts::default()
+    };
+    let stamp = call.stamp(now.max(at));
+    Ok(allowances_of(&facts, customer_id, at, &stamp))
 }
 
 /// A package with the lot that would pay first.
@@ -139,8 +173,10 @@ impl<'a> Judged<'a> {
         package: &'a Package,
         lots: &[Lot],
         wanted: &[(ItemFacts, Credits)],
+        allowance: Option<&Allowance>,
         (at, now): (DateTime<Utc>, DateTime<Utc>),
     ) -> Self {
+        let used_up = allowance.filter(|allowance| allowance.left == Credits::ZERO);
         let lots = lots.to_vec();
         let mut payers: Vec<&Lot> = Vec::new();
         let mut reasons: Vec<(WhyNot, Wanted)> = Vec::new();
@@ -149,6 +185,9 @@ impl<'a> Judged<'a> {
                 match judge(lot, &wanted, at, now) {
                     Ok(per_unit) if !pays_a_unit(lot, &lots, &wanted, per_unit) => {
                         reasons.push((WhyNot::UsedUp, wanted));
+                    }
+                    Ok(_) if let Some(allowance) = used_up => {
+                        reasons.push((WhyNot::Limited(*allowance), wanted));
                     }
                     Ok(_) => payers.push(lot),
                     Err(reason) => reasons.push((reason, wanted)),

@@ -37,6 +37,7 @@ mod entity {
         pub quarantine_days: Option<i32>,
         pub reminder_leads: Option<Json>,
         pub freeze_policy: Option<Json>,
+        pub use_limit: Option<Json>,
         pub transferable: bool,
         pub created_at: i64,
         pub pricing: Json,
@@ -86,6 +87,11 @@ pub async fn insert(
             .freeze
             .as_ref()
             .map(|policy| to_json(policy, TABLE))
+            .transpose()?),
+        use_limit: Set(definition
+            .use_limit
+            .as_ref()
+            .map(|limit| to_json(limit, TABLE))
             .transpose()?),
         transferable: Set(definition.transferable),
         created_at: Set(micros(now)),
@@ -165,6 +171,10 @@ async fn read(
             .transpose()?,
         freeze: row
             .freeze_policy
+            .map(|json| from_json(json, TABLE, id))
+            .transpose()?,
+        use_limit: row
+            .use_limit
             .map(|json| from_json(json, TABLE, id))
             .transpose()?,
         transferable: row.transferable,

@@ -146,6 +146,7 @@ fn offer(template: &Template, customer_id: CustomerId) -> Offer {
         price: Price::of(price_minor, definition.tax_basis_points, true).unwrap_or_default(),
         priority: None,
         quarantine_days: None,
+        use_limit: None,
         lines: weighed.collect(),
         validity: definition.validity,
         defaults: Vec::new(),

@@ -1,13 +1,18 @@
 //! Explaining a choice: the same order and the same judgement as the use itself.
 
+use chrono::{DateTime, Utc};
+
 use crate::domain::credits::Credits;
-use crate::domain::decide::using::{Consume, Moment, ordered, refusal};
+use crate::domain::decide::using::{Consume, Moment, allowances, ordered, refusal};
 use crate::domain::decide::{Command, Facts, decide};
 use crate::domain::entry::EntryKind;
 use crate::domain::lot::{Lot, Stamp};
+use crate::domain::posting::Draft;
 use crate::domain::refusal::Refusal;
 use crate::domain::selection::{Rank, WhyNot, rank};
 use crate::domain::settle;
+use crate::domain::use_limit::Allowances;
+use crate::ids::CustomerId;
 
 /// What is said of one lot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +43,11 @@ pub enum LeftOut {
 pub fn explain(facts: &Facts, consume: &Consume, stamp: &Stamp) -> (Vec<Look>, Option<Refusal>) {
     let decided = decide(facts, &Command::Consume(consume.clone()), stamp);
     let settled = settle::as_of(&facts.lots, &facts.holds, stamp.now);
+    let at = consume.delivered_at.unwrap_or(stamp.now);
+    let allowances = allowances_of(facts, consume.customer_id, at, stamp);
     let moment = Moment {
-        at: consume.delivered_at.unwrap_or(stamp.now),
+        allowances: &allowances,
+        at,
         now: stamp.now,
         past_expiry: consume
             .past_expiry
@@ -67,6 +75,23 @@ pub fn explain(facts: &Facts, consume: &Consume, stamp: &Stamp) -> (Vec<Look>, O
         previous = Some(lot);
     }
     (looks, decided.err())
+}
+
+/// What limits leave a customer of the packages of the facts, which have all open holds in those, for a
+/// service at `at`.
+pub fn allowances_of(
+    facts: &Facts,
+    customer_id: CustomerId,
+    at: DateTime<Utc>,
+    stamp: &Stamp,
+) -> Allowances {
+    let (lots, holds) = (facts.lots.iter().cloned(), facts.holds.iter().cloned());
+    let mut draft = Draft::with_holds(stamp, lots, holds);
+    if settle::settle(&mut draft).is_err() {
+        return Allowances::new();
+    }
+    // What settling has captured is an entry of the draft.
+    allowances(&draft, customer_id, facts, at)
 }
 
 fn left_out(lot: &Lot, consume: &Consume, moment: Moment<'_>) -> Option<LeftOut> {

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::decide::Facts;
 use crate::domain::decide::takes::{Take, refuse_too_fine};
-use crate::domain::decide::using::{self, Consume, Moment, about, pick, start_clock};
+use crate::domain::decide::using::{self, Consume, Moment, about, allowances, pick, start_clock};
 use crate::domain::entry::{Account, EntryKind};
 use crate::domain::hold::{Hold, HoldEnd, OnTimeOut};
 use crate::domain::line::ItemFacts;
@@ -62,11 +62,13 @@ pub(super) fn place(
     }
     let taking = &place.taking;
     let service_at = taking.delivered_at.unwrap_or(now);
+    let allowances = allowances(draft, taking.customer_id, facts, service_at);
     let moment = Moment {
         at: service_at,
         now,
         past_expiry: None,
         shared_with: &facts.shared_with,
+        allowances: &allowances,
     };
     let id = HoldId::from_uuid(draft.stamp().posting_id);
     let mut parts = Vec::new();

@@ -13,9 +13,9 @@ use crate::domain::lot::{Lot, Movement};
 use crate::domain::package::Package;
 use crate::domain::posting::{Draft, Effect};
 use crate::domain::refusal::Refusal;
-use crate::domain::returned::{bare, value_of};
+use crate::domain::returned::{bare, restore_part, value_of};
 use crate::domain::selection::{Wanted, WhyNot, judge_with, named_order, pay_order};
-use crate::domain::value;
+use crate::domain::use_limit::{Allowances, Use};
 use crate::ids::{CustomerId, PackageId, UserId};
 
 /// Use credits of a customer.
@@ -45,6 +45,8 @@ pub(super) struct Moment<'a> {
     pub(super) past_expiry: Option<(&'a [Package], i32)>,
     /// The packages of others that the customer may use.
     pub(super) shared_with: &'a BTreeSet<PackageId>,
+    /// What limits leave the customer of packages.
+    pub(super) allowances: &'a Allowances,
 }
 
 impl Moment<'_> {
@@ -60,7 +62,10 @@ impl Moment<'_> {
             (lot.available(), self.now)
         };
         let per_unit = judge_with(lot, wanted, self.at, now, available)?;
-        Ok((per_unit, available))
+        match self.allowances.get(&lot.package_id) {
+            Some(allowance) if allowance.left == Credits::ZERO => Err(WhyNot::Limited(*allowance)),
+            _ => Ok((per_unit, available)),
+        }
     }
 
     /// Whether the customer owns the lot, or shares its package (semantics 30).
@@ -95,7 +100,9 @@ pub(super) fn consume(
     if at > now {
         return Err(Refusal::DeliveredInFuture { delivered_at: at });
     }
+    let allowances = allowances(draft, consume.customer_id, facts, at);
     let moment = Moment {
+        allowances: &allowances,
         at,
         now,
         past_expiry: consume
@@ -152,8 +159,13 @@ pub(super) fn pick(
     }
     let lots = ordered(draft.lots(), consume);
     refuse_unusable(&lots, consume, moment)?;
-    let mut payers = payers(&lots, consume, moment);
-    spread(&mut payers, &consume.wanted)
+    let takes = spread(&mut payers(&lots, consume, moment), &consume.wanted);
+    match takes {
+        Err(Refusal::InsufficientCredits { .. }) => Err(limited(&lots, consume, moment)
+            .or(takes.err())
+            .unwrap_or(Refusal::AmountTooLarge)),
+        _ => takes,
+    }
 }
 
 /// The lots in the order in which they are looked at: as their packages are named, then as they pay.
@@ -167,14 +179,91 @@ pub(super) fn ordered<'a>(
     lots
 }
 
+/// What limits leave the customer of packages for a service at `at`, holds that the draft has settled and
+/// what it has captured so far included.
+pub(super) fn allowances(
+    draft: &Draft<'_>,
+    customer_id: CustomerId,
+    facts: &Facts,
+    at: DateTime<Utc>,
+) -> Allowances {
+    let limited = facts.packages.iter().filter(|it| it.use_limit.is_some());
+    let mut uses = facts.uses.clone();
+    uses.extend(held_by(draft, customer_id));
+    uses.extend(used_in(draft, customer_id));
+    limited
+        .filter_map(|package| {
+            Some((
+                package.id,
+                package.use_limit?.allowance(package, &uses, at)?,
+            ))
+        })
+        .collect()
+}
+
+/// What a customer holds in the lots of the draft.
+fn held_by<'a>(draft: &'a Draft<'_>, customer_id: CustomerId) -> impl Iterator<Item = Use> + 'a {
+    let holds = draft
+        .holds()
+        .filter(move |hold| hold.customer_id == customer_id);
+    holds.flat_map(|hold| {
+        hold.parts.iter().filter_map(|part| {
+            let package_id = draft.lot(part.lot_id).ok()?.package_id;
+            Some(Use {
+                package_id,
+                at: hold.service_at,
+                amount: part.left,
+            })
+        })
+    })
+}
+
+/// What a customer used so far in the draft.
+fn used_in<'a>(draft: &'a Draft<'_>, customer_id: CustomerId) -> impl Iterator<Item = Use> + 'a {
+    let entries = draft.entries().iter();
+    let used = entries
+        .filter(move |it| it.to == Account::Consumed && it.about.customer_id == Some(customer_id));
+    used.filter_map(|entry| {
+        let package_id = draft.lot(entry.lot_id).ok()?.package_id;
+        Some(Use {
+            package_id,
+            at: entry.effective_at,
+            amount: entry.amount,
+        })
+    })
+}
+
+/// The refusal of a use that nothing but limits stands in the way of.
+fn limited(lots: &[&Lot], consume: &Consume, moment: Moment<'_>) -> Option<Refusal> {
+    let allowances = Allowances::new();
+    let unlimited = Moment {
+        allowances: &allowances,
+        ..moment
+    };
+    let mut payers = payers(lots, consume, unlimited);
+    spread(&mut payers, &consume.wanted).ok()?;
+    let limit = |payer: &Payer<'_>| {
+        let package_id = payer.lot.package_id;
+        let allowance = moment.allowances.get(&package_id)?;
+        Some(allowance.refusal(package_id))
+    };
+    payers.iter().find_map(limit)
+}
+
 fn payers<'a>(lots: &[&'a Lot], consume: &Consume, moment: Moment<'_>) -> Vec<Payer<'a>> {
+    let mut allowances = moment.allowances.clone();
     lots.iter()
         .filter(|lot| {
             moment.may_use(lot, consume.customer_id)
                 && (consume.package_ids.is_empty() || consume.package_ids.contains(&lot.package_id))
         })
         .filter_map(|lot| {
-            let (per_unit, left) = moment.judge(lot, &consume.wanted).ok()?;
+            let (per_unit, mut left) = moment.judge(lot, &consume.wanted).ok()?;
+            if let Some(allowance) = allowances.get_mut(&lot.package_id) {
+                // The lots that pay first have what there is.
+                left = left.min(allowance.left);
+                allowance.left = allowance.left.checked_sub(left).unwrap_or(Credits::ZERO);
+            }
             Some(Payer {
                 lot,
                 per_unit,
@@ -222,6 +311,7 @@ pub fn refusal(package_id: PackageId, reason: WhyNot, wanted: &Wanted) -> Refusa
             package_id,
             expires_at,
         },
+        WhyNot::Limited(allowance) => allowance.refusal(package_id),
         WhyNot::Frozen => Refusal::PackageFrozen { package_id },
         WhyNot::Revoked => Refusal::PackageRevoked { package_id },
         WhyNot::NotCovered | WhyNot::UsedUp => match wanted {
@@ -239,22 +329,14 @@ pub fn refusal(package_id: PackageId, reason: WhyNot, wanted: &Wanted) -> Refusa
 
 /// Brings back what a take needs beyond what is available: only where an expiry is looked past.
 fn restore_missing(draft: &mut Draft<'_>, take: &Take) -> Result<(), Refusal> {
-    let corrupt = || Refusal::LotCorrupt(take.lot_id);
-    let now = draft.stamp().now;
-    let lot = draft.lot(take.lot_id)?;
     let missing = take
         .amount
-        .checked_sub(lot.available())
-        .ok_or_else(corrupt)?;
+        .checked_sub(draft.lot(take.lot_id)?.available())
+        .ok_or(Refusal::LotCorrupt(take.lot_id))?;
     if missing <= Credits::ZERO {
         return Ok(());
     }
-    let (expired, expired_value) = (lot.fold.balances.expired, lot.fold.pools.expired);
-    let remaining = expired.checked_sub(missing).ok_or_else(corrupt)?;
-    let value = value::carried(expired_value, expired_value, expired, remaining);
-    let accounts = (Account::Expired, Account::Available);
-    let movement = bare(EntryKind::Restore, accounts, (missing, value), now, false);
-    draft.post(take.lot_id, movement)
+    restore_part(draft, take.lot_id, missing)
 }
 
 /// Validity from first use counts from the earliest local day of a service (semantics 9).

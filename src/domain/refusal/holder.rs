@@ -1,5 +1,6 @@
 //! Every "no" about who holds packages: customers, groups, and those who share.
 
+use crate::domain::use_limit::Allowance;
 use crate::ids::{CustomerId, GroupId, PackageId};
 
 /// Why a command about holders of packages was refused.
@@ -24,6 +25,19 @@ pub enum HolderRefusal {
     GroupInactive {
         /// The group.
         group_id: GroupId,
+    },
+    /// The customer used as much of the package as the limit of a day or a week allows.
+    #[error(
+        "package {package_id} may be used for {} credits per {}; {} are used or held",
+        allowance.limit,
+        allowance.period.as_str(),
+        allowance.used
+    )]
+    UseLimit {
+        /// The package.
+        package_id: PackageId,
+        /// What its limit leaves.
+        allowance: Allowance,
     },
     /// More customers are to share a package than may.
     #[error("{requested} customers are to share a package that {share_max} may share")]
@@ -80,6 +94,7 @@ impl HolderRefusal {
             Self::AmbiguousCustomer { .. } => "AMBIGUOUS_CUSTOMER",
             Self::CustomerMerged { .. } => "CUSTOMER_MERGED",
             Self::GroupInactive { .. } => "GROUP_INACTIVE",
+            Self::UseLimit { .. } => "USE_LIMIT",
             Self::ShareLimitExceeded { .. } => "SHARE_LIMIT_EXCEEDED",
             Self::AlreadyMember { .. } => "ALREADY_MEMBER",
             Self::NotAMember { .. } => "NOT_A_MEMBER",
@@ -95,6 +110,16 @@ impl HolderRefusal {
             Self::AmbiguousCustomer { customer_ids } => {
                 vec![("customer_ids", listed(customer_ids))]
             }
+            Self::UseLimit {
+                package_id,
+                allowance,
+            } => vec![
+                ("package_id", package_id.to_string()),
+                ("limit", allowance.limit.to_string()),
+                ("used", allowance.used.to_string()),
+                ("period", allowance.period.as_str().to_owned()),
+                ("period_from", allowance.from.to_string()),
+            ],
             Self::CustomerMerged {
                 customer_id,
                 merged_into,

@@ -1,10 +1,13 @@
 //! Templates as messages.
 
 use crate::domain::catalog::{Template, TemplateState};
+use crate::domain::credits::Credits;
 use crate::domain::freeze::FreezePolicy;
 use crate::domain::money::Currency;
+use crate::domain::use_limit::UseLimit;
 use crate::grpc::convert::common::{
-    etag, lead_days, money, optional_etag, optional_validity, to_days, to_money, to_validity,
+    amount, etag, lead_days, money, optional_etag, optional_validity, to_days, to_money,
+    to_validity,
 };
 use crate::grpc::convert::line::{new_lines, to_template_line};
 use crate::grpc::convert::pricing::{pricing, selling_rules, to_pricing, to_selling_rules};
@@ -35,7 +38,7 @@ const FREEZES_MAX: i32 = 1_000;
 const FROZEN_DAYS_MAX: i32 = 3_650;
 
 /// What a client can write of a template.
-fn fields(message: &v1::Template) -> [Writable; 14] {
+fn fields(message: &v1::Template) -> [Writable; 15] {
     writable([
         ("external_id", !message.external_id.is_empty()),
         ("name", !message.name.is_empty()),
@@ -48,6 +51,7 @@ fn fields(message: &v1::Template) -> [Writable; 14] {
         ("quarantine_days", message.quarantine_days.is_some()),
         ("reminder_leads", message.reminder_leads.is_some()),
         ("freeze", message.freeze.is_some()),
+        ("use_limit", message.use_limit.is_some()),
         ("transferable", message.transferable),
         ("pricing", message.pricing.is_some()),
         ("selling", message.selling.is_some()),
@@ -72,6 +76,7 @@ pub fn new_template(
         let quarantine_days = quarantine_days(message, faults);
         let reminder_leads = reminder_leads(message, faults);
         let freeze = freeze(message, faults);
+        let use_limit = use_limit(message, faults);
         let lines = new_lines("lines", &message.lines, faults);
         let pricing = pricing(message, caller, faults);
         let selling = selling_rules(message, faults);
@@ -86,6 +91,7 @@ pub fn new_template(
             quarantine_days: quarantine_days?,
             reminder_leads: reminder_leads?,
             freeze: freeze?,
+            use_limit: use_limit?,
             transferable: message.transferable,
             lines: lines?,
             pricing: pricing?,
@@ -120,6 +126,7 @@ pub fn template_update(
         let quarantine_days = mask.field("quarantine_days", || quarantine_days(message, faults));
         let reminder_leads = mask.field("reminder_leads", || reminder_leads(message, faults));
         let freeze = mask.field("freeze", || freeze(message, faults));
+        let use_limit = mask.field("use_limit", || use_limit(message, faults));
         let transferable = mask.field("transferable", || Some(message.transferable));
         let lines = mask.field("lines", || new_lines("lines", &message.lines, faults));
         let pricing = mask.field("pricing", || pricing(message, caller, faults));
@@ -137,6 +144,7 @@ pub fn template_update(
             quarantine_days: quarantine_days?,
             reminder_leads: reminder_leads?,
             freeze: freeze?,
+            use_limit: use_limit?,
             transferable: transferable?,
             lines: lines?,
             pricing: pricing?,
@@ -216,6 +224,39 @@ fn freeze(message: &v1::Template, faults: &mut Faults) -> Option<Option<FreezePo
             days_max: days_max?,
         }))
     })
+}
+
+#[expect(
+    clippy::option_option,
+    reason = "outside: whether it could be read; inside: whether it is there"
+)]
+fn use_limit(message: &v1::Template, faults: &mut Faults) -> Option<Option<UseLimit>> {
+    let Some(limit) = &message.use_limit else {
+        return Some(None);
+    };
+    faults.within("use_limit", |faults| {
+        let mut credits = |field: &'static str, text: &str| match text {
+            "" => Some(None),
+            text => amount(faults, field, text).map(Some),
+        };
+        let per_day = credits("per_day", &limit.per_day);
+        let per_week = credits("per_week", &limit.per_week);
+        let limit = UseLimit {
+            per_day: per_day?,
+            per_week: per_week?,
+        };
+        let is_given = limit.per_day.is_some() || limit.per_week.is_some();
+        Some(is_given.then_some(limit))
+    })
+}
+
+/// A limit as a message.
+pub fn to_use_limit(limit: UseLimit) -> v1::UseLimit {
+    let text = |credits: Option<Credits>| credits.map(|it| it.to_string()).unwrap_or_default();
+    v1::UseLimit {
+        per_day: text(limit.per_day),
+        per_week: text(limit.per_week),
+    }
 }
 
 /// A template to be brought into another state.
@@ -298,6 +339,7 @@ pub fn to_template(template: Template, currency: Currency) -> v1::Template {
         reminder_leads: definition.reminder_leads.map(|days| v1::ReminderLeads {
             days: to_days(&days),
         }),
+        use_limit: definition.use_limit.map(to_use_limit),
         freeze: definition.freeze.map(|policy| v1::FreezePolicy {
             times_max: policy.times_max,
             days_max: policy.days_max,

@@ -97,6 +97,10 @@ impl State {
             // What time did there is told by holds, which a batch does not read.
             return Verdict::Solo;
         }
+        if lots.iter().any(|lot| lot.terms.is_limited) {
+            // What was used before is told by entries.
+            return Verdict::Solo;
+        }
         let facts = Facts {
             shared_with: scope.shared_with.clone(),
             ..Facts::of_lots(lots.into_iter().cloned())

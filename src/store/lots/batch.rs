@@ -421,7 +421,7 @@ macro_rules! columns {
 columns! {
     business_id id package_id line_id customer_id credit_type_id origin priority starts_at expires_at
     counts_from_first_use first_used_on expires_if_unused time_zone frozen frozen_until_max
-    expires_if_thawed revoked is_followed issued_quantity
+    expires_if_thawed revoked is_followed is_limited issued_quantity
     issued_value basis_quantity basis_value revalued issued available held consumed expired
     revoked_credits transferred value_unused value_consumed value_expired value_revoked
     value_transferred seq last_posting_id last_n last_hash last_recorded_at next_timeout_at

@@ -44,6 +44,7 @@ mod entity {
         pub expires_if_thawed: Option<i64>,
         pub revoked: bool,
         pub is_followed: bool,
+        pub is_limited: bool,
         pub issued_quantity: i64,
         pub issued_value: i64,
         pub basis_quantity: i64,
@@ -105,6 +106,7 @@ pub(super) fn lot(row: &Model, line: Arc<Line>) -> Result<Lot, StoreError> {
             expires_if_thawed: instant_opt(row.expires_if_thawed, TABLE, id)?,
             revoked: row.revoked,
             is_followed: row.is_followed,
+            is_limited: row.is_limited,
         },
         issued: Basis {
             value: row.issued_value,
@@ -180,6 +182,7 @@ pub(super) fn row(lot: &Lot) -> Result<ActiveModel, StoreError> {
         expires_if_thawed: Set(lot.terms.expires_if_thawed.map(micros)),
         revoked: Set(lot.terms.revoked),
         is_followed: Set(lot.terms.is_followed),
+        is_limited: Set(lot.terms.is_limited),
         issued_quantity: Set(lot.issued.quantity.millionths()),
         issued_value: Set(lot.issued.value),
         basis_quantity: Set(basis.quantity.millionths()),

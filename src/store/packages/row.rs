@@ -54,6 +54,7 @@ mod entity {
         pub transferred_to: Option<Uuid>,
         pub queued_behind: Option<Uuid>,
         pub is_followed: bool,
+        pub use_limit: Option<Json>,
         pub paid_at: Option<i64>,
         pub change_seq: i32,
         pub created_at: i64,
@@ -119,6 +120,10 @@ pub(super) fn read(row: Model) -> Result<Package, StoreError> {
         transferred_to: row.transferred_to.map(PackageId::from_uuid),
         queued_behind: row.queued_behind.map(PackageId::from_uuid),
         is_followed: row.is_followed,
+        use_limit: row
+            .use_limit
+            .map(|limit| from_json(limit, TABLE, id))
+            .transpose()?,
         paid_at: instant_opt(row.paid_at, TABLE, id)?,
         change_seq: row.change_seq,
         created_at: instant(row.created_at, TABLE, id)?,
@@ -167,6 +172,10 @@ pub(super) fn row(package: &Package) -> Result<ActiveModel, StoreError> {
         transferred_to: Set(package.transferred_to.map(PackageId::uuid)),
         queued_behind: Set(package.queued_behind.map(PackageId::uuid)),
         is_followed: Set(package.is_followed),
+        use_limit: Set(package
+            .use_limit
+            .map(|limit| to_json(&limit, TABLE))
+            .transpose()?),
         paid_at: Set(package.paid_at.map(micros)),
         change_seq: Set(package.change_seq),
         created_at: Set(micros(package.created_at)),

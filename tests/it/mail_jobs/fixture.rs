@@ -375,6 +375,7 @@ fn package(
         transferred_to: None,
         queued_behind: None,
         is_followed: false,
+        use_limit: None,
         paid_at: Some(now),
         change_seq: 0,
         created_at: now,
