@@ -331,7 +331,9 @@ CREATE TABLE subscriptions (
     FOREIGN KEY (business_id, template_id, definition_version)
         REFERENCES template_versions (business_id, template_id, definition_version)
 );
-CREATE INDEX subscriptions_by_customer ON subscriptions (business_id, customer_id);
+CREATE INDEX subscriptions_by_customer ON subscriptions (business_id, customer_id, id);
+CREATE INDEX subscriptions_running ON subscriptions (business_id, id) WHERE cancelled_at IS NULL;
+CREATE INDEX subscriptions_cancelled ON subscriptions (business_id, id) WHERE cancelled_at IS NOT NULL;
 CREATE INDEX subscriptions_due ON subscriptions (next_due_at) WHERE next_due_at IS NOT NULL;
 
 CREATE TABLE subscription_periods (

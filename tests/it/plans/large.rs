@@ -44,7 +44,7 @@ pub(super) struct Large {
 type Copied = (&'static str, &'static [(&'static str, &'static str)]);
 
 /// In an order in which nothing refers to what is not there yet.
-const TABLES: [Copied; 27] = [
+const TABLES: [Copied; 28] = [
     ("users", &[("id", "{key}"), ("external_id", "NULL")]),
     ("tokens", &[("id", "{key}")]),
     ("requests", &[("request_id", "{key}")]),
@@ -86,6 +86,15 @@ const TABLES: [Copied; 27] = [
             ("template_id", "{template}"),
             ("starts_at", "starts_at - 86400000000"),
             ("expires_at", "starts_at + ({n} - 10) * 3600000000"),
+        ],
+    ),
+    (
+        "subscriptions",
+        &[
+            ("id", "{key}"),
+            ("external_id", "NULL"),
+            ("customer_id", "{owner}"),
+            ("next_due_at", "created_at + ({n} - 10) * 3600000000"),
         ],
     ),
     (

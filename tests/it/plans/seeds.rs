@@ -5,7 +5,7 @@ use carnet::proto::v1;
 use carnet::proto::v1::extend_packages_request::{NewExpiry, Packages};
 use carnet::service::Context;
 
-use crate::support::shop::{Shop, days};
+use crate::support::shop::{Shop, days, euros};
 use crate::support::tenant::Tenant;
 
 /// What was made, and how it is called.
@@ -58,6 +58,7 @@ pub(super) async fn plant(tenant: &Tenant, ctx: &Context) -> Seeds {
         .await
         .unwrap();
     close(tenant).await;
+    subscribe(&shop).await;
     let run_id = extend_all(tenant, &template_id).await;
     bulk::step(ctx).await.unwrap();
     Seeds {
@@ -79,6 +80,32 @@ async fn club(shop: &Shop, friend: &str) -> String {
     };
     let made = shop.tenant.customers().create_group(request).await;
     made.unwrap().into_inner().group.unwrap().id
+}
+
+async fn subscribe(shop: &Shop) {
+    let monthly = v1::Template {
+        pricing: Some(v1::TemplatePricing {
+            subscription: Some(v1::SubscriptionPrice {
+                price: Some(euros(4_000)),
+                every: Some(v1::Period {
+                    count: 1,
+                    unit: v1::PeriodUnit::Month.into(),
+                }),
+            }),
+            subscription_only: true,
+            ..Default::default()
+        }),
+        ..shop.lessons("4", days(7))
+    };
+    let request = v1::CreateSubscriptionRequest {
+        request_id: shop.tenant.request_id(),
+        customer_id: shop.customer.clone(),
+        template_id: shop.offer(monthly).await,
+        start_date: "2026-02-01".to_owned(),
+        ..Default::default()
+    };
+    let mut subscriptions = shop.tenant.subscriptions();
+    subscriptions.create_subscription(request).await.unwrap();
 }
 
 async fn close(tenant: &Tenant) {

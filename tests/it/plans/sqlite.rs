@@ -60,7 +60,8 @@ fn quoted(text: &str, quote: char) -> usize {
 }
 
 /// The calls that page through all that a business has of something, and of which table.
-const PAGES_OF_ALL: [(&str, &str); 13] = [
+const PAGES_OF_ALL: [(&str, &str); 15] = [
+    ("ListSubscriptions", "subscriptions"),
     ("ListPackages", "packages"),
     ("ListPackages of a status", "packages"),
     ("ListCreditTypes", "credit_types"),
@@ -73,6 +74,8 @@ const PAGES_OF_ALL: [(&str, &str); 13] = [
     ("ListTokens", "tokens"),
     ("ListEmails", "emails"),
     ("ListClosures", "closures"),
+    // By an index of nothing but those.
+    ("ListSubscriptions of a state", "subscriptions"),
     // Unlike PostgreSQL, which looks for the ends if they are few.
     ("ListPackages that end in a week", "packages"),
 ];
