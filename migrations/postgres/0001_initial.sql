@@ -332,6 +332,7 @@ CREATE TABLE subscriptions (
         REFERENCES template_versions (business_id, template_id, definition_version)
 );
 CREATE INDEX subscriptions_by_customer ON subscriptions (business_id, customer_id, id);
+CREATE INDEX subscriptions_running ON subscriptions (business_id, id) WHERE cancelled_at IS NULL;
 CREATE INDEX subscriptions_cancelled ON subscriptions (business_id, id) WHERE cancelled_at IS NOT NULL;
 CREATE INDEX subscriptions_due ON subscriptions (next_due_at) WHERE next_due_at IS NOT NULL;
 

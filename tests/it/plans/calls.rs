@@ -4,7 +4,7 @@ use carnet::ids::{CustomerId, GroupId, ItemId, TemplateId};
 use carnet::jobs::{bulk, settle};
 use carnet::proto::v1;
 use carnet::proto::v1::list_entries_request::Scope;
-use carnet::store::{emails, packages};
+use carnet::store::{emails, packages, subscriptions};
 use chrono::TimeDelta;
 use prost_types::Timestamp;
 use tonic::{Response, Status};
@@ -52,7 +52,8 @@ impl<'a> Caller<'a> {
         caller.catalogue().await;
         caller.people().await;
         caller.mail_and_runs().await;
-        caller.standing_orders().await;
+        caller.subscriptions().await;
+        caller.triggers().await;
         caller.jobs().await;
         caller.asked
     }
@@ -305,36 +306,41 @@ impl<'a> Caller<'a> {
             .await;
     }
 
-    async fn standing_orders(&mut self) {
-        let tenant = self.large.tenant.clone();
-        let mut subscriptions = tenant.subscriptions();
+    async fn subscriptions(&mut self) {
+        let mut subscriptions = self.large.tenant.subscriptions();
         let all = v1::ListSubscriptionsRequest::default();
-        let request = subscriptions.list_subscriptions(all.clone());
-        self.ask("ListSubscriptions", request).await;
         let of_customer = v1::ListSubscriptionsRequest {
             customer_id: CustomerId::from_uuid(key(1)).to_string(),
             ..all.clone()
         };
-        let request = subscriptions.list_subscriptions(of_customer);
-        self.ask("ListSubscriptions of a customer with many", request)
-            .await;
         let cancelled = v1::ListSubscriptionsRequest {
             state: v1::SubscriptionState::Cancelled.into(),
-            ..all
+            ..all.clone()
         };
-        let request = subscriptions.list_subscriptions(cancelled);
-        self.ask("ListSubscriptions of a state", request).await;
-        let mut triggers = tenant.triggers();
+        for (name, request) in [
+            ("ListSubscriptions", all),
+            ("ListSubscriptions of a customer with many", of_customer),
+            ("ListSubscriptions of a state", cancelled),
+        ] {
+            let answer = subscriptions.list_subscriptions(request);
+            self.ask(name, answer).await;
+        }
+    }
+
+    async fn triggers(&mut self) {
+        let mut triggers = self.large.tenant.triggers();
         let all = v1::ListTriggersRequest::default();
-        self.ask("ListTriggers", triggers.list_triggers(all.clone()))
-            .await;
         let of_event = v1::ListTriggersRequest {
             event: v1::TriggerEvent::PackageSold.into(),
             include_archived: true,
-            ..all
+            ..all.clone()
         };
-        let request = triggers.list_triggers(of_event);
-        self.ask("ListTriggers of an event", request).await;
+        for (name, request) in [
+            ("ListTriggers", all),
+            ("ListTriggers of an event", of_event),
+        ] {
+            self.ask(name, triggers.list_triggers(request)).await;
+        }
     }
 
     /// What the jobs look for, which is not done here but for what is due of lots and runs.
@@ -347,6 +353,13 @@ impl<'a> Caller<'a> {
         self.keep("lots, holds and freezes that are due");
         bulk::step(&ctx).await.unwrap();
         self.keep("runs that are not done");
+        assert!(
+            !subscriptions::due(ctx.db.reader(), now, 200)
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        self.keep("periods of subscriptions that are due");
         let txn = ctx.db.begin().await.unwrap();
         assert!(emails::lock_due(&txn, now).await.unwrap().is_some());
         self.keep("an e-mail that is due");

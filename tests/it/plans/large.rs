@@ -44,7 +44,7 @@ pub(super) struct Large {
 type Copied = (&'static str, &'static [(&'static str, &'static str)]);
 
 /// In an order in which nothing refers to what is not there yet.
-const TABLES: [Copied; 31] = [
+const TABLES: [Copied; 30] = [
     ("users", &[("id", "{key}"), ("external_id", "NULL")]),
     ("tokens", &[("id", "{key}")]),
     ("requests", &[("request_id", "{key}")]),
@@ -89,6 +89,15 @@ const TABLES: [Copied; 31] = [
         ],
     ),
     (
+        "subscriptions",
+        &[
+            ("id", "{key}"),
+            ("external_id", "NULL"),
+            ("customer_id", "{owner}"),
+            ("next_due_at", "created_at + ({n} - 10) * 3600000000"),
+        ],
+    ),
+    (
         "package_members",
         &[("customer_id", "{key}"), ("package_id", "{key}")],
     ),
@@ -117,15 +126,6 @@ const TABLES: [Copied; 31] = [
     ("posting_notes", &[("posting_id", "{key}")]),
     ("holds", &[("id", "{key}"), ("customer_id", "{owner}")]),
     ("hold_lots", &[("hold_id", "{key}"), ("lot_id", "{key}")]),
-    (
-        "subscriptions",
-        &[
-            ("id", "{key}"),
-            ("external_id", "NULL"),
-            ("customer_id", "{owner}"),
-        ],
-    ),
-    ("subscription_periods", &[("subscription_id", "{key}")]),
     ("triggers", &[("id", "{key}")]),
     (
         "events",

@@ -84,22 +84,26 @@ async fn club(shop: &Shop, friend: &str) -> String {
 }
 
 async fn subscribe(shop: &Shop) {
-    let mut template = shop.lessons("4", days(30));
-    template.pricing = Some(v1::TemplatePricing {
-        subscription: Some(v1::SubscriptionPrice {
-            price: Some(euros(4_000)),
-            every: Some(v1::Period {
-                count: 1,
-                unit: v1::PeriodUnit::Month.into(),
+    let monthly = v1::Template {
+        pricing: Some(v1::TemplatePricing {
+            subscription: Some(v1::SubscriptionPrice {
+                price: Some(euros(4_000)),
+                every: Some(v1::Period {
+                    count: 1,
+                    unit: v1::PeriodUnit::Month.into(),
+                }),
+                ..Default::default()
             }),
+            subscription_only: true,
             ..Default::default()
         }),
-        ..Default::default()
-    });
+        ..shop.lessons("4", days(7))
+    };
     let request = v1::CreateSubscriptionRequest {
         request_id: shop.tenant.request_id(),
         customer_id: shop.customer.clone(),
-        template_id: shop.offer(template).await,
+        template_id: shop.offer(monthly).await,
+        start_date: "2026-02-01".to_owned(),
         ..Default::default()
     };
     let mut subscriptions = shop.tenant.subscriptions();

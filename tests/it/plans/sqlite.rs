@@ -61,6 +61,7 @@ fn quoted(text: &str, quote: char) -> usize {
 
 /// The calls that page through all that a business has of something, and of which table.
 const PAGES_OF_ALL: [(&str, &str); 16] = [
+    ("ListSubscriptions", "subscriptions"),
     ("ListPackages", "packages"),
     ("ListPackages of a status", "packages"),
     ("ListCreditTypes", "credit_types"),
@@ -73,9 +74,9 @@ const PAGES_OF_ALL: [(&str, &str); 16] = [
     ("ListTokens", "tokens"),
     ("ListEmails", "emails"),
     ("ListClosures", "closures"),
-    ("ListSubscriptions", "subscriptions"),
-    ("ListSubscriptions of a state", "subscriptions"),
     ("ListTriggers", "triggers"),
+    // By an index of nothing but those.
+    ("ListSubscriptions of a state", "subscriptions"),
     // Unlike PostgreSQL, which looks for the ends if they are few.
     ("ListPackages that end in a week", "packages"),
 ];
