@@ -15,6 +15,7 @@ mod contention;
 mod customers;
 mod database_away;
 mod decoding;
+mod demo;
 mod dependencies;
 mod editing;
 mod explaining;
