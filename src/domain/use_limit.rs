@@ -79,16 +79,16 @@ impl UseLimit {
         ];
         let left = limits.into_iter().filter_map(|(limit, period)| {
             let (limit, from) = (limit?, period.first_day(package, at));
-            let mut used = Credits::ZERO;
+            let mut so_far = Credits::ZERO;
             for it in uses.iter().filter(|it| it.package_id == package.id) {
                 if period.first_day(package, it.at) == from {
-                    used = used.checked_add(it.amount).unwrap_or(used);
+                    so_far = so_far.checked_add(it.amount).unwrap_or(so_far);
                 }
             }
-            let left = limit.checked_sub(used).unwrap_or(Credits::ZERO);
+            let left = limit.checked_sub(so_far).unwrap_or(Credits::ZERO);
             Some(Allowance {
                 left: left.max(Credits::ZERO),
-                used,
+                used: so_far,
                 limit,
                 period,
                 from,
