@@ -164,6 +164,12 @@ id_types! {
     TriggerId = "trg";
     /// Something that happened.
     EventId = "evt";
+    /// An invoice.
+    InvoiceId = "inv";
+    /// A line of an invoice.
+    InvoiceLineId = "inl";
+    /// A booking of an item at a time.
+    BookingId = "bkg";
 }
 
 #[cfg(test)]

@@ -99,6 +99,16 @@ permissions! {
     TriggersManage = "TRIGGERS_MANAGE";
     /// Say that something happened that triggers wait for.
     EventsFire = "EVENTS_FIRE";
+    /// Read invoices.
+    InvoicesRead = "INVOICES_READ";
+    /// Make, change and issue invoices.
+    InvoicesManage = "INVOICES_MANAGE";
+    /// Void invoices.
+    InvoicesVoid = "INVOICES_VOID";
+    /// Take back payments that bounced.
+    PaymentsReverse = "PAYMENTS_REVERSE";
+    /// Write refunds down.
+    RefundsRecord = "REFUNDS_RECORD";
 }
 
 /// The permissions of a token.

@@ -6,6 +6,7 @@
 mod amending;
 mod counted;
 mod holder;
+mod invoice;
 mod selling;
 mod subscribing;
 mod triggering;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 pub use amending::CannotAmend;
 pub use counted::CountedIn;
 pub use holder::HolderRefusal;
+pub use invoice::InvoiceRefusal;
 pub use selling::SellingRefusal;
 pub use subscribing::SubscribingRefusal;
 pub use triggering::TriggeringRefusal;
@@ -357,6 +359,9 @@ pub enum Refusal {
     /// A trigger cannot be changed, or an event not be kept.
     #[error(transparent)]
     Triggering(#[from] TriggeringRefusal),
+    /// An invoice does not allow it, or the credits are those of one.
+    #[error(transparent)]
+    Invoicing(#[from] InvoiceRefusal),
     /// A lot does not add up; nothing is written on it.
     #[error("lot {0} does not add up; run `carnet verify`")]
     LotCorrupt(LotId),
@@ -416,6 +421,7 @@ impl Refusal {
             Self::Selling(refusal) => refusal.reason(),
             Self::Subscribing(refusal) => refusal.reason(),
             Self::Triggering(refusal) => refusal.reason(),
+            Self::Invoicing(refusal) => refusal.reason(),
             Self::LotCorrupt(_) => "LEDGER_CORRUPT",
         }
     }

@@ -71,6 +71,7 @@ pub(super) async fn scope(
             of_hold(db, business_id, capture.hold_id, with_candidates).await
         }
         Command::Release(release) => of_hold(db, business_id, release.hold_id, false).await,
+        Command::Keep(keep) => of_hold(db, business_id, keep.hold_id, false).await,
         Command::Reverse(reverse) => {
             let lots = of_use(db, business_id, reverse.posting_id).await?;
             Ok(match reverse.meanwhile {
@@ -91,6 +92,26 @@ pub(super) async fn scope(
             Ok(with_lots(more, &used))
         }
         Command::Adjust(adjust) => Ok(Scope::Packages(vec![adjust.package_id])),
+    }
+}
+
+/// All packages that a command could concern, each once, in the order of their ids; read without locks.
+pub(super) async fn packages(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    command: &Command,
+    now: DateTime<Utc>,
+) -> Result<Vec<PackageId>, StoreError> {
+    match scope(db, business_id, command, now).await? {
+        Scope::Packages(ids) => Ok(ids),
+        Scope::Lots { ids, more_of } => {
+            let mut lots = lots::by_ids(db, business_id, &ids).await?;
+            if let Some(customer_id) = more_of {
+                let more = lots::shared::usable_by(db, business_id, customer_id).await?;
+                lots.extend(more.into_iter().filter(Lot::is_open));
+            }
+            Ok(packages_of(&lots))
+        }
     }
 }
 
@@ -127,6 +148,7 @@ pub(super) async fn complete(
     let named = match command {
         Command::Capture(capture) => Some(capture.hold_id),
         Command::Release(release) => Some(release.hold_id),
+        Command::Keep(keep) => Some(keep.hold_id),
         Command::Hold(_)
         | Command::Consume(_)
         | Command::Reverse(_)
@@ -156,7 +178,7 @@ pub(super) async fn complete(
             facts.survivor = survivor_of(txn, business_id, &facts.original).await?;
             facts.survivor.or_else(|| user_of(&facts.original))
         }
-        Command::Release(_) | Command::Reverse(_) | Command::Adjust(_) => None,
+        Command::Release(_) | Command::Keep(_) | Command::Reverse(_) | Command::Adjust(_) => None,
     };
     if let Some(user) = user.filter(|_| is_limited) {
         let at = service_at(command, facts).unwrap_or(now);
@@ -179,7 +201,7 @@ fn service_at(command: &Command, facts: &Facts) -> Option<DateTime<Utc>> {
             hold.map(|hold| hold.service_at)
         }),
         Command::Move(_) => facts.original.iter().map(|it| it.effective_at).min(),
-        Command::Release(_) | Command::Reverse(_) | Command::Adjust(_) => None,
+        Command::Release(_) | Command::Keep(_) | Command::Reverse(_) | Command::Adjust(_) => None,
     }
 }
 

@@ -91,6 +91,7 @@ async fn award(
         request_hash: None,
         method: METHOD.to_owned(),
         actor: Actor::System,
+        purpose: None,
     };
     let posting = post::issue(&stamp, [(package.clone(), lots)])?;
     post::post_in(txn, business.id, &posting, &gift.reason).await?;

@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::decide::Facts;
 use crate::domain::decide::takes::{Take, refuse_too_fine};
-use crate::domain::decide::using::{self, Consume, Moment, about, allowances, pick, start_clock};
+use crate::domain::decide::using::{
+    self, Consume, Moment, about, allowances, pick, refuse_bound, start_clock,
+};
 use crate::domain::entry::{Account, EntryKind};
 use crate::domain::hold::{Hold, HoldEnd, OnTimeOut};
 use crate::domain::line::ItemFacts;
@@ -49,6 +51,13 @@ pub struct Release {
     pub hold_id: HoldId,
 }
 
+/// Keep what is held until somebody ends that: it does not time out any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// The hold.
+    pub hold_id: HoldId,
+}
+
 pub(super) fn place(
     draft: &mut Draft<'_>,
     place: &PlaceHold,
@@ -81,24 +90,26 @@ pub(super) fn place(
             left: take.amount,
             units: take.units,
         });
-        let mut about = about(taking, take.units);
+        let mut about = about(draft, taking, take.units);
         about.hold_id = Some(id.uuid());
         let accounts = (Account::Available, Account::Held);
         let movement = bare(EntryKind::Hold, accounts, (take.amount, 0), now, false);
         draft.post(take.lot_id, Movement { about, ..movement })?;
     }
-    draft.keep(Hold {
+    let hold = Hold {
         id,
         customer_id: taking.customer_id,
-        item_id: about(taking, None).item_id,
+        item_id: about(draft, taking, None).item_id,
         consumed_by: taking.consumed_by,
+        purpose: draft.stamp().purpose,
         service_at,
         times_out_at: place.times_out_at,
         on_time_out: place.on_time_out,
         ended: None,
         parts,
         captured_by_time: Vec::new(),
-    });
+    };
+    draft.keep(hold);
     Ok(())
 }
 
@@ -154,6 +165,13 @@ pub(super) fn capture(
 pub(super) fn release(draft: &mut Draft<'_>, release: &Release) -> Result<(), Refusal> {
     let hold = open_hold(draft, release.hold_id)?;
     end(draft, &hold, &[], HoldEnd::Released)
+}
+
+pub(super) fn keep(draft: &mut Draft<'_>, keep: &Keep) -> Result<(), Refusal> {
+    let mut hold = open_hold(draft, keep.hold_id)?;
+    hold.times_out_at = None;
+    draft.keep(hold);
+    Ok(())
 }
 
 /// What is captured of the hold, and how much more than it holds is wanted.
@@ -222,6 +240,7 @@ fn open_hold(draft: &Draft<'_>, hold_id: HoldId) -> Result<Hold, Refusal> {
             kind: "hold",
             id: hold_id.to_string(),
         })?;
+    refuse_bound(hold.purpose, draft)?;
     hold.check_open(draft.stamp().now)?;
     Ok(hold.clone())
 }

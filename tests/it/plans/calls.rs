@@ -53,6 +53,7 @@ impl<'a> Caller<'a> {
         caller.people().await;
         caller.mail_and_runs().await;
         caller.subscriptions().await;
+        caller.invoices().await;
         caller.triggers().await;
         caller.jobs().await;
         caller.asked
@@ -324,6 +325,26 @@ impl<'a> Caller<'a> {
         ] {
             let answer = subscriptions.list_subscriptions(request);
             self.ask(name, answer).await;
+        }
+    }
+
+    async fn invoices(&mut self) {
+        let mut invoices = self.large.tenant.invoices();
+        let all = v1::ListInvoicesRequest::default();
+        let of_customer = v1::ListInvoicesRequest {
+            customer_id: CustomerId::from_uuid(key(1)).to_string(),
+            ..all.clone()
+        };
+        let drafts = v1::ListInvoicesRequest {
+            state: v1::InvoiceState::Draft.into(),
+            ..all.clone()
+        };
+        for (name, request) in [
+            ("ListInvoices", all),
+            ("ListInvoices of a customer with many", of_customer),
+            ("ListInvoices of a state", drafts),
+        ] {
+            self.ask(name, invoices.list_invoices(request)).await;
         }
     }
 

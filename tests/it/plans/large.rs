@@ -44,7 +44,7 @@ pub(super) struct Large {
 type Copied = (&'static str, &'static [(&'static str, &'static str)]);
 
 /// In an order in which nothing refers to what is not there yet.
-const TABLES: [Copied; 30] = [
+const TABLES: [Copied; 33] = [
     ("users", &[("id", "{key}"), ("external_id", "NULL")]),
     ("tokens", &[("id", "{key}")]),
     ("requests", &[("request_id", "{key}")]),
@@ -97,6 +97,17 @@ const TABLES: [Copied; 30] = [
             ("next_due_at", "created_at + ({n} - 10) * 3600000000"),
         ],
     ),
+    (
+        "invoices",
+        &[
+            ("id", "{key}"),
+            ("external_id", "NULL"),
+            ("customer_id", "{owner}"),
+            ("number", "number + {n}"),
+        ],
+    ),
+    ("invoice_lines", &[("id", "{key}"), ("invoice_id", "{key}")]),
+    ("invoice_money", &[("id", "{key}"), ("invoice_id", "{key}")]),
     (
         "package_members",
         &[("customer_id", "{key}"), ("package_id", "{key}")],

@@ -58,6 +58,7 @@ pub(super) async fn plant(tenant: &Tenant, ctx: &Context) -> Seeds {
         .await
         .unwrap();
     close(tenant).await;
+    invoice(&shop).await;
     subscribe(&shop).await;
     wait_for_event(&shop, &template_id).await;
     let run_id = extend_all(tenant, &template_id).await;
@@ -132,6 +133,37 @@ async fn wait_for_event(shop: &Shop, template_id: &str) {
         validate_only: false,
     };
     triggers.fire_event(request).await.unwrap();
+}
+
+async fn invoice(shop: &Shop) {
+    let mut invoices = shop.tenant.invoices();
+    let request = v1::CreateInvoiceRequest {
+        request_id: shop.tenant.request_id(),
+        customer_id: shop.customer.clone(),
+        lines: vec![v1::InvoiceLineInput {
+            item_id: shop.swim.clone(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let made = invoices.create_invoice(request).await.unwrap().into_inner();
+    let invoice_id = made.invoice.unwrap().id;
+    let request = v1::IssueInvoiceRequest {
+        request_id: shop.tenant.request_id(),
+        invoice_id: invoice_id.clone(),
+        ..Default::default()
+    };
+    invoices.issue_invoice(request).await.unwrap();
+    let request = v1::RecordPaymentRequest {
+        request_id: shop.tenant.request_id(),
+        target: Some(v1::record_payment_request::Target::InvoiceId(invoice_id)),
+        payment: Some(v1::RecordedPayment {
+            method: v1::PaymentMethod::Cash.into(),
+            ..Default::default()
+        }),
+        validate_only: false,
+    };
+    invoices.record_payment(request).await.unwrap();
 }
 
 async fn close(tenant: &Tenant) {

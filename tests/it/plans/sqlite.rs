@@ -60,7 +60,8 @@ fn quoted(text: &str, quote: char) -> usize {
 }
 
 /// The calls that page through all that a business has of something, and of which table.
-const PAGES_OF_ALL: [(&str, &str); 16] = [
+const PAGES_OF_ALL: [(&str, &str); 17] = [
+    ("ListInvoices", "invoices"),
     ("ListSubscriptions", "subscriptions"),
     ("ListPackages", "packages"),
     ("ListPackages of a status", "packages"),
