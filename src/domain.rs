@@ -23,6 +23,7 @@ pub mod extend;
 pub mod freeze;
 pub mod group;
 pub mod hold;
+pub mod invoice;
 pub mod line;
 pub mod lot;
 pub mod money;

@@ -27,6 +27,7 @@ pub mod freezing;
 pub mod groups;
 pub mod history;
 pub mod holds;
+pub mod invoices;
 pub mod issue;
 pub mod items;
 pub mod merging;

@@ -511,6 +511,75 @@ CREATE TABLE hold_lots (
 );
 CREATE INDEX hold_lots_holding ON hold_lots (business_id, lot_id) WHERE held = amount;
 
+-- Invoices. A line's credits are set aside by `hold_id`, `used_by` is the posting that used them. Numbers are given
+-- one after the other from a row that is locked last.
+
+CREATE TABLE invoices (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    external_id TEXT,
+    customer_id UUID NOT NULL,
+    state SMALLINT NOT NULL,
+    number BIGINT,
+    prices_include_tax BOOLEAN NOT NULL,
+    created_at BIGINT NOT NULL,
+    issued_at BIGINT,
+    voided_at BIGINT, -- from then on the invoice counts no more
+    version BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id),
+    UNIQUE (business_id, number),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    CHECK ((number IS NULL) = (issued_at IS NULL))
+);
+CREATE INDEX invoices_by_customer ON invoices (business_id, customer_id, id);
+CREATE INDEX invoices_by_state ON invoices (business_id, state, id);
+
+CREATE TABLE invoice_lines (
+    business_id UUID NOT NULL,
+    id UUID NOT NULL,
+    invoice_id UUID NOT NULL,
+    position INTEGER NOT NULL,
+    item_id UUID NOT NULL,
+    description TEXT NOT NULL,
+    quantity BIGINT NOT NULL CHECK (quantity > 0),
+    unit_price_minor BIGINT NOT NULL CHECK (unit_price_minor >= 0),
+    tax_basis_points INTEGER NOT NULL CHECK (tax_basis_points >= 0),
+    hold_id UUID,
+    credit_units BIGINT CHECK (credit_units > 0 AND credit_units <= quantity),
+    credit_packages JSONB,
+    times_out_at BIGINT,
+    used_by UUID,
+    returned_at BIGINT,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
+    FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id),
+    CHECK ((hold_id IS NULL) = (credit_units IS NULL)),
+    CHECK ((hold_id IS NULL) = (credit_packages IS NULL))
+);
+CREATE INDEX invoice_lines_by_invoice ON invoice_lines (business_id, invoice_id, position);
+
+CREATE TABLE invoice_money (
+    business_id UUID NOT NULL,
+    id UUID NOT NULL,
+    invoice_id UUID NOT NULL,
+    request_id UUID NOT NULL,
+    kind SMALLINT NOT NULL,
+    method SMALLINT NOT NULL,
+    amount_minor BIGINT NOT NULL CHECK (amount_minor > 0),
+    reference TEXT NOT NULL,
+    recorded_at BIGINT NOT NULL,
+    reversed_at BIGINT,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id)
+);
+CREATE INDEX invoice_money_by_invoice ON invoice_money (business_id, invoice_id);
+
+CREATE TABLE invoice_numbers (
+    business_id UUID PRIMARY KEY REFERENCES businesses (id),
+    last_number BIGINT NOT NULL CHECK (last_number > 0)
+);
+
 -- Free text of postings and changes: outside the hash, so that it can be erased.
 CREATE TABLE posting_notes (
     business_id UUID NOT NULL,

@@ -510,6 +510,75 @@ CREATE TABLE hold_lots (
 ) STRICT;
 CREATE INDEX hold_lots_holding ON hold_lots (business_id, lot_id) WHERE held = amount;
 
+-- Invoices. A line's credits are set aside by `hold_id`, `used_by` is the posting that used them. Numbers are given
+-- one after the other from a row that is locked last.
+
+CREATE TABLE invoices (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    external_id TEXT,
+    customer_id BLOB NOT NULL,
+    state INTEGER NOT NULL,
+    number INTEGER,
+    prices_include_tax INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    issued_at INTEGER,
+    voided_at INTEGER, -- from then on the invoice counts no more
+    version INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id),
+    UNIQUE (business_id, number),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    CHECK ((number IS NULL) = (issued_at IS NULL))
+) STRICT;
+CREATE INDEX invoices_by_customer ON invoices (business_id, customer_id, id);
+CREATE INDEX invoices_by_state ON invoices (business_id, state, id);
+
+CREATE TABLE invoice_lines (
+    business_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    invoice_id BLOB NOT NULL,
+    position INTEGER NOT NULL,
+    item_id BLOB NOT NULL,
+    description TEXT NOT NULL,
+    quantity INTEGER NOT NULL CHECK (quantity > 0),
+    unit_price_minor INTEGER NOT NULL CHECK (unit_price_minor >= 0),
+    tax_basis_points INTEGER NOT NULL CHECK (tax_basis_points >= 0),
+    hold_id BLOB,
+    credit_units INTEGER CHECK (credit_units > 0 AND credit_units <= quantity),
+    credit_packages TEXT,
+    times_out_at INTEGER,
+    used_by BLOB,
+    returned_at INTEGER,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
+    FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id),
+    CHECK ((hold_id IS NULL) = (credit_units IS NULL)),
+    CHECK ((hold_id IS NULL) = (credit_packages IS NULL))
+) STRICT;
+CREATE INDEX invoice_lines_by_invoice ON invoice_lines (business_id, invoice_id, position);
+
+CREATE TABLE invoice_money (
+    business_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    invoice_id BLOB NOT NULL,
+    request_id BLOB NOT NULL,
+    kind INTEGER NOT NULL,
+    method INTEGER NOT NULL,
+    amount_minor INTEGER NOT NULL CHECK (amount_minor > 0),
+    reference TEXT NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    reversed_at INTEGER,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id)
+) STRICT;
+CREATE INDEX invoice_money_by_invoice ON invoice_money (business_id, invoice_id);
+
+CREATE TABLE invoice_numbers (
+    business_id BLOB PRIMARY KEY REFERENCES businesses (id),
+    last_number INTEGER NOT NULL CHECK (last_number > 0)
+) STRICT;
+
 -- Free text of postings and changes: outside the hash, so that it can be erased.
 CREATE TABLE posting_notes (
     business_id BLOB NOT NULL,

@@ -93,6 +93,16 @@ permissions! {
     SubscriptionsManage = "SUBSCRIPTIONS_MANAGE";
     /// Write down that periods of subscriptions were paid.
     SubscriptionsRenew = "SUBSCRIPTIONS_RENEW";
+    /// Read invoices.
+    InvoicesRead = "INVOICES_READ";
+    /// Make, change and issue invoices.
+    InvoicesManage = "INVOICES_MANAGE";
+    /// Void invoices.
+    InvoicesVoid = "INVOICES_VOID";
+    /// Take back payments that bounced.
+    PaymentsReverse = "PAYMENTS_REVERSE";
+    /// Write refunds down.
+    RefundsRecord = "REFUNDS_RECORD";
 }
 
 /// The permissions of a token.

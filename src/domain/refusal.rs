@@ -6,7 +6,7 @@
 mod amending;
 mod counted;
 mod holder;
-mod invoicing;
+mod invoice;
 mod selling;
 mod subscribing;
 
@@ -16,7 +16,7 @@ use uuid::Uuid;
 pub use amending::CannotAmend;
 pub use counted::CountedIn;
 pub use holder::HolderRefusal;
-pub use invoicing::InvoiceRefusal;
+pub use invoice::InvoiceRefusal;
 pub use selling::SellingRefusal;
 pub use subscribing::SubscribingRefusal;
 

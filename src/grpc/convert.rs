@@ -14,6 +14,7 @@ pub mod giving;
 pub mod group;
 pub mod history;
 pub mod holding;
+pub mod invoice;
 pub mod item;
 pub mod line;
 pub mod package;

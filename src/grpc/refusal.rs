@@ -347,7 +347,7 @@ mod tests {
             include_str!("../domain/refusal/amending.rs"),
             include_str!("../domain/refusal/selling.rs"),
             include_str!("../domain/refusal/subscribing.rs"),
-            include_str!("../domain/refusal/invoicing.rs"),
+            include_str!("../domain/refusal/invoice.rs"),
         ];
         let sources = sources.map(|source| source.split_once("fn reason(").unwrap().1);
         let lines = sources.into_iter().flat_map(str::lines);

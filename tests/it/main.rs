@@ -25,6 +25,7 @@ mod freezing;
 mod group_commit;
 mod history;
 mod holding;
+mod invoicing;
 mod limiting;
 mod mail;
 mod mail_jobs;
