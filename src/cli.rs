@@ -69,7 +69,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         return failed(&error, &mut err, 2);
     }
     let done = match cli.command {
-        Command::Demo(args) => demo::run(*args, &mut out).await,
+        Command::Demo(args) => Box::pin(demo::run(*args, &mut out)).await,
         Command::Serve(args) => serve::run(args.settings).await,
         Command::Migrate(args) => migrate::run(&args, &mut out).await,
         Command::Business(command) => business::run(&command, &clock, &mut out).await,

@@ -318,6 +318,7 @@ CREATE TABLE subscriptions (
     quantity INTEGER NOT NULL CHECK (quantity > 0),
     price_minor INTEGER NOT NULL CHECK (price_minor >= 0),
     every TEXT NOT NULL,
+    carry_over TEXT NOT NULL,
     starts_on TEXT NOT NULL,
     time_zone TEXT NOT NULL,
     cancelled_at INTEGER,
@@ -331,7 +332,9 @@ CREATE TABLE subscriptions (
     FOREIGN KEY (business_id, template_id, definition_version)
         REFERENCES template_versions (business_id, template_id, definition_version)
 ) STRICT;
-CREATE INDEX subscriptions_by_customer ON subscriptions (business_id, customer_id);
+CREATE INDEX subscriptions_by_customer ON subscriptions (business_id, customer_id, id);
+CREATE INDEX subscriptions_running ON subscriptions (business_id, id) WHERE cancelled_at IS NULL;
+CREATE INDEX subscriptions_cancelled ON subscriptions (business_id, id) WHERE cancelled_at IS NOT NULL;
 CREATE INDEX subscriptions_due ON subscriptions (next_due_at) WHERE next_due_at IS NOT NULL;
 
 CREATE TABLE subscription_periods (
@@ -344,10 +347,12 @@ CREATE TABLE subscription_periods (
     package_id BLOB,
     sale_id BLOB,
     paid_at INTEGER,
+    carried_over_id BLOB,
     PRIMARY KEY (business_id, subscription_id, starts_on),
     FOREIGN KEY (business_id, subscription_id) REFERENCES subscriptions (business_id, id),
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
     FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, carried_over_id) REFERENCES packages (business_id, id),
     CHECK ((package_id IS NULL) = (sale_id IS NULL)),
     CHECK ((package_id IS NULL) = (paid_at IS NULL))
 ) STRICT;
@@ -366,6 +371,64 @@ CREATE TABLE package_members (
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id)
 ) STRICT;
 CREATE INDEX package_members_by_package ON package_members (business_id, package_id);
+
+-- Triggers. An event is kept once for each kind, name and subject, only if a trigger waits for it; a trigger
+-- acts once on each. `event_scans` says until when the ledger was looked through for events.
+
+CREATE TABLE triggers (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    kind INTEGER NOT NULL,
+    event_name TEXT NOT NULL,
+    template_id BLOB,
+    item_id BLOB,
+    award TEXT NOT NULL,
+    archived_at INTEGER,
+    created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id),
+    FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id)
+) STRICT;
+CREATE INDEX triggers_by_kind ON triggers (business_id, kind, id);
+
+CREATE TABLE events (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    kind INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    customer_id BLOB NOT NULL,
+    package_id BLOB,
+    occurred_at INTEGER NOT NULL,
+    done_at INTEGER,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, kind, name, subject),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id)
+) STRICT;
+CREATE INDEX events_pending ON events (business_id, occurred_at, id) WHERE done_at IS NULL;
+
+CREATE TABLE trigger_runs (
+    business_id BLOB NOT NULL,
+    trigger_id BLOB NOT NULL,
+    event_id BLOB NOT NULL,
+    package_id BLOB,
+    refusal TEXT NOT NULL,
+    acted_at INTEGER NOT NULL,
+    PRIMARY KEY (business_id, trigger_id, event_id),
+    FOREIGN KEY (business_id, trigger_id) REFERENCES triggers (business_id, id),
+    FOREIGN KEY (business_id, event_id) REFERENCES events (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    CHECK ((package_id IS NULL) = (refusal <> ''))
+) STRICT;
+CREATE INDEX trigger_runs_by_package ON trigger_runs (business_id, package_id) WHERE package_id IS NOT NULL;
+
+CREATE TABLE event_scans (
+    business_id BLOB NOT NULL PRIMARY KEY REFERENCES businesses (id),
+    scanned_until INTEGER NOT NULL
+) STRICT;
 
 -- The ledger. A lot caches what the fold of its entries says, and copies what deciding needs from its
 -- package; `is_open` says that something is available or that a time-out may make it so, and

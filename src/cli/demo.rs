@@ -18,7 +18,7 @@ use crate::config::Settings;
 use crate::domain::money::Currency;
 use crate::domain::permission::Permission;
 use crate::jobs::deliver::Deliverer;
-use crate::jobs::{mail_day, settle};
+use crate::jobs::{bulk, mail_day, settle};
 use crate::service::business::{self, NewBusiness};
 use crate::service::{Context, tokens};
 
@@ -65,6 +65,7 @@ impl Stage {
     /// Lets the jobs do what is due.
     async fn run_jobs(&mut self) -> anyhow::Result<()> {
         settle::step(self.ctx()).await?;
+        bulk::step(self.ctx()).await?;
         mail_day::step(self.ctx()).await?;
         self.deliverer.step().await?;
         Ok(())

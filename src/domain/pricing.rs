@@ -55,6 +55,20 @@ pub struct SubscriptionPrice {
     pub price_minor: i64,
     /// How often it is paid.
     pub every: Period,
+    /// What of a period's unused credits goes on into the next one.
+    pub carry_over: CarryOver,
+}
+
+/// What of a period's unused credits goes on into the next one (C6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CarryOver {
+    /// Nothing.
+    None,
+    /// The oldest ones, at most so many of each credit type.
+    Capped(u32),
+    /// All of them.
+    All,
 }
 
 /// What a quantity costs.

@@ -9,6 +9,7 @@ mod holder;
 mod invoice;
 mod selling;
 mod subscribing;
+mod triggering;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -19,6 +20,7 @@ pub use holder::HolderRefusal;
 pub use invoice::InvoiceRefusal;
 pub use selling::SellingRefusal;
 pub use subscribing::SubscribingRefusal;
+pub use triggering::TriggeringRefusal;
 
 use crate::domain::credits::Credits;
 use crate::domain::hold::OnTimeOut;
@@ -354,6 +356,9 @@ pub enum Refusal {
     /// It cannot be subscribed to or renewed like this.
     #[error(transparent)]
     Subscribing(#[from] SubscribingRefusal),
+    /// A trigger cannot be changed, or an event not be kept.
+    #[error(transparent)]
+    Triggering(#[from] TriggeringRefusal),
     /// An invoice does not allow it, or the credits are those of one.
     #[error(transparent)]
     Invoicing(#[from] InvoiceRefusal),
@@ -415,6 +420,7 @@ impl Refusal {
             Self::Holder(refusal) => refusal.reason(),
             Self::Selling(refusal) => refusal.reason(),
             Self::Subscribing(refusal) => refusal.reason(),
+            Self::Triggering(refusal) => refusal.reason(),
             Self::Invoicing(refusal) => refusal.reason(),
             Self::LotCorrupt(_) => "LEDGER_CORRUPT",
         }

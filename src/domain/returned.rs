@@ -12,6 +12,7 @@ use crate::domain::lot::{Fold, Lot, Movement, Origin, Tail};
 use crate::domain::package::Package;
 use crate::domain::posting::{Draft, Effect};
 use crate::domain::refusal::Refusal;
+use crate::domain::value;
 use crate::ids::{LotId, PackageId};
 
 /// A movement that is about nothing but the credits themselves.
@@ -93,6 +94,20 @@ pub fn transfer(
     by_time: bool,
 ) -> Result<(), Refusal> {
     let amount = draft.lot(from)?.available();
+    transfer_part(draft, (from, to), amount, at, by_time)
+}
+
+/// Moves `amount` of what is available in the first lot into the second one, with its value.
+///
+/// # Errors
+/// [`Refusal::LotCorrupt`].
+pub fn transfer_part(
+    draft: &mut Draft<'_>,
+    (from, to): (LotId, LotId),
+    amount: Credits,
+    at: DateTime<Utc>,
+    by_time: bool,
+) -> Result<(), Refusal> {
     let value = value_of(draft, from, amount)?;
     for (lot_id, accounts) in [
         (from, (Account::Available, Account::Transferred)),
@@ -120,6 +135,22 @@ pub fn receiving(lot: &Lot, id: LotId, package: &Package, now: DateTime<Utc>) ->
         version: 0,
         ..lot.clone()
     }
+}
+
+/// Brings back so many of the credits that the lot's end took, with their value.
+///
+/// # Errors
+/// [`Refusal::LotCorrupt`] if it took fewer.
+pub fn restore_part(draft: &mut Draft<'_>, lot_id: LotId, amount: Credits) -> Result<(), Refusal> {
+    let now = draft.stamp().now;
+    let fold = &draft.lot(lot_id)?.fold;
+    let (expired, expired_value) = (fold.balances.expired, fold.pools.expired);
+    let remaining = expired.checked_sub(amount);
+    let remaining = remaining.ok_or(Refusal::LotCorrupt(lot_id))?;
+    let value = value::carried(expired_value, expired_value, expired, remaining);
+    let accounts = (Account::Expired, Account::Available);
+    let movement = bare(EntryKind::Restore, accounts, (amount, value), now, false);
+    draft.post(lot_id, movement)
 }
 
 /// The value that leaves a lot with `amount` of its unused credits.

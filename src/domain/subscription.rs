@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar;
 use crate::domain::entry::coded;
+use crate::domain::pricing::CarryOver;
 use crate::domain::refusal::SubscribingRefusal;
 use crate::domain::validity::{self, Period};
 use crate::ids::{BusinessId, CustomerId, PackageId, SaleId, SubscriptionId, TemplateId};
@@ -34,6 +35,8 @@ pub struct Subscription {
     pub quantity: u32,
     /// What each period costs, all units, in minor units, as the business writes prices.
     pub price_minor: i64,
+    /// What of a period's unused credits goes on into the next one.
+    pub carry_over: CarryOver,
     /// The days of its periods.
     pub rhythm: Rhythm,
     /// When it was cancelled.
@@ -95,6 +98,9 @@ pub struct SubscriptionPeriod {
     pub span: Span,
     /// What paying it made; none: it is not paid.
     pub renewal: Option<Renewal>,
+    /// The package with what went on from the period before; it stays if the payment was a mistake, so
+    /// that nothing goes on twice.
+    pub carried_over: Option<PackageId>,
 }
 
 coded! {
@@ -157,6 +163,18 @@ impl Rhythm {
     fn number_of(&self, starts_on: NaiveDate) -> Option<u32> {
         let number = self.first(|number| self.start(number).is_none_or(|day| day >= starts_on));
         (self.start(number) == Some(starts_on)).then_some(number)
+    }
+
+    /// The period that starts on this day, with its number; `None` if none does.
+    fn period_of(&self, starts_on: NaiveDate) -> Option<(u32, Span)> {
+        let number = self.number_of(starts_on)?;
+        let span = self.span(number)?;
+        (!span.is_left_out()).then_some((number, span))
+    }
+
+    /// The period that starts on this day; `None` if none does.
+    pub fn span_of(&self, starts_on: NaiveDate) -> Option<Span> {
+        Some(self.period_of(starts_on)?.1)
     }
 
     /// The least number that `is_reached` holds for; it holds for all later ones, and for those that no
@@ -241,9 +259,7 @@ impl Subscription {
         now: DateTime<Utc>,
     ) -> Result<Span, SubscribingRefusal> {
         let subscription_id = self.id;
-        let number = self.rhythm.number_of(starts_on);
-        let found = number.and_then(|number| Some((number, self.rhythm.span(number)?)));
-        let found = found.filter(|(_, span)| !span.is_left_out());
+        let found = self.rhythm.period_of(starts_on);
         let (number, span) = found.ok_or(SubscribingRefusal::PeriodUnknown {
             subscription_id,
             starts_on,

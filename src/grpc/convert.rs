@@ -23,4 +23,5 @@ pub mod returning;
 pub mod selling;
 pub mod subscription;
 pub mod template;
+pub mod trigger;
 pub mod using;

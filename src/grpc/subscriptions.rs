@@ -118,6 +118,9 @@ impl v1::subscription_service_server::SubscriptionService for Subscriptions {
                         period: Some(to_subscription_period(&renewed.period, renewed.at, detail)),
                         package: Some(to_package(renewed.package, call.currency(), detail)),
                         sale: Some(to_sale(&renewed.sale, call.currency(), detail)),
+                        carried_over: renewed
+                            .carried_over
+                            .map(|package| to_package(package, call.currency(), detail)),
                         replayed: answer.replayed,
                     }
                 },

@@ -14,21 +14,21 @@ use crate::domain::business::Business;
 use crate::domain::customer::Customer;
 use crate::domain::extend::NewLot;
 use crate::domain::line::Line;
+use crate::domain::lot::Lot;
 use crate::domain::offer::ValidityOverride;
 use crate::domain::package::Package;
-use crate::domain::posting::Posting;
 use crate::domain::refusal::{Refusal, SubscribingRefusal};
 use crate::domain::sale::{Payment, Price, Sale, check_method};
 use crate::domain::subscription::{Renewal, Span, Subscription, SubscriptionPeriod};
 use crate::ids::{PaymentId, Reference, SaleId, SubscriptionId};
-use crate::ledger::post;
 use crate::service::call::{Answer, Call};
+use crate::service::carrying::{Carried, Ending};
 use crate::service::confirmation::{Occasion, queue_confirmations};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, view};
 use crate::service::sales::PaymentEntry;
-use crate::service::{buyers, offers, resolve};
+use crate::service::{buyers, carrying, events, offers, resolve};
 use crate::store::error::StoreError;
 use crate::store::{
     businesses, customers, lines, packages, sales, subscription_periods, subscriptions,
@@ -53,6 +53,8 @@ pub struct Renewed {
     pub period: SubscriptionPeriod,
     /// Its package.
     pub package: PackageView,
+    /// What went on from the period before, as a package of its own; none: nothing did.
+    pub carried_over: Option<PackageView>,
     /// The sale that it is a part of.
     pub sale: Sale,
     /// When.
@@ -67,7 +69,7 @@ struct Planned {
     sale: Sale,
 }
 
-/// Writes the payment of a period down, and issues its package.
+/// Writes the payment of a period down, issues its package, and carries over what goes on into it.
 ///
 /// # Errors
 /// [`Refusal::NotFound`], those of [`buyers::check`], [`SubscribingRefusal::PeriodPaid`],
@@ -87,44 +89,49 @@ pub async fn record(
     let business = businesses::get(&txn, business_id)
         .await?
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
+    let starts_on = input.starts_on;
+    let known = subscription_periods::get(&txn, business_id, subscription.id, starts_on).await?;
+    let carried_before = known.as_ref().and_then(|period| period.carried_over);
+    let ending = match subscription.rhythm.span_of(starts_on) {
+        Some(span) if carried_before.is_none() => {
+            carrying::lock(&txn, &subscription, span.starts_at).await?
+        }
+        _ => Ending::default(),
+    };
     let now = ctx.clock.now();
-    let known =
-        subscription_periods::get(&txn, business_id, subscription.id, input.starts_on).await?;
-    let span = payable(&subscription, known.as_ref(), input.starts_on, now)?;
-    let planned = plan(
-        &txn,
-        call,
-        input,
-        &Facts {
-            business: &business,
-            customer: &customer,
-            subscription: &subscription,
-            span,
-        },
-        now,
-    )
-    .await?;
-    let posting = post::issue(
-        &call.stamp(now),
-        [(planned.package.clone(), planned.lots.clone())],
-    )?;
-    let renewal = Renewal {
-        package_id: planned.package.id,
-        sale_id: planned.sale.id,
-        paid_at: now,
+    let span = payable(&subscription, known.as_ref(), starts_on, now)?;
+    let facts = Facts {
+        business: &business,
+        customer: &customer,
+        subscription: &subscription,
+        span,
+    };
+    let planned = plan(&txn, call, input, &facts, now).await?;
+    let stamp = call.stamp(now);
+    let new = (&planned.package, planned.lots.as_slice());
+    let mut carried = carrying::post(&stamp, ending, (&subscription, &span), new)?;
+    let period = SubscriptionPeriod {
+        span,
+        renewal: Some(Renewal {
+            package_id: planned.package.id,
+            sale_id: planned.sale.id,
+            paid_at: now,
+        }),
+        carried_over: carried_before.or(carried.package.as_ref().map(|package| package.id)),
     };
     write(&txn, call, &planned).await?;
-    subscription_periods::renew(&txn, &subscription, &span, &renewal, known.as_ref())
+    carried.write(&txn, call, &stamp).await?;
+    subscription_periods::renew(&txn, &subscription, &period, known.is_some())
         .await
         .map_err(contended)?;
-    call.post(&txn, &posting, "").await?;
     let occasion = Occasion {
         name: planned.sale.id.to_string(),
         customer_id: customer.id,
-        packages: vec![&planned.package],
+        packages: carried.package.iter().chain([&planned.package]).collect(),
     };
     queue_confirmations(&txn, &business, &[occasion], now).await?;
-    let renewed = renewed(planned, &posting, &business, (span, renewal));
+    events::sold(&txn, business_id, &[&planned.package], now).await?;
+    let renewed = renewed(planned, &carried, &business, (period, now));
     call.remember(&txn, &renewed).await?;
     call.commit(txn).await?;
     Ok(Answer::fresh(renewed))
@@ -303,17 +310,23 @@ fn contended(error: StoreError) -> ServiceError {
 
 fn renewed(
     planned: Planned,
-    posting: &Posting,
+    carried: &Carried,
     business: &Business,
-    (span, renewal): (Span, Renewal),
+    (period, now): (SubscriptionPeriod, DateTime<Utc>),
 ) -> Renewed {
+    let seen = |package: &Package| {
+        let lots = carried.posting.lots.iter();
+        let lots: Vec<Lot> = lots
+            .filter(|lot| lot.package_id == package.id)
+            .cloned()
+            .collect();
+        view(package, &lots, business, now)
+    };
     Renewed {
-        period: SubscriptionPeriod {
-            span,
-            renewal: Some(renewal),
-        },
-        package: view(&planned.package, &posting.lots, business, renewal.paid_at),
+        period,
+        package: seen(&planned.package),
+        carried_over: carried.package.as_ref().map(seen),
         sale: planned.sale,
-        at: renewal.paid_at,
+        at: now,
     }
 }

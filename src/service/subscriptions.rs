@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar;
 use crate::domain::catalog::Template;
+use crate::domain::pricing::CarryOver;
 use crate::domain::refusal::{Refusal, SubscribingRefusal};
 use crate::domain::sale::Price;
 use crate::domain::subscription::{Rhythm, Subscription, SubscriptionPeriod};
@@ -140,6 +141,7 @@ pub async fn create(
         template: (template.id, template.definition.number),
         quantity: agreed.quantity,
         price_minor: agreed.price_minor,
+        carry_over: agreed.carry_over,
         rhythm: Rhythm {
             starts_on,
             every: agreed.every,
@@ -175,6 +177,7 @@ fn agreed(template: &Template, quantity: Option<u32>) -> Result<AgreedPrice, Ref
         quantity,
         price_minor: price_minor.ok_or(Refusal::AmountTooLarge)?,
         every: price.every,
+        carry_over: price.carry_over,
     })
 }
 
@@ -183,6 +186,7 @@ struct AgreedPrice {
     quantity: u32,
     price_minor: i64,
     every: Period,
+    carry_over: CarryOver,
 }
 
 /// One subscription with its latest periods; those that nobody marked yet are there, too.
@@ -209,6 +213,7 @@ pub async fn get(
             periods.push(SubscriptionPeriod {
                 span,
                 renewal: None,
+                carried_over: None,
             });
         }
     }

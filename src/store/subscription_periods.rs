@@ -1,5 +1,6 @@
 //! `subscription_periods`: the periods that are due or paid, one row for each (subscription, period start).
 
+use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 
@@ -29,6 +30,7 @@ mod entity {
         pub package_id: Option<Uuid>,
         pub sale_id: Option<Uuid>,
         pub paid_at: Option<i64>,
+        pub carried_over_id: Option<Uuid>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -58,24 +60,26 @@ pub async fn mark_due(
     Ok(())
 }
 
-/// Writes down what paying a period of a locked subscription made; `known` is the row that it has.
+/// Writes a period of a locked subscription that was paid; `is_known` says that it has a row.
 ///
 /// # Errors
 /// [`StoreError::Taken`] if it has one and was not known to.
 pub async fn renew(
     txn: &DatabaseTransaction,
     subscription: &Subscription,
-    span: &Span,
-    renewal: &Renewal,
-    known: Option<&SubscriptionPeriod>,
+    period: &SubscriptionPeriod,
+    is_known: bool,
 ) -> Result<(), StoreError> {
+    let span = &period.span;
+    let renewal = period.renewal;
     let mut row = ActiveModel {
-        package_id: Set(Some(renewal.package_id.uuid())),
-        sale_id: Set(Some(renewal.sale_id.uuid())),
-        paid_at: Set(Some(micros(renewal.paid_at))),
+        package_id: Set(renewal.map(|it| it.package_id.uuid())),
+        sale_id: Set(renewal.map(|it| it.sale_id.uuid())),
+        paid_at: Set(renewal.map(|it| micros(it.paid_at))),
+        carried_over_id: Set(period.carried_over.map(PackageId::uuid)),
         ..row(subscription, span)
     };
-    if known.is_some() {
+    if is_known {
         row.business_id = Unchanged(subscription.business_id.uuid());
         row.subscription_id = Unchanged(subscription.id.uuid());
         row.starts_on = Unchanged(span.starts_on);
@@ -127,6 +131,23 @@ pub async fn get(
     row.as_ref().map(read).transpose()
 }
 
+/// The paid period that ends at this instant.
+pub async fn ending_at(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    subscription_id: SubscriptionId,
+    ends_at: DateTime<Utc>,
+) -> Result<Option<SubscriptionPeriod>, StoreError> {
+    let row = Entity::find()
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::SubscriptionId.eq(subscription_id.uuid()))
+        .filter(Column::EndsAt.eq(micros(ends_at)))
+        .filter(Column::PackageId.is_not_null())
+        .one(db)
+        .await?;
+    row.as_ref().map(read).transpose()
+}
+
 /// The latest periods of a subscription, the latest first.
 pub async fn latest(
     db: &impl ConnectionTrait,
@@ -155,6 +176,7 @@ fn row(subscription: &Subscription, span: &Span) -> ActiveModel {
         package_id: Set(None),
         sale_id: Set(None),
         paid_at: Set(None),
+        carried_over_id: Set(None),
     }
 }
 
@@ -177,5 +199,6 @@ fn read(row: &Model) -> Result<SubscriptionPeriod, StoreError> {
             ends_at: instant(row.ends_at, TABLE, id)?,
         },
         renewal,
+        carried_over: row.carried_over_id.map(PackageId::from_uuid),
     })
 }

@@ -33,6 +33,7 @@ mod entity {
         pub quantity: i32,
         pub price_minor: i64,
         pub every: Json,
+        pub carry_over: Json,
         pub starts_on: Date,
         pub time_zone: String,
         pub cancelled_at: Option<i64>,
@@ -207,6 +208,7 @@ fn read(row: Model) -> Result<Subscription, StoreError> {
         ),
         quantity: count(row.quantity)?,
         price_minor: row.price_minor,
+        carry_over: from_json(row.carry_over, TABLE, id)?,
         rhythm: Rhythm {
             starts_on: row.starts_on,
             every: from_json(row.every, TABLE, id)?,
@@ -233,6 +235,7 @@ fn row(subscription: &Subscription) -> Result<ActiveModel, StoreError> {
         quantity: Set(count(subscription.quantity)?),
         price_minor: Set(subscription.price_minor),
         every: Set(to_json(&subscription.rhythm.every, TABLE)?),
+        carry_over: Set(to_json(&subscription.carry_over, TABLE)?),
         starts_on: Set(subscription.rhythm.starts_on),
         time_zone: Set(subscription.rhythm.zone.name().to_owned()),
         cancelled_at: Set(subscription.cancelled_at.map(micros)),

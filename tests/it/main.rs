@@ -50,6 +50,7 @@ mod support;
 mod template_life;
 mod tidy;
 mod transferring;
+mod triggering;
 mod undoing;
 mod unselling;
 mod using;

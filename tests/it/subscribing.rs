@@ -1,5 +1,6 @@
 //! Subscriptions and their renewals (C6), through gRPC on both databases.
 
+mod carrying;
 mod mistakes;
 
 use carnet::domain::permission::Permission;
@@ -29,6 +30,7 @@ fn monthly(shop: &Shop) -> v1::Template {
                     count: 1,
                     unit: v1::PeriodUnit::Month.into(),
                 }),
+                ..Default::default()
             }),
             subscription_only: true,
             ..Default::default()
@@ -297,6 +299,7 @@ async fn what_was_agreed_stays_whatever_becomes_of_the_template(
                         count: 1,
                         unit: v1::PeriodUnit::Week.into(),
                     }),
+                    ..Default::default()
                 }),
                 ..Default::default()
             }),

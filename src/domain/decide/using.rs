@@ -13,10 +13,9 @@ use crate::domain::lot::{Lot, Movement};
 use crate::domain::package::Package;
 use crate::domain::posting::{Draft, Effect};
 use crate::domain::refusal::{InvoiceRefusal, Refusal};
-use crate::domain::returned::{bare, value_of};
+use crate::domain::returned::{bare, restore_part, value_of};
 use crate::domain::selection::{Wanted, WhyNot, judge_with, named_order, pay_order};
 use crate::domain::use_limit::{Allowances, Use};
-use crate::domain::value;
 use crate::ids::{CustomerId, PackageId, UserId};
 
 /// Use credits of a customer.
@@ -341,22 +340,14 @@ pub fn refusal(package_id: PackageId, reason: WhyNot, wanted: &Wanted) -> Refusa
 
 /// Brings back what a take needs beyond what is available: only where an expiry is looked past.
 fn restore_missing(draft: &mut Draft<'_>, take: &Take) -> Result<(), Refusal> {
-    let corrupt = || Refusal::LotCorrupt(take.lot_id);
-    let now = draft.stamp().now;
-    let lot = draft.lot(take.lot_id)?;
     let missing = take
         .amount
-        .checked_sub(lot.available())
-        .ok_or_else(corrupt)?;
+        .checked_sub(draft.lot(take.lot_id)?.available())
+        .ok_or(Refusal::LotCorrupt(take.lot_id))?;
     if missing <= Credits::ZERO {
         return Ok(());
     }
-    let (expired, expired_value) = (lot.fold.balances.expired, lot.fold.pools.expired);
-    let remaining = expired.checked_sub(missing).ok_or_else(corrupt)?;
-    let value = value::carried(expired_value, expired_value, expired, remaining);
-    let accounts = (Account::Expired, Account::Available);
-    let movement = bare(EntryKind::Restore, accounts, (missing, value), now, false);
-    draft.post(take.lot_id, movement)
+    restore_part(draft, take.lot_id, missing)
 }
 
 /// Validity from first use counts from the earliest local day of a service (semantics 9).

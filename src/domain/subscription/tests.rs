@@ -33,6 +33,7 @@ fn subscription(rhythm: Rhythm) -> Subscription {
         template: (TemplateId::generate(made_at), 1),
         quantity: 1,
         price_minor: 4_000,
+        carry_over: CarryOver::None,
         rhythm,
         cancelled_at: None,
         next_number: 0,
@@ -170,6 +171,7 @@ fn a_period_is_missed_once_it_is_over_unless_it_was_paid() {
     let mut period = SubscriptionPeriod {
         span,
         renewal: None,
+        carried_over: None,
     };
     let before = span.ends_at - TimeDelta::microseconds(1);
     assert_eq!(period.state(before), PeriodState::Due);

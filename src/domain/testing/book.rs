@@ -10,6 +10,7 @@ use uuid::Uuid;
 pub(crate) use super::commands::*;
 use super::{at, credits, customer, stamp_at, start};
 use crate::domain::amend::{Amended, Amendment};
+use crate::domain::carry::carry_over;
 use crate::domain::decide::{Command, Facts, decide};
 use crate::domain::entry::{Account, Balances, Entry, EntryKey, EntryKind};
 use crate::domain::extend::{self, NewLot};
@@ -18,10 +19,12 @@ use crate::domain::line::Line;
 use crate::domain::lot::{Fold, Lot, Origin, Pools};
 use crate::domain::package::Package;
 use crate::domain::posting::{Draft, Posting};
+use crate::domain::pricing::CarryOver;
 use crate::domain::refusal::Refusal;
 use crate::domain::revalue::revalue;
 use crate::domain::revoke::revoke;
 use crate::domain::settle::settle;
+use crate::domain::subscription::Span;
 use crate::domain::validity::{Anchor, ExpirySource, MustStartBy, Period, PeriodUnit, Validity};
 use crate::ids::{BusinessId, HoldId, LotId, PackageId};
 
@@ -148,6 +151,23 @@ impl Book {
         self.keep(&posting);
         self.lots.get_mut(&from).unwrap().transferred_to = Some(id);
         id
+    }
+
+    /// Carries over what goes on from all packages into a period, and keeps what that did.
+    pub(crate) fn carry(
+        &mut self,
+        now: DateTime<Utc>,
+        agreed: CarryOver,
+        into: &Span,
+    ) -> (Option<Package>, Posting) {
+        let stamp = stamp_at(now);
+        let (lots, holds) = (self.lots.values().cloned(), self.holds.values().cloned());
+        let mut draft = Draft::with_holds(&stamp, lots, holds);
+        settle(&mut draft).unwrap();
+        let carried = carry_over(&mut draft, agreed, &self.packages, customer(), into).unwrap();
+        let posting = draft.close();
+        self.keep(&posting);
+        (carried, posting)
     }
 
     /// What changing a package so comes to.

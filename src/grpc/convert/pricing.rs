@@ -2,7 +2,9 @@
 
 use crate::domain::money::Currency;
 use crate::domain::overlap::{Overlap, SellingRules};
-use crate::domain::pricing::{Pricing, QUANTITY_MAX, QuantityChoice, SubscriptionPrice, Tier};
+use crate::domain::pricing::{
+    CarryOver, Pricing, QUANTITY_MAX, QuantityChoice, SubscriptionPrice, Tier,
+};
 use crate::grpc::convert::common::{money, period, to_money, to_period};
 use crate::grpc::faults::Faults;
 use crate::proto::v1;
@@ -135,10 +137,39 @@ fn subscription_price(
     let every = faults
         .required("every", message.every.as_ref())
         .and_then(|every| faults.within("every", |faults| period(faults, every.count, every.unit)));
+    let carry_over = carry_over(message, faults);
     Some(SubscriptionPrice {
         price_minor: price?,
         every: every?,
+        carry_over: carry_over?,
     })
+}
+
+fn carry_over(message: &v1::SubscriptionPrice, faults: &mut Faults) -> Option<CarryOver> {
+    let kind = match message.carry_over {
+        0 => v1::CarryOver::None,
+        number => faults.choice("carry_over", number)?,
+    };
+    if kind == v1::CarryOver::Capped {
+        return units(faults, "carry_over_max", message.carry_over_max).map(CarryOver::Capped);
+    }
+    if message.carry_over_max != 0 {
+        faults.add("carry_over_max", "must be 0 unless carry_over is CAPPED");
+        return None;
+    }
+    Some(match kind {
+        v1::CarryOver::All => CarryOver::All,
+        v1::CarryOver::Unspecified | v1::CarryOver::None | v1::CarryOver::Capped => CarryOver::None,
+    })
+}
+
+/// What is carried over, as a message says it, with its cap.
+pub fn to_carry_over(agreed: CarryOver) -> (v1::CarryOver, i32) {
+    match agreed {
+        CarryOver::None => (v1::CarryOver::None, 0),
+        CarryOver::Capped(most) => (v1::CarryOver::Capped, to_units(most)),
+        CarryOver::All => (v1::CarryOver::All, 0),
+    }
 }
 
 /// What selling a template depends on besides its price.
@@ -208,9 +239,14 @@ pub fn to_pricing(pricing: &Pricing, currency: Currency) -> Option<v1::TemplateP
             .iter()
             .map(|tier| to_tier(*tier, currency))
             .collect(),
-        subscription: pricing.subscription.map(|price| v1::SubscriptionPrice {
-            price: Some(to_money(price.price_minor, currency)),
-            every: Some(to_period(price.every)),
+        subscription: pricing.subscription.map(|price| {
+            let (carry_over, carry_over_max) = to_carry_over(price.carry_over);
+            v1::SubscriptionPrice {
+                price: Some(to_money(price.price_minor, currency)),
+                every: Some(to_period(price.every)),
+                carry_over: carry_over.into(),
+                carry_over_max,
+            }
         }),
         subscription_only: pricing.is_subscription_only,
     })

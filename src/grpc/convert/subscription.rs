@@ -6,7 +6,7 @@ use crate::domain::money::Currency;
 use crate::domain::subscription::{PeriodState, SubscriptionPeriod};
 use crate::grpc::convert::common::{etag, optional_etag, to_money, to_period, to_timestamp};
 use crate::grpc::convert::package::Detail;
-use crate::grpc::convert::pricing::optional_units;
+use crate::grpc::convert::pricing::{optional_units, to_carry_over};
 use crate::grpc::convert::selling::payment;
 use crate::grpc::faults::{Faults, timestamp};
 use crate::grpc::page::Page;
@@ -108,6 +108,7 @@ pub fn to_subscription(
     } else {
         v1::SubscriptionState::Active
     };
+    let (carry_over, carry_over_max) = to_carry_over(subscription.carry_over);
     v1::Subscription {
         id: if detail == Detail::Unkept {
             String::new()
@@ -127,6 +128,8 @@ pub fn to_subscription(
         next_period_start_date: next_starts_on.map_or_else(String::new, |day| day.to_string()),
         created_at: Some(timestamp(subscription.created_at)),
         etag: etag(subscription.version),
+        carry_over: carry_over.into(),
+        carry_over_max,
     }
 }
 
@@ -151,5 +154,9 @@ pub fn to_subscription_period(
         package_id: kept.map_or_else(String::new, |it| it.package_id.to_string()),
         sale_id: kept.map_or_else(String::new, |it| it.sale_id.to_string()),
         paid_at: to_timestamp(period.renewal.map(|it| it.paid_at)),
+        carried_over_package_id: period
+            .carried_over
+            .filter(|_| detail != Detail::Unkept)
+            .map_or_else(String::new, |id| id.to_string()),
     }
 }

@@ -4,7 +4,7 @@ use carnet::ids::{CustomerId, GroupId, ItemId, TemplateId};
 use carnet::jobs::{bulk, settle};
 use carnet::proto::v1;
 use carnet::proto::v1::list_entries_request::Scope;
-use carnet::store::{emails, packages};
+use carnet::store::{emails, packages, subscriptions};
 use chrono::TimeDelta;
 use prost_types::Timestamp;
 use tonic::{Response, Status};
@@ -52,6 +52,9 @@ impl<'a> Caller<'a> {
         caller.catalogue().await;
         caller.people().await;
         caller.mail_and_runs().await;
+        caller.subscriptions().await;
+        caller.invoices().await;
+        caller.triggers().await;
         caller.jobs().await;
         caller.asked
     }
@@ -304,6 +307,63 @@ impl<'a> Caller<'a> {
             .await;
     }
 
+    async fn subscriptions(&mut self) {
+        let mut subscriptions = self.large.tenant.subscriptions();
+        let all = v1::ListSubscriptionsRequest::default();
+        let of_customer = v1::ListSubscriptionsRequest {
+            customer_id: CustomerId::from_uuid(key(1)).to_string(),
+            ..all.clone()
+        };
+        let cancelled = v1::ListSubscriptionsRequest {
+            state: v1::SubscriptionState::Cancelled.into(),
+            ..all.clone()
+        };
+        for (name, request) in [
+            ("ListSubscriptions", all),
+            ("ListSubscriptions of a customer with many", of_customer),
+            ("ListSubscriptions of a state", cancelled),
+        ] {
+            let answer = subscriptions.list_subscriptions(request);
+            self.ask(name, answer).await;
+        }
+    }
+
+    async fn invoices(&mut self) {
+        let mut invoices = self.large.tenant.invoices();
+        let all = v1::ListInvoicesRequest::default();
+        let of_customer = v1::ListInvoicesRequest {
+            customer_id: CustomerId::from_uuid(key(1)).to_string(),
+            ..all.clone()
+        };
+        let drafts = v1::ListInvoicesRequest {
+            state: v1::InvoiceState::Draft.into(),
+            ..all.clone()
+        };
+        for (name, request) in [
+            ("ListInvoices", all),
+            ("ListInvoices of a customer with many", of_customer),
+            ("ListInvoices of a state", drafts),
+        ] {
+            self.ask(name, invoices.list_invoices(request)).await;
+        }
+    }
+
+    async fn triggers(&mut self) {
+        let mut triggers = self.large.tenant.triggers();
+        let all = v1::ListTriggersRequest::default();
+        let of_event = v1::ListTriggersRequest {
+            event: v1::TriggerEvent::PackageSold.into(),
+            include_archived: true,
+            ..all.clone()
+        };
+        for (name, request) in [
+            ("ListTriggers", all),
+            ("ListTriggers of an event", of_event),
+        ] {
+            self.ask(name, triggers.list_triggers(request)).await;
+        }
+    }
+
     /// What the jobs look for, which is not done here but for what is due of lots and runs.
     async fn jobs(&mut self) {
         let ctx = self.large.running.context().clone();
@@ -314,6 +374,13 @@ impl<'a> Caller<'a> {
         self.keep("lots, holds and freezes that are due");
         bulk::step(&ctx).await.unwrap();
         self.keep("runs that are not done");
+        assert!(
+            !subscriptions::due(ctx.db.reader(), now, 200)
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        self.keep("periods of subscriptions that are due");
         let txn = ctx.db.begin().await.unwrap();
         assert!(emails::lock_due(&txn, now).await.unwrap().is_some());
         self.keep("an e-mail that is due");

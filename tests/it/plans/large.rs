@@ -44,7 +44,7 @@ pub(super) struct Large {
 type Copied = (&'static str, &'static [(&'static str, &'static str)]);
 
 /// In an order in which nothing refers to what is not there yet.
-const TABLES: [Copied; 27] = [
+const TABLES: [Copied; 33] = [
     ("users", &[("id", "{key}"), ("external_id", "NULL")]),
     ("tokens", &[("id", "{key}")]),
     ("requests", &[("request_id", "{key}")]),
@@ -89,6 +89,26 @@ const TABLES: [Copied; 27] = [
         ],
     ),
     (
+        "subscriptions",
+        &[
+            ("id", "{key}"),
+            ("external_id", "NULL"),
+            ("customer_id", "{owner}"),
+            ("next_due_at", "created_at + ({n} - 10) * 3600000000"),
+        ],
+    ),
+    (
+        "invoices",
+        &[
+            ("id", "{key}"),
+            ("external_id", "NULL"),
+            ("customer_id", "{owner}"),
+            ("number", "number + {n}"),
+        ],
+    ),
+    ("invoice_lines", &[("id", "{key}"), ("invoice_id", "{key}")]),
+    ("invoice_money", &[("id", "{key}"), ("invoice_id", "{key}")]),
+    (
         "package_members",
         &[("customer_id", "{key}"), ("package_id", "{key}")],
     ),
@@ -117,6 +137,15 @@ const TABLES: [Copied; 27] = [
     ("posting_notes", &[("posting_id", "{key}")]),
     ("holds", &[("id", "{key}"), ("customer_id", "{owner}")]),
     ("hold_lots", &[("hold_id", "{key}"), ("lot_id", "{key}")]),
+    ("triggers", &[("id", "{key}")]),
+    (
+        "events",
+        &[
+            ("id", "{key}"),
+            ("customer_id", "{owner}"),
+            ("subject", "'copy {n}'"),
+        ],
+    ),
     ("bulk_runs", &[("id", "{key}")]),
     ("bulk_results", &[("package_id", "{key}")]),
     ("closures", &[("id", "{key}")]),

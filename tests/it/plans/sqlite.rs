@@ -60,7 +60,9 @@ fn quoted(text: &str, quote: char) -> usize {
 }
 
 /// The calls that page through all that a business has of something, and of which table.
-const PAGES_OF_ALL: [(&str, &str); 13] = [
+const PAGES_OF_ALL: [(&str, &str); 17] = [
+    ("ListInvoices", "invoices"),
+    ("ListSubscriptions", "subscriptions"),
     ("ListPackages", "packages"),
     ("ListPackages of a status", "packages"),
     ("ListCreditTypes", "credit_types"),
@@ -73,6 +75,9 @@ const PAGES_OF_ALL: [(&str, &str); 13] = [
     ("ListTokens", "tokens"),
     ("ListEmails", "emails"),
     ("ListClosures", "closures"),
+    ("ListTriggers", "triggers"),
+    // By an index of nothing but those.
+    ("ListSubscriptions of a state", "subscriptions"),
     // Unlike PostgreSQL, which looks for the ends if they are few.
     ("ListPackages that end in a week", "packages"),
 ];

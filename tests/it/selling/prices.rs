@@ -196,6 +196,8 @@ async fn what_is_sold_by_subscription_only_is_not_sold_at_once(
                 count: 1,
                 unit: v1::PeriodUnit::Month.into(),
             }),
+            carry_over: v1::CarryOver::Capped.into(),
+            carry_over_max: 3,
         };
         let mut template = shop.lessons("8", days(30));
         template.pricing = Some(v1::TemplatePricing {
