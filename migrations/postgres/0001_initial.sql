@@ -626,6 +626,7 @@ CREATE TABLE invoice_money (
     business_id UUID NOT NULL,
     id UUID NOT NULL,
     invoice_id UUID NOT NULL,
+    position INTEGER NOT NULL,
     request_id UUID NOT NULL,
     kind SMALLINT NOT NULL,
     method SMALLINT NOT NULL,
@@ -634,9 +635,9 @@ CREATE TABLE invoice_money (
     recorded_at BIGINT NOT NULL,
     reversed_at BIGINT,
     PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, invoice_id, position),
     FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id)
 );
-CREATE INDEX invoice_money_by_invoice ON invoice_money (business_id, invoice_id);
 
 CREATE TABLE invoice_numbers (
     business_id UUID PRIMARY KEY REFERENCES businesses (id),

@@ -625,6 +625,7 @@ CREATE TABLE invoice_money (
     business_id BLOB NOT NULL,
     id BLOB NOT NULL,
     invoice_id BLOB NOT NULL,
+    position INTEGER NOT NULL,
     request_id BLOB NOT NULL,
     kind INTEGER NOT NULL,
     method INTEGER NOT NULL,
@@ -633,9 +634,9 @@ CREATE TABLE invoice_money (
     recorded_at INTEGER NOT NULL,
     reversed_at INTEGER,
     PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, invoice_id, position),
     FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id)
 ) STRICT;
-CREATE INDEX invoice_money_by_invoice ON invoice_money (business_id, invoice_id);
 
 CREATE TABLE invoice_numbers (
     business_id BLOB PRIMARY KEY REFERENCES businesses (id),

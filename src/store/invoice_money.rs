@@ -24,6 +24,7 @@ mod entity {
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: Uuid,
         pub invoice_id: Uuid,
+        pub position: i32,
         pub request_id: Uuid,
         pub kind: i16,
         pub method: i16,
@@ -47,13 +48,14 @@ pub async fn add_last(
     request_id: Uuid,
     invoice: &Invoice,
 ) -> Result<(), StoreError> {
-    let Some(money) = invoice.money.last() else {
+    let Some((position, money)) = (0..).zip(&invoice.money).last() else {
         return Ok(());
     };
     let row = ActiveModel {
         business_id: Set(invoice.business_id.uuid()),
         id: Set(money.payment.id.uuid()),
         invoice_id: Set(invoice.id.uuid()),
+        position: Set(position),
         request_id: Set(request_id),
         kind: Set(money.kind.code()),
         method: Set(money.payment.method.code()),
@@ -106,8 +108,8 @@ pub(super) async fn of_invoices(
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
         .filter(Column::InvoiceId.is_in(ids.iter().copied()))
-        .order_by_asc(Column::RecordedAt)
-        .order_by_asc(Column::Id)
+        .order_by_asc(Column::InvoiceId)
+        .order_by_asc(Column::Position)
         .all(db)
         .await?;
     rows.into_iter().map(read).collect()
