@@ -316,7 +316,7 @@ async fn invoices_are_listed_by_customer_and_state_in_stable_pages(
             customer_id: desk.shop.customer("Jaan Kask").await,
             ..Default::default()
         };
-        assert_eq!(list(others).await.0, [String::new(); 0]);
+        assert!(list(others).await.0.is_empty());
     })
     .await;
 }
