@@ -100,7 +100,7 @@ fn a_line_is_rounded_half_up_first_its_price_then_its_tax() {
     assert_eq!(parts(line("1", 5, 1_000).price(false)), (5, 1, 6));
     // 22 % in 1.00: 0.8197 without.
     assert_eq!(parts(line("1", 100, 2_200).price(true)), (82, 18, 100));
-    assert_eq!(line("9000000000000", i64::MAX, 0).price(false), None);
+    assert_eq!(line("1000000000", i64::MAX, 0).price(false), None);
 }
 
 fn draft(lines: Vec<InvoiceLine>) -> Invoice {
