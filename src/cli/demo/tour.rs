@@ -1,6 +1,7 @@
 //! The tour: the promises of the README, played through real calls. A step that goes otherwise than it
 //! should ends the tour with an error.
 
+mod desk;
 mod life;
 
 use std::io::Write;
@@ -26,6 +27,7 @@ pub(super) async fn play(stage: &mut Stage, out: &mut impl Write) -> anyhow::Res
     use_too_many(stage, out).await?;
     book_a_lesson(stage, out).await?;
     bring_back_what_ran_out(stage, out).await?;
+    desk::play(stage, out).await?;
     life::play(stage, out).await?;
     run_out(stage, out).await?;
     look_at_the_emails(stage, out).await?;
