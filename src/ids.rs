@@ -160,6 +160,12 @@ id_types! {
     ClosureId = "clo";
     /// A standing agreement to pay for the same package each period.
     SubscriptionId = "sub";
+    /// An invoice.
+    InvoiceId = "inv";
+    /// A line of an invoice.
+    InvoiceLineId = "inl";
+    /// A booking of an item at a time.
+    BookingId = "bkg";
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod solo;
 pub mod submit;
 pub mod uses;
 pub mod verify;
+pub mod within;
 
 pub use submit::{Ledger, Receipt, Submission};
 

@@ -488,6 +488,8 @@ CREATE TABLE holds (
     customer_id UUID NOT NULL,
     item_id UUID,
     consumed_by UUID,
+    invoice_line_id UUID,
+    booking_id UUID,
     service_at BIGINT NOT NULL,
     times_out_at BIGINT,
     on_time_out SMALLINT NOT NULL,

@@ -487,6 +487,8 @@ CREATE TABLE holds (
     customer_id BLOB NOT NULL,
     item_id BLOB,
     consumed_by BLOB,
+    invoice_line_id BLOB,
+    booking_id BLOB,
     service_at INTEGER NOT NULL,
     times_out_at INTEGER,
     on_time_out INTEGER NOT NULL,

@@ -7,13 +7,15 @@
 
 pub mod meaning;
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::domain::credits::Credits;
-use crate::ids::{CustomerId, ItemId, LotId, TokenId, UserId};
+use crate::ids::{BookingId, CustomerId, InvoiceLineId, ItemId, LotId, TokenId, UserId};
 
 /// The version byte of [`Entry::digest`].
 const HASH_VERSION: u8 = 1;
@@ -164,6 +166,48 @@ pub struct Balances {
     pub transferred: Credits,
 }
 
+/// What credits are held and used for, if that is more than an item: only this frees or undoes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// An invoice line that they pay.
+    InvoiceLine(InvoiceLineId),
+    /// A booking.
+    Booking(BookingId),
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::InvoiceLine(id) => write!(f, "invoice line {id}"),
+            Self::Booking(id) => write!(f, "booking {id}"),
+        }
+    }
+}
+
+impl Purpose {
+    /// The purpose of what is kept with these ids: at most one of them is there.
+    pub fn from_ids(invoice_line_id: Option<Uuid>, booking_id: Option<Uuid>) -> Option<Self> {
+        let line = invoice_line_id.map(|id| Self::InvoiceLine(InvoiceLineId::from_uuid(id)));
+        line.or_else(|| booking_id.map(|id| Self::Booking(BookingId::from_uuid(id))))
+    }
+
+    /// The invoice line, if it is one.
+    pub fn invoice_line_id(self) -> Option<Uuid> {
+        match self {
+            Self::InvoiceLine(id) => Some(id.uuid()),
+            Self::Booking(_) => None,
+        }
+    }
+
+    /// The booking, if it is one.
+    pub fn booking_id(self) -> Option<Uuid> {
+        match self {
+            Self::Booking(id) => Some(id.uuid()),
+            Self::InvoiceLine(_) => None,
+        }
+    }
+}
+
 /// What a movement is about, as the command said it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct About {
@@ -181,6 +225,23 @@ pub struct About {
     pub booking_id: Option<Uuid>,
     /// Under which hold.
     pub hold_id: Option<Uuid>,
+}
+
+impl About {
+    /// What the credits are held and used for, if that is more than an item.
+    pub fn purpose(&self) -> Option<Purpose> {
+        Purpose::from_ids(self.invoice_line_id, self.booking_id)
+    }
+
+    /// The same for this purpose.
+    #[must_use]
+    pub fn for_purpose(self, purpose: Option<Purpose>) -> Self {
+        Self {
+            invoice_line_id: purpose.and_then(Purpose::invoice_line_id),
+            booking_id: purpose.and_then(Purpose::booking_id),
+            ..self
+        }
+    }
 }
 
 /// One immutable movement within a lot.

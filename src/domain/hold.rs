@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::domain::credits::Credits;
-use crate::domain::entry::{About, EntryKey, coded};
+use crate::domain::entry::{About, EntryKey, Purpose, coded};
 use crate::domain::part::Part;
 use crate::domain::refusal::Refusal;
 use crate::ids::{CustomerId, HoldId, ItemId, LotId, UserId};
@@ -44,6 +44,8 @@ pub struct Hold {
     pub item_id: Option<ItemId>,
     /// Who will deliver the service, if it is not the caller.
     pub consumed_by: Option<UserId>,
+    /// What it is for, if that is more than an item.
+    pub purpose: Option<Purpose>,
     /// When the service takes place.
     pub service_at: DateTime<Utc>,
     /// When it ends by itself; none: never.
@@ -114,6 +116,7 @@ impl Hold {
             hold_id: Some(self.id.uuid()),
             ..About::default()
         }
+        .for_purpose(self.purpose)
     }
 
     /// Takes all that is left in the parts numbered `numbers`.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::domain::credits::Credits;
 use crate::domain::entry::{
-    About, Account, Actor, Balances, Entry, EntryKey, EntryKind, Hash, coded,
+    About, Account, Actor, Balances, Entry, EntryKey, EntryKind, Hash, Purpose, coded,
 };
 use crate::domain::line::Line;
 use crate::domain::value;
@@ -177,6 +177,8 @@ pub struct Stamp {
     pub method: String,
     /// Who caused it.
     pub actor: Actor,
+    /// What its credits are held and used for, if that is more than an item.
+    pub purpose: Option<Purpose>,
 }
 
 /// One movement to be made in a lot.

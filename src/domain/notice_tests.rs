@@ -309,6 +309,7 @@ fn shift(lot: &mut Lot, kind: EntryKind, from: Account, to: Account) {
         request_hash: None,
         method: "test".to_owned(),
         actor: Actor::System,
+        purpose: None,
     };
     let movement = Movement {
         kind,

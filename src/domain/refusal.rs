@@ -6,6 +6,7 @@
 mod amending;
 mod counted;
 mod holder;
+mod invoicing;
 mod selling;
 mod subscribing;
 
@@ -15,6 +16,7 @@ use uuid::Uuid;
 pub use amending::CannotAmend;
 pub use counted::CountedIn;
 pub use holder::HolderRefusal;
+pub use invoicing::InvoiceRefusal;
 pub use selling::SellingRefusal;
 pub use subscribing::SubscribingRefusal;
 
@@ -352,6 +354,9 @@ pub enum Refusal {
     /// It cannot be subscribed to or renewed like this.
     #[error(transparent)]
     Subscribing(#[from] SubscribingRefusal),
+    /// An invoice does not allow it, or the credits are those of one.
+    #[error(transparent)]
+    Invoicing(#[from] InvoiceRefusal),
     /// A lot does not add up; nothing is written on it.
     #[error("lot {0} does not add up; run `carnet verify`")]
     LotCorrupt(LotId),
@@ -410,6 +415,7 @@ impl Refusal {
             Self::Holder(refusal) => refusal.reason(),
             Self::Selling(refusal) => refusal.reason(),
             Self::Subscribing(refusal) => refusal.reason(),
+            Self::Invoicing(refusal) => refusal.reason(),
             Self::LotCorrupt(_) => "LEDGER_CORRUPT",
         }
     }

@@ -152,6 +152,7 @@ pub fn as_of(lots: &[Lot], holds: &[Hold], at: DateTime<Utc>) -> Vec<Lot> {
         request_hash: None,
         method: String::new(),
         actor: Actor::System,
+        purpose: None,
     };
     let mut draft = Draft::with_holds(&stamp, lots.iter().cloned(), holds.iter().cloned());
     if settle(&mut draft).is_err() {

@@ -78,6 +78,7 @@ pub(crate) fn stamp_at(now: DateTime<Utc>) -> Stamp {
         request_hash: Some([7; 32]),
         method: "Consume".to_owned(),
         actor: Actor::Token(TokenId::from_uuid(Uuid::nil())),
+        purpose: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! How a use case's failure looks on the wire: one exhaustive match.
 
 mod amending;
+mod invoicing;
 mod selling;
 mod subscribing;
 
@@ -209,6 +210,7 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
         }
         Refusal::Selling(refusal) => selling::with(failure, refusal),
         Refusal::Subscribing(refusal) => subscribing::with(failure, refusal),
+        Refusal::Invoicing(refusal) => invoicing::with(failure, refusal),
         Refusal::LotCorrupt(lot_id) => {
             tracing::error!(%lot_id, "lot {lot_id} does not add up: run `carnet verify`");
             failure.with("lot_id", lot_id)
@@ -345,6 +347,7 @@ mod tests {
             include_str!("../domain/refusal/amending.rs"),
             include_str!("../domain/refusal/selling.rs"),
             include_str!("../domain/refusal/subscribing.rs"),
+            include_str!("../domain/refusal/invoicing.rs"),
         ];
         let sources = sources.map(|source| source.split_once("fn reason(").unwrap().1);
         let lines = sources.into_iter().flat_map(str::lines);

@@ -160,6 +160,7 @@ fn stamp(ctx: &Context) -> Stamp {
         request_hash: None,
         method: METHOD.to_owned(),
         actor: Actor::System,
+        purpose: None,
     }
 }
 

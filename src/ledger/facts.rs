@@ -94,6 +94,26 @@ pub(super) async fn scope(
     }
 }
 
+/// All packages that a command could concern, each once, in the order of their ids; read without locks.
+pub(super) async fn packages(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    command: &Command,
+    now: DateTime<Utc>,
+) -> Result<Vec<PackageId>, StoreError> {
+    match scope(db, business_id, command, now).await? {
+        Scope::Packages(ids) => Ok(ids),
+        Scope::Lots { ids, more_of } => {
+            let mut lots = lots::by_ids(db, business_id, &ids).await?;
+            if let Some(customer_id) = more_of {
+                let more = lots::shared::usable_by(db, business_id, customer_id).await?;
+                lots.extend(more.into_iter().filter(Lot::is_open));
+            }
+            Ok(packages_of(&lots))
+        }
+    }
+}
+
 /// Locks what is in the scope, in the order that holds everywhere, and reads it.
 pub(super) async fn lock(
     txn: &DatabaseTransaction,

@@ -39,7 +39,7 @@ pub(super) struct Solo {
 }
 
 /// How far a lane came.
-enum Outcome {
+pub(super) enum Outcome {
     Done(Receipt),
     /// The other lane must decide, on all lots of these packages.
     Escalate(Vec<PackageId>),
@@ -89,7 +89,7 @@ impl Solo {
     /// One transaction: lock, look up, settle and decide, append, commit.
     async fn unit(&self, submission: &Submission, scope: Scope) -> Result<Outcome, LedgerError> {
         let txn = self.db.begin().await?;
-        let outcome = self.decide_in(&txn, submission, &scope).await?;
+        let outcome = decide_in(&self.clock, &txn, submission, &scope).await?;
         let takes_effect = matches!(&outcome, Outcome::Done(receipt) if !receipt.replayed);
         if takes_effect && !submission.validate_only {
             txn.commit().await?;
@@ -98,49 +98,50 @@ impl Solo {
         }
         Ok(outcome)
     }
+}
 
-    async fn decide_in(
-        &self,
-        txn: &DatabaseTransaction,
-        submission: &Submission,
-        scope: &Scope,
-    ) -> Result<Outcome, LedgerError> {
-        let (business_id, command) = (submission.business_id, &submission.command);
-        let mut facts = facts::lock(txn, business_id, scope).await?;
-        let stamp = submission.stamp(self.clock.now(), &facts.lots);
-        let (request_id, hash) = (submission.request_id, &submission.request_hash);
-        if let Some(receipt) = replayed(txn, business_id, request_id, hash).await? {
-            return Ok(Outcome::Done(receipt));
-        }
-        let needs_packages = may_stop_a_clock(&facts.lots, stamp.now) || is_limited(&facts.lots);
-        if !scope.holds_packages() && needs_packages {
-            return Ok(Outcome::Escalate(packages_of(&facts.lots)));
-        }
-        facts::complete(txn, business_id, command, stamp.now, &mut facts).await?;
-        let mut posting = match decide(&facts, command, &stamp) {
-            Ok(posting) => posting,
-            Err(refusal @ Refusal::InsufficientCredits { .. }) => {
-                let Some(customer_id) = scope.more_of() else {
-                    return Err(refusal.into());
-                };
-                let mut all = lots::shared::usable_by(txn, business_id, customer_id).await?;
-                all.retain(Lot::is_open);
-                all.extend(facts.lots);
-                return Ok(Outcome::Escalate(packages_of(&all)));
-            }
-            Err(refusal) => return Err(refusal.into()),
-        };
-        let changes_packages = !posting.effects.is_empty() || calls_the_next(&posting);
-        if changes_packages && !scope.holds_packages() {
-            // All packages that were looked at, so that the second look sees what the first one saw.
-            return Ok(Outcome::Escalate(packages_of(&facts.lots)));
-        }
-        post::apply_effects(txn, &stamp, &mut posting, &mut facts).await?;
-        post::post_in(txn, business_id, &posting, &submission.note).await?;
-        let changed = facts.packages.iter().filter(|it| posting.concerns(it.id));
-        queue::move_on(txn, &stamp, changed).await?;
-        Ok(Outcome::Done(Receipt::of(posting)))
+/// Locks, looks up the request id, settles and decides, and appends; the caller commits.
+pub(super) async fn decide_in(
+    clock: &Clock,
+    txn: &DatabaseTransaction,
+    submission: &Submission,
+    scope: &Scope,
+) -> Result<Outcome, LedgerError> {
+    let (business_id, command) = (submission.business_id, &submission.command);
+    let mut facts = facts::lock(txn, business_id, scope).await?;
+    let stamp = submission.stamp(clock.now(), &facts.lots);
+    let (request_id, hash) = (submission.request_id, &submission.request_hash);
+    if let Some(receipt) = replayed(txn, business_id, request_id, hash).await? {
+        return Ok(Outcome::Done(receipt));
     }
+    let needs_packages = may_stop_a_clock(&facts.lots, stamp.now) || is_limited(&facts.lots);
+    if !scope.holds_packages() && needs_packages {
+        return Ok(Outcome::Escalate(packages_of(&facts.lots)));
+    }
+    facts::complete(txn, business_id, command, stamp.now, &mut facts).await?;
+    let mut posting = match decide(&facts, command, &stamp) {
+        Ok(posting) => posting,
+        Err(refusal @ Refusal::InsufficientCredits { .. }) => {
+            let Some(customer_id) = scope.more_of() else {
+                return Err(refusal.into());
+            };
+            let mut all = lots::shared::usable_by(txn, business_id, customer_id).await?;
+            all.retain(Lot::is_open);
+            all.extend(facts.lots);
+            return Ok(Outcome::Escalate(packages_of(&all)));
+        }
+        Err(refusal) => return Err(refusal.into()),
+    };
+    let changes_packages = !posting.effects.is_empty() || calls_the_next(&posting);
+    if changes_packages && !scope.holds_packages() {
+        // All packages that were looked at, so that the second look sees what the first one saw.
+        return Ok(Outcome::Escalate(packages_of(&facts.lots)));
+    }
+    post::apply_effects(txn, &stamp, &mut posting, &mut facts).await?;
+    post::post_in(txn, business_id, &posting, &submission.note).await?;
+    let changed = facts.packages.iter().filter(|it| posting.concerns(it.id));
+    queue::move_on(txn, &stamp, changed).await?;
+    Ok(Outcome::Done(Receipt::of(posting)))
 }
 
 /// Whether time may have undone all that keeps the clock of a package running: then its lots alone do

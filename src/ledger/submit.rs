@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::clock::Clock;
 use crate::config::LedgerSettings;
 use crate::domain::decide::Command;
-use crate::domain::entry::{Actor, Entry, Hash};
+use crate::domain::entry::{Actor, Entry, Hash, Purpose};
 use crate::domain::hold::Hold;
 use crate::domain::lot::{Lot, Stamp};
 use crate::domain::posting::Posting;
@@ -37,6 +37,8 @@ pub struct Submission {
     pub method: &'static str,
     /// Who calls.
     pub actor: Actor,
+    /// What its credits are held and used for, if that is more than an item.
+    pub purpose: Option<Purpose>,
     /// What is to be done.
     pub command: Command,
     /// The note to keep beside it.
@@ -198,6 +200,7 @@ impl Submission {
             request_hash: Some(self.request_hash),
             method: self.method.to_owned(),
             actor: self.actor,
+            purpose: self.purpose,
         }
     }
 }

@@ -340,6 +340,7 @@ fn decide(
         request_hash: None,
         method: METHOD.to_owned(),
         actor: run.actor,
+        purpose: None,
     };
     let mut amendment = Amendment::begin(package, Draft::with_holds(&stamp, lots, holds))?;
     if !is_wanted(&run.selection, &amendment) {

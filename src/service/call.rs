@@ -98,6 +98,7 @@ impl Call {
             request_hash: Some(self.hash),
             method: self.method.to_owned(),
             actor: self.caller.actor,
+            purpose: None,
         }
     }
 

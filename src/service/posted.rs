@@ -42,6 +42,7 @@ pub(super) async fn submit(
                 request_hash: call.hash,
                 method: call.method,
                 actor: call.caller.actor,
+                purpose: None,
                 command,
                 note: note.to_owned(),
                 validate_only: call.validate_only,

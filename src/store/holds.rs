@@ -6,7 +6,7 @@ use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Expr;
 use sea_orm::{DatabaseTransaction, QueryOrder, Set, Unchanged};
 
-use crate::domain::entry::EntryKey;
+use crate::domain::entry::{EntryKey, Purpose};
 use crate::domain::hold::{Hold, HoldEnd, OnTimeOut};
 use crate::domain::lot::Lot;
 use crate::domain::part::Part;
@@ -31,6 +31,8 @@ mod entity {
         pub customer_id: Uuid,
         pub item_id: Option<Uuid>,
         pub consumed_by: Option<Uuid>,
+        pub invoice_line_id: Option<Uuid>,
+        pub booking_id: Option<Uuid>,
         pub service_at: i64,
         pub times_out_at: Option<i64>,
         pub on_time_out: i16,
@@ -190,6 +192,7 @@ fn hold(row: &Model, parts: Vec<(Part, Option<EntryKey>)>) -> Result<Hold, Store
         customer_id: CustomerId::from_uuid(row.customer_id),
         item_id: row.item_id.map(ItemId::from_uuid),
         consumed_by: row.consumed_by.map(UserId::from_uuid),
+        purpose: Purpose::from_ids(row.invoice_line_id, row.booking_id),
         service_at: instant(row.service_at, TABLE, id)?,
         times_out_at: instant_opt(row.times_out_at, TABLE, id)?,
         on_time_out: known(OnTimeOut::from_code(row.on_time_out), TABLE, id)?,
@@ -209,6 +212,8 @@ fn row(business_id: BusinessId, hold: &Hold) -> ActiveModel {
         customer_id: Set(hold.customer_id.uuid()),
         item_id: Set(hold.item_id.map(ItemId::uuid)),
         consumed_by: Set(hold.consumed_by.map(UserId::uuid)),
+        invoice_line_id: Set(hold.purpose.and_then(Purpose::invoice_line_id)),
+        booking_id: Set(hold.purpose.and_then(Purpose::booking_id)),
         service_at: Set(micros(hold.service_at)),
         times_out_at: Set(hold.times_out_at.map(micros)),
         on_time_out: Set(hold.on_time_out.code()),

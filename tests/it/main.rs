@@ -53,3 +53,4 @@ mod undoing;
 mod unselling;
 mod using;
 mod verify;
+mod within;

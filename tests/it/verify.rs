@@ -100,6 +100,7 @@ async fn a_sound_ledger_is_sound_and_a_lot_of_any_length_is_replayed(
             request_hash: None,
             method: "Consume".to_owned(),
             actor: Actor::System,
+            purpose: None,
         };
         let mut draft = Draft::open(&stamp, [lot.clone()]);
         for _ in 0..2_300 {

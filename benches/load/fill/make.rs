@@ -112,6 +112,7 @@ impl Maker {
             request_hash: Some(Sha256::digest(posting_id).into()),
             method: "SellPackages".to_owned(),
             actor: self.actor,
+            purpose: None,
         };
         let lots = self.lots.iter().map(|lot| NewLot {
             id: self.dataset.lot_id(self.group, index),

@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::decide::Facts;
 use crate::domain::decide::takes::{Take, refuse_too_fine};
-use crate::domain::decide::using::{self, Consume, Moment, about, allowances, pick, start_clock};
+use crate::domain::decide::using::{
+    self, Consume, Moment, about, allowances, pick, refuse_bound, start_clock,
+};
 use crate::domain::entry::{Account, EntryKind};
 use crate::domain::hold::{Hold, HoldEnd, OnTimeOut};
 use crate::domain::line::ItemFacts;
@@ -81,24 +83,26 @@ pub(super) fn place(
             left: take.amount,
             units: take.units,
         });
-        let mut about = about(taking, take.units);
+        let mut about = about(draft, taking, take.units);
         about.hold_id = Some(id.uuid());
         let accounts = (Account::Available, Account::Held);
         let movement = bare(EntryKind::Hold, accounts, (take.amount, 0), now, false);
         draft.post(take.lot_id, Movement { about, ..movement })?;
     }
-    draft.keep(Hold {
+    let hold = Hold {
         id,
         customer_id: taking.customer_id,
-        item_id: about(taking, None).item_id,
+        item_id: about(draft, taking, None).item_id,
         consumed_by: taking.consumed_by,
+        purpose: draft.stamp().purpose,
         service_at,
         times_out_at: place.times_out_at,
         on_time_out: place.on_time_out,
         ended: None,
         parts,
         captured_by_time: Vec::new(),
-    });
+    };
+    draft.keep(hold);
     Ok(())
 }
 
@@ -222,6 +226,7 @@ fn open_hold(draft: &Draft<'_>, hold_id: HoldId) -> Result<Hold, Refusal> {
             kind: "hold",
             id: hold_id.to_string(),
         })?;
+    refuse_bound(hold.purpose, draft)?;
     hold.check_open(draft.stamp().now)?;
     Ok(hold.clone())
 }

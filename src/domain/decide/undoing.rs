@@ -73,6 +73,7 @@ pub(super) fn reverse(
         });
     }
     let use_ = Use::of(reverse.posting_id, facts, draft);
+    use_.refuse_bound(draft)?;
     let slices = use_.slices(reverse.portion)?;
     undo(draft, &use_, &slices)?;
     if let Meanwhile::Restore { expires_at, ids } = &reverse.meanwhile {
@@ -83,6 +84,7 @@ pub(super) fn reverse(
 
 pub(super) fn relocate(draft: &mut Draft<'_>, moved: &Move, facts: &Facts) -> Result<(), Refusal> {
     let use_ = Use::of(moved.posting_id, facts, draft);
+    use_.refuse_bound(draft)?;
     let slices = use_.slices(Portion::All)?;
     let again = use_.again(draft, &slices, moved)?;
     let again = Consume {
@@ -125,6 +127,12 @@ impl<'a> Use<'a> {
             entries,
             undone: &facts.undone,
         }
+    }
+
+    /// Refuses a use for something else than this command is for.
+    fn refuse_bound(&self, draft: &Draft<'_>) -> Result<(), Refusal> {
+        let bound = self.entries.iter().find_map(|entry| entry.about.purpose());
+        using::refuse_bound(bound, draft)
     }
 
     /// What is taken back, last taken first.

@@ -8,11 +8,11 @@ use crate::domain::calendar;
 use crate::domain::credits::Credits;
 use crate::domain::decide::Facts;
 use crate::domain::decide::takes::{Payer, Take, spread};
-use crate::domain::entry::{About, Account, EntryKind};
+use crate::domain::entry::{About, Account, EntryKind, Purpose};
 use crate::domain::lot::{Lot, Movement};
 use crate::domain::package::Package;
 use crate::domain::posting::{Draft, Effect};
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{InvoiceRefusal, Refusal};
 use crate::domain::returned::{bare, restore_part, value_of};
 use crate::domain::selection::{Wanted, WhyNot, judge_with, named_order, pay_order};
 use crate::domain::use_limit::{Allowances, Use};
@@ -118,7 +118,7 @@ pub(super) fn consume(
         draft.post(
             take.lot_id,
             Movement {
-                about: about(consume, take.units),
+                about: about(draft, consume, take.units),
                 ..bare(
                     EntryKind::Consume,
                     accounts,
@@ -133,7 +133,7 @@ pub(super) fn consume(
 }
 
 /// What movements of this use are about.
-pub(super) fn about(consume: &Consume, units: Option<Credits>) -> About {
+pub(super) fn about(draft: &Draft<'_>, consume: &Consume, units: Option<Credits>) -> About {
     About {
         consumed_by: consume.consumed_by,
         customer_id: Some(consume.customer_id),
@@ -143,6 +143,17 @@ pub(super) fn about(consume: &Consume, units: Option<Credits>) -> About {
         },
         units,
         ..About::default()
+    }
+    .for_purpose(draft.stamp().purpose)
+}
+
+/// Refuses to free or undo what is held or used for something else than this command is.
+pub(super) fn refuse_bound(purpose: Option<Purpose>, draft: &Draft<'_>) -> Result<(), Refusal> {
+    match purpose {
+        Some(purpose) if draft.stamp().purpose != Some(purpose) => {
+            Err(InvoiceRefusal::CreditsBound { purpose }.into())
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

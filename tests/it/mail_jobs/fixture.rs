@@ -330,6 +330,7 @@ fn stamp(now: DateTime<Utc>) -> Stamp {
         request_hash: None,
         method: "test".to_owned(),
         actor: Actor::System,
+        purpose: None,
     }
 }
 
