@@ -8,6 +8,7 @@ pub mod access;
 pub mod adjust;
 pub mod amending;
 pub mod balances;
+pub mod bookings;
 pub mod bulk;
 pub mod business;
 mod buyers;

@@ -83,6 +83,9 @@ mod tests {
             captured_percent: 100,
             ..policy
         };
-        assert_eq!(all.taken(credits("1"), 0, (starts_at, starts_at)), credits("1"));
+        assert_eq!(
+            all.taken(credits("1"), 0, (starts_at, starts_at)),
+            credits("1")
+        );
     }
 }

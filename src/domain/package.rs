@@ -7,8 +7,8 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::calendar;
 use crate::domain::booking_rules::BookingRules;
+use crate::domain::calendar;
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Balances, coded};
 use crate::domain::lot::{Lot, Terms};

@@ -4,6 +4,7 @@
 //! the API and never changes; a test holds it against the published list of reasons.
 
 mod amending;
+mod booking;
 mod counted;
 mod holder;
 mod invoicing;
@@ -14,6 +15,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use amending::CannotAmend;
+pub use booking::BookingRefusal;
 pub use counted::CountedIn;
 pub use holder::HolderRefusal;
 pub use invoicing::InvoiceRefusal;
@@ -357,6 +359,9 @@ pub enum Refusal {
     /// An invoice does not allow it, or the credits are those of one.
     #[error(transparent)]
     Invoicing(#[from] InvoiceRefusal),
+    /// A booking does not allow it.
+    #[error(transparent)]
+    Booking(#[from] BookingRefusal),
     /// A lot does not add up; nothing is written on it.
     #[error("lot {0} does not add up; run `carnet verify`")]
     LotCorrupt(LotId),
@@ -416,6 +421,7 @@ impl Refusal {
             Self::Selling(refusal) => refusal.reason(),
             Self::Subscribing(refusal) => refusal.reason(),
             Self::Invoicing(refusal) => refusal.reason(),
+            Self::Booking(refusal) => refusal.reason(),
             Self::LotCorrupt(_) => "LEDGER_CORRUPT",
         }
     }

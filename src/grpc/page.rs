@@ -86,6 +86,7 @@ paged! {
     ListEntriesRequest,
     ListEmailsRequest,
     ListSubscriptionsRequest,
+    ListBookingsRequest,
 }
 
 /// Which page of a list is wanted. `P` is the position of the last row of the page before.

@@ -98,7 +98,7 @@ pub fn new_template(
             reminder_leads: reminder_leads?,
             freeze: freeze?,
             use_limit: use_limit?,
-            booking_rules:  booking_rules?,
+            booking_rules: booking_rules?,
             transferable: message.transferable,
             lines: lines?,
             pricing: pricing?,
@@ -277,15 +277,18 @@ fn booking_rules(message: &v1::Template, faults: &mut Faults) -> Option<Option<B
         return Some(None);
     };
     faults.within("booking_rules", |faults| {
-        let judged_at = match rules.judged_at {
-            0 => Some(JudgedAt::ServiceTime),
-            number => faults
-                .choice::<v1::JudgedAt>("judged_at", number)
-                .map(|judged| match judged {
-                    v1::JudgedAt::BookingTime => JudgedAt::BookingTime,
-                    v1::JudgedAt::ServiceTime | v1::JudgedAt::Unspecified => JudgedAt::ServiceTime,
-                }),
-        };
+        let judged_at =
+            match rules.judged_at {
+                0 => Some(JudgedAt::ServiceTime),
+                number => faults
+                    .choice::<v1::JudgedAt>("judged_at", number)
+                    .map(|judged| match judged {
+                        v1::JudgedAt::BookingTime => JudgedAt::BookingTime,
+                        v1::JudgedAt::ServiceTime | v1::JudgedAt::Unspecified => {
+                            JudgedAt::ServiceTime
+                        }
+                    }),
+            };
         let cancellation = match &rules.cancellation {
             None => Some(None),
             Some(policy) => faults.within("cancellation", |faults| {

@@ -44,7 +44,7 @@ pub(super) struct Large {
 type Copied = (&'static str, &'static [(&'static str, &'static str)]);
 
 /// In an order in which nothing refers to what is not there yet.
-const TABLES: [Copied; 28] = [
+const TABLES: [Copied; 29] = [
     ("users", &[("id", "{key}"), ("external_id", "NULL")]),
     ("tokens", &[("id", "{key}")]),
     ("requests", &[("request_id", "{key}")]),
@@ -125,6 +125,18 @@ const TABLES: [Copied; 28] = [
     ("changes", &[("package_id", "{key}")]),
     ("posting_notes", &[("posting_id", "{key}")]),
     ("holds", &[("id", "{key}"), ("customer_id", "{owner}")]),
+    (
+        "bookings",
+        &[
+            ("id", "{key}"),
+            ("external_id", "NULL"),
+            ("customer_id", "{owner}"),
+            ("hold_id", "NULL"),
+            ("series_id", "{key}"),
+            ("series_index", "0"),
+            ("starts_at", "starts_at + {n} * 3600000000"),
+        ],
+    ),
     ("hold_lots", &[("hold_id", "{key}"), ("lot_id", "{key}")]),
     ("bulk_runs", &[("id", "{key}")]),
     ("bulk_results", &[("package_id", "{key}")]),
