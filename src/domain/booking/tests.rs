@@ -15,13 +15,15 @@ fn ended() -> Ended {
     }
 }
 
-fn held() -> Option<HoldId> {
-    Some(HoldId::from_uuid(POSTING))
+fn held() -> HoldId {
+    HoldId::from_uuid(POSTING)
 }
 
 fn status(state: BookingState) -> BookingStatus {
     match state {
-        BookingState::Booked => BookingStatus::Booked { hold_id: held() },
+        BookingState::Booked => BookingStatus::Booked {
+            hold_id: Some(held()),
+        },
         BookingState::Completed => BookingStatus::Completed(ended()),
         BookingState::Cancelled => BookingStatus::Cancelled {
             ended: ended(),
@@ -104,7 +106,7 @@ fn each_verb_leads_from_each_state_to_one_state_or_to_one_refusal() {
 #[test]
 fn what_pays_is_handed_out_once_and_named_again_when_something_else_does() {
     let (booked, paid) = status(BookingState::Booked).unpay(id()).unwrap();
-    assert_eq!(paid, Paid::Held(held()));
+    assert_eq!(paid, Paid::Held(Some(held())));
     assert_eq!(
         booked.clone().unpay(id()).unwrap().1,
         Paid::Held(None),

@@ -186,13 +186,13 @@ async fn cancelling(
         Canceller::Business => None,
         Canceller::Customer => policy(txn, booking).await?,
     };
-    let (taken, held) = match policy {
+    let (taken, whole) = match policy {
         Some(policy) => share(txn, booking, &hold, (policy, now)).await?,
         None => (Credits::ZERO, Credits::UNIT),
     };
     Ok(Some(if taken == Credits::ZERO {
         releasing(hold_id)
-    } else if taken == held {
+    } else if taken == whole {
         capturing(hold_id, Portion::All)
     } else {
         capturing(hold_id, Portion::Credits(taken))
@@ -222,13 +222,13 @@ async fn share(
     let ids: Vec<LotId> = hold.parts.iter().map(|part| part.lot_id).collect();
     let lots = lots::by_ids(txn, booking.business_id, &ids).await?;
     let places = lots.iter().map(|lot| lot.line.decimal_places).min();
-    let mut held = Credits::ZERO;
+    let mut whole = Credits::ZERO;
     for part in &hold.parts {
-        let sum = held.checked_add(part.left);
-        held = sum.ok_or(Refusal::AmountTooLarge)?;
+        let sum = whole.checked_add(part.left);
+        whole = sum.ok_or(Refusal::AmountTooLarge)?;
     }
     let times = (booking.starts_at, now);
-    Ok((policy.taken(held, places.unwrap_or(0), times), held))
+    Ok((policy.taken(whole, places.unwrap_or(0), times), whole))
 }
 
 /// Undoes a completion or a no-show: the credits go back into their lots and are held again.

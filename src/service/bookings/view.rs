@@ -74,10 +74,10 @@ pub(super) async fn views(
 }
 
 fn uses(applied: &[Applied], packages: &[Package], lots: &[Lot]) -> Vec<PackageUse> {
-    let mut uses: Vec<PackageUse> = Vec::new();
+    let mut shown: Vec<PackageUse> = Vec::new();
     for part in applied {
         let add = |sum: Credits, more: Credits| sum.checked_add(more).unwrap_or(sum);
-        if let Some(of_same) = uses.iter_mut().find(|it| it.package_id == part.package_id) {
+        if let Some(of_same) = shown.iter_mut().find(|it| it.package_id == part.package_id) {
             of_same.credits = add(of_same.credits, part.credits);
             continue;
         }
@@ -97,7 +97,7 @@ fn uses(applied: &[Applied], packages: &[Package], lots: &[Lot]) -> Vec<PackageU
             used = add(used, add(balances.consumed, balances.held));
             total = add(total, it.issued.quantity);
         }
-        uses.push(PackageUse {
+        shown.push(PackageUse {
             package_id: package.id,
             name: package.name.clone(),
             credits: part.credits,
@@ -105,5 +105,5 @@ fn uses(applied: &[Applied], packages: &[Package], lots: &[Lot]) -> Vec<PackageU
             total,
         });
     }
-    uses
+    shown
 }
