@@ -23,3 +23,4 @@ pub mod refusal;
 pub mod server;
 pub mod status;
 pub mod subscriptions;
+pub mod triggers;

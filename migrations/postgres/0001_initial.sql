@@ -373,6 +373,64 @@ CREATE TABLE package_members (
 );
 CREATE INDEX package_members_by_package ON package_members (business_id, package_id);
 
+-- Triggers. An event is kept once for each kind, name and subject, only if a trigger waits for it; a trigger
+-- acts once on each. `event_scans` says until when the ledger was looked through for events.
+
+CREATE TABLE triggers (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    kind SMALLINT NOT NULL,
+    event_name TEXT NOT NULL,
+    template_id UUID,
+    item_id UUID,
+    award JSONB NOT NULL,
+    archived_at BIGINT,
+    created_at BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id),
+    FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id)
+);
+CREATE INDEX triggers_by_kind ON triggers (business_id, kind, id);
+
+CREATE TABLE events (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    kind SMALLINT NOT NULL,
+    name TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    customer_id UUID NOT NULL,
+    package_id UUID,
+    occurred_at BIGINT NOT NULL,
+    done_at BIGINT,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, kind, name, subject),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id)
+);
+CREATE INDEX events_pending ON events (business_id, occurred_at, id) WHERE done_at IS NULL;
+
+CREATE TABLE trigger_runs (
+    business_id UUID NOT NULL,
+    trigger_id UUID NOT NULL,
+    event_id UUID NOT NULL,
+    package_id UUID,
+    refusal TEXT NOT NULL,
+    acted_at BIGINT NOT NULL,
+    PRIMARY KEY (business_id, trigger_id, event_id),
+    FOREIGN KEY (business_id, trigger_id) REFERENCES triggers (business_id, id),
+    FOREIGN KEY (business_id, event_id) REFERENCES events (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    CHECK ((package_id IS NULL) = (refusal <> ''))
+);
+CREATE INDEX trigger_runs_by_package ON trigger_runs (business_id, package_id) WHERE package_id IS NOT NULL;
+
+CREATE TABLE event_scans (
+    business_id UUID NOT NULL PRIMARY KEY REFERENCES businesses (id),
+    scanned_until BIGINT NOT NULL
+);
+
 -- The ledger. A lot caches what the fold of its entries says, and copies what deciding needs from its
 -- package; `is_open` says that something is available or that a time-out may make it so, and
 -- flips seldom, so that the partial indexes leave almost every update heap-only.
@@ -557,6 +615,76 @@ CREATE INDEX bookings_by_customer ON bookings (business_id, customer_id, starts_
 CREATE INDEX bookings_by_state ON bookings (business_id, state, starts_at, id);
 CREATE UNIQUE INDEX holds_of_booking ON holds (business_id, booking_id)
     WHERE booking_id IS NOT NULL AND ended_by IS NULL;
+
+-- Invoices. A line's credits are set aside by `hold_id`, `used_by` is the posting that used them. Numbers are given
+-- one after the other from a row that is locked last.
+
+CREATE TABLE invoices (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    external_id TEXT,
+    customer_id UUID NOT NULL,
+    state SMALLINT NOT NULL,
+    number BIGINT,
+    prices_include_tax BOOLEAN NOT NULL,
+    created_at BIGINT NOT NULL,
+    issued_at BIGINT,
+    voided_at BIGINT, -- from then on the invoice counts no more
+    version BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id),
+    UNIQUE (business_id, number),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    CHECK ((number IS NULL) = (issued_at IS NULL))
+);
+CREATE INDEX invoices_by_customer ON invoices (business_id, customer_id, id);
+CREATE INDEX invoices_by_state ON invoices (business_id, state, id);
+
+CREATE TABLE invoice_lines (
+    business_id UUID NOT NULL,
+    id UUID NOT NULL,
+    invoice_id UUID NOT NULL,
+    position INTEGER NOT NULL,
+    item_id UUID NOT NULL,
+    description TEXT NOT NULL,
+    quantity BIGINT NOT NULL CHECK (quantity > 0),
+    unit_price_minor BIGINT NOT NULL CHECK (unit_price_minor >= 0),
+    tax_basis_points INTEGER NOT NULL CHECK (tax_basis_points >= 0),
+    hold_id UUID,
+    credit_units BIGINT CHECK (credit_units > 0 AND credit_units <= quantity),
+    credit_packages JSONB,
+    times_out_at BIGINT,
+    used_by UUID,
+    returned_at BIGINT,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
+    FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id),
+    CHECK ((hold_id IS NULL) = (credit_units IS NULL)),
+    CHECK ((hold_id IS NULL) = (credit_packages IS NULL))
+);
+CREATE INDEX invoice_lines_by_invoice ON invoice_lines (business_id, invoice_id, position);
+
+CREATE TABLE invoice_money (
+    business_id UUID NOT NULL,
+    id UUID NOT NULL,
+    invoice_id UUID NOT NULL,
+    position INTEGER NOT NULL,
+    request_id UUID NOT NULL,
+    kind SMALLINT NOT NULL,
+    method SMALLINT NOT NULL,
+    amount_minor BIGINT NOT NULL CHECK (amount_minor > 0),
+    reference TEXT NOT NULL,
+    recorded_at BIGINT NOT NULL,
+    reversed_at BIGINT,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, invoice_id, position),
+    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id)
+);
+
+CREATE TABLE invoice_numbers (
+    business_id UUID PRIMARY KEY REFERENCES businesses (id),
+    last_number BIGINT NOT NULL CHECK (last_number > 0)
+);
 
 -- Free text of postings and changes: outside the hash, so that it can be erased.
 CREATE TABLE posting_notes (

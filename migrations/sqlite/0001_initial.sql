@@ -374,6 +374,64 @@ CREATE TABLE package_members (
 ) STRICT;
 CREATE INDEX package_members_by_package ON package_members (business_id, package_id);
 
+-- Triggers. An event is kept once for each kind, name and subject, only if a trigger waits for it; a trigger
+-- acts once on each. `event_scans` says until when the ledger was looked through for events.
+
+CREATE TABLE triggers (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    kind INTEGER NOT NULL,
+    event_name TEXT NOT NULL,
+    template_id BLOB,
+    item_id BLOB,
+    award TEXT NOT NULL,
+    archived_at INTEGER,
+    created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id),
+    FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id)
+) STRICT;
+CREATE INDEX triggers_by_kind ON triggers (business_id, kind, id);
+
+CREATE TABLE events (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    kind INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    customer_id BLOB NOT NULL,
+    package_id BLOB,
+    occurred_at INTEGER NOT NULL,
+    done_at INTEGER,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, kind, name, subject),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id)
+) STRICT;
+CREATE INDEX events_pending ON events (business_id, occurred_at, id) WHERE done_at IS NULL;
+
+CREATE TABLE trigger_runs (
+    business_id BLOB NOT NULL,
+    trigger_id BLOB NOT NULL,
+    event_id BLOB NOT NULL,
+    package_id BLOB,
+    refusal TEXT NOT NULL,
+    acted_at INTEGER NOT NULL,
+    PRIMARY KEY (business_id, trigger_id, event_id),
+    FOREIGN KEY (business_id, trigger_id) REFERENCES triggers (business_id, id),
+    FOREIGN KEY (business_id, event_id) REFERENCES events (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    CHECK ((package_id IS NULL) = (refusal <> ''))
+) STRICT;
+CREATE INDEX trigger_runs_by_package ON trigger_runs (business_id, package_id) WHERE package_id IS NOT NULL;
+
+CREATE TABLE event_scans (
+    business_id BLOB NOT NULL PRIMARY KEY REFERENCES businesses (id),
+    scanned_until INTEGER NOT NULL
+) STRICT;
+
 -- The ledger. A lot caches what the fold of its entries says, and copies what deciding needs from its
 -- package; `is_open` says that something is available or that a time-out may make it so, and
 -- flips seldom, so that the partial indexes leave almost every update heap-only.
@@ -556,6 +614,76 @@ CREATE INDEX bookings_by_customer ON bookings (business_id, customer_id, starts_
 CREATE INDEX bookings_by_state ON bookings (business_id, state, starts_at, id);
 CREATE UNIQUE INDEX holds_of_booking ON holds (business_id, booking_id)
     WHERE booking_id IS NOT NULL AND ended_by IS NULL;
+
+-- Invoices. A line's credits are set aside by `hold_id`, `used_by` is the posting that used them. Numbers are given
+-- one after the other from a row that is locked last.
+
+CREATE TABLE invoices (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    external_id TEXT,
+    customer_id BLOB NOT NULL,
+    state INTEGER NOT NULL,
+    number INTEGER,
+    prices_include_tax INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    issued_at INTEGER,
+    voided_at INTEGER, -- from then on the invoice counts no more
+    version INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id),
+    UNIQUE (business_id, number),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    CHECK ((number IS NULL) = (issued_at IS NULL))
+) STRICT;
+CREATE INDEX invoices_by_customer ON invoices (business_id, customer_id, id);
+CREATE INDEX invoices_by_state ON invoices (business_id, state, id);
+
+CREATE TABLE invoice_lines (
+    business_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    invoice_id BLOB NOT NULL,
+    position INTEGER NOT NULL,
+    item_id BLOB NOT NULL,
+    description TEXT NOT NULL,
+    quantity INTEGER NOT NULL CHECK (quantity > 0),
+    unit_price_minor INTEGER NOT NULL CHECK (unit_price_minor >= 0),
+    tax_basis_points INTEGER NOT NULL CHECK (tax_basis_points >= 0),
+    hold_id BLOB,
+    credit_units INTEGER CHECK (credit_units > 0 AND credit_units <= quantity),
+    credit_packages TEXT,
+    times_out_at INTEGER,
+    used_by BLOB,
+    returned_at INTEGER,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
+    FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id),
+    CHECK ((hold_id IS NULL) = (credit_units IS NULL)),
+    CHECK ((hold_id IS NULL) = (credit_packages IS NULL))
+) STRICT;
+CREATE INDEX invoice_lines_by_invoice ON invoice_lines (business_id, invoice_id, position);
+
+CREATE TABLE invoice_money (
+    business_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    invoice_id BLOB NOT NULL,
+    position INTEGER NOT NULL,
+    request_id BLOB NOT NULL,
+    kind INTEGER NOT NULL,
+    method INTEGER NOT NULL,
+    amount_minor INTEGER NOT NULL CHECK (amount_minor > 0),
+    reference TEXT NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    reversed_at INTEGER,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, invoice_id, position),
+    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id)
+) STRICT;
+
+CREATE TABLE invoice_numbers (
+    business_id BLOB PRIMARY KEY REFERENCES businesses (id),
+    last_number INTEGER NOT NULL CHECK (last_number > 0)
+) STRICT;
 
 -- Free text of postings and changes: outside the hash, so that it can be erased.
 CREATE TABLE posting_notes (

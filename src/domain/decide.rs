@@ -28,7 +28,7 @@ mod using;
 
 pub use adjusting::{Adjust, Adjustment, take_out};
 pub use explaining::{LeftOut, Look, allowances_of, explain};
-pub use holding::{Capture, PlaceHold, Release};
+pub use holding::{Capture, Keep, PlaceHold, Release};
 pub use undoing::{Meanwhile, Move, Reverse};
 pub use using::{Consume, refusal};
 
@@ -43,6 +43,8 @@ pub enum Command {
     Capture(Capture),
     /// Free what is held.
     Release(Release),
+    /// Hold without a time-out from now on.
+    Keep(Keep),
     /// Undo a use, in whole or in part.
     Reverse(Reverse),
     /// Undo a use and use other packages instead.
@@ -93,6 +95,7 @@ impl Command {
             | Self::Hold(_)
             | Self::Capture(_)
             | Self::Release(_)
+            | Self::Keep(_)
             | Self::Adjust(_) => None,
         }
     }
@@ -111,6 +114,7 @@ pub fn decide(facts: &Facts, command: &Command, stamp: &Stamp) -> Result<Posting
         Command::Hold(place) => holding::place(&mut draft, place, facts)?,
         Command::Capture(capture) => holding::capture(&mut draft, capture, facts)?,
         Command::Release(release) => holding::release(&mut draft, release)?,
+        Command::Keep(keep) => holding::keep(&mut draft, keep)?,
         Command::Reverse(reverse) => undoing::reverse(&mut draft, reverse, facts)?,
         Command::Move(moved) => undoing::relocate(&mut draft, moved, facts)?,
         Command::Adjust(adjust) => adjusting::adjust(&mut draft, adjust, &facts.packages)?,

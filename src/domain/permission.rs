@@ -99,6 +99,22 @@ permissions! {
     BookingsManage = "BOOKINGS_MANAGE";
     /// Reopen bookings, change what pays them, and cancel them for the business.
     BookingsAmend = "BOOKINGS_AMEND";
+    /// Read triggers and what they did.
+    TriggersRead = "TRIGGERS_READ";
+    /// Make, change and archive triggers.
+    TriggersManage = "TRIGGERS_MANAGE";
+    /// Say that something happened that triggers wait for.
+    EventsFire = "EVENTS_FIRE";
+    /// Read invoices.
+    InvoicesRead = "INVOICES_READ";
+    /// Make, change and issue invoices.
+    InvoicesManage = "INVOICES_MANAGE";
+    /// Void invoices.
+    InvoicesVoid = "INVOICES_VOID";
+    /// Take back payments that bounced.
+    PaymentsReverse = "PAYMENTS_REVERSE";
+    /// Write refunds down.
+    RefundsRecord = "REFUNDS_RECORD";
 }
 
 /// The permissions of a token.

@@ -221,8 +221,11 @@ impl<'a> Draft<'a> {
                 .filter(|hold| hold.holds_in(lot_id))
                 .filter_map(|hold| hold.times_out_at)
                 .min();
-            if let Some(lot) = self.lots.get_mut(&lot_id) {
+            if let Some(lot) = self.lots.get_mut(&lot_id)
+                && lot.next_timeout_at != next
+            {
                 lot.next_timeout_at = next;
+                self.moved.insert(lot_id);
             }
         }
     }

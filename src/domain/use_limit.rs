@@ -65,12 +65,12 @@ pub struct Allowance {
 pub type Allowances = BTreeMap<PackageId, Allowance>;
 
 impl UseLimit {
-    /// What is left of a package for a service at `at`, after these uses of the same customer: what the
+    /// What is left of a package for a service at `at`, after `earlier` uses of the same customer: what the
     /// tighter of both limits leaves.
     pub fn allowance(
         self,
         package: &Package,
-        uses: &[Use],
+        earlier: &[Use],
         at: DateTime<Utc>,
     ) -> Option<Allowance> {
         let limits = [
@@ -79,16 +79,16 @@ impl UseLimit {
         ];
         let left = limits.into_iter().filter_map(|(limit, period)| {
             let (limit, from) = (limit?, period.first_day(package, at));
-            let mut so_far = Credits::ZERO;
-            for it in uses.iter().filter(|it| it.package_id == package.id) {
+            let mut used = Credits::ZERO;
+            for it in earlier.iter().filter(|it| it.package_id == package.id) {
                 if period.first_day(package, it.at) == from {
-                    so_far = so_far.checked_add(it.amount).unwrap_or(so_far);
+                    used = used.checked_add(it.amount).unwrap_or(used);
                 }
             }
-            let left = limit.checked_sub(so_far).unwrap_or(Credits::ZERO);
+            let left = limit.checked_sub(used).unwrap_or(Credits::ZERO);
             Some(Allowance {
                 left: left.max(Credits::ZERO),
-                used: so_far,
+                used,
                 limit,
                 period,
                 from,

@@ -87,6 +87,8 @@ paged! {
     ListEmailsRequest,
     ListSubscriptionsRequest,
     ListBookingsRequest,
+    ListTriggersRequest,
+    ListInvoicesRequest,
 }
 
 /// Which page of a list is wanted. `P` is the position of the last row of the page before.

@@ -5,6 +5,7 @@ mod booking;
 mod invoicing;
 mod selling;
 mod subscribing;
+mod triggering;
 
 use std::time::Duration;
 
@@ -224,6 +225,7 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
         }
         Refusal::Selling(refusal) => selling::with(failure, refusal),
         Refusal::Subscribing(refusal) => subscribing::with(failure, refusal),
+        Refusal::Triggering(refusal) => triggering::with(failure, refusal),
         Refusal::Invoicing(refusal) => invoicing::with(failure, refusal),
         Refusal::Booking(refusal) => booking::with(failure, refusal),
         Refusal::LotCorrupt(lot_id) => {
@@ -357,12 +359,13 @@ mod tests {
     /// The reasons that refusals have, from the text of the match that gives them.
     fn reasons_of_refusals() -> Vec<&'static str> {
         let sources = [
-            include_str!("../domain/refusal.rs"),
+            include_str!("../domain/refusal/reason.rs"),
             include_str!("../domain/refusal/holder.rs"),
             include_str!("../domain/refusal/amending.rs"),
             include_str!("../domain/refusal/selling.rs"),
             include_str!("../domain/refusal/subscribing.rs"),
-            include_str!("../domain/refusal/invoicing.rs"),
+            include_str!("../domain/refusal/triggering.rs"),
+            include_str!("../domain/refusal/invoice.rs"),
             include_str!("../domain/refusal/booking.rs"),
         ];
         let sources = sources.map(|source| source.split_once("fn reason(").unwrap().1);

@@ -71,6 +71,7 @@ pub(super) async fn scope(
             of_hold(db, business_id, capture.hold_id, with_candidates).await
         }
         Command::Release(release) => of_hold(db, business_id, release.hold_id, false).await,
+        Command::Keep(keep) => of_hold(db, business_id, keep.hold_id, false).await,
         Command::Reverse(reverse) => {
             let lots = of_use(db, business_id, reverse.posting_id).await?;
             Ok(match reverse.meanwhile {
@@ -147,6 +148,7 @@ pub(super) async fn complete(
     let named = match command {
         Command::Capture(capture) => Some(capture.hold_id),
         Command::Release(release) => Some(release.hold_id),
+        Command::Keep(keep) => Some(keep.hold_id),
         Command::Hold(_)
         | Command::Consume(_)
         | Command::Reverse(_)
@@ -176,7 +178,7 @@ pub(super) async fn complete(
             facts.survivor = survivor_of(txn, business_id, &facts.original).await?;
             facts.survivor.or_else(|| user_of(&facts.original))
         }
-        Command::Release(_) | Command::Reverse(_) | Command::Adjust(_) => None,
+        Command::Release(_) | Command::Keep(_) | Command::Reverse(_) | Command::Adjust(_) => None,
     };
     if let Some(user) = user.filter(|_| is_limited) {
         let at = service_at(command, facts).unwrap_or(now);
@@ -199,7 +201,7 @@ fn service_at(command: &Command, facts: &Facts) -> Option<DateTime<Utc>> {
             hold.map(|hold| hold.service_at)
         }),
         Command::Move(_) => facts.original.iter().map(|it| it.effective_at).min(),
-        Command::Release(_) | Command::Reverse(_) | Command::Adjust(_) => None,
+        Command::Release(_) | Command::Keep(_) | Command::Reverse(_) | Command::Adjust(_) => None,
     }
 }
 

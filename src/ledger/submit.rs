@@ -178,6 +178,7 @@ impl Submission {
             | Command::Hold(_)
             | Command::Capture(_)
             | Command::Release(_)
+            | Command::Keep(_)
             | Command::Reverse(_)
             | Command::Move(_)
             | Command::Adjust(_) => None,

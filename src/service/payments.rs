@@ -1,5 +1,6 @@
-//! Payments of sales that took place elsewhere and are written down here (E5). Whatever is due, a payment
-//! moves no credits: that a package is complete follows from its being used up and paid.
+//! Payments that took place elsewhere and are written down here (E5). Whatever is due of a sale, a payment of it
+//! moves no credits: that a package is complete follows from its being used up and paid. Those of invoices are
+//! [`paying`](super::invoices::paying).
 
 use sea_orm::DatabaseTransaction;
 
@@ -9,6 +10,8 @@ use crate::ids::{PaymentId, SaleId};
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
+use crate::service::invoices::InvoiceView;
+use crate::service::invoices::paying::{self, MoneyEntry};
 use crate::service::resolve;
 use crate::service::undo_sale::standing;
 use crate::store::{businesses, customers, packages, sales};
@@ -26,12 +29,57 @@ pub struct SalePayment {
     pub reference: String,
 }
 
+/// A payment of what there is to pay.
+#[derive(Clone, Debug)]
+pub enum PaymentOf {
+    /// Of a sale.
+    Sale(SalePayment),
+    /// Of an invoice.
+    Invoice(MoneyEntry),
+}
+
+/// What was paid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Paid {
+    /// A sale.
+    Sale(Sale),
+    /// An invoice.
+    Invoice(Box<InvoiceView>),
+}
+
+/// Writes a payment down.
+///
+/// # Errors
+/// Those of [`of_sale`] and of [`paying::record`].
+pub async fn record(
+    ctx: &Context,
+    call: &Call,
+    input: &PaymentOf,
+) -> Result<Answer<Paid>, ServiceError> {
+    match input {
+        PaymentOf::Sale(payment) => {
+            let answer = of_sale(ctx, call, payment).await?;
+            Ok(Answer {
+                value: Paid::Sale(answer.value),
+                replayed: answer.replayed,
+            })
+        }
+        PaymentOf::Invoice(payment) => {
+            let answer = paying::record(ctx, call, payment).await?;
+            Ok(Answer {
+                value: Paid::Invoice(Box::new(answer.value)),
+                replayed: answer.replayed,
+            })
+        }
+    }
+}
+
 /// Writes a payment of a sale down. Once all of the sale is paid, so are its packages.
 ///
 /// # Errors
 /// [`Refusal::NotFound`], `SALE_ALREADY_UNDONE`, [`SellingRefusal::SaleAlreadyPaid`], [`Refusal::PaymentExceedsPrice`],
 /// [`Refusal::AccountPaymentsInactive`], [`Refusal::CustomerMayNotPurchaseOnAccount`].
-pub async fn record(
+pub async fn of_sale(
     ctx: &Context,
     call: &Call,
     input: &SalePayment,

@@ -6,12 +6,13 @@ use sea_orm::ConnectionTrait;
 
 use crate::domain::refusal::Refusal;
 use crate::ids::{
-    BookingId, BusinessId, CreditTypeId, CustomerId, GroupId, ItemId, PackageId, Reference,
-    SubscriptionId, TemplateId, UserId,
+    BookingId, BusinessId, CreditTypeId, CustomerId, GroupId, InvoiceId, ItemId, PackageId,
+    Reference, SubscriptionId, TemplateId, UserId,
 };
 use crate::service::error::ServiceError;
 use crate::store::{
-    bookings, credit_types, customers, groups, items, packages, subscriptions, templates, users,
+    bookings, credit_types, customers, groups, invoices, items, packages, subscriptions, templates,
+    users,
 };
 
 /// The refusal of a name that stands for nothing in this business.
@@ -68,6 +69,7 @@ references! {
     credit_type: CreditTypeId = "credit type" in credit_types;
     customer: CustomerId = "customer" in customers;
     group: GroupId = "group" in groups;
+    invoice: InvoiceId = "invoice" in invoices;
     item: ItemId = "item" in items;
     package: PackageId = "package" in packages;
     subscription: SubscriptionId = "subscription" in subscriptions;

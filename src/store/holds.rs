@@ -142,7 +142,8 @@ pub async fn page(
     read(db, business_id, rows).await
 }
 
-async fn by_ids(
+/// Holds by their ids.
+pub async fn by_ids(
     db: &impl ConnectionTrait,
     business_id: BusinessId,
     ids: &[Uuid],

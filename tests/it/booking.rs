@@ -24,6 +24,7 @@ fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the messages have it")]
 fn stamp(text: &str) -> Option<Timestamp> {
     Some(carnet::grpc::faults::timestamp(at(text)))
 }

@@ -51,6 +51,13 @@ pub struct Release {
     pub hold_id: HoldId,
 }
 
+/// Keep what is held until somebody ends that: it does not time out any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// The hold.
+    pub hold_id: HoldId,
+}
+
 pub(super) fn place(
     draft: &mut Draft<'_>,
     place: &PlaceHold,
@@ -162,6 +169,13 @@ pub(super) fn capture(
 pub(super) fn release(draft: &mut Draft<'_>, release: &Release) -> Result<(), Refusal> {
     let hold = open_hold(draft, release.hold_id)?;
     end(draft, &hold, &[], HoldEnd::Released)
+}
+
+pub(super) fn keep(draft: &mut Draft<'_>, keep: &Keep) -> Result<(), Refusal> {
+    let mut hold = open_hold(draft, keep.hold_id)?;
+    hold.times_out_at = None;
+    draft.keep(hold);
+    Ok(())
 }
 
 /// What is captured of the hold, and how much more than it holds is wanted.

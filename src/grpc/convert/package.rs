@@ -403,7 +403,8 @@ pub fn to_sale(sale: &Sale, currency: Currency, detail: Detail) -> v1::Sale {
     }
 }
 
-fn to_payment(payment: &Payment, currency: Currency) -> v1::RecordedPayment {
+/// A payment as a message.
+pub fn to_payment(payment: &Payment, currency: Currency) -> v1::RecordedPayment {
     let method = match payment.method {
         PaymentMethod::Cash => v1::PaymentMethod::Cash,
         PaymentMethod::Card => v1::PaymentMethod::Card,

@@ -6,6 +6,7 @@ use crate::domain::offer::ValidityOverride;
 use crate::domain::sale::PaymentMethod;
 use crate::grpc::convert::amending::target;
 use crate::grpc::convert::common::{amount, money, period, validity};
+use crate::grpc::convert::invoice::money_entry;
 use crate::grpc::convert::line::new_lines;
 use crate::grpc::convert::package::status;
 use crate::grpc::convert::pricing::optional_units;
@@ -16,12 +17,12 @@ use crate::proto::v1;
 use crate::service::Caller;
 use crate::service::extension::{ExtensionEntry, Until};
 use crate::service::packages::{ChangeList, PackageList, Scope};
-use crate::service::payments::SalePayment;
+use crate::service::payments::{PaymentOf, SalePayment};
 use crate::service::sales::{Buyer, PaymentEntry, SaleEntry};
 use crate::service::undo_sale::UndoEntry;
 
 /// The most entries of one sale.
-const ENTRIES_MAX: usize = 200;
+const ENTRIES_MAX: usize = 500;
 /// The most bonuses of one extension.
 pub(super) const BONUSES_MAX: usize = 50;
 /// The most members of one entry.
@@ -183,16 +184,20 @@ pub(super) fn payment(
     })
 }
 
-/// A payment of a sale.
-pub fn sale_payment(
+/// A payment to be written down.
+pub fn payment_of(
     request: &v1::RecordPaymentRequest,
     caller: &Caller,
     faults: &mut Faults,
-) -> Option<SalePayment> {
+) -> Option<PaymentOf> {
+    let recorded = ("payment", request.payment.as_ref());
     let sale_id = match &request.target {
+        Some(v1::record_payment_request::Target::InvoiceId(id)) => {
+            return money_entry(id, recorded, caller, faults).map(PaymentOf::Invoice);
+        }
         Some(v1::record_payment_request::Target::SaleId(id)) => faults.id("sale_id", id),
         None => {
-            faults.add("target", "must be given: sale_id");
+            faults.add("target", "must be given: sale_id or invoice_id");
             None
         }
     };
@@ -200,12 +205,12 @@ pub fn sale_payment(
         .required("payment", request.payment.as_ref())
         .and_then(|recorded| faults.within("payment", |faults| payment(recorded, caller, faults)));
     let (sale_id, payment) = (sale_id?, payment?);
-    Some(SalePayment {
+    Some(PaymentOf::Sale(SalePayment {
         sale_id,
         method: payment.method,
         amount_minor: payment.amount_minor,
         reference: payment.reference,
-    })
+    }))
 }
 
 /// A package to be extended.

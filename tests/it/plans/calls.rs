@@ -54,6 +54,8 @@ impl<'a> Caller<'a> {
         caller.mail_and_runs().await;
         caller.subscriptions().await;
         caller.bookings().await;
+        caller.invoices().await;
+        caller.triggers().await;
         caller.jobs().await;
         caller.asked
     }
@@ -363,6 +365,42 @@ impl<'a> Caller<'a> {
         ] {
             let answer = bookings.list_bookings(request);
             self.ask(name, answer).await;
+        }
+    }
+
+    async fn invoices(&mut self) {
+        let mut invoices = self.large.tenant.invoices();
+        let all = v1::ListInvoicesRequest::default();
+        let of_customer = v1::ListInvoicesRequest {
+            customer_id: CustomerId::from_uuid(key(1)).to_string(),
+            ..all.clone()
+        };
+        let drafts = v1::ListInvoicesRequest {
+            state: v1::InvoiceState::Draft.into(),
+            ..all.clone()
+        };
+        for (name, request) in [
+            ("ListInvoices", all),
+            ("ListInvoices of a customer with many", of_customer),
+            ("ListInvoices of a state", drafts),
+        ] {
+            self.ask(name, invoices.list_invoices(request)).await;
+        }
+    }
+
+    async fn triggers(&mut self) {
+        let mut triggers = self.large.tenant.triggers();
+        let all = v1::ListTriggersRequest::default();
+        let of_event = v1::ListTriggersRequest {
+            event: v1::TriggerEvent::PackageSold.into(),
+            include_archived: true,
+            ..all.clone()
+        };
+        for (name, request) in [
+            ("ListTriggers", all),
+            ("ListTriggers of an event", of_event),
+        ] {
+            self.ask(name, triggers.list_triggers(request)).await;
         }
     }
 

@@ -70,7 +70,9 @@ pub(super) async fn plant(tenant: &Tenant, ctx: &Context) -> Seeds {
     };
     tenant.bookings().create_booking(booking).await.unwrap();
     close(tenant).await;
+    invoice(&shop).await;
     subscribe(&shop).await;
+    wait_for_event(&shop, &template_id).await;
     let run_id = extend_all(tenant, &template_id).await;
     bulk::step(ctx).await.unwrap();
     Seeds {
@@ -119,6 +121,61 @@ async fn subscribe(shop: &Shop) {
     };
     let mut subscriptions = shop.tenant.subscriptions();
     subscriptions.create_subscription(request).await.unwrap();
+}
+
+/// A trigger, and an event that it waits for.
+async fn wait_for_event(shop: &Shop, template_id: &str) {
+    let mut triggers = shop.tenant.triggers();
+    let request = v1::CreateTriggerRequest {
+        trigger: Some(v1::Trigger {
+            name: "A small present".to_owned(),
+            event: v1::TriggerEvent::Fired.into(),
+            event_name: "course.finished".to_owned(),
+            award: Some(v1::trigger::Award::TemplateId(template_id.to_owned())),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    triggers.create_trigger(request).await.unwrap();
+    let request = v1::FireEventRequest {
+        request_id: shop.tenant.request_id(),
+        event_name: "course.finished".to_owned(),
+        event_id: "7".to_owned(),
+        customer_id: shop.customer.clone(),
+        validate_only: false,
+    };
+    triggers.fire_event(request).await.unwrap();
+}
+
+async fn invoice(shop: &Shop) {
+    let mut invoices = shop.tenant.invoices();
+    let request = v1::CreateInvoiceRequest {
+        request_id: shop.tenant.request_id(),
+        customer_id: shop.customer.clone(),
+        lines: vec![v1::InvoiceLineInput {
+            item_id: shop.swim.clone(),
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let made = invoices.create_invoice(request).await.unwrap().into_inner();
+    let invoice_id = made.invoice.unwrap().id;
+    let request = v1::IssueInvoiceRequest {
+        request_id: shop.tenant.request_id(),
+        invoice_id: invoice_id.clone(),
+        ..Default::default()
+    };
+    invoices.issue_invoice(request).await.unwrap();
+    let request = v1::RecordPaymentRequest {
+        request_id: shop.tenant.request_id(),
+        target: Some(v1::record_payment_request::Target::InvoiceId(invoice_id)),
+        payment: Some(v1::RecordedPayment {
+            method: v1::PaymentMethod::Cash.into(),
+            ..Default::default()
+        }),
+        validate_only: false,
+    };
+    invoices.record_payment(request).await.unwrap();
 }
 
 async fn close(tenant: &Tenant) {

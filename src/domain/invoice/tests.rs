@@ -1,0 +1,202 @@
+//! What invoices allow in which state, and what they come to.
+
+use super::*;
+use crate::domain::sale::PaymentMethod;
+
+const UNPAID: Owed = Owed {
+    total_minor: 1_000,
+    paid_minor: 0,
+};
+const HALF: Owed = Owed {
+    paid_minor: 500,
+    ..UNPAID
+};
+const ALL: Owed = Owed {
+    paid_minor: 1_000,
+    ..UNPAID
+};
+
+/// What a transition comes to: the name of the next state, or the reason of the refusal.
+fn told(next: Result<InvoiceState, InvoiceRefusal>) -> &'static str {
+    match next {
+        Ok(state) => state.as_str(),
+        Err(refusal) => refusal.reason(),
+    }
+}
+
+/// What every state says to a verb, in the order of the states.
+fn check(verb: fn(InvoiceState) -> Result<InvoiceState, InvoiceRefusal>, expected: [&str; 5]) {
+    let said = InvoiceState::ALL.iter().map(|state| told(verb(*state)));
+    assert_eq!(said.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn every_state_says_to_every_verb_what_it_becomes_or_why_not() {
+    const FIXED: &str = "INVOICE_NOT_DRAFT";
+    const ISSUED: &str = "INVOICE_ALREADY_ISSUED";
+    const DRAFT: &str = "INVOICE_NOT_ISSUED";
+    const PAID: &str = "INVOICE_ALREADY_PAID";
+    const VOID: &str = "INVOICE_VOID";
+    const PARTLY: &str = "partly_paid";
+    check(InvoiceState::changed, ["draft", FIXED, FIXED, FIXED, VOID]);
+    check(
+        |it| it.issued(UNPAID),
+        ["issued", ISSUED, ISSUED, ISSUED, VOID],
+    );
+    check(|it| it.issued(ALL), ["paid", ISSUED, ISSUED, ISSUED, VOID]);
+    check(
+        |it| it.priced_again(UNPAID),
+        ["draft", "issued", "issued", PAID, VOID],
+    );
+    check(
+        |it| it.priced_again(HALF),
+        ["draft", PARTLY, PARTLY, PAID, VOID],
+    );
+    check(
+        |it| it.priced_again(ALL),
+        ["draft", "paid", "paid", PAID, VOID],
+    );
+    check(|it| it.paid(HALF), [DRAFT, PARTLY, PARTLY, PAID, VOID]);
+    check(|it| it.paid(ALL), [DRAFT, "paid", "paid", PAID, VOID]);
+    check(
+        |it| it.bounced(UNPAID),
+        [DRAFT, "issued", "issued", "issued", "void"],
+    );
+    check(
+        |it| it.bounced(HALF),
+        [DRAFT, PARTLY, PARTLY, PARTLY, "void"],
+    );
+    check(
+        InvoiceState::refunded,
+        [DRAFT, "issued", PARTLY, "paid", "void"],
+    );
+    check(InvoiceState::voided, ["void", "void", "void", "void", VOID]);
+}
+
+fn line(quantity: &str, unit_price_minor: i64, tax_basis_points: i32) -> InvoiceLine {
+    InvoiceLine {
+        id: InvoiceLineId::generate(DateTime::UNIX_EPOCH),
+        item_id: ItemId::generate(DateTime::UNIX_EPOCH),
+        description: String::new(),
+        quantity: Credits::parse(quantity).unwrap(),
+        unit_price_minor,
+        tax_basis_points,
+        credits: None,
+    }
+}
+
+fn parts(price: Option<Price>) -> (i64, i64, i64) {
+    let price = price.unwrap();
+    (price.net_minor, price.tax_minor, price.total_minor)
+}
+
+#[test]
+fn a_line_is_rounded_half_up_first_its_price_then_its_tax() {
+    // 1.5 at 3.33 is 4.995.
+    assert_eq!(parts(line("1.5", 333, 0).price(false)), (500, 0, 500));
+    // 4.985 stays below.
+    assert_eq!(parts(line("0.4985", 1_000, 0).price(false)), (499, 0, 499));
+    // 10 % of 0.05 is half a cent.
+    assert_eq!(parts(line("1", 5, 1_000).price(false)), (5, 1, 6));
+    // 22 % in 1.00: 0.8197 without.
+    assert_eq!(parts(line("1", 100, 2_200).price(true)), (82, 18, 100));
+    assert_eq!(line("1000000000", i64::MAX, 0).price(false), None);
+}
+
+fn draft(lines: Vec<InvoiceLine>) -> Invoice {
+    Invoice {
+        id: InvoiceId::generate(DateTime::UNIX_EPOCH),
+        business_id: BusinessId::generate(DateTime::UNIX_EPOCH),
+        external_id: None,
+        customer_id: CustomerId::generate(DateTime::UNIX_EPOCH),
+        state: InvoiceState::Draft,
+        number: None,
+        prices_include_tax: false,
+        lines,
+        money: Vec::new(),
+        created_at: DateTime::UNIX_EPOCH,
+        issued_at: None,
+        voided_at: None,
+        version: 1,
+    }
+}
+
+fn credits(units: &str) -> LineCredits {
+    LineCredits {
+        hold_id: HoldId::generate(DateTime::UNIX_EPOCH),
+        units: Credits::parse(units).unwrap(),
+        package_ids: Vec::new(),
+        times_out_at: None,
+        used_by: None,
+        returned_at: None,
+    }
+}
+
+fn payment(amount_minor: i64) -> Payment {
+    Payment {
+        id: PaymentId::generate(DateTime::UNIX_EPOCH),
+        method: PaymentMethod::Cash,
+        amount_minor,
+        reference: String::new(),
+        recorded_at: DateTime::UNIX_EPOCH,
+    }
+}
+
+#[test]
+fn totals_are_the_sums_of_lines_that_were_rounded_one_by_one() {
+    let odd = || line("1", 5, 1_000);
+    let price = draft(vec![odd(), odd(), odd()]).price().unwrap();
+    assert_eq!((price.tax_minor, price.total_minor), (3, 18));
+}
+
+#[test]
+fn units_that_credits_pay_cost_no_money_and_are_paid_once() {
+    let mut invoice = draft(vec![line("2", 500, 0)]);
+    let id = invoice.lines[0].id;
+    let refusal = invoice.apply(id, credits("3")).unwrap_err();
+    assert_eq!(refusal.reason(), "UNITS_EXCEED_LINE");
+    invoice.apply(id, credits("1")).unwrap();
+    assert_eq!(
+        invoice.owed().unwrap(),
+        Owed {
+            total_minor: 500,
+            paid_minor: 0
+        }
+    );
+    let refusal = invoice.apply(id, credits("1")).unwrap_err();
+    assert_eq!(refusal.reason(), "CREDITS_ALREADY_APPLIED");
+    invoice.unapply(id).unwrap();
+    assert_eq!(invoice.owed().unwrap(), UNPAID);
+    let refusal = invoice.unapply(id).unwrap_err();
+    assert_eq!(refusal.reason(), "NO_CREDITS_APPLIED");
+}
+
+#[test]
+fn no_more_is_paid_than_is_due_and_no_more_refunded_than_was_paid() {
+    let mut invoice = draft(vec![line("2", 500, 0)]);
+    let line_id = invoice.lines[0].id;
+    invoice.state = invoice.state.issued(UNPAID).unwrap();
+    let refusal = invoice.pay(payment(1_001)).unwrap_err();
+    assert_eq!(refusal.reason(), "PAYMENT_EXCEEDS_PRICE");
+    let bouncing = payment(600);
+    invoice.pay(bouncing.clone()).unwrap();
+    assert_eq!(invoice.state, InvoiceState::PartlyPaid);
+    let refusal = invoice.apply(line_id, credits("1")).unwrap_err();
+    assert_eq!(refusal.reason(), "INVOICE_OVERPAID");
+}
+
+#[test]
+fn a_payment_bounces_once() {
+    let mut invoice = draft(vec![line("2", 500, 0)]);
+    invoice.state = InvoiceState::Issued;
+    let bouncing = payment(1_000);
+    invoice.pay(bouncing.clone()).unwrap();
+    assert_eq!(invoice.state, InvoiceState::Paid);
+    let now = DateTime::UNIX_EPOCH;
+    invoice.reverse(bouncing.id, now).unwrap();
+    assert_eq!(invoice.state, InvoiceState::Issued);
+    let refusal = invoice.reverse(bouncing.id, now).unwrap_err();
+    assert_eq!(refusal.reason(), "PAYMENT_ALREADY_REVERSED");
+    let refusal = invoice.refund(payment(1)).unwrap_err();
+    assert_eq!(refusal.reason(), "REFUND_EXCEEDS_PAID");
+}

@@ -1,0 +1,141 @@
+//! Money of invoices, which moves elsewhere and is written down here: payments, those that bounce, and refunds.
+
+use chrono::{DateTime, Utc};
+
+use super::crediting::Credits;
+use super::view::{self, InvoiceView};
+use super::{InvoiceTarget, lock};
+use crate::domain::invoice::InvoiceState;
+use crate::domain::sale::{Payment, PaymentMethod, check_method};
+use crate::ids::{InvoiceId, PaymentId, Reference};
+use crate::service::call::{Answer, Call};
+use crate::service::context::Context;
+use crate::service::error::ServiceError;
+use crate::service::resolve;
+use crate::store::{businesses, invoice_money, invoices};
+
+/// Money that came in or went back.
+#[derive(Clone, Debug)]
+pub struct MoneyEntry {
+    /// For which invoice.
+    pub invoice: Reference<InvoiceId>,
+    /// How.
+    pub method: PaymentMethod,
+    /// How much, in minor units; none: all that is due, or all that was paid and not refunded.
+    pub amount_minor: Option<i64>,
+    /// The receipt's or transfer's number.
+    pub reference: String,
+}
+
+impl MoneyEntry {
+    fn target(&self) -> InvoiceTarget {
+        InvoiceTarget {
+            invoice: self.invoice.clone(),
+            etag: None,
+        }
+    }
+
+    fn payment(&self, amount_minor: i64, now: DateTime<Utc>) -> Payment {
+        Payment {
+            id: PaymentId::generate(now),
+            method: self.method,
+            amount_minor,
+            reference: self.reference.clone(),
+            recorded_at: now,
+        }
+    }
+}
+
+/// Writes a payment of an invoice down. Once all of it is paid its credits are used.
+///
+/// # Errors
+/// Those of [`Invoice::pay`](crate::domain::invoice::Invoice::pay) and of [`check_method`], and the rules of use for
+/// credits that it holds no more.
+pub async fn record(
+    ctx: &Context,
+    call: &Call,
+    input: &MoneyEntry,
+) -> Result<Answer<InvoiceView>, ServiceError> {
+    let txn = ctx.db.begin().await?;
+    if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
+        return Ok(earlier);
+    }
+    let mut locked = lock(ctx, &txn, call, &input.target()).await?;
+    let business_id = call.business_id();
+    let business = businesses::get(&txn, business_id)
+        .await?
+        .ok_or_else(|| resolve::not_found("business", &business_id))?;
+    check_method(input.method, &business, &locked.customer)?;
+    let (now, invoice) = (locked.now, &mut locked.invoice);
+    let due_minor = invoice.owed()?.due_minor();
+    invoice.pay(input.payment(input.amount_minor.unwrap_or(due_minor), now))?;
+    if invoice.state == InvoiceState::Paid {
+        let mut credits = Credits::new(ctx, &txn, call, now);
+        credits.secure(invoice).await?;
+        credits.use_up(invoice);
+        credits.carry_out().await?;
+    }
+    invoice_money::add_last(&txn, call.request_id.unwrap_or_default(), invoice).await?;
+    invoices::update(&txn, invoice).await?;
+    let paid = view::view(&txn, locked.invoice, now).await?;
+    call.remember(&txn, &paid).await?;
+    call.commit(txn).await?;
+    Ok(Answer::fresh(paid))
+}
+
+/// Takes back a payment that bounced. Credits that were used stay used (semantics 24).
+///
+/// # Errors
+/// Those of [`Invoice::reverse`](crate::domain::invoice::Invoice::reverse).
+pub async fn reverse(
+    ctx: &Context,
+    call: &Call,
+    payment_id: &PaymentId,
+) -> Result<Answer<InvoiceView>, ServiceError> {
+    let txn = ctx.db.begin().await?;
+    if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
+        return Ok(earlier);
+    }
+    let business_id = call.business_id();
+    let invoice_id = invoice_money::invoice_of(&txn, business_id, *payment_id)
+        .await?
+        .ok_or_else(|| resolve::not_found("payment", payment_id))?;
+    let target = InvoiceTarget {
+        invoice: Reference::Id(invoice_id),
+        etag: None,
+    };
+    let mut locked = lock(ctx, &txn, call, &target).await?;
+    let (now, invoice) = (locked.now, &mut locked.invoice);
+    invoice.reverse(*payment_id, now)?;
+    invoice_money::mark_reversed(&txn, business_id, *payment_id, now).await?;
+    invoices::update(&txn, invoice).await?;
+    let bounced = view::view(&txn, locked.invoice, now).await?;
+    call.remember(&txn, &bounced).await?;
+    call.commit(txn).await?;
+    Ok(Answer::fresh(bounced))
+}
+
+/// Writes down that money went back to the customer.
+///
+/// # Errors
+/// Those of [`Invoice::refund`](crate::domain::invoice::Invoice::refund).
+pub async fn refund(
+    ctx: &Context,
+    call: &Call,
+    input: &MoneyEntry,
+) -> Result<Answer<InvoiceView>, ServiceError> {
+    let txn = ctx.db.begin().await?;
+    if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
+        return Ok(earlier);
+    }
+    let mut locked = lock(ctx, &txn, call, &input.target()).await?;
+    let (now, invoice) = (locked.now, &mut locked.invoice);
+    let amount_minor = input.amount_minor.unwrap_or_else(|| invoice.refundable());
+    invoice.refund(input.payment(amount_minor, now))?;
+    invoice_money::add_last(&txn, call.request_id.unwrap_or_default(), invoice).await?;
+    invoices::update(&txn, invoice).await?;
+    let refunded = view::view(&txn, locked.invoice, now).await?;
+    call.remember(&txn, &refunded).await?;
+    call.commit(txn).await?;
+    Ok(Answer::fresh(refunded))
+}

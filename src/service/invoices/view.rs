@@ -1,0 +1,124 @@
+//! Invoices as they are read: with the packages that the credits on their lines come from.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sea_orm::ConnectionTrait;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::domain::credits::Credits;
+use crate::domain::hold::Hold;
+use crate::domain::invoice::Invoice;
+use crate::ids::{BusinessId, HoldId, LotId, PackageId};
+use crate::service::error::ServiceError;
+use crate::store::{holds, lots};
+
+/// An invoice as it is at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvoiceView {
+    /// The invoice.
+    pub invoice: Invoice,
+    /// What its lines' credits come from, by the holds.
+    pub credits: Vec<LineHold>,
+}
+
+/// What the credits of one line come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineHold {
+    /// What set them aside.
+    pub hold_id: HoldId,
+    /// Whether they are still set aside.
+    pub is_open: bool,
+    /// From which packages.
+    pub parts: Vec<CreditPart>,
+}
+
+/// Credits of one package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditPart {
+    /// The package.
+    pub package_id: PackageId,
+    /// How many credits.
+    pub amount: Credits,
+}
+
+/// An invoice as it is at `now`.
+pub(super) async fn view(
+    db: &impl ConnectionTrait,
+    invoice: Invoice,
+    now: DateTime<Utc>,
+) -> Result<InvoiceView, ServiceError> {
+    let credits = of_holds(db, invoice.business_id, holds_of(&invoice), now).await?;
+    Ok(InvoiceView { invoice, credits })
+}
+
+/// Invoices as they are at `now`.
+pub(super) async fn views(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    found: Vec<Invoice>,
+    now: DateTime<Utc>,
+) -> Result<Vec<InvoiceView>, ServiceError> {
+    let ids = found.iter().flat_map(holds_of);
+    let all = of_holds(db, business_id, ids, now).await?;
+    let views = found.into_iter().map(|invoice| {
+        let own: Vec<Uuid> = holds_of(&invoice).collect();
+        let credits = all.iter().filter(|it| own.contains(&it.hold_id.uuid()));
+        InvoiceView {
+            credits: credits.cloned().collect(),
+            invoice,
+        }
+    });
+    Ok(views.collect())
+}
+
+fn holds_of(invoice: &Invoice) -> impl Iterator<Item = Uuid> {
+    let credits = invoice.lines.iter().filter_map(|it| it.credits.as_ref());
+    credits.map(|credits| credits.hold_id.uuid())
+}
+
+async fn of_holds(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    ids: impl IntoIterator<Item = Uuid>,
+    now: DateTime<Utc>,
+) -> Result<Vec<LineHold>, ServiceError> {
+    let ids: Vec<Uuid> = ids.into_iter().collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let found = holds::by_ids(db, business_id, &ids).await?;
+    let parts = found.iter().flat_map(|hold| &hold.parts);
+    let lot_ids: Vec<LotId> = parts.map(|part| part.lot_id).collect();
+    let lots = lots::by_ids(db, business_id, &lot_ids).await?;
+    let packages: HashMap<LotId, PackageId> = lots
+        .into_iter()
+        .map(|lot| (lot.id, lot.package_id))
+        .collect();
+    Ok(found
+        .iter()
+        .map(|hold| line_hold(hold, &packages, now))
+        .collect())
+}
+
+fn line_hold(hold: &Hold, packages: &HashMap<LotId, PackageId>, now: DateTime<Utc>) -> LineHold {
+    let mut parts: Vec<CreditPart> = Vec::new();
+    for part in &hold.parts {
+        let Some(package_id) = packages.get(&part.lot_id).copied() else {
+            continue;
+        };
+        match parts.iter_mut().find(|it| it.package_id == package_id) {
+            Some(known) => known.amount = known.amount.checked_add(part.amount).unwrap_or_default(),
+            None => parts.push(CreditPart {
+                package_id,
+                amount: part.amount,
+            }),
+        }
+    }
+    LineHold {
+        hold_id: hold.id,
+        is_open: hold.check_open(now).is_ok(),
+        parts,
+    }
+}
