@@ -7,6 +7,8 @@
 
 pub mod access;
 pub mod amend;
+pub mod booking;
+pub mod booking_rules;
 pub mod bulk;
 pub mod business;
 pub mod calendar;

@@ -5,6 +5,7 @@
 //! error is made by [`status`].
 
 pub mod api;
+pub mod bookings;
 pub mod business;
 pub mod catalog;
 pub mod convert;

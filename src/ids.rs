@@ -170,6 +170,8 @@ id_types! {
     InvoiceLineId = "inl";
     /// A booking of an item at a time.
     BookingId = "bkg";
+    /// Bookings that were made together, one every so many weeks.
+    BookingSeriesId = "bks";
 }
 
 #[cfg(test)]

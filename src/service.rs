@@ -9,6 +9,7 @@ pub mod adjust;
 pub mod amending;
 pub mod awarding;
 pub mod balances;
+pub mod bookings;
 pub mod bulk;
 pub mod business;
 mod buyers;

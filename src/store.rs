@@ -4,6 +4,7 @@
 //! Reads take `&impl ConnectionTrait`, writes take `&DatabaseTransaction`. The store never begins or
 //! commits: whoever calls it does, visibly. No rule is decided here.
 
+pub mod bookings;
 pub mod bulk_results;
 pub mod bulk_runs;
 pub mod businesses;

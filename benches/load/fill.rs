@@ -192,6 +192,7 @@ fn template(
             transferable: false,
             freeze: None,
             use_limit: None,
+            booking_rules: None,
             priority: None,
             quarantine_days: None,
             reminder_leads: None,

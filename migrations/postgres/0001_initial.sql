@@ -125,6 +125,7 @@ CREATE TABLE template_versions (
     reminder_leads JSONB,
     freeze_policy JSONB,
     use_limit JSONB,
+    booking_rules JSONB,
     transferable BOOLEAN NOT NULL,
     created_at BIGINT NOT NULL,
     pricing JSONB NOT NULL,
@@ -281,6 +282,7 @@ CREATE TABLE packages (
     queued_behind UUID,
     is_followed BOOLEAN NOT NULL DEFAULT FALSE,
     use_limit JSONB,
+    booking_rules JSONB,
     paid_at BIGINT,
     change_seq INTEGER NOT NULL,
     created_at BIGINT NOT NULL,
@@ -573,6 +575,46 @@ CREATE TABLE hold_lots (
     FOREIGN KEY (business_id, lot_id) REFERENCES lots (business_id, id)
 );
 CREATE INDEX hold_lots_holding ON hold_lots (business_id, lot_id) WHERE held = amount;
+
+-- An item for a customer at a time. What it holds is named by `hold_id`, what it used by `used_by`; `applied` says
+-- of which packages. One booking has one open hold.
+CREATE TABLE bookings (
+    business_id UUID NOT NULL,
+    id UUID NOT NULL,
+    external_id TEXT,
+    customer_id UUID NOT NULL,
+    item_id UUID NOT NULL,
+    units BIGINT NOT NULL CHECK (units > 0),
+    starts_at BIGINT NOT NULL,
+    ends_at BIGINT,
+    note TEXT NOT NULL,
+    series_id UUID,
+    series_index INTEGER,
+    state SMALLINT NOT NULL,
+    ended_at BIGINT,
+    by_business BOOLEAN NOT NULL,
+    hold_id UUID,
+    used_by UUID,
+    applied JSONB NOT NULL,
+    created_at BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id),
+    UNIQUE (business_id, series_id, series_index),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id),
+    FOREIGN KEY (business_id, hold_id) REFERENCES holds (business_id, id),
+    CHECK (ends_at > starts_at),
+    CHECK ((series_id IS NULL) = (series_index IS NULL)),
+    CHECK ((state = 1) = (ended_at IS NULL)),
+    CHECK (hold_id IS NULL OR state = 1),
+    CHECK (used_by IS NULL OR state <> 1)
+);
+CREATE INDEX bookings_by_start ON bookings (business_id, starts_at, id);
+CREATE INDEX bookings_by_customer ON bookings (business_id, customer_id, starts_at, id);
+CREATE INDEX bookings_by_state ON bookings (business_id, state, starts_at, id);
+CREATE UNIQUE INDEX holds_of_booking ON holds (business_id, booking_id)
+    WHERE booking_id IS NOT NULL AND ended_by IS NULL;
 
 -- Invoices. A line's credits are set aside by `hold_id`, `used_by` is the posting that used them. Numbers are given
 -- one after the other from a row that is locked last.

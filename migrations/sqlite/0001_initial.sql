@@ -126,6 +126,7 @@ CREATE TABLE template_versions (
     reminder_leads TEXT,
     freeze_policy TEXT,
     use_limit TEXT,
+    booking_rules TEXT,
     transferable INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     pricing TEXT NOT NULL,
@@ -282,6 +283,7 @@ CREATE TABLE packages (
     queued_behind BLOB,
     is_followed INTEGER NOT NULL DEFAULT FALSE,
     use_limit TEXT,
+    booking_rules TEXT,
     paid_at INTEGER,
     change_seq INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
@@ -572,6 +574,46 @@ CREATE TABLE hold_lots (
     FOREIGN KEY (business_id, lot_id) REFERENCES lots (business_id, id)
 ) STRICT;
 CREATE INDEX hold_lots_holding ON hold_lots (business_id, lot_id) WHERE held = amount;
+
+-- An item for a customer at a time. What it holds is named by `hold_id`, what it used by `used_by`; `applied` says
+-- of which packages. One booking has one open hold.
+CREATE TABLE bookings (
+    business_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    external_id TEXT,
+    customer_id BLOB NOT NULL,
+    item_id BLOB NOT NULL,
+    units INTEGER NOT NULL CHECK (units > 0),
+    starts_at INTEGER NOT NULL,
+    ends_at INTEGER,
+    note TEXT NOT NULL,
+    series_id BLOB,
+    series_index INTEGER,
+    state INTEGER NOT NULL,
+    ended_at INTEGER,
+    by_business INTEGER NOT NULL,
+    hold_id BLOB,
+    used_by BLOB,
+    applied TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, external_id),
+    UNIQUE (business_id, series_id, series_index),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id),
+    FOREIGN KEY (business_id, hold_id) REFERENCES holds (business_id, id),
+    CHECK (ends_at > starts_at),
+    CHECK ((series_id IS NULL) = (series_index IS NULL)),
+    CHECK ((state = 1) = (ended_at IS NULL)),
+    CHECK (hold_id IS NULL OR state = 1),
+    CHECK (used_by IS NULL OR state <> 1)
+) STRICT;
+CREATE INDEX bookings_by_start ON bookings (business_id, starts_at, id);
+CREATE INDEX bookings_by_customer ON bookings (business_id, customer_id, starts_at, id);
+CREATE INDEX bookings_by_state ON bookings (business_id, state, starts_at, id);
+CREATE UNIQUE INDEX holds_of_booking ON holds (business_id, booking_id)
+    WHERE booking_id IS NOT NULL AND ended_by IS NULL;
 
 -- Invoices. A line's credits are set aside by `hold_id`, `used_by` is the posting that used them. Numbers are given
 -- one after the other from a row that is locked last.

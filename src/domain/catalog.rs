@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::booking_rules::BookingRules;
 use crate::domain::entry::coded;
 use crate::domain::freeze::FreezePolicy;
 use crate::domain::line::{self, Line};
@@ -115,6 +116,8 @@ pub struct Definition {
     pub freeze: Option<FreezePolicy>,
     /// How much of a package each customer may use on a day or in a week; none: all.
     pub use_limit: Option<UseLimit>,
+    /// How bookings are judged and cancelled that its packages pay; none: by default.
+    pub booking_rules: Option<BookingRules>,
     /// Whether its packages may be moved to other customers.
     pub transferable: bool,
     /// What it consists of, in the order of their positions.
@@ -161,6 +164,7 @@ mod tests {
             reminder_leads: None,
             freeze: None,
             use_limit: None,
+            booking_rules: None,
             transferable: false,
             lines,
             pricing: Pricing::default(),

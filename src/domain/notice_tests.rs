@@ -264,6 +264,7 @@ fn package() -> (Package, Lot) {
         queued_behind: None,
         is_followed: false,
         use_limit: None,
+        booking_rules: None,
         paid_at: None,
         change_seq: 0,
         created_at: instant("2025-10-01T09:00:00Z"),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
+use crate::domain::booking_rules::BookingRules;
 use crate::domain::business::Business;
 use crate::domain::calendar;
 use crate::domain::catalog::Template;
@@ -57,6 +58,8 @@ pub struct Offer {
     pub quarantine_days: Option<i32>,
     /// How much of it each customer may use on a day or in a week.
     pub use_limit: Option<UseLimit>,
+    /// How bookings are judged and cancelled that it pays; none: by default.
+    pub booking_rules: Option<BookingRules>,
     /// The lines, with what each is measured by.
     pub lines: Vec<(Arc<Line>, LineWeight)>,
     /// The template's validity.
@@ -176,6 +179,7 @@ impl Offer {
             queued_behind: None,
             is_followed: false,
             use_limit: self.use_limit,
+            booking_rules: self.booking_rules,
             paid_at: self.is_paid.then_some(now),
             change_seq: 0,
             created_at: now,

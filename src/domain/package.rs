@@ -7,6 +7,7 @@ use chrono::{DateTime, Days, NaiveDate, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::booking_rules::BookingRules;
 use crate::domain::calendar;
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Balances, coded};
@@ -113,6 +114,8 @@ pub struct Package {
     pub is_followed: bool,
     /// How much of it each customer may use on a day or in a week.
     pub use_limit: Option<UseLimit>,
+    /// How bookings are judged and cancelled that it pays; none: by default.
+    pub booking_rules: Option<BookingRules>,
     /// When it was paid in full; a given package is paid when it is made.
     pub paid_at: Option<DateTime<Utc>>,
     /// The number of its last change.

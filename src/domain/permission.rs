@@ -93,6 +93,12 @@ permissions! {
     SubscriptionsManage = "SUBSCRIPTIONS_MANAGE";
     /// Write down that periods of subscriptions were paid.
     SubscriptionsRenew = "SUBSCRIPTIONS_RENEW";
+    /// Read bookings.
+    BookingsRead = "BOOKINGS_READ";
+    /// Make, change, complete and cancel bookings.
+    BookingsManage = "BOOKINGS_MANAGE";
+    /// Reopen bookings, change what pays them, and cancel them for the business.
+    BookingsAmend = "BOOKINGS_AMEND";
     /// Read triggers and what they did.
     TriggersRead = "TRIGGERS_READ";
     /// Make, change and archive triggers.

@@ -4,9 +4,11 @@
 //! the API and never changes; a test holds it against the published list of reasons.
 
 mod amending;
+mod booking;
 mod counted;
 mod holder;
 mod invoice;
+mod reason;
 mod selling;
 mod subscribing;
 mod triggering;
@@ -15,6 +17,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 pub use amending::CannotAmend;
+pub use booking::BookingRefusal;
 pub use counted::CountedIn;
 pub use holder::HolderRefusal;
 pub use invoice::InvoiceRefusal;
@@ -362,69 +365,12 @@ pub enum Refusal {
     /// An invoice does not allow it, or the credits are those of one.
     #[error(transparent)]
     Invoicing(#[from] InvoiceRefusal),
+    /// A booking does not allow it.
+    #[error(transparent)]
+    Booking(#[from] BookingRefusal),
     /// A lot does not add up; nothing is written on it.
     #[error("lot {0} does not add up; run `carnet verify`")]
     LotCorrupt(LotId),
-}
-
-impl Refusal {
-    /// The stable name of the refusal, as published in the API.
-    pub const fn reason(&self) -> &'static str {
-        match self {
-            Self::InsufficientCredits { .. } => "INSUFFICIENT_CREDITS",
-            Self::AmountTooFine { .. } => "AMOUNT_TOO_FINE",
-            Self::AmountTooLarge => "AMOUNT_TOO_LARGE",
-            Self::PackageExpired { .. } => "PACKAGE_EXPIRED",
-            Self::PackageNotStarted { .. } => "PACKAGE_NOT_STARTED",
-            Self::PackageFrozen { .. } => "PACKAGE_FROZEN",
-            Self::PackageRevoked { .. } => "PACKAGE_REVOKED",
-            Self::ItemNotCovered { .. } => "ITEM_NOT_COVERED",
-            Self::CreditTypeNotInPackage { .. } => "CREDIT_TYPE_NOT_IN_PACKAGE",
-            Self::PackageOfOtherCustomer { .. } => "PACKAGE_OF_OTHER_CUSTOMER",
-            Self::DeliveredInFuture { .. } => "DELIVERED_IN_FUTURE",
-            Self::HoldAlreadyCaptured { .. } => "HOLD_ALREADY_CAPTURED",
-            Self::HoldAlreadyReleased { .. } => "HOLD_ALREADY_RELEASED",
-            Self::HoldTimedOut { .. } => "HOLD_TIMED_OUT",
-            Self::CaptureExceedsHold { .. } => "CAPTURE_EXCEEDS_HOLD",
-            Self::TimeOutNotLater { .. } => "TIME_OUT_NOT_LATER",
-            Self::NothingToReverse { .. } => "NOTHING_TO_REVERSE",
-            Self::ReversalExceedsUse { .. } => "REVERSAL_EXCEEDS_USE",
-            Self::NotCountedInUnits => "NOT_COUNTED_IN_UNITS",
-            Self::UnitsTooFine => "UNITS_TOO_FINE",
-            Self::NothingToRevalue { .. } => "NOTHING_TO_REVALUE",
-            Self::LineNotInPackage { .. } => "LINE_NOT_IN_PACKAGE",
-            Self::CustomerInactive { .. } => "CUSTOMER_INACTIVE",
-            Self::CustomerMayNotPurchaseOnAccount { .. } => "CUSTOMER_MAY_NOT_PURCHASE_ON_ACCOUNT",
-            Self::AccountPaymentsInactive => "ACCOUNT_PAYMENTS_INACTIVE",
-            Self::CreditTypeArchived { .. } => "CREDIT_TYPE_ARCHIVED",
-            Self::CreditTypeInUse { .. } => "CREDIT_TYPE_IN_USE",
-            Self::ItemInactive { .. } => "ITEM_INACTIVE",
-            Self::TemplateArchived { .. } => "TEMPLATE_ARCHIVED",
-            Self::TemplateNotActive { .. } => "TEMPLATE_NOT_ACTIVE",
-            Self::TemplateIncomplete { .. } => "TEMPLATE_INCOMPLETE",
-            Self::CoverageAmbiguous { .. } => "COVERAGE_AMBIGUOUS",
-            Self::CoverageRepeated { .. } => "COVERAGE_REPEATED",
-            Self::RateLinesUnsupported { .. } => "RATE_LINES_UNSUPPORTED",
-            Self::ValidityImpossible { .. } => "VALIDITY_IMPOSSIBLE",
-            Self::PaymentExceedsPrice { .. } => "PAYMENT_EXCEEDS_PRICE",
-            Self::ExpiryNotLater { .. } => "EXPIRY_NOT_LATER",
-            Self::PackageNeverExpires { .. } => "PACKAGE_NEVER_EXPIRES",
-            Self::QuarantineOver { .. } => "QUARANTINE_OVER",
-            Self::EtagMismatch { .. } => "ETAG_MISMATCH",
-            Self::RequestIdReused { .. } => "REQUEST_ID_REUSED",
-            Self::ExternalIdTaken { .. } => "EXTERNAL_ID_TAKEN",
-            Self::FeatureOff => "FEATURE_OFF",
-            Self::NotFound { .. } => "NOT_FOUND",
-            Self::PermissionDenied { .. } => "PERMISSION_DENIED",
-            Self::CannotAmend(refusal) => refusal.reason(),
-            Self::Holder(refusal) => refusal.reason(),
-            Self::Selling(refusal) => refusal.reason(),
-            Self::Subscribing(refusal) => refusal.reason(),
-            Self::Triggering(refusal) => refusal.reason(),
-            Self::Invoicing(refusal) => refusal.reason(),
-            Self::LotCorrupt(_) => "LEDGER_CORRUPT",
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Between messages and the things of the domain: one file for each service's nouns.
 
 pub mod amending;
+pub mod booking;
 pub mod bulk;
 pub mod business;
 pub mod closure;

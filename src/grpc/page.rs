@@ -86,6 +86,7 @@ paged! {
     ListEntriesRequest,
     ListEmailsRequest,
     ListSubscriptionsRequest,
+    ListBookingsRequest,
     ListTriggersRequest,
     ListInvoicesRequest,
 }

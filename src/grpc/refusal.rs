@@ -1,6 +1,7 @@
 //! How a use case's failure looks on the wire: one exhaustive match.
 
 mod amending;
+mod booking;
 mod invoicing;
 mod selling;
 mod subscribing;
@@ -35,7 +36,18 @@ const REFUSED_TEXTS_MAX: usize = 3_200;
 pub fn status(error: &ServiceError) -> Status {
     match error {
         ServiceError::Refused(refusal) => failure(refusal).into_status(),
-        ServiceError::EntriesRefused { refusals, .. } => entries_refused(refusals),
+        ServiceError::EntriesRefused { refusals, .. } => {
+            let text = "of the entries are refused, so nothing was sold";
+            all_refused(Reason::SaleRefused, (text, "entries"), refusals)
+        }
+        ServiceError::OccurrencesRefused(refusals) => {
+            let text = "of the occurrences are refused, so nothing was booked";
+            all_refused(
+                Reason::BookingSeriesRefused,
+                (text, "occurrences"),
+                refusals,
+            )
+        }
         ServiceError::Overloaded => overloaded(),
         ServiceError::Unavailable(error) => {
             tracing::warn!(%error, "the database is unavailable: {error}");
@@ -66,20 +78,22 @@ pub fn reason(refusal: &Refusal) -> Reason {
     Reason::from_str_name(&format!("REASON_{}", refusal.reason())).unwrap_or(Reason::Internal)
 }
 
-fn entries_refused(refusals: &[(usize, Refusal)]) -> Status {
+/// The error of several refused things: so many, and each by its index in `field`.
+fn all_refused(
+    refused: Reason,
+    (text, field): (&str, &str),
+    refusals: &[(usize, Refusal)],
+) -> Status {
     let mut failure = Failure::new(
         Code::FailedPrecondition,
-        Reason::SaleRefused,
-        format!(
-            "{} of the entries are refused, so nothing was sold",
-            refusals.len()
-        ),
+        refused,
+        format!("{} {text}", refusals.len()),
     )
     .with("refused", &refusals.len());
     let listed = refusals.len().min(REFUSED_ENTRIES_MAX);
     let room = REFUSED_TEXTS_MAX.checked_div(listed).unwrap_or_default();
     for (index, refusal) in refusals.iter().take(listed) {
-        let subject = format!("entries[{index}]");
+        let subject = format!("{field}[{index}]");
         let mut text = refusal.to_string();
         text.truncate(text.floor_char_boundary(room.min(REFUSED_TEXT_MAX)));
         failure = failure.with_unmet(reason(refusal), &subject, &text);
@@ -213,6 +227,7 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
         Refusal::Subscribing(refusal) => subscribing::with(failure, refusal),
         Refusal::Triggering(refusal) => triggering::with(failure, refusal),
         Refusal::Invoicing(refusal) => invoicing::with(failure, refusal),
+        Refusal::Booking(refusal) => booking::with(failure, refusal),
         Refusal::LotCorrupt(lot_id) => {
             tracing::error!(%lot_id, "lot {lot_id} does not add up: run `carnet verify`");
             failure.with("lot_id", lot_id)
@@ -344,13 +359,14 @@ mod tests {
     /// The reasons that refusals have, from the text of the match that gives them.
     fn reasons_of_refusals() -> Vec<&'static str> {
         let sources = [
-            include_str!("../domain/refusal.rs"),
+            include_str!("../domain/refusal/reason.rs"),
             include_str!("../domain/refusal/holder.rs"),
             include_str!("../domain/refusal/amending.rs"),
             include_str!("../domain/refusal/selling.rs"),
             include_str!("../domain/refusal/subscribing.rs"),
             include_str!("../domain/refusal/triggering.rs"),
             include_str!("../domain/refusal/invoice.rs"),
+            include_str!("../domain/refusal/booking.rs"),
         ];
         let sources = sources.map(|source| source.split_once("fn reason(").unwrap().1);
         let lines = sources.into_iter().flat_map(str::lines);

@@ -19,6 +19,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::config::ServerSettings;
 use crate::grpc::api::Api;
+use crate::grpc::bookings::Bookings;
 use crate::grpc::business::Business;
 use crate::grpc::catalog::Catalog;
 use crate::grpc::credits::Credits;
@@ -34,6 +35,7 @@ use crate::grpc::permission::Permissions;
 use crate::grpc::subscriptions::Subscriptions;
 use crate::grpc::triggers::Triggers;
 use crate::proto::FILE_DESCRIPTOR_SET;
+use crate::proto::v1::booking_service_server::BookingServiceServer;
 use crate::proto::v1::business_service_server::BusinessServiceServer;
 use crate::proto::v1::catalog_service_server::CatalogServiceServer;
 use crate::proto::v1::credit_service_server::CreditServiceServer;
@@ -83,6 +85,7 @@ pub fn routes(api: &Api) -> Routes {
         .add_service(bounded!(CreditServiceServer, Credits))
         .add_service(bounded!(InvoiceServiceServer, Invoices))
         .add_service(bounded!(SubscriptionServiceServer, Subscriptions))
+        .add_service(bounded!(BookingServiceServer, Bookings))
         .add_service(bounded!(TriggerServiceServer, Triggers))
         .add_service(bounded!(EmailServiceServer, Emails))
 }

@@ -23,8 +23,25 @@ pub async fn carry_out(
     clock: &Clock,
     submissions: &[Submission],
 ) -> Result<Vec<Receipt>, LedgerError> {
+    lock(txn, clock, submissions).await?;
+    let mut receipts = Vec::with_capacity(submissions.len());
+    for submission in submissions {
+        receipts.push(carry_out_one(txn, clock, submission).await?);
+    }
+    Ok(receipts)
+}
+
+/// Locks the packages that the submissions of one business could concern.
+///
+/// # Errors
+/// Failures of the database.
+pub async fn lock(
+    txn: &DatabaseTransaction,
+    clock: &Clock,
+    submissions: &[Submission],
+) -> Result<(), LedgerError> {
     let Some(first) = submissions.first() else {
-        return Ok(Vec::new());
+        return Ok(());
     };
     let mut concerned = Vec::new();
     for submission in submissions {
@@ -35,17 +52,24 @@ pub async fn carry_out(
     concerned.sort_unstable();
     concerned.dedup();
     packages::lock(txn, first.business_id, &concerned).await?;
-    let mut receipts = Vec::with_capacity(submissions.len());
-    for submission in submissions {
-        let (business_id, command) = (submission.business_id, &submission.command);
-        // Once more: what came before may have freed what this one uses.
-        let ids = facts::packages(txn, business_id, command, clock.now()).await?;
-        match solo::decide_in(clock, txn, submission, &Scope::Packages(ids)).await? {
-            Outcome::Done(receipt) => receipts.push(receipt),
-            Outcome::Escalate(_) => {
-                return Err(StoreError::corrupt("packages", "an effect").into());
-            }
-        }
+    Ok(())
+}
+
+/// Does what one submission says whose packages are locked. Of a refused one nothing is written, so the
+/// caller may go on in the same transaction.
+///
+/// # Errors
+/// Its refusal, and failures of the database.
+pub async fn carry_out_one(
+    txn: &DatabaseTransaction,
+    clock: &Clock,
+    submission: &Submission,
+) -> Result<Receipt, LedgerError> {
+    let (business_id, command) = (submission.business_id, &submission.command);
+    // Once more: what came before may have freed what this one uses.
+    let ids = facts::packages(txn, business_id, command, clock.now()).await?;
+    match solo::decide_in(clock, txn, submission, &Scope::Packages(ids)).await? {
+        Outcome::Done(receipt) => Ok(receipt),
+        Outcome::Escalate(_) => Err(StoreError::corrupt("packages", "an effect").into()),
     }
-    Ok(receipts)
 }

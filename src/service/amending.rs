@@ -144,7 +144,8 @@ pub(super) async fn finish(
     let by_time = amendment.told();
     let held = rule(&mut amendment, &locked.business)?;
     let about = (&locked.business, &locked.stamp);
-    let (package, mut written) = write(txn, call, about, amendment.end(), &target.reason).await?;
+    let writing = write(txn, call, about, amendment.end(), &target.reason);
+    let (package, mut written) = Box::pin(writing).await?;
     let changed = Changed {
         package,
         changes: written.split_off(by_time.min(written.len())),

@@ -20,6 +20,9 @@ pub enum ServiceError {
         /// Why the first was refused.
         refusal: Refusal,
     },
+    /// Occurrences of a series were refused, so none was kept: the index of each and why.
+    #[error("{} occurrences are refused", .0.len())]
+    OccurrencesRefused(Vec<(usize, Refusal)>),
     /// More calls wait than may; nothing was tried.
     #[error("too many calls wait")]
     Overloaded,

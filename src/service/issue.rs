@@ -217,6 +217,7 @@ async fn credits(
         priority: None,
         quarantine_days: None,
         use_limit: None,
+        booking_rules: None,
         lines: vec![(line, weight)],
         validity: None,
         defaults: vec![credit_type.default_validity],

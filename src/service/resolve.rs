@@ -6,12 +6,13 @@ use sea_orm::ConnectionTrait;
 
 use crate::domain::refusal::Refusal;
 use crate::ids::{
-    BusinessId, CreditTypeId, CustomerId, GroupId, InvoiceId, ItemId, PackageId, Reference,
-    SubscriptionId, TemplateId, UserId,
+    BookingId, BusinessId, CreditTypeId, CustomerId, GroupId, InvoiceId, ItemId, PackageId,
+    Reference, SubscriptionId, TemplateId, UserId,
 };
 use crate::service::error::ServiceError;
 use crate::store::{
-    credit_types, customers, groups, invoices, items, packages, subscriptions, templates, users,
+    bookings, credit_types, customers, groups, invoices, items, packages, subscriptions, templates,
+    users,
 };
 
 /// The refusal of a name that stands for nothing in this business.
@@ -64,6 +65,7 @@ macro_rules! references {
 }
 
 references! {
+    booking: BookingId = "booking" in bookings;
     credit_type: CreditTypeId = "credit type" in credit_types;
     customer: CustomerId = "customer" in customers;
     group: GroupId = "group" in groups;

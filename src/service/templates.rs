@@ -6,6 +6,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 
+use crate::domain::booking_rules::BookingRules;
 use crate::domain::catalog::{Definition, Template, TemplateState};
 use crate::domain::freeze::FreezePolicy;
 use crate::domain::overlap::SellingRules;
@@ -50,6 +51,8 @@ pub struct NewTemplate {
     pub freeze: Option<FreezePolicy>,
     /// How much of a package each customer may use on a day or in a week.
     pub use_limit: Option<UseLimit>,
+    /// How bookings are judged and cancelled that its packages pay.
+    pub booking_rules: Option<BookingRules>,
     /// Whether its packages may be moved to other customers.
     pub transferable: bool,
     /// What it consists of.
@@ -89,6 +92,8 @@ pub struct TemplateUpdate {
     pub freeze: Option<Option<FreezePolicy>>,
     /// How much of a package each customer may use on a day or in a week.
     pub use_limit: Option<Option<UseLimit>>,
+    /// How bookings are judged and cancelled that its packages pay.
+    pub booking_rules: Option<Option<BookingRules>>,
     /// Whether its packages may be moved to other customers.
     pub transferable: Option<bool>,
     /// What it consists of: all of it.
@@ -160,6 +165,7 @@ pub async fn create(
             reminder_leads: input.reminder_leads.clone(),
             freeze: input.freeze,
             use_limit: input.use_limit,
+            booking_rules: input.booking_rules,
             transferable: input.transferable,
             lines: template_lines::build(&txn, call.business_id(), &input.lines, now).await?,
             pricing: input.pricing.clone(),
@@ -315,6 +321,7 @@ async fn redefined(
             .unwrap_or_else(|| old.reminder_leads.clone()),
         freeze: change.freeze.unwrap_or(old.freeze),
         use_limit: change.use_limit.unwrap_or(old.use_limit),
+        booking_rules: change.booking_rules.unwrap_or(old.booking_rules),
         transferable: change.transferable.unwrap_or(old.transferable),
         lines: old.lines.clone(),
         pricing: change.pricing.unwrap_or_else(|| old.pricing.clone()),

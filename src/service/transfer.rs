@@ -69,7 +69,8 @@ pub async fn transfer_package(
     hand_over(&mut amendment, receiver, consent)?;
     let amended = amendment.end();
     let about = (&locked.business, &locked.stamp);
-    let transferred = write(&txn, call, about, amended, (target, by_time)).await?;
+    let writing = write(&txn, call, about, amended, (target, by_time));
+    let transferred = Box::pin(writing).await?;
     call.remember(&txn, &transferred).await?;
     call.commit(txn).await?;
     Ok(Answer::fresh(transferred))

@@ -38,6 +38,7 @@ mod entity {
         pub reminder_leads: Option<Json>,
         pub freeze_policy: Option<Json>,
         pub use_limit: Option<Json>,
+        pub booking_rules: Option<Json>,
         pub transferable: bool,
         pub created_at: i64,
         pub pricing: Json,
@@ -92,6 +93,11 @@ pub async fn insert(
             .use_limit
             .as_ref()
             .map(|limit| to_json(limit, TABLE))
+            .transpose()?),
+        booking_rules: Set(definition
+            .booking_rules
+            .as_ref()
+            .map(|rules| to_json(rules, TABLE))
             .transpose()?),
         transferable: Set(definition.transferable),
         created_at: Set(micros(now)),
@@ -175,6 +181,10 @@ async fn read(
             .transpose()?,
         use_limit: row
             .use_limit
+            .map(|json| from_json(json, TABLE, id))
+            .transpose()?,
+        booking_rules: row
+            .booking_rules
             .map(|json| from_json(json, TABLE, id))
             .transpose()?,
         transferable: row.transferable,

@@ -7,6 +7,7 @@
 
 mod audit;
 mod bad_input;
+mod booking;
 mod bulk;
 mod business;
 mod catalog;

@@ -148,6 +148,7 @@ fn offer(template: &Template, customer_id: CustomerId) -> Offer {
         priority: None,
         quarantine_days: None,
         use_limit: None,
+        booking_rules: None,
         lines: weighed.collect(),
         validity: definition.validity,
         defaults: Vec::new(),

@@ -53,6 +53,7 @@ pub fn explain(facts: &Facts, consume: &Consume, stamp: &Stamp) -> (Vec<Look>, O
             .past_expiry
             .map(|days| (facts.packages.as_slice(), days)),
         shared_with: &facts.shared_with,
+        booked_in: &[],
     };
     let mut looks: Vec<Look> = Vec::with_capacity(settled.len());
     let mut previous: Option<&Lot> = None;

@@ -9,7 +9,7 @@ use crate::domain::decide::takes::{Take, refuse_too_fine};
 use crate::domain::decide::using::{
     self, Consume, Moment, about, allowances, pick, refuse_bound, start_clock,
 };
-use crate::domain::entry::{Account, EntryKind};
+use crate::domain::entry::{Account, EntryKind, Purpose};
 use crate::domain::hold::{Hold, HoldEnd, OnTimeOut};
 use crate::domain::line::ItemFacts;
 use crate::domain::lot::Movement;
@@ -78,6 +78,10 @@ pub(super) fn place(
         past_expiry: None,
         shared_with: &facts.shared_with,
         allowances: &allowances,
+        booked_in: match draft.stamp().purpose {
+            Some(Purpose::Booking(_)) => &facts.packages,
+            Some(Purpose::InvoiceLine(_)) | None => &[],
+        },
     };
     let id = HoldId::from_uuid(draft.stamp().posting_id);
     let mut parts = Vec::new();

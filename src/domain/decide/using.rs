@@ -47,6 +47,8 @@ pub(super) struct Moment<'a> {
     pub(super) shared_with: &'a BTreeSet<PackageId>,
     /// What limits leave the customer of packages.
     pub(super) allowances: &'a Allowances,
+    /// The locked packages, if this is for a booking: some are judged when it is made (semantics 10).
+    pub(super) booked_in: &'a [Package],
 }
 
 impl Moment<'_> {
@@ -61,11 +63,21 @@ impl Moment<'_> {
         } else {
             (lot.available(), self.now)
         };
-        let per_unit = judge_with(lot, wanted, self.at, now, available)?;
+        let per_unit = judge_with(lot, wanted, self.judged_at(lot), now, available)?;
         match self.allowances.get(&lot.package_id) {
             Some(allowance) if allowance.left == Credits::ZERO => Err(WhyNot::Limited(*allowance)),
             _ => Ok((per_unit, available)),
         }
+    }
+
+    /// When the lot must be valid.
+    fn judged_at(&self, lot: &Lot) -> DateTime<Utc> {
+        let package = self.booked_in.iter().find(|it| it.id == lot.package_id);
+        let rules = package.and_then(|package| package.booking_rules);
+        rules
+            .unwrap_or_default()
+            .judged_at
+            .instant(self.at, self.now)
     }
 
     /// Whether the customer owns the lot, or shares its package (semantics 30).
@@ -109,6 +121,7 @@ pub(super) fn consume(
             .past_expiry
             .map(|days| (facts.packages.as_slice(), days)),
         shared_with: &facts.shared_with,
+        booked_in: &[],
     };
     for take in pick(draft, consume, moment)? {
         restore_missing(draft, &take)?;

@@ -373,6 +373,7 @@ pub(crate) fn package() -> Package {
         queued_behind: None,
         is_followed: false,
         use_limit: None,
+        booking_rules: None,
         paid_at: Some(start()),
         change_seq: 0,
         created_at: start(),

@@ -10,7 +10,7 @@ use crate::domain::money::Currency;
 use crate::domain::package::{Status, UnitState, units};
 use crate::domain::sale::{Payment, PaymentMethod, Sale};
 use crate::grpc::convert::common::{etag, to_expiry_source, to_money, to_timestamp, to_validity};
-use crate::grpc::convert::template::to_use_limit;
+use crate::grpc::convert::template::{to_booking_rules, to_use_limit};
 use crate::grpc::faults::timestamp;
 use crate::ids::PackageId;
 use crate::proto::v1;
@@ -72,6 +72,7 @@ pub fn to_package(view: PackageView, currency: Currency, detail: Detail) -> v1::
             .unwrap_or_default(),
         share_max: package.share_max,
         use_limit: package.use_limit.map(to_use_limit),
+        booking_rules: package.booking_rules.map(to_booking_rules),
         member_ids: members.iter().map(ToString::to_string).collect(),
         validity: Some(to_validity(&package.validity)),
         expiry_epoch: package.expiry_epoch,

@@ -1,10 +1,12 @@
 //! Templates as messages.
 
+use crate::domain::booking_rules::{BookingRules, CancellationPolicy};
 use crate::domain::catalog::{Template, TemplateState};
 use crate::domain::credits::Credits;
 use crate::domain::freeze::FreezePolicy;
 use crate::domain::money::Currency;
 use crate::domain::use_limit::UseLimit;
+use crate::domain::validity::JudgedAt;
 use crate::grpc::convert::common::{
     amount, etag, lead_days, money, optional_etag, optional_validity, to_days, to_money,
     to_validity,
@@ -32,13 +34,15 @@ pub const PRIORITY_MAX: i32 = 1_000;
 /// The most days after its end in which a package can be restored.
 pub const QUARANTINE_DAYS_MAX: i32 = 3_650;
 
+/// The most hours before its start from which on cancelling a booking may cost.
+const FREE_HOURS_MAX: i32 = 8_784;
 /// The most freezes that a template may allow.
 const FREEZES_MAX: i32 = 1_000;
 /// The most frozen days that a template may allow.
 const FROZEN_DAYS_MAX: i32 = 3_650;
 
 /// What a client can write of a template.
-fn fields(message: &v1::Template) -> [Writable; 15] {
+fn fields(message: &v1::Template) -> [Writable; 16] {
     writable([
         ("external_id", !message.external_id.is_empty()),
         ("name", !message.name.is_empty()),
@@ -52,6 +56,7 @@ fn fields(message: &v1::Template) -> [Writable; 15] {
         ("reminder_leads", message.reminder_leads.is_some()),
         ("freeze", message.freeze.is_some()),
         ("use_limit", message.use_limit.is_some()),
+        ("booking_rules", message.booking_rules.is_some()),
         ("transferable", message.transferable),
         ("pricing", message.pricing.is_some()),
         ("selling", message.selling.is_some()),
@@ -77,6 +82,7 @@ pub fn new_template(
         let reminder_leads = reminder_leads(message, faults);
         let freeze = freeze(message, faults);
         let use_limit = use_limit(message, faults);
+        let booking_rules = booking_rules(message, faults);
         let lines = new_lines("lines", &message.lines, faults);
         let pricing = pricing(message, caller, faults);
         let selling = selling_rules(message, faults);
@@ -92,6 +98,7 @@ pub fn new_template(
             reminder_leads: reminder_leads?,
             freeze: freeze?,
             use_limit: use_limit?,
+            booking_rules: booking_rules?,
             transferable: message.transferable,
             lines: lines?,
             pricing: pricing?,
@@ -127,6 +134,7 @@ pub fn template_update(
         let reminder_leads = mask.field("reminder_leads", || reminder_leads(message, faults));
         let freeze = mask.field("freeze", || freeze(message, faults));
         let use_limit = mask.field("use_limit", || use_limit(message, faults));
+        let booking_rules = mask.field("booking_rules", || booking_rules(message, faults));
         let transferable = mask.field("transferable", || Some(message.transferable));
         let lines = mask.field("lines", || new_lines("lines", &message.lines, faults));
         let pricing = mask.field("pricing", || pricing(message, caller, faults));
@@ -145,6 +153,7 @@ pub fn template_update(
             reminder_leads: reminder_leads?,
             freeze: freeze?,
             use_limit: use_limit?,
+            booking_rules: booking_rules?,
             transferable: transferable?,
             lines: lines?,
             pricing: pricing?,
@@ -259,6 +268,62 @@ pub fn to_use_limit(limit: UseLimit) -> v1::UseLimit {
     }
 }
 
+#[expect(
+    clippy::option_option,
+    reason = "outside: whether it could be read; inside: whether it is there"
+)]
+fn booking_rules(message: &v1::Template, faults: &mut Faults) -> Option<Option<BookingRules>> {
+    let Some(rules) = &message.booking_rules else {
+        return Some(None);
+    };
+    faults.within("booking_rules", |faults| {
+        let judged_at =
+            match rules.judged_at {
+                0 => Some(JudgedAt::ServiceTime),
+                number => faults
+                    .choice::<v1::JudgedAt>("judged_at", number)
+                    .map(|judged| match judged {
+                        v1::JudgedAt::BookingTime => JudgedAt::BookingTime,
+                        v1::JudgedAt::ServiceTime | v1::JudgedAt::Unspecified => {
+                            JudgedAt::ServiceTime
+                        }
+                    }),
+            };
+        let cancellation = match &rules.cancellation {
+            None => Some(None),
+            Some(policy) => faults.within("cancellation", |faults| {
+                let hours = policy.free_until_hours;
+                let hours = faults.number("free_until_hours", hours, 0..=FREE_HOURS_MAX);
+                let percent = faults.number("captured_percent", policy.captured_percent, 1..=100);
+                Some(Some(CancellationPolicy {
+                    free_until_hours: u32::try_from(hours?).ok()?,
+                    captured_percent: u32::try_from(percent?).ok()?,
+                }))
+            }),
+        };
+        Some(Some(BookingRules {
+            judged_at: judged_at?,
+            cancellation: cancellation?,
+        }))
+    })
+}
+
+/// Rules of bookings as a message.
+pub fn to_booking_rules(rules: BookingRules) -> v1::BookingRules {
+    let judged_at = match rules.judged_at {
+        JudgedAt::ServiceTime => v1::JudgedAt::ServiceTime,
+        JudgedAt::BookingTime => v1::JudgedAt::BookingTime,
+    };
+    let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+    v1::BookingRules {
+        judged_at: judged_at.into(),
+        cancellation: rules.cancellation.map(|policy| v1::CancellationPolicy {
+            free_until_hours: number(policy.free_until_hours),
+            captured_percent: number(policy.captured_percent),
+        }),
+    }
+}
+
 /// A template to be brought into another state.
 pub fn template_step(template_id: &str, etag: &str, faults: &mut Faults) -> Option<TemplateStep> {
     Some(TemplateStep {
@@ -340,6 +405,7 @@ pub fn to_template(template: Template, currency: Currency) -> v1::Template {
             days: to_days(&days),
         }),
         use_limit: definition.use_limit.map(to_use_limit),
+        booking_rules: definition.booking_rules.map(to_booking_rules),
         freeze: definition.freeze.map(|policy| v1::FreezePolicy {
             times_max: policy.times_max,
             days_max: policy.days_max,

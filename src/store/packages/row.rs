@@ -55,6 +55,7 @@ mod entity {
         pub queued_behind: Option<Uuid>,
         pub is_followed: bool,
         pub use_limit: Option<Json>,
+        pub booking_rules: Option<Json>,
         pub paid_at: Option<i64>,
         pub change_seq: i32,
         pub created_at: i64,
@@ -124,6 +125,10 @@ pub(super) fn read(row: Model) -> Result<Package, StoreError> {
             .use_limit
             .map(|limit| from_json(limit, TABLE, id))
             .transpose()?,
+        booking_rules: row
+            .booking_rules
+            .map(|rules| from_json(rules, TABLE, id))
+            .transpose()?,
         paid_at: instant_opt(row.paid_at, TABLE, id)?,
         change_seq: row.change_seq,
         created_at: instant(row.created_at, TABLE, id)?,
@@ -175,6 +180,10 @@ pub(super) fn row(package: &Package) -> Result<ActiveModel, StoreError> {
         use_limit: Set(package
             .use_limit
             .map(|limit| to_json(&limit, TABLE))
+            .transpose()?),
+        booking_rules: Set(package
+            .booking_rules
+            .map(|rules| to_json(&rules, TABLE))
             .transpose()?),
         paid_at: Set(package.paid_at.map(micros)),
         change_seq: Set(package.change_seq),

@@ -377,6 +377,7 @@ fn package(
         queued_behind: None,
         is_followed: false,
         use_limit: None,
+        booking_rules: None,
         paid_at: Some(now),
         change_seq: 0,
         created_at: now,

@@ -1,6 +1,6 @@
 //! Every call that lists something, with every filter that it has.
 
-use carnet::ids::{CustomerId, GroupId, ItemId, TemplateId};
+use carnet::ids::{BookingSeriesId, CustomerId, GroupId, ItemId, TemplateId};
 use carnet::jobs::{bulk, settle};
 use carnet::proto::v1;
 use carnet::proto::v1::list_entries_request::Scope;
@@ -53,6 +53,7 @@ impl<'a> Caller<'a> {
         caller.people().await;
         caller.mail_and_runs().await;
         caller.subscriptions().await;
+        caller.bookings().await;
         caller.invoices().await;
         caller.triggers().await;
         caller.jobs().await;
@@ -324,6 +325,45 @@ impl<'a> Caller<'a> {
             ("ListSubscriptions of a state", cancelled),
         ] {
             let answer = subscriptions.list_subscriptions(request);
+            self.ask(name, answer).await;
+        }
+    }
+
+    async fn bookings(&mut self) {
+        let mut bookings = self.large.tenant.bookings();
+        let all = v1::ListBookingsRequest::default();
+        let first = self
+            .ask("ListBookings", bookings.list_bookings(all.clone()))
+            .await;
+        let next = v1::ListBookingsRequest {
+            page_token: first.next_page_token,
+            ..all.clone()
+        };
+        let of_customer = v1::ListBookingsRequest {
+            customer_id: CustomerId::from_uuid(key(1)).to_string(),
+            ..all.clone()
+        };
+        let cancelled = v1::ListBookingsRequest {
+            state: v1::BookingState::Cancelled.into(),
+            ..all.clone()
+        };
+        let of_a_week = v1::ListBookingsRequest {
+            starts_from: Some(at("2026-03-01T00:00:00Z")),
+            starts_before: Some(at("2026-03-08T00:00:00Z")),
+            ..all.clone()
+        };
+        let of_series = v1::ListBookingsRequest {
+            series_id: BookingSeriesId::from_uuid(key(1)).to_string(),
+            ..all
+        };
+        for (name, request) in [
+            ("ListBookings, the next page", next),
+            ("ListBookings of a customer with many", of_customer),
+            ("ListBookings of a state", cancelled),
+            ("ListBookings of a week", of_a_week),
+            ("ListBookings of a series", of_series),
+        ] {
+            let answer = bookings.list_bookings(request);
             self.ask(name, answer).await;
         }
     }

@@ -44,7 +44,7 @@ pub(super) struct Large {
 type Copied = (&'static str, &'static [(&'static str, &'static str)]);
 
 /// In an order in which nothing refers to what is not there yet.
-const TABLES: [Copied; 33] = [
+const TABLES: [Copied; 34] = [
     ("users", &[("id", "{key}"), ("external_id", "NULL")]),
     ("tokens", &[("id", "{key}")]),
     ("requests", &[("request_id", "{key}")]),
@@ -136,6 +136,18 @@ const TABLES: [Copied; 33] = [
     ("changes", &[("package_id", "{key}")]),
     ("posting_notes", &[("posting_id", "{key}")]),
     ("holds", &[("id", "{key}"), ("customer_id", "{owner}")]),
+    (
+        "bookings",
+        &[
+            ("id", "{key}"),
+            ("external_id", "NULL"),
+            ("customer_id", "{owner}"),
+            ("hold_id", "NULL"),
+            ("series_id", "{key}"),
+            ("series_index", "0"),
+            ("starts_at", "starts_at + {n} * 3600000000"),
+        ],
+    ),
     ("hold_lots", &[("hold_id", "{key}"), ("lot_id", "{key}")]),
     ("triggers", &[("id", "{key}")]),
     (
@@ -180,7 +192,7 @@ impl Large {
         let clock = Clock::manual(STARTS_AT.parse::<DateTime<Utc>>().unwrap());
         let running = serve(&fresh, &clock).await;
         let tenant = Tenant::create(running.context(), "Swim school", channel(&running)).await;
-        let seeds = plant(&tenant, running.context()).await;
+        let seeds = Box::pin(plant(&tenant, running.context())).await;
         running.stop().await;
         let connection = fresh.connect().await;
         copy_all(&connection).await;

@@ -23,6 +23,7 @@ pub(super) struct Seeds {
 pub(super) fn copied(table: &str) -> &'static str {
     match table {
         "bulk_results" => "reason IS NULL",
+        "holds" => "booking_id IS NULL",
         "bulk_runs" => "finished_at IS NOT NULL",
         "lots" => "is_open AND held = 0",
         "packages" => "group_id IS NULL",
@@ -57,6 +58,17 @@ pub(super) async fn plant(tenant: &Tenant, ctx: &Context) -> Seeds {
     shop.hold(shop.hold_lessons_of(&package.id, "1"))
         .await
         .unwrap();
+    let booking = v1::CreateBookingRequest {
+        request_id: tenant.request_id(),
+        customer_id: shop.customer.clone(),
+        item_id: shop.swim.clone(),
+        starts_at: Some(prost_types::Timestamp {
+            seconds: ctx.clock.now().timestamp(),
+            nanos: 0,
+        }),
+        ..Default::default()
+    };
+    tenant.bookings().create_booking(booking).await.unwrap();
     close(tenant).await;
     invoice(&shop).await;
     subscribe(&shop).await;

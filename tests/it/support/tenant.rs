@@ -4,6 +4,7 @@ use carnet::domain::business::{Business, ReminderPolicy, Sender};
 use carnet::domain::money::Currency;
 use carnet::domain::permission::{Permission, Permissions};
 use carnet::ids::BusinessId;
+use carnet::proto::v1::booking_service_client::BookingServiceClient;
 use carnet::proto::v1::business_service_client::BusinessServiceClient;
 use carnet::proto::v1::catalog_service_client::CatalogServiceClient;
 use carnet::proto::v1::credit_service_client::CreditServiceClient;
@@ -152,6 +153,10 @@ impl Tenant {
 
     pub(crate) fn subscriptions(&self) -> SubscriptionServiceClient<Bearing> {
         SubscriptionServiceClient::new(self.bearing())
+    }
+
+    pub(crate) fn bookings(&self) -> BookingServiceClient<Bearing> {
+        BookingServiceClient::new(self.bearing())
     }
 
     pub(crate) fn triggers(&self) -> TriggerServiceClient<Bearing> {
