@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use carnet::mail::content::{
-    BusinessLook, Colour, EmailContent, EmailKind, LineFacts, PackageFacts, Price,
+    BusinessLook, Colour, EmailContent, EmailKind, LineFacts, PackageFacts, Price, Start,
 };
 use carnet::mail::templates::TemplateSet;
 use chrono::{NaiveDate, TimeDelta};
@@ -97,6 +97,8 @@ fn package(kind: EmailKind, name: &str, lines: Vec<LineFacts>, days_left: i64) -
     PackageFacts {
         name: name.to_owned(),
         last_usable_day: day(2026, 12, 24).checked_add_signed(TimeDelta::days(days)),
+        start: Start::Begun,
+        term: None,
         days_left: Some(days),
         restorable_through: past.then(|| day(2027, 1, 30)),
         lines,

@@ -3,7 +3,9 @@
 use rstest::rstest;
 
 use super::*;
-use crate::mail::content::{BusinessLook, LineFacts, PackageFacts};
+use crate::mail::content::{
+    BusinessLook, LineFacts, PackageFacts, Start, Term, TermFrom, TermUnit,
+};
 
 fn lessons(available: i64, used: i64, lost: i64) -> LineFacts {
     let credits = |units: i64| units.saturating_mul(1_000_000);
@@ -29,6 +31,8 @@ fn standard(kind: EmailKind, locale: &str) -> EmailContent {
         packages: vec![PackageFacts {
             name: "Standard".to_owned(),
             last_usable_day: Some(day(2026, 12, 31)),
+            start: Start::Begun,
+            term: None,
             days_left: Some(7),
             restorable_through: (kind == EmailKind::Expired).then(|| day(2027, 1, 30)),
             lines: vec![line],

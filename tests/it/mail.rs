@@ -11,4 +11,5 @@ mod policy;
 mod reminders;
 mod reminders_again;
 mod replicas;
+mod starting;
 mod withheld;

@@ -91,6 +91,7 @@ async fn subscribe(shop: &Shop) {
                     count: 1,
                     unit: v1::PeriodUnit::Month.into(),
                 }),
+                ..Default::default()
             }),
             subscription_only: true,
             ..Default::default()
