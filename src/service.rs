@@ -14,7 +14,6 @@ mod buyers;
 pub mod call;
 mod carrying;
 pub mod closures;
-mod confirmation;
 pub mod consume;
 pub mod context;
 pub mod credit_types;

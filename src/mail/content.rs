@@ -16,11 +16,30 @@ pub enum EmailKind {
     Expiring,
     /// Packages have run out with something left in them.
     Expired,
+    /// Little is left of packages.
+    LowBalance,
+    /// All of packages was used.
+    UsedUp,
+    /// Packages were extended or restored.
+    Extended,
+    /// The package of a subscription's next period is there.
+    Renewed,
+    /// Credits that were held are free again.
+    HoldTimedOut,
 }
 
 impl EmailKind {
-    /// Every kind, in the order of a package's life.
-    pub const ALL: [Self; 3] = [Self::Confirmation, Self::Expiring, Self::Expired];
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::Confirmation,
+        Self::Expiring,
+        Self::Expired,
+        Self::LowBalance,
+        Self::UsedUp,
+        Self::Extended,
+        Self::Renewed,
+        Self::HoldTimedOut,
+    ];
 
     /// The name of its folder under `email-templates/`.
     pub const fn name(self) -> &'static str {
@@ -28,6 +47,11 @@ impl EmailKind {
             Self::Confirmation => "confirmation",
             Self::Expiring => "expiring",
             Self::Expired => "expired",
+            Self::LowBalance => "low_balance",
+            Self::UsedUp => "used_up",
+            Self::Extended => "extended",
+            Self::Renewed => "renewed",
+            Self::HoldTimedOut => "hold_timed_out",
         }
     }
 }

@@ -61,7 +61,11 @@ pub(super) fn all(kind: EmailKind, locale: &str) -> [EmailContent; 3] {
         package.price = None;
         package.lines.truncate(1);
         package.days_left = Some(0);
-        if kind == EmailKind::Confirmation {
+        let names_an_end = matches!(
+            kind,
+            EmailKind::Expiring | EmailKind::Expired | EmailKind::Extended
+        );
+        if !names_an_end {
             package.last_usable_day = None;
             package.days_left = None;
         }

@@ -35,7 +35,7 @@ macro_rules! embedded {
 }
 
 /// Every file of the set, by its path under `email-templates/`.
-const EMBEDDED: [(&str, &str); 13] = embedded![
+const EMBEDDED: [(&str, &str); 28] = embedded![
     "layout.html.hbs",
     "layout.txt.hbs",
     "confirmation/subject.txt.hbs",
@@ -47,6 +47,21 @@ const EMBEDDED: [(&str, &str); 13] = embedded![
     "expired/subject.txt.hbs",
     "expired/body.txt.hbs",
     "expired/body.html.hbs",
+    "low_balance/subject.txt.hbs",
+    "low_balance/body.txt.hbs",
+    "low_balance/body.html.hbs",
+    "used_up/subject.txt.hbs",
+    "used_up/body.txt.hbs",
+    "used_up/body.html.hbs",
+    "extended/subject.txt.hbs",
+    "extended/body.txt.hbs",
+    "extended/body.html.hbs",
+    "renewed/subject.txt.hbs",
+    "renewed/body.txt.hbs",
+    "renewed/body.html.hbs",
+    "hold_timed_out/subject.txt.hbs",
+    "hold_timed_out/body.txt.hbs",
+    "hold_timed_out/body.html.hbs",
     "words/en.json",
     "words/et.json",
 ];

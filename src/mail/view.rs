@@ -68,6 +68,7 @@ struct LineView {
     lost: String,
     name_of_all: String,
     name_of_available: String,
+    name_of_used: String,
     name_of_lost: String,
     mark_rows: Vec<Vec<Mark>>,
     legend: Option<String>,
@@ -224,8 +225,12 @@ impl Words<'_> {
     /// What the e-mail is about in this line: "7 lessons".
     fn amount(&self, line: &LineFacts) -> String {
         let millionths = match self.kind {
-            EmailKind::Confirmation => line.quantity,
-            EmailKind::Expiring => line.available,
+            EmailKind::Confirmation | EmailKind::Renewed => line.quantity,
+            EmailKind::UsedUp => line.used,
+            EmailKind::Expiring
+            | EmailKind::LowBalance
+            | EmailKind::Extended
+            | EmailKind::HoldTimedOut => line.available,
             EmailKind::Expired => line.lost,
         };
         // The number and its noun stay on one line.
@@ -260,6 +265,7 @@ impl Words<'_> {
             lost: self.locale.credits(facts.lost),
             name_of_all: self.credit_name(facts, facts.quantity),
             name_of_available: self.credit_name(facts, facts.available),
+            name_of_used: self.credit_name(facts, facts.used),
             name_of_lost: self.credit_name(facts, facts.lost),
             legend: if marks.is_empty() {
                 None

@@ -12,4 +12,5 @@ mod reminders;
 mod reminders_again;
 mod replicas;
 mod starting;
+mod told;
 mod withheld;

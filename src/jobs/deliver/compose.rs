@@ -129,6 +129,11 @@ fn content(
             NoticeKind::Confirmation => EmailKind::Confirmation,
             NoticeKind::Expiring => EmailKind::Expiring,
             NoticeKind::Expired => EmailKind::Expired,
+            NoticeKind::LowBalance => EmailKind::LowBalance,
+            NoticeKind::UsedUp => EmailKind::UsedUp,
+            NoticeKind::Extended => EmailKind::Extended,
+            NoticeKind::Renewed => EmailKind::Renewed,
+            NoticeKind::HoldTimedOut => EmailKind::HoldTimedOut,
         },
         locale: facts
             .contact
