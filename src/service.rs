@@ -47,6 +47,7 @@ pub mod sales;
 mod settled;
 pub mod sharing;
 pub mod subscriptions;
+pub mod suppressions;
 pub mod template_lines;
 pub mod templates;
 pub mod tokens;

@@ -21,5 +21,6 @@ pub mod pricing;
 pub mod returning;
 pub mod selling;
 pub mod subscription;
+pub mod suppression;
 pub mod template;
 pub mod using;

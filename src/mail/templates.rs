@@ -35,7 +35,7 @@ macro_rules! embedded {
 }
 
 /// Every file of the set, by its path under `email-templates/`.
-const EMBEDDED: [(&str, &str); 28] = embedded![
+const EMBEDDED: [(&str, &str); 31] = embedded![
     "layout.html.hbs",
     "layout.txt.hbs",
     "confirmation/subject.txt.hbs",
@@ -64,6 +64,9 @@ const EMBEDDED: [(&str, &str); 28] = embedded![
     "hold_timed_out/body.html.hbs",
     "words/en.json",
     "words/et.json",
+    "words/de.json",
+    "words/fr.json",
+    "words/es.json",
 ];
 
 /// Why a set of templates cannot be used.
@@ -361,3 +364,7 @@ fn read(path: &Path) -> Result<String, TemplateError> {
 #[cfg(test)]
 #[path = "templates_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "templates_languages_tests.rs"]
+mod language_tests;

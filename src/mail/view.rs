@@ -14,7 +14,7 @@ use super::content::{
     BusinessLook, Colour, EmailContent, EmailKind, LineFacts, PackageFacts, Start, Term, TermFrom,
     TermUnit, one_line,
 };
-use super::locale::Locale;
+use super::locale::{Direction, Locale};
 
 /// Millionths in one credit.
 const CREDIT: i64 = 1_000_000;
@@ -27,6 +27,9 @@ const MARKS_PER_ROW: usize = 10;
 pub(super) struct View {
     kind: &'static str,
     locale: String,
+    direction: &'static str,
+    start: &'static str,
+    end: &'static str,
     customer_name: String,
     business: BusinessView,
     package_count: usize,
@@ -107,7 +110,14 @@ impl View {
             .iter()
             .map(|package| format!("{}: {}", package.name, package.left))
             .collect();
+        let (direction, start, end) = match locale.direction() {
+            Direction::LeftToRight => ("ltr", "left", "right"),
+            Direction::RightToLeft => ("rtl", "right", "left"),
+        };
         Ok(Self {
+            direction,
+            start,
+            end,
             kind: content.kind.name(),
             locale: locale.tag().to_owned(),
             customer_name: one_line(&content.customer_name),

@@ -12,5 +12,6 @@ mod reminders;
 mod reminders_again;
 mod replicas;
 mod starting;
+mod suppressed;
 mod told;
 mod withheld;

@@ -60,7 +60,7 @@ fn quoted(text: &str, quote: char) -> usize {
 }
 
 /// The calls that page through all that a business has of something, and of which table.
-const PAGES_OF_ALL: [(&str, &str); 15] = [
+const PAGES_OF_ALL: [(&str, &str); 16] = [
     ("ListSubscriptions", "subscriptions"),
     ("ListPackages", "packages"),
     ("ListPackages of a status", "packages"),
@@ -73,6 +73,7 @@ const PAGES_OF_ALL: [(&str, &str); 15] = [
     ("ListUsers", "users"),
     ("ListTokens", "tokens"),
     ("ListEmails", "emails"),
+    ("ListSuppressions", "suppressions"),
     ("ListClosures", "closures"),
     // By an index of nothing but those.
     ("ListSubscriptions of a state", "subscriptions"),
