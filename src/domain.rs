@@ -45,6 +45,7 @@ pub mod selection;
 pub mod settle;
 pub mod subscription;
 pub mod transfer;
+pub mod trigger;
 pub mod unsell;
 pub mod use_limit;
 pub mod user;

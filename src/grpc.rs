@@ -22,3 +22,4 @@ pub mod refusal;
 pub mod server;
 pub mod status;
 pub mod subscriptions;
+pub mod triggers;

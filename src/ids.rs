@@ -160,6 +160,10 @@ id_types! {
     ClosureId = "clo";
     /// A standing agreement to pay for the same package each period.
     SubscriptionId = "sub";
+    /// A standing order to issue credits when something happens.
+    TriggerId = "trg";
+    /// Something that happened.
+    EventId = "evt";
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::calls::{Bearer, Bearing, request_id};
 use crate::dataset::{BUYERS, Dataset};
 
 /// The most packages that one call sells.
-pub(crate) const ENTRIES_PER_SALE_MAX: u64 = 200;
+pub(crate) const ENTRIES_PER_SALE_MAX: u64 = 500;
 /// How many packages a page of what can pay has if nothing else is asked for.
 const USABLE_PER_PAGE: u64 = 50;
 /// How often it is asked how far a run is.

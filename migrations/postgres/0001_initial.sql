@@ -371,6 +371,64 @@ CREATE TABLE package_members (
 );
 CREATE INDEX package_members_by_package ON package_members (business_id, package_id);
 
+-- Triggers. An event is kept once for each kind, name and subject, only if a trigger waits for it; a trigger
+-- acts once on each. `event_scans` says until when the ledger was looked through for events.
+
+CREATE TABLE triggers (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    kind SMALLINT NOT NULL,
+    event_name TEXT NOT NULL,
+    template_id UUID,
+    item_id UUID,
+    award JSONB NOT NULL,
+    archived_at BIGINT,
+    created_at BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id),
+    FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id)
+);
+CREATE INDEX triggers_by_kind ON triggers (business_id, kind, id);
+
+CREATE TABLE events (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    kind SMALLINT NOT NULL,
+    name TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    customer_id UUID NOT NULL,
+    package_id UUID,
+    occurred_at BIGINT NOT NULL,
+    done_at BIGINT,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, kind, name, subject),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id)
+);
+CREATE INDEX events_pending ON events (business_id, occurred_at, id) WHERE done_at IS NULL;
+
+CREATE TABLE trigger_runs (
+    business_id UUID NOT NULL,
+    trigger_id UUID NOT NULL,
+    event_id UUID NOT NULL,
+    package_id UUID,
+    refusal TEXT NOT NULL,
+    acted_at BIGINT NOT NULL,
+    PRIMARY KEY (business_id, trigger_id, event_id),
+    FOREIGN KEY (business_id, trigger_id) REFERENCES triggers (business_id, id),
+    FOREIGN KEY (business_id, event_id) REFERENCES events (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    CHECK ((package_id IS NULL) = (refusal <> ''))
+);
+CREATE INDEX trigger_runs_by_package ON trigger_runs (business_id, package_id) WHERE package_id IS NOT NULL;
+
+CREATE TABLE event_scans (
+    business_id UUID NOT NULL PRIMARY KEY REFERENCES businesses (id),
+    scanned_until BIGINT NOT NULL
+);
+
 -- The ledger. A lot caches what the fold of its entries says, and copies what deciding needs from its
 -- package; `is_open` says that something is available or that a time-out may make it so, and
 -- flips seldom, so that the partial indexes leave almost every update heap-only.

@@ -372,6 +372,64 @@ CREATE TABLE package_members (
 ) STRICT;
 CREATE INDEX package_members_by_package ON package_members (business_id, package_id);
 
+-- Triggers. An event is kept once for each kind, name and subject, only if a trigger waits for it; a trigger
+-- acts once on each. `event_scans` says until when the ledger was looked through for events.
+
+CREATE TABLE triggers (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    kind INTEGER NOT NULL,
+    event_name TEXT NOT NULL,
+    template_id BLOB,
+    item_id BLOB,
+    award TEXT NOT NULL,
+    archived_at INTEGER,
+    created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id),
+    FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id)
+) STRICT;
+CREATE INDEX triggers_by_kind ON triggers (business_id, kind, id);
+
+CREATE TABLE events (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    kind INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    customer_id BLOB NOT NULL,
+    package_id BLOB,
+    occurred_at INTEGER NOT NULL,
+    done_at INTEGER,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, kind, name, subject),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id)
+) STRICT;
+CREATE INDEX events_pending ON events (business_id, occurred_at, id) WHERE done_at IS NULL;
+
+CREATE TABLE trigger_runs (
+    business_id BLOB NOT NULL,
+    trigger_id BLOB NOT NULL,
+    event_id BLOB NOT NULL,
+    package_id BLOB,
+    refusal TEXT NOT NULL,
+    acted_at INTEGER NOT NULL,
+    PRIMARY KEY (business_id, trigger_id, event_id),
+    FOREIGN KEY (business_id, trigger_id) REFERENCES triggers (business_id, id),
+    FOREIGN KEY (business_id, event_id) REFERENCES events (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    CHECK ((package_id IS NULL) = (refusal <> ''))
+) STRICT;
+CREATE INDEX trigger_runs_by_package ON trigger_runs (business_id, package_id) WHERE package_id IS NOT NULL;
+
+CREATE TABLE event_scans (
+    business_id BLOB NOT NULL PRIMARY KEY REFERENCES businesses (id),
+    scanned_until INTEGER NOT NULL
+) STRICT;
+
 -- The ledger. A lot caches what the fold of its entries says, and copies what deciding needs from its
 -- package; `is_open` says that something is available or that a time-out may make it so, and
 -- flips seldom, so that the partial indexes leave almost every update heap-only.

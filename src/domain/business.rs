@@ -57,6 +57,10 @@ pub struct Sender {
 }
 
 /// When which reminders go out (G2, G3, G4).
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own, as in the API"
+)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReminderPolicy {
     /// Days before the last usable day, largest first, without repeats.

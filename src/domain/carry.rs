@@ -138,6 +138,8 @@ fn carried(from: &Package, into: &Span, draft: &Draft<'_>) -> Package {
         external_id: None,
         sale_id: None,
         came_from: Some(from.id),
+        queued_behind: None,
+        is_followed: false,
         list_price_minor: 0,
         price_minor: 0,
         net_price_minor: 0,

@@ -93,6 +93,12 @@ permissions! {
     SubscriptionsManage = "SUBSCRIPTIONS_MANAGE";
     /// Write down that periods of subscriptions were paid.
     SubscriptionsRenew = "SUBSCRIPTIONS_RENEW";
+    /// Read triggers and what they did.
+    TriggersRead = "TRIGGERS_READ";
+    /// Make, change and archive triggers.
+    TriggersManage = "TRIGGERS_MANAGE";
+    /// Say that something happened that triggers wait for.
+    EventsFire = "EVENTS_FIRE";
 }
 
 /// The permissions of a token.

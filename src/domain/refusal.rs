@@ -8,6 +8,7 @@ mod counted;
 mod holder;
 mod selling;
 mod subscribing;
+mod triggering;
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
@@ -17,6 +18,7 @@ pub use counted::CountedIn;
 pub use holder::HolderRefusal;
 pub use selling::SellingRefusal;
 pub use subscribing::SubscribingRefusal;
+pub use triggering::TriggeringRefusal;
 
 use crate::domain::credits::Credits;
 use crate::domain::hold::OnTimeOut;
@@ -352,6 +354,9 @@ pub enum Refusal {
     /// It cannot be subscribed to or renewed like this.
     #[error(transparent)]
     Subscribing(#[from] SubscribingRefusal),
+    /// A trigger cannot be changed, or an event not be kept.
+    #[error(transparent)]
+    Triggering(#[from] TriggeringRefusal),
     /// A lot does not add up; nothing is written on it.
     #[error("lot {0} does not add up; run `carnet verify`")]
     LotCorrupt(LotId),
@@ -410,6 +415,7 @@ impl Refusal {
             Self::Holder(refusal) => refusal.reason(),
             Self::Selling(refusal) => refusal.reason(),
             Self::Subscribing(refusal) => refusal.reason(),
+            Self::Triggering(refusal) => refusal.reason(),
             Self::LotCorrupt(_) => "LEDGER_CORRUPT",
         }
     }

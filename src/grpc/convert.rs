@@ -23,4 +23,5 @@ pub mod selling;
 pub mod subscription;
 pub mod suppression;
 pub mod template;
+pub mod trigger;
 pub mod using;

@@ -107,7 +107,7 @@ impl v1::email_service_server::EmailService for Emails {
         self.0
             .write(
                 request,
-                |message, _, faults| suppression::address(faults, &message.email),
+                |message, _, faults| suppression::address_entry(faults, &message.email),
                 use_case!(suppressions::add),
                 |answer, _| v1::AddSuppressionResponse {
                     suppression: Some(suppression::to_suppression(answer.value)),
@@ -124,7 +124,7 @@ impl v1::email_service_server::EmailService for Emails {
         self.0
             .write(
                 request,
-                |message, _, faults| suppression::address(faults, &message.email),
+                |message, _, faults| suppression::address_entry(faults, &message.email),
                 use_case!(suppressions::remove),
                 |answer, _| v1::RemoveSuppressionResponse {
                     suppression: Some(suppression::to_suppression(answer.value)),

@@ -87,6 +87,7 @@ paged! {
     ListEmailsRequest,
     ListSuppressionsRequest,
     ListSubscriptionsRequest,
+    ListTriggersRequest,
 }
 
 /// Which page of a list is wanted. `P` is the position of the last row of the page before.

@@ -3,6 +3,7 @@
 mod amending;
 mod selling;
 mod subscribing;
+mod triggering;
 
 use std::time::Duration;
 
@@ -209,6 +210,7 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
         }
         Refusal::Selling(refusal) => selling::with(failure, refusal),
         Refusal::Subscribing(refusal) => subscribing::with(failure, refusal),
+        Refusal::Triggering(refusal) => triggering::with(failure, refusal),
         Refusal::LotCorrupt(lot_id) => {
             tracing::error!(%lot_id, "lot {lot_id} does not add up: run `carnet verify`");
             failure.with("lot_id", lot_id)
@@ -345,6 +347,7 @@ mod tests {
             include_str!("../domain/refusal/amending.rs"),
             include_str!("../domain/refusal/selling.rs"),
             include_str!("../domain/refusal/subscribing.rs"),
+            include_str!("../domain/refusal/triggering.rs"),
         ];
         let sources = sources.map(|source| source.split_once("fn reason(").unwrap().1);
         let lines = sources.into_iter().flat_map(str::lines);

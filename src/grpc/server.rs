@@ -32,6 +32,7 @@ use crate::grpc::layers::shed::ShedLayer;
 use crate::grpc::packages::Packages;
 use crate::grpc::permission::Permissions;
 use crate::grpc::subscriptions::Subscriptions;
+use crate::grpc::triggers::Triggers;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::v1::business_service_server::BusinessServiceServer;
 use crate::proto::v1::catalog_service_server::CatalogServiceServer;
@@ -41,6 +42,7 @@ use crate::proto::v1::email_service_server::EmailServiceServer;
 use crate::proto::v1::invoice_service_server::InvoiceServiceServer;
 use crate::proto::v1::package_service_server::PackageServiceServer;
 use crate::proto::v1::subscription_service_server::SubscriptionServiceServer;
+use crate::proto::v1::trigger_service_server::TriggerServiceServer;
 use crate::service::Context;
 use crate::service::readiness::{NotReady, Readiness};
 
@@ -81,6 +83,7 @@ pub fn routes(api: &Api) -> Routes {
         .add_service(bounded!(CreditServiceServer, Credits))
         .add_service(bounded!(InvoiceServiceServer, Invoices))
         .add_service(bounded!(SubscriptionServiceServer, Subscriptions))
+        .add_service(bounded!(TriggerServiceServer, Triggers))
         .add_service(bounded!(EmailServiceServer, Emails))
 }
 

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::deliver::{Deliverer, Mail};
-use super::{bulk, mail_day, settle, subscriptions, verify};
+use super::{bulk, mail_day, settle, subscriptions, triggers, verify};
 use crate::config::TimeOfDay;
 use crate::service::{Context, ServiceError};
 
@@ -25,6 +25,8 @@ const SETTLE: &str = "7 * * * * *";
 const BULK: &str = "*/5 * * * * *";
 /// When periods of subscriptions are marked due.
 const SUBSCRIPTIONS: &str = "12 * * * * *";
+/// When triggers act on what has happened.
+const TRIGGERS: &str = "17,47 * * * * *";
 /// When it is looked whether a mail day is due.
 const MAIL_DAY: &str = "2 * * * * *";
 /// When e-mails are delivered.
@@ -47,6 +49,7 @@ struct Jobs {
     settle: Mutex<()>,
     bulk: Mutex<()>,
     subscriptions: Mutex<()>,
+    triggers: Mutex<()>,
     mail_day: Mutex<()>,
     deliverer: Mutex<Deliverer>,
     verify: Mutex<()>,
@@ -56,12 +59,13 @@ struct Jobs {
 type Body = for<'a> fn(&'a Jobs) -> BoxFuture<'a, Result<(), ServiceError>>;
 
 /// The jobs that look often for what is due: name, beat, and what each does.
-const JOBS: [(&str, &str, Body); 5] = [
+const JOBS: [(&str, &str, Body); 6] = [
     ("settle", SETTLE, |jobs| Box::pin(jobs.settle())),
     ("bulk", BULK, |jobs| Box::pin(jobs.bulk())),
     ("subscriptions", SUBSCRIPTIONS, |jobs| {
         Box::pin(jobs.subscriptions())
     }),
+    ("triggers", TRIGGERS, |jobs| Box::pin(jobs.triggers())),
     ("mail day", MAIL_DAY, |jobs| Box::pin(jobs.mail_day())),
     ("deliver", DELIVER, |jobs| Box::pin(jobs.deliver())),
 ];
@@ -90,6 +94,7 @@ impl Scheduler {
             settle: Mutex::new(()),
             bulk: Mutex::new(()),
             subscriptions: Mutex::new(()),
+            triggers: Mutex::new(()),
             mail_day: Mutex::new(()),
             deliverer: Mutex::new(deliverer),
             verify: Mutex::new(()),
@@ -187,6 +192,13 @@ impl Jobs {
     async fn subscriptions(&self) -> Result<(), ServiceError> {
         if let Ok(_guard) = self.subscriptions.try_lock() {
             subscriptions::step(&self.ctx).await?;
+        }
+        Ok(())
+    }
+
+    async fn triggers(&self) -> Result<(), ServiceError> {
+        if let Ok(_guard) = self.triggers.try_lock() {
+            triggers::step(&self.ctx).await?;
         }
         Ok(())
     }

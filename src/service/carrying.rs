@@ -15,7 +15,8 @@ use crate::domain::pricing::CarryOver;
 use crate::domain::refusal::Refusal;
 use crate::domain::subscription::{Span, Subscription};
 use crate::ids::{LotId, PackageId};
-use crate::ledger::post;
+use crate::ledger::{post, queue};
+use crate::service::call::Call;
 use crate::service::error::ServiceError;
 use crate::store::{holds, lots, packages, subscription_periods};
 
@@ -34,8 +35,8 @@ pub(super) struct Carried {
     pub(super) posting: Posting,
     /// What went on; none: nothing did.
     pub(super) package: Option<Package>,
-    /// The packages that time alone has changed, and what it changed.
-    settled: Vec<(Package, Vec<NewChange>)>,
+    /// The packages of the period that ends, and what time alone has changed on them.
+    ending: Vec<(Package, Vec<NewChange>)>,
     unmoved: Vec<Lot>,
 }
 
@@ -86,32 +87,38 @@ pub(super) fn post(
     for lot in new {
         extend::issue(&mut draft, package, lot.clone())?;
     }
-    settled.retain(|(_, changes)| !changes.is_empty());
     let (posting, mut unmoved) = draft.close_with_rest();
-    unmoved.retain(|lot| {
-        settled
-            .iter()
-            .any(|(package, _)| package.id == lot.package_id)
-    });
+    let is_changed = |lot: &Lot| {
+        let mut changed = settled.iter().filter(|(_, changes)| !changes.is_empty());
+        changed.any(|(package, _)| package.id == lot.package_id)
+    };
+    unmoved.retain(is_changed);
     Ok(Carried {
         posting,
         package: carried,
-        settled,
+        ending: settled,
         unmoved,
     })
 }
 
 impl Carried {
-    /// Writes what time alone has changed on packages; the posting is the caller's to write.
-    pub(super) async fn write_settled(
+    /// Writes the posting, what time alone has changed on the packages of the period that ends, and what
+    /// waits for these.
+    pub(super) async fn write(
         &mut self,
         txn: &DatabaseTransaction,
+        call: &Call,
         stamp: &Stamp,
     ) -> Result<(), ServiceError> {
-        for (package, changes) in &mut self.settled {
-            post::record_changes(txn, stamp, package, std::mem::take(changes)).await?;
+        for (package, changes) in &mut self.ending {
+            if !changes.is_empty() {
+                post::record_changes(txn, stamp, package, std::mem::take(changes)).await?;
+            }
         }
         lots::update(txn, &self.unmoved).await?;
+        call.post(txn, &self.posting, "").await?;
+        let ending = self.ending.iter().map(|(package, _)| package);
+        queue::move_on(txn, stamp, ending).await?;
         Ok(())
     }
 }

@@ -9,7 +9,7 @@ use crate::service::buyers::check_merged;
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
-use crate::service::resolve;
+use crate::service::{events, resolve};
 use crate::store::customers::{self, Filter};
 use crate::store::error::StoreError;
 
@@ -112,6 +112,7 @@ pub async fn create(
     customers::insert(&txn, call.business_id(), &customer)
         .await
         .map_err(|error| taken(error, customer.external_id.as_deref()))?;
+    events::customer_created(&txn, call.business_id(), customer.id, now).await?;
     call.remember(&txn, &customer).await?;
     call.commit(txn).await?;
     Ok(Answer::fresh(customer))

@@ -8,9 +8,11 @@ use sea_orm::DatabaseTransaction;
 use crate::domain::business::Business;
 use crate::domain::catalog::CreditType;
 use crate::domain::credits::Credits;
+use crate::domain::extend::NewLot;
 use crate::domain::line::{Coverage, Line, LineKind, Subject};
 use crate::domain::notice::NoticeKind;
 use crate::domain::offer::{Offer, ValidityOverride};
+use crate::domain::package::Package;
 use crate::domain::refusal::Refusal;
 use crate::domain::sale::{LineWeight, Price};
 use crate::domain::validity::Validity;
@@ -104,27 +106,7 @@ pub async fn issue(
         .await?
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
     let now = ctx.clock.now();
-    let mut offer = match &input.what {
-        GiftOf::Template { template, quantity } => {
-            let template = offers::template(&txn, business_id, template).await?;
-            let mut offer = offers::of_template(&txn, business_id, &template, customer_id).await?;
-            let own_lines = offer.of_quantity(&template, *quantity, now)?;
-            lines::insert(&txn, business_id, None, &own_lines).await?;
-            offer
-        }
-        GiftOf::Credits { .. } => credits(&txn, &business, input, customer_id, now).await?,
-    };
-    offer.price_minor = 0;
-    offer.price = Price::default();
-    offer.is_paid = true;
-    offer.external_id.clone_from(&input.external_id);
-    offer.start_date = input.start_date;
-    offer.validity_override = input.validity.map(ValidityOverride::Rule);
-    offer.name = input.name.clone().unwrap_or(offer.name);
-    let (package, lots) = offer.make(&business, now)?;
-    packages::insert(&txn, std::slice::from_ref(&package))
-        .await
-        .map_err(|error| ServiceError::taken(error, "package", input.external_id.as_deref()))?;
+    let (package, lots) = make(&txn, &business, input, customer_id, now).await?;
     let posting = post::issue(&call.stamp(now), [(package.clone(), lots)])?;
     call.post(&txn, &posting, &input.reason).await?;
     let occasion = Occasion {
@@ -137,6 +119,38 @@ pub async fn issue(
     call.remember(&txn, &view).await?;
     call.commit(txn).await?;
     Ok(Answer::fresh(view))
+}
+
+/// Makes the package of a gift, and writes it and its own lines; its lots are the caller's to post.
+pub(super) async fn make(
+    txn: &DatabaseTransaction,
+    business: &Business,
+    input: &Gift,
+    customer_id: CustomerId,
+    now: DateTime<Utc>,
+) -> Result<(Package, Vec<NewLot>), ServiceError> {
+    let mut offer = match &input.what {
+        GiftOf::Template { template, quantity } => {
+            let template = offers::template(txn, business.id, template).await?;
+            let mut offer = offers::of_template(txn, business.id, &template, customer_id).await?;
+            let own_lines = offer.of_quantity(&template, *quantity, now)?;
+            lines::insert(txn, business.id, None, &own_lines).await?;
+            offer
+        }
+        GiftOf::Credits { .. } => credits(txn, business, input, customer_id, now).await?,
+    };
+    offer.price_minor = 0;
+    offer.price = Price::default();
+    offer.is_paid = true;
+    offer.external_id.clone_from(&input.external_id);
+    offer.start_date = input.start_date;
+    offer.validity_override = input.validity.map(ValidityOverride::Rule);
+    offer.name = input.name.clone().unwrap_or(offer.name);
+    let (package, lots) = offer.make(business, now)?;
+    packages::insert(txn, std::slice::from_ref(&package))
+        .await
+        .map_err(|error| ServiceError::taken(error, "package", input.external_id.as_deref()))?;
+    Ok((package, lots))
 }
 
 async fn active_customer(
@@ -213,7 +227,8 @@ async fn credits(
     })
 }
 
-async fn usable_credit_type(
+/// A credit type that is not archived.
+pub(super) async fn usable_credit_type(
     txn: &DatabaseTransaction,
     business: &Business,
     reference: &Reference<CreditTypeId>,

@@ -29,7 +29,7 @@ use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, view};
 use crate::service::sales::PaymentEntry;
-use crate::service::{buyers, carrying, offers, resolve};
+use crate::service::{buyers, carrying, events, offers, resolve};
 use crate::store::error::StoreError;
 use crate::store::{
     businesses, customers, lines, packages, sales, subscription_periods, subscriptions,
@@ -121,8 +121,7 @@ pub async fn record(
         carried_over: carried_before.or(carried.package.as_ref().map(|package| package.id)),
     };
     write(&txn, call, &planned).await?;
-    carried.write_settled(&txn, &stamp).await?;
-    call.post(&txn, &carried.posting, "").await?;
+    carried.write(&txn, call, &stamp).await?;
     subscription_periods::renew(&txn, &subscription, &period, known.is_some())
         .await
         .map_err(contended)?;
@@ -132,6 +131,7 @@ pub async fn record(
         packages: carried.package.iter().chain([&planned.package]).collect(),
     };
     tell::queue(&txn, &business, NoticeKind::Renewed, &[occasion], now).await?;
+    events::sold(&txn, business_id, &[&planned.package], now).await?;
     let renewed = renewed(planned, &carried, &business, (period, now));
     call.remember(&txn, &renewed).await?;
     call.commit(txn).await?;

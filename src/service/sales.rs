@@ -26,8 +26,8 @@ use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, view};
-use crate::service::resolve;
 use crate::service::template_lines::NewLine;
+use crate::service::{events, resolve};
 use crate::store::error::StoreError;
 use crate::store::{businesses, lines, package_members, packages, sales};
 use plan::Planned;
@@ -119,6 +119,8 @@ pub async fn sell(
     call.post(&txn, &posting, &notes(entries)).await?;
     let occasions: Vec<Occasion> = sales.iter().map(|sale| occasion(sale, &planned)).collect();
     tell::queue(&txn, &business, NoticeKind::Confirmation, &occasions, now).await?;
+    let packages: Vec<&Package> = planned.iter().map(|plan| &plan.package).collect();
+    events::sold(&txn, business_id, &packages, now).await?;
     let sold = sold(planned, sales, &posting, &business, now);
     call.remember(&txn, &sold).await?;
     call.commit(txn).await?;

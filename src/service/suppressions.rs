@@ -25,6 +25,13 @@ pub struct SuppressionList {
     pub limit: u64,
 }
 
+/// An address, as a caller names it.
+#[derive(Clone, Debug)]
+pub struct AddressEntry {
+    /// The address.
+    pub address: String,
+}
+
 /// An e-mail that came back.
 #[derive(Clone, Debug)]
 pub struct Bounce {
@@ -48,9 +55,9 @@ pub async fn list(
 pub async fn add(
     ctx: &Context,
     call: &Call,
-    address: &String,
+    input: &AddressEntry,
 ) -> Result<Answer<Suppression>, ServiceError> {
-    let answer = suppress(ctx, call, address, Some(BY_HAND)).await?;
+    let answer = suppress(ctx, call, &input.address, Some(BY_HAND)).await?;
     let missing = || StoreError::corrupt("suppressions", call.business_id());
     Ok(Answer {
         value: answer.value.ok_or_else(missing)?,
@@ -95,9 +102,9 @@ async fn suppress(
 pub async fn remove(
     ctx: &Context,
     call: &Call,
-    address: &String,
+    input: &AddressEntry,
 ) -> Result<Answer<Suppression>, ServiceError> {
-    let business_id = call.business_id();
+    let (business_id, address) = (call.business_id(), &input.address);
     let txn = ctx.db.begin().await?;
     if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
         return Ok(earlier);

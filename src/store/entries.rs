@@ -285,6 +285,57 @@ pub async fn recorded_between(
     rows.into_iter().map(read).collect()
 }
 
+/// An entry, as far as one needs to know that it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Its lot.
+    pub lot_id: LotId,
+    /// What kind.
+    pub kind: EntryKind,
+    /// True since.
+    pub effective_at: DateTimeUtc,
+    /// When it was written.
+    pub recorded_at: DateTimeUtc,
+}
+
+/// The entries of these kinds that were recorded from the first instant through the second, the oldest
+/// first.
+pub async fn written(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    (from, through): (DateTimeUtc, DateTimeUtc),
+    kinds: &[EntryKind],
+    limit: u64,
+) -> Result<Vec<Written>, StoreError> {
+    let rows: Vec<(Uuid, i16, i64, i64)> = Entity::find()
+        .select_only()
+        .columns([
+            Column::LotId,
+            Column::Kind,
+            Column::EffectiveAt,
+            Column::RecordedAt,
+        ])
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::RecordedAt.gte(micros(from)))
+        .filter(Column::RecordedAt.lte(micros(through)))
+        .filter(Column::Kind.is_in(kinds.iter().map(|kind| kind.code())))
+        .order_by_asc(Column::RecordedAt)
+        .limit(limit)
+        .into_tuple()
+        .all(db)
+        .await?;
+    rows.into_iter()
+        .map(|(lot_id, kind, effective_at, recorded_at)| {
+            Ok(Written {
+                lot_id: LotId::from_uuid(lot_id),
+                kind: known(EntryKind::from_code(kind), TABLE, lot_id)?,
+                effective_at: instant(effective_at, TABLE, lot_id)?,
+                recorded_at: instant(recorded_at, TABLE, lot_id)?,
+            })
+        })
+        .collect()
+}
+
 fn rows_of<'a>(entries: impl IntoIterator<Item = (BusinessId, &'a Entry)>) -> Vec<ActiveModel> {
     let entries = entries.into_iter();
     entries

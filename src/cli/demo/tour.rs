@@ -157,9 +157,9 @@ async fn bring_back_what_ran_out(stage: &Stage, out: &mut impl Write) -> anyhow:
 async fn run_out(stage: &mut Stage, out: &mut impl Write) -> anyhow::Result<()> {
     title(
         out,
-        "Eight days later. No job has run; Mari's lessons have ended all the same.",
+        "Eleven days later. No job has run; Mari's lessons have ended all the same.",
     )?;
-    stage.clock.advance(TimeDelta::days(8));
+    stage.clock.advance(TimeDelta::days(11));
     let request = json!({
         "customer_id": "ext:mari",
         "item": { "item_id": "ext:swim-lesson", "units": "1" },

@@ -21,7 +21,7 @@ use crate::service::sales::{Buyer, PaymentEntry, SaleEntry};
 use crate::service::undo_sale::UndoEntry;
 
 /// The most entries of one sale.
-const ENTRIES_MAX: usize = 200;
+const ENTRIES_MAX: usize = 500;
 /// The most bonuses of one extension.
 pub(super) const BONUSES_MAX: usize = 50;
 /// The most members of one entry.

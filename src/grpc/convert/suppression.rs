@@ -4,7 +4,7 @@ use crate::domain::email::{StatusCode, Suppression};
 use crate::grpc::faults::{Faults, timestamp};
 use crate::grpc::page::Page;
 use crate::proto::v1;
-use crate::service::suppressions::{Bounce, SuppressionList};
+use crate::service::suppressions::{AddressEntry, Bounce, SuppressionList};
 
 /// Which page of addresses.
 pub fn suppression_list(page: &Page<String>) -> SuppressionList {
@@ -14,8 +14,12 @@ pub fn suppression_list(page: &Page<String>) -> SuppressionList {
     }
 }
 
-/// An address that must be given.
-pub fn address(faults: &mut Faults, email: &str) -> Option<String> {
+/// An address to add or to remove.
+pub fn address_entry(faults: &mut Faults, email: &str) -> Option<AddressEntry> {
+    address(faults, email).map(|address| AddressEntry { address })
+}
+
+fn address(faults: &mut Faults, email: &str) -> Option<String> {
     let address = faults.email("email", email)?;
     if address.is_none() {
         faults.add("email", "must be given");

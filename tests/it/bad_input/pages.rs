@@ -12,24 +12,24 @@ use crate::support::shop::{Shop, days};
 
 #[rstest]
 #[tokio::test]
-async fn two_hundred_entries_are_sold_at_once_and_one_more_is_not(
+async fn five_hundred_entries_are_sold_at_once_and_one_more_is_not(
     #[values(Sqlite, Postgres)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
         let template_id = shop.offer(shop.lessons("8", days(30))).await;
-        let entries = vec![shop.entry(&template_id); 201];
+        let entries = vec![shop.entry(&template_id); 501];
         let result = shop.try_to_sell(entries.clone()).await;
         assert_eq!(faulty(result), ["entries"]);
         assert_eq!(faulty(shop.try_to_sell(Vec::new()).await), ["entries"]);
-        let sold = shop.try_to_sell(entries[..200].to_vec()).await.unwrap();
+        let sold = shop.try_to_sell(entries[..500].to_vec()).await.unwrap();
         let sold = sold.into_inner();
-        assert_eq!((sold.results.len(), sold.sales.len()), (200, 1));
+        assert_eq!((sold.results.len(), sold.sales.len()), (500, 1));
         let total = sold.sales[0].total.as_ref().unwrap().minor_units;
-        assert_eq!(total, 200 * 12_000);
+        assert_eq!(total, 500 * 12_000);
         // All of them can pay for one use, and all of them refuse to be named in one.
-        let used = shop.consume(shop.use_lessons("1600")).await.unwrap();
-        assert_eq!(used.parts.len(), 200);
+        let used = shop.consume(shop.use_lessons("4000")).await.unwrap();
+        assert_eq!(used.parts.len(), 500);
         let mut naming = shop.use_lessons("1");
         let ids = sold.results.into_iter().take(21);
         naming.package_ids = ids.map(|result| result.package.unwrap().id).collect();

@@ -53,6 +53,7 @@ impl<'a> Caller<'a> {
         caller.people().await;
         caller.mail_and_runs().await;
         caller.subscriptions().await;
+        caller.triggers().await;
         caller.jobs().await;
         caller.asked
     }
@@ -326,6 +327,22 @@ impl<'a> Caller<'a> {
         ] {
             let answer = subscriptions.list_subscriptions(request);
             self.ask(name, answer).await;
+        }
+    }
+
+    async fn triggers(&mut self) {
+        let mut triggers = self.large.tenant.triggers();
+        let all = v1::ListTriggersRequest::default();
+        let of_event = v1::ListTriggersRequest {
+            event: v1::TriggerEvent::PackageSold.into(),
+            include_archived: true,
+            ..all.clone()
+        };
+        for (name, request) in [
+            ("ListTriggers", all),
+            ("ListTriggers of an event", of_event),
+        ] {
+            self.ask(name, triggers.list_triggers(request)).await;
         }
     }
 

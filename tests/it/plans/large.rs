@@ -44,7 +44,7 @@ pub(super) struct Large {
 type Copied = (&'static str, &'static [(&'static str, &'static str)]);
 
 /// In an order in which nothing refers to what is not there yet.
-const TABLES: [Copied; 28] = [
+const TABLES: [Copied; 30] = [
     ("users", &[("id", "{key}"), ("external_id", "NULL")]),
     ("tokens", &[("id", "{key}")]),
     ("requests", &[("request_id", "{key}")]),
@@ -126,6 +126,15 @@ const TABLES: [Copied; 28] = [
     ("posting_notes", &[("posting_id", "{key}")]),
     ("holds", &[("id", "{key}"), ("customer_id", "{owner}")]),
     ("hold_lots", &[("hold_id", "{key}"), ("lot_id", "{key}")]),
+    ("triggers", &[("id", "{key}")]),
+    (
+        "events",
+        &[
+            ("id", "{key}"),
+            ("customer_id", "{owner}"),
+            ("subject", "'copy {n}'"),
+        ],
+    ),
     ("bulk_runs", &[("id", "{key}")]),
     ("bulk_results", &[("package_id", "{key}")]),
     ("closures", &[("id", "{key}")]),

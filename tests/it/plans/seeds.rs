@@ -59,6 +59,7 @@ pub(super) async fn plant(tenant: &Tenant, ctx: &Context) -> Seeds {
         .unwrap();
     close(tenant).await;
     subscribe(&shop).await;
+    wait_for_event(&shop, &template_id).await;
     let run_id = extend_all(tenant, &template_id).await;
     bulk::step(ctx).await.unwrap();
     Seeds {
@@ -107,6 +108,30 @@ async fn subscribe(shop: &Shop) {
     };
     let mut subscriptions = shop.tenant.subscriptions();
     subscriptions.create_subscription(request).await.unwrap();
+}
+
+/// A trigger, and an event that it waits for.
+async fn wait_for_event(shop: &Shop, template_id: &str) {
+    let mut triggers = shop.tenant.triggers();
+    let request = v1::CreateTriggerRequest {
+        trigger: Some(v1::Trigger {
+            name: "A small present".to_owned(),
+            event: v1::TriggerEvent::Fired.into(),
+            event_name: "course.finished".to_owned(),
+            award: Some(v1::trigger::Award::TemplateId(template_id.to_owned())),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    triggers.create_trigger(request).await.unwrap();
+    let request = v1::FireEventRequest {
+        request_id: shop.tenant.request_id(),
+        event_name: "course.finished".to_owned(),
+        event_id: "7".to_owned(),
+        customer_id: shop.customer.clone(),
+        validate_only: false,
+    };
+    triggers.fire_event(request).await.unwrap();
 }
 
 async fn close(tenant: &Tenant) {

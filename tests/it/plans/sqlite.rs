@@ -60,7 +60,7 @@ fn quoted(text: &str, quote: char) -> usize {
 }
 
 /// The calls that page through all that a business has of something, and of which table.
-const PAGES_OF_ALL: [(&str, &str); 16] = [
+const PAGES_OF_ALL: [(&str, &str); 17] = [
     ("ListSubscriptions", "subscriptions"),
     ("ListPackages", "packages"),
     ("ListPackages of a status", "packages"),
@@ -75,6 +75,7 @@ const PAGES_OF_ALL: [(&str, &str); 16] = [
     ("ListEmails", "emails"),
     ("ListSuppressions", "suppressions"),
     ("ListClosures", "closures"),
+    ("ListTriggers", "triggers"),
     // By an index of nothing but those.
     ("ListSubscriptions of a state", "subscriptions"),
     // Unlike PostgreSQL, which looks for the ends if they are few.
