@@ -7,19 +7,20 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use carnet::mail::content::{
-    BusinessLook, Colour, EmailContent, EmailKind, LineFacts, PackageFacts, Price,
+    BusinessLook, Colour, EmailContent, EmailKind, LineFacts, PackageFacts, Price, Start,
 };
+use carnet::mail::pseudo;
 use carnet::mail::templates::TemplateSet;
 use chrono::{NaiveDate, TimeDelta};
 
 fn main() -> Result<()> {
     let mut arguments = env::args().skip(1).map(PathBuf::from);
     let folder = arguments.next().context("say into which folder to write")?;
+    fs::create_dir_all(&folder)?;
     let set = match arguments.next() {
         Some(directory) => TemplateSet::from_directory(&directory)?,
-        None => TemplateSet::embedded()?,
+        None => with_pseudo_languages(&folder)?,
     };
-    fs::create_dir_all(&folder)?;
     for locale in set.locales().iter() {
         for kind in EmailKind::ALL {
             for (name, packages) in [("one", 1), ("several", 3)] {
@@ -33,6 +34,22 @@ fn main() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The program's set, and the languages that nobody speaks; their words are left in the folder.
+fn with_pseudo_languages(folder: &Path) -> Result<TemplateSet> {
+    let words = folder.join("words");
+    fs::create_dir_all(&words)?;
+    let english = include_str!("../email-templates/words/en.json");
+    let long = pseudo::long_words(english)?;
+    write(&words, &format!("{}.json", pseudo::LONG_TAG), &long)?;
+    let turned = pseudo::right_to_left_words(english)?;
+    write(
+        &words,
+        &format!("{}.json", pseudo::RIGHT_TO_LEFT_TAG),
+        &turned,
+    )?;
+    Ok(TemplateSet::from_directory(folder)?)
 }
 
 fn write(folder: &Path, name: &str, text: &str) -> Result<()> {
@@ -97,6 +114,8 @@ fn package(kind: EmailKind, name: &str, lines: Vec<LineFacts>, days_left: i64) -
     PackageFacts {
         name: name.to_owned(),
         last_usable_day: day(2026, 12, 24).checked_add_signed(TimeDelta::days(days)),
+        start: Start::Begun,
+        term: None,
         days_left: Some(days),
         restorable_through: past.then(|| day(2027, 1, 30)),
         lines,
@@ -108,10 +127,14 @@ fn package(kind: EmailKind, name: &str, lines: Vec<LineFacts>, days_left: i64) -
 }
 
 fn line(name: (&str, &str), quantity: i64, used: i64, kind: EmailKind) -> LineFacts {
-    let used = if kind == EmailKind::Confirmation {
-        0
-    } else {
-        used
+    let used = match kind {
+        EmailKind::Confirmation | EmailKind::Renewed => 0,
+        EmailKind::UsedUp => quantity,
+        EmailKind::Expiring
+        | EmailKind::Expired
+        | EmailKind::LowBalance
+        | EmailKind::Extended
+        | EmailKind::HoldTimedOut => used,
     };
     let rest = quantity.saturating_sub(used);
     let (available, lost) = if kind == EmailKind::Expired {

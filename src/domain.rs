@@ -54,6 +54,7 @@ pub mod use_limit;
 pub mod user;
 pub mod validity;
 pub mod value;
+pub mod watch;
 
 #[cfg(test)]
 #[expect(

@@ -19,6 +19,7 @@ pub mod queue;
 pub mod replay;
 mod solo;
 pub mod submit;
+pub mod tell;
 pub mod uses;
 pub mod verify;
 pub mod within;

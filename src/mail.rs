@@ -11,6 +11,7 @@ mod helper;
 pub mod locale;
 pub mod message;
 mod output;
+pub mod pseudo;
 mod reply;
 mod sample;
 pub mod session;

@@ -3,6 +3,7 @@
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::credits::Credits;
 use crate::domain::money::Currency;
 use crate::ids::BusinessId;
 
@@ -56,6 +57,10 @@ pub struct Sender {
 }
 
 /// When which reminders go out (G2, G3, G4).
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own, as in the API"
+)]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReminderPolicy {
     /// Days before the last usable day, largest first, without repeats.
@@ -66,6 +71,40 @@ pub struct ReminderPolicy {
     pub expired_notice: bool,
     /// Whether a package is confirmed.
     pub confirmation: bool,
+    /// Whether the package of a subscription's next period is told.
+    pub renewed: bool,
+    /// At how little left of a credit type in a package that is told; none: never.
+    pub low_balance: Option<LowBalance>,
+    /// Whether it is told that a package is used up.
+    pub used_up: bool,
+    /// Whether it is told that a package was extended or restored.
+    pub extended: bool,
+    /// Whether it is told that credits that were held are free again because their time was over.
+    pub hold_timed_out: bool,
+}
+
+/// The line at or below which little is left of a credit type in a package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LowBalance {
+    /// So many credits.
+    Credits(Credits),
+    /// So many percent of what was issued.
+    Percent(u32),
+}
+
+impl LowBalance {
+    /// The line for a lot of which so much was issued.
+    pub fn of(self, issued: Credits) -> Credits {
+        match self {
+            Self::Credits(line) => line,
+            Self::Percent(percent) => {
+                let part = issued.checked_times(i64::from(percent));
+                let part = part.map_or(0, Credits::millionths);
+                Credits::from_millionths(part.checked_div(100).unwrap_or(0))
+            }
+        }
+    }
 }
 
 impl Default for ReminderPolicy {
@@ -75,6 +114,11 @@ impl Default for ReminderPolicy {
             local_hour: DEFAULT_LOCAL_HOUR,
             expired_notice: true,
             confirmation: true,
+            renewed: true,
+            low_balance: None,
+            used_up: false,
+            extended: false,
+            hold_timed_out: false,
         }
     }
 }

@@ -175,6 +175,43 @@ pub fn folded(address: &str) -> String {
     address.trim().to_lowercase()
 }
 
+/// An address that nothing is sent to any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suppression {
+    /// The address, folded.
+    pub address: String,
+    /// Why; a stable word.
+    pub reason: String,
+    /// When it was added.
+    pub created_at: DateTime<Utc>,
+}
+
+/// An enhanced status code (RFC 3463), as a report of a bounce carries it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatusCode {
+    class: u16,
+    subject: u16,
+}
+
+impl StatusCode {
+    /// Reads "5.1.1"; none if it is no such code.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('.').map(|part| {
+            let is_number =
+                (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+            is_number.then(|| part.parse::<u16>().ok()).flatten()
+        });
+        let (class, subject, _detail) = (parts.next()??, parts.next()??, parts.next()??);
+        let is_class = matches!(class, 2 | 4 | 5);
+        (is_class && parts.next().is_none()).then_some(Self { class, subject })
+    }
+
+    /// Whether it says, for good, that the address is wrong.
+    pub const fn condemns_address(self) -> bool {
+        self.class == 5 && self.subject == 1
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -218,5 +255,27 @@ mod tests {
     #[test]
     fn an_address_is_suppressed_in_any_case_and_with_blanks_around() {
         assert_eq!(folded(" Õnne@Example.COM\n"), "õnne@example.com");
+    }
+
+    #[test]
+    fn only_a_lasting_fault_of_the_address_condemns_it() {
+        let condemns = |text| StatusCode::parse(text).map(StatusCode::condemns_address);
+        for (text, expected) in [
+            ("5.1.1", Some(true)),
+            ("5.1.10", Some(true)),
+            ("4.1.1", Some(false)),
+            ("5.2.2", Some(false)),
+            ("5.7.1", Some(false)),
+            ("2.1.5", Some(false)),
+            ("3.1.1", None),
+            ("5.1", None),
+            ("5.1.1.1", None),
+            ("5.1.", None),
+            ("5.1.+1", None),
+            ("550", None),
+            ("", None),
+        ] {
+            assert_eq!(condemns(text), expected, "{text}");
+        }
     }
 }

@@ -7,7 +7,7 @@
 
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
-use crate::domain::business::Business;
+use crate::domain::business::{Business, LowBalance, ReminderPolicy};
 use crate::domain::calendar;
 use crate::domain::credits::Credits;
 use crate::domain::entry::coded;
@@ -34,6 +34,16 @@ coded! {
         Expiring = 2, "expiring";
         /// A package expired with something left in it.
         Expired = 3, "expired";
+        /// Little is left of a package.
+        LowBalance = 4, "low_balance";
+        /// All of a package was used.
+        UsedUp = 5, "used_up";
+        /// A package was extended or restored.
+        Extended = 6, "extended";
+        /// The package of a subscription's next period is there.
+        Renewed = 7, "renewed";
+        /// Credits that were held are free again, because their time was over.
+        HoldTimedOut = 8, "hold_timed_out";
     }
 }
 
@@ -72,6 +82,10 @@ coded! {
         Missed = 15, "missed";
         /// The customer was reminded of the earlier expiry only just.
         RemindedRecently = 16, "reminded_recently";
+        /// Something of it is left, since a use was undone or credits were added.
+        NotUsedUp = 17, "not_used_up";
+        /// More is left than the business calls little, for the same reasons.
+        NotLow = 18, "not_low";
     }
 }
 
@@ -258,6 +272,26 @@ pub fn has_lost_something(lots: &[Lot]) -> bool {
         .any(|lot| lot.line.kind == LineKind::Prepaid && lot.fold.balances.expired > Credits::ZERO)
 }
 
+/// Whether all that pays was used: nothing is left or set aside, and nothing was lost.
+pub fn is_used_up(lots: &[Lot]) -> bool {
+    let mut paying = lots.iter().filter(|lot| lot.line.kind == LineKind::Prepaid);
+    paying.all(|lot| {
+        lot.fold.unused() == Some(Credits::ZERO) && lot.fold.balances.expired == Credits::ZERO
+    })
+}
+
+/// Whether little is left of something that pays.
+fn is_low(lots: &[Lot], line: Option<LowBalance>) -> bool {
+    let Some(line) = line else {
+        return false;
+    };
+    let mut paying = lots.iter().filter(|lot| lot.line.kind == LineKind::Prepaid);
+    paying.any(|lot| {
+        let left = lot.fold.unused().unwrap_or(Credits::ZERO);
+        Credits::ZERO < left && left <= line.of(lot.issued.quantity)
+    })
+}
+
 /// What matters about the customer who is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recipient {
@@ -267,6 +301,20 @@ pub struct Recipient {
     pub has_address: bool,
     /// Whether nothing is to be sent to it.
     pub is_suppressed: bool,
+}
+
+/// Whether the business wants this kind of notice; `leads` are those in force for the package.
+pub fn is_on(kind: NoticeKind, policy: &ReminderPolicy, leads: &[u32]) -> bool {
+    match kind {
+        NoticeKind::Confirmation => policy.confirmation,
+        NoticeKind::Expiring => !leads.is_empty(),
+        NoticeKind::Expired => policy.expired_notice,
+        NoticeKind::LowBalance => policy.low_balance.is_some(),
+        NoticeKind::UsedUp => policy.used_up,
+        NoticeKind::Extended => policy.extended,
+        NoticeKind::Renewed => policy.renewed,
+        NoticeKind::HoldTimedOut => policy.hold_timed_out,
+    }
 }
 
 /// Whether an e-mail of this kind may go to this customer at all; `leads` are those in force for the
@@ -280,15 +328,9 @@ pub fn may_be_told(
     leads: &[u32],
     recipient: &Recipient,
 ) -> Result<(), DropReason> {
-    let policy = &business.reminder_policy;
-    let is_on = match kind {
-        NoticeKind::Confirmation => policy.confirmation,
-        NoticeKind::Expiring => !leads.is_empty(),
-        NoticeKind::Expired => policy.expired_notice,
-    };
     if !business.feature_enabled {
         Err(DropReason::FeatureOff)
-    } else if !is_on {
+    } else if !is_on(kind, &business.reminder_policy, leads) {
         Err(DropReason::KindOff)
     } else if !recipient.is_active {
         Err(DropReason::Inactive)
@@ -301,7 +343,8 @@ pub fn may_be_told(
     }
 }
 
-/// Whether what a notice says holds at `now`, given the package's lots settled at `now` (G6).
+/// Whether what a notice says holds at `now`, given the package's lots settled at `now` (G6) and the
+/// policy of the business.
 ///
 /// # Errors
 /// Why not.
@@ -309,6 +352,7 @@ pub fn still_true(
     notice: &Notice,
     package: &Package,
     settled: &[Lot],
+    policy: &ReminderPolicy,
     now: DateTime<Utc>,
 ) -> Result<(), DropReason> {
     if package.revoked_at.is_some() {
@@ -317,24 +361,52 @@ pub fn still_true(
     if package.transferred_at.is_some() || package.customer_id != notice.customer_id {
         return Err(DropReason::Transferred);
     }
-    let is_timed = notice.kind != NoticeKind::Confirmation;
-    if is_timed && package.frozen_at.is_some() {
+    let greets = matches!(notice.kind, NoticeKind::Confirmation | NoticeKind::Renewed);
+    if !greets && package.frozen_at.is_some() {
         return Err(DropReason::Frozen);
     }
-    if is_timed && package.expiry_epoch != notice.expiry_epoch {
+    let names_an_end = matches!(
+        notice.kind,
+        NoticeKind::Expiring | NoticeKind::Expired | NoticeKind::Extended
+    );
+    if names_an_end && package.expiry_epoch != notice.expiry_epoch {
         return Err(DropReason::Extended);
     }
     let has_expired = package.expires_at.is_some_and(|at| at <= now);
+    if notice.kind == NoticeKind::Expired && !has_expired {
+        return Err(DropReason::NotExpired);
+    }
+    let wants_use = matches!(
+        notice.kind,
+        NoticeKind::Expiring
+            | NoticeKind::LowBalance
+            | NoticeKind::Extended
+            | NoticeKind::HoldTimedOut
+    );
+    if wants_use && has_expired {
+        return Err(DropReason::AlreadyExpired);
+    }
+    if wants_use && !has_something_to_lose(settled) {
+        return Err(DropReason::UsedUp);
+    }
     match notice.kind {
-        NoticeKind::Confirmation if is_long_past(notice.created_at, now) => {
-            Err(DropReason::TooLate)
-        }
-        NoticeKind::Expiring if has_expired => Err(DropReason::AlreadyExpired),
-        NoticeKind::Expiring if !has_something_to_lose(settled) => Err(DropReason::UsedUp),
-        NoticeKind::Expired if !has_expired => Err(DropReason::NotExpired),
         NoticeKind::Expired if !has_lost_something(settled) => Err(DropReason::NothingLost),
-        NoticeKind::Expired if is_long_past(notice.created_at, now) => Err(DropReason::TooLate),
-        NoticeKind::Confirmation | NoticeKind::Expiring | NoticeKind::Expired => Ok(()),
+        NoticeKind::UsedUp if !is_used_up(settled) => Err(DropReason::NotUsedUp),
+        NoticeKind::LowBalance if !is_low(settled, policy.low_balance) => Err(DropReason::NotLow),
+        NoticeKind::Expiring => Ok(()),
+        NoticeKind::Confirmation
+        | NoticeKind::Expired
+        | NoticeKind::LowBalance
+        | NoticeKind::UsedUp
+        | NoticeKind::Extended
+        | NoticeKind::Renewed
+        | NoticeKind::HoldTimedOut => {
+            if is_long_past(notice.created_at, now) {
+                Err(DropReason::TooLate)
+            } else {
+                Ok(())
+            }
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::domain::lot::Lot;
 use crate::domain::package::Package;
 use crate::domain::posting::Posting;
 use crate::domain::refusal::{CannotAmend, Refusal};
-use crate::domain::validity::{self, Validity};
+use crate::domain::validity::{self, Anchor, Period, Validity};
 
 /// The start of a package that waits for one without an end: 9999-12-31, the last day of the API's
 /// timestamps.
@@ -130,6 +130,35 @@ impl Package {
         self.starts_at = starts_at;
         self.expires_at = expires_at;
         Ok(())
+    }
+}
+
+/// A period of validity whose first day is not known yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeriodToCome {
+    /// Counted from the first use.
+    FromFirstUse(Period),
+    /// Counted from the start, which an earlier package may bring forward.
+    FromStart(Period),
+}
+
+impl Package {
+    /// The period of its validity, as long as nobody knows when that begins. One whose end was moved by
+    /// hand while it waits for another has that end instead.
+    pub fn period_to_come(&self, now: DateTime<Utc>) -> Option<PeriodToCome> {
+        let Validity::Period { length, anchor } = self.validity else {
+            return None;
+        };
+        match anchor {
+            Anchor::FirstUse { .. } => self
+                .first_used_on
+                .is_none()
+                .then_some(PeriodToCome::FromFirstUse(length)),
+            Anchor::Sale | Anchor::StartDate => {
+                let follows_rule = self.expires_at == end_of_rule(self, self.starts_at);
+                (self.waits(now) && follows_rule).then_some(PeriodToCome::FromStart(length))
+            }
+        }
     }
 }
 

@@ -23,6 +23,7 @@ pub mod pricing;
 pub mod returning;
 pub mod selling;
 pub mod subscription;
+pub mod suppression;
 pub mod template;
 pub mod trigger;
 pub mod using;

@@ -3,9 +3,9 @@
 use tonic::{Request, Response, Status};
 
 use crate::grpc::api::{Api, use_case};
-use crate::grpc::convert::email as convert;
+use crate::grpc::convert::{email as convert, suppression};
 use crate::proto::v1;
-use crate::service::{emails, reminder_policy};
+use crate::service::{emails, reminder_policy, suppressions};
 
 /// The handlers of `EmailService`.
 #[derive(Clone, Debug)]
@@ -77,6 +77,75 @@ impl v1::email_service_server::EmailService for Emails {
                 use_case!(emails::get),
                 |details, _| v1::GetEmailResponse {
                     email: Some(convert::to_email(details)),
+                },
+            )
+            .await
+    }
+
+    async fn list_suppressions(
+        &self,
+        request: Request<v1::ListSuppressionsRequest>,
+    ) -> Answered<v1::ListSuppressionsResponse> {
+        self.0
+            .list(
+                request,
+                |_, page, _| Some(suppression::suppression_list(page)),
+                use_case!(suppressions::list),
+                |suppression| suppression.address.clone(),
+                |found, next_page_token, _| v1::ListSuppressionsResponse {
+                    suppressions: found.into_iter().map(suppression::to_suppression).collect(),
+                    next_page_token,
+                },
+            )
+            .await
+    }
+
+    async fn add_suppression(
+        &self,
+        request: Request<v1::AddSuppressionRequest>,
+    ) -> Answered<v1::AddSuppressionResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| suppression::address_entry(faults, &message.email),
+                use_case!(suppressions::add),
+                |answer, _| v1::AddSuppressionResponse {
+                    suppression: Some(suppression::to_suppression(answer.value)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn remove_suppression(
+        &self,
+        request: Request<v1::RemoveSuppressionRequest>,
+    ) -> Answered<v1::RemoveSuppressionResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| suppression::address_entry(faults, &message.email),
+                use_case!(suppressions::remove),
+                |answer, _| v1::RemoveSuppressionResponse {
+                    suppression: Some(suppression::to_suppression(answer.value)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn report_bounce(
+        &self,
+        request: Request<v1::ReportBounceRequest>,
+    ) -> Answered<v1::ReportBounceResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| suppression::bounce(message, faults),
+                use_case!(suppressions::report_bounce),
+                |answer, _| v1::ReportBounceResponse {
+                    suppression: answer.value.map(suppression::to_suppression),
+                    replayed: answer.replayed,
                 },
             )
             .await

@@ -85,6 +85,7 @@ paged! {
     ListUsablePackagesRequest,
     ListEntriesRequest,
     ListEmailsRequest,
+    ListSuppressionsRequest,
     ListSubscriptionsRequest,
     ListBookingsRequest,
     ListTriggersRequest,

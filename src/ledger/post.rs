@@ -12,6 +12,7 @@ use crate::domain::package::Package;
 use crate::domain::posting::{Draft, Posting};
 use crate::domain::refusal::Refusal;
 use crate::ids::BusinessId;
+use crate::ledger::tell;
 use crate::store::error::StoreError;
 use crate::store::{changes, entries, holds, lots, package_members, packages, posting_notes};
 
@@ -35,6 +36,7 @@ pub async fn post_in(
     lots::insert(txn, &new).await?;
     lots::update(txn, &changed).await?;
     holds::write(txn, business_id, posting.id, &posting.holds).await?;
+    tell::of_time_outs(txn, business_id, posting).await?;
     posting_notes::insert(txn, [(business_id, posting.id, note)]).await
 }
 
@@ -157,5 +159,6 @@ pub async fn amend(
     let changes = std::mem::take(&mut amended.changes);
     let written = record_changes(txn, stamp, &mut amended.package, changes).await?;
     lots::update(txn, &amended.unmoved).await?;
+    tell::of_changes(txn, &amended.package, &written, stamp.now).await?;
     Ok(written)
 }

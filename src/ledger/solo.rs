@@ -21,7 +21,7 @@ use crate::domain::refusal::Refusal;
 use crate::ids::{BusinessId, HoldId, LotId, PackageId};
 use crate::ledger::facts::{self, Scope, packages_of};
 use crate::ledger::submit::{Receipt, Submission};
-use crate::ledger::{LedgerError, post, queue, replay};
+use crate::ledger::{LedgerError, post, queue, replay, tell};
 use crate::store::db::Database;
 use crate::store::error::StoreError;
 use crate::store::{holds, lots};
@@ -139,6 +139,7 @@ pub(super) async fn decide_in(
     }
     post::apply_effects(txn, &stamp, &mut posting, &mut facts).await?;
     post::post_in(txn, business_id, &posting, &submission.note).await?;
+    tell::of_crossings(txn, business_id, &submission.watch, &posting, stamp.now).await?;
     let changed = facts.packages.iter().filter(|it| posting.concerns(it.id));
     queue::move_on(txn, &stamp, changed).await?;
     Ok(Outcome::Done(Receipt::of(posting)))

@@ -17,6 +17,7 @@ use crate::domain::entry::{Actor, Entry, Hash, Purpose};
 use crate::domain::hold::Hold;
 use crate::domain::lot::{Lot, Stamp};
 use crate::domain::posting::Posting;
+use crate::domain::watch::Watch;
 use crate::ids::{BusinessId, CustomerId, LotId, PackageId};
 use crate::ledger::LedgerError;
 use crate::ledger::committer::{Answer, Committer};
@@ -43,6 +44,8 @@ pub struct Submission {
     pub command: Command,
     /// The note to keep beside it.
     pub note: String,
+    /// What of it the business wants its customers to be told.
+    pub watch: Watch,
     /// Whether nothing is to be kept.
     pub validate_only: bool,
 }

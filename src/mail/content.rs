@@ -16,11 +16,30 @@ pub enum EmailKind {
     Expiring,
     /// Packages have run out with something left in them.
     Expired,
+    /// Little is left of packages.
+    LowBalance,
+    /// All of packages was used.
+    UsedUp,
+    /// Packages were extended or restored.
+    Extended,
+    /// The package of a subscription's next period is there.
+    Renewed,
+    /// Credits that were held are free again.
+    HoldTimedOut,
 }
 
 impl EmailKind {
-    /// Every kind, in the order of a package's life.
-    pub const ALL: [Self; 3] = [Self::Confirmation, Self::Expiring, Self::Expired];
+    /// Every kind.
+    pub const ALL: [Self; 8] = [
+        Self::Confirmation,
+        Self::Expiring,
+        Self::Expired,
+        Self::LowBalance,
+        Self::UsedUp,
+        Self::Extended,
+        Self::Renewed,
+        Self::HoldTimedOut,
+    ];
 
     /// The name of its folder under `email-templates/`.
     pub const fn name(self) -> &'static str {
@@ -28,6 +47,11 @@ impl EmailKind {
             Self::Confirmation => "confirmation",
             Self::Expiring => "expiring",
             Self::Expired => "expired",
+            Self::LowBalance => "low_balance",
+            Self::UsedUp => "used_up",
+            Self::Extended => "extended",
+            Self::Renewed => "renewed",
+            Self::HoldTimedOut => "hold_timed_out",
         }
     }
 }
@@ -125,6 +149,53 @@ pub struct LineFacts {
     pub lost: i64,
 }
 
+/// From when on a package can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// It can be used already.
+    Begun,
+    /// From this local day on.
+    On(NaiveDate),
+    /// As soon as the package before it is used up or has ended.
+    AfterEarlier {
+        /// The local day on which the earlier one ends as things stand; `None`: it has no end.
+        on_at_latest: Option<NaiveDate>,
+    },
+}
+
+/// What a term is counted in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TermUnit {
+    /// Days.
+    Day,
+    /// Weeks.
+    Week,
+    /// Months.
+    Month,
+    /// Years.
+    Year,
+}
+
+/// What a term is counted from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TermFrom {
+    /// The first use.
+    FirstUse,
+    /// The start, wherever that comes to lie.
+    Start,
+}
+
+/// A time of validity whose first day is not known yet, so that its last day is not known either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// How many of the unit.
+    pub count: u32,
+    /// What it is counted in.
+    pub unit: TermUnit,
+    /// What it is counted from.
+    pub from: TermFrom,
+}
+
 /// One package that the e-mail is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PackageFacts {
@@ -132,6 +203,11 @@ pub struct PackageFacts {
     pub name: String,
     /// The last local day on which it can be used; `None`: it never expires.
     pub last_usable_day: Option<NaiveDate>,
+    /// From when on it can be used.
+    pub start: Start,
+    /// How long it will be valid, if that is not counted yet; `last_usable_day` is then that of the
+    /// latest first use or start.
+    pub term: Option<Term>,
     /// Last usable day − today.
     pub days_left: Option<i64>,
     /// The last local day on which what expired can be brought back.

@@ -68,6 +68,20 @@ struct Formats {
     date: String,
     date_this_year: String,
     money: String,
+    #[serde(default)]
+    direction: Direction,
+}
+
+/// Which way a language is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum Direction {
+    /// From left to right.
+    #[default]
+    #[serde(rename = "ltr")]
+    LeftToRight,
+    /// From right to left.
+    #[serde(rename = "rtl")]
+    RightToLeft,
 }
 
 #[derive(Debug, Deserialize)]
@@ -115,6 +129,11 @@ impl Locale {
     /// The tag under which it is kept, such as `et`.
     pub fn tag(&self) -> &str {
         &self.tag
+    }
+
+    /// Which way it is written.
+    pub fn direction(&self) -> Direction {
+        self.formats.direction
     }
 
     /// A date in full: "31 December 2026", "31. detsember 2026".

@@ -3,7 +3,8 @@
 use chrono::{Days, NaiveDate};
 
 use super::content::{
-    BusinessLook, Colour, EmailContent, EmailKind, LineFacts, PackageFacts, Price,
+    BusinessLook, Colour, EmailContent, EmailKind, LineFacts, PackageFacts, Price, Start, Term,
+    TermFrom, TermUnit,
 };
 
 /// A sample that says something in every field, with two packages.
@@ -13,6 +14,12 @@ pub(super) fn content(kind: EmailKind, locale: &str) -> EmailContent {
     let package = PackageFacts {
         name: "Standard".to_owned(),
         last_usable_day: Some(last_day),
+        start: Start::On(today),
+        term: Some(Term {
+            count: 2,
+            unit: TermUnit::Week,
+            from: TermFrom::FirstUse,
+        }),
         days_left: Some(3),
         restorable_through: Some(last_day),
         lines: vec![line(8, 5, 1, 2), line(50, 50, 0, 0)],
@@ -48,11 +55,17 @@ pub(super) fn all(kind: EmailKind, locale: &str) -> [EmailContent; 3] {
         ..BusinessLook::default()
     };
     for package in &mut least.packages {
+        package.start = Start::Begun;
+        package.term = None;
         package.restorable_through = None;
         package.price = None;
         package.lines.truncate(1);
         package.days_left = Some(0);
-        if kind == EmailKind::Confirmation {
+        let names_an_end = matches!(
+            kind,
+            EmailKind::Expiring | EmailKind::Expired | EmailKind::Extended
+        );
+        if !names_an_end {
             package.last_usable_day = None;
             package.days_left = None;
         }

@@ -35,7 +35,7 @@ macro_rules! embedded {
 }
 
 /// Every file of the set, by its path under `email-templates/`.
-const EMBEDDED: [(&str, &str); 13] = embedded![
+const EMBEDDED: [(&str, &str); 31] = embedded![
     "layout.html.hbs",
     "layout.txt.hbs",
     "confirmation/subject.txt.hbs",
@@ -47,8 +47,26 @@ const EMBEDDED: [(&str, &str); 13] = embedded![
     "expired/subject.txt.hbs",
     "expired/body.txt.hbs",
     "expired/body.html.hbs",
+    "low_balance/subject.txt.hbs",
+    "low_balance/body.txt.hbs",
+    "low_balance/body.html.hbs",
+    "used_up/subject.txt.hbs",
+    "used_up/body.txt.hbs",
+    "used_up/body.html.hbs",
+    "extended/subject.txt.hbs",
+    "extended/body.txt.hbs",
+    "extended/body.html.hbs",
+    "renewed/subject.txt.hbs",
+    "renewed/body.txt.hbs",
+    "renewed/body.html.hbs",
+    "hold_timed_out/subject.txt.hbs",
+    "hold_timed_out/body.txt.hbs",
+    "hold_timed_out/body.html.hbs",
     "words/en.json",
     "words/et.json",
+    "words/de.json",
+    "words/fr.json",
+    "words/es.json",
 ];
 
 /// Why a set of templates cannot be used.
@@ -346,3 +364,7 @@ fn read(path: &Path) -> Result<String, TemplateError> {
 #[cfg(test)]
 #[path = "templates_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "templates_languages_tests.rs"]
+mod language_tests;

@@ -3,7 +3,7 @@
 use rstest::rstest;
 
 use super::*;
-use crate::mail::content::{BusinessLook, LineFacts, PackageFacts};
+use crate::mail::content::{BusinessLook, LineFacts, PackageFacts, Start};
 
 fn lessons(available: i64, used: i64, lost: i64) -> LineFacts {
     let credits = |units: i64| units.saturating_mul(1_000_000);
@@ -21,14 +21,20 @@ fn lessons(available: i64, used: i64, lost: i64) -> LineFacts {
 fn standard(kind: EmailKind, locale: &str) -> EmailContent {
     let day = |year, month, day| chrono::NaiveDate::from_ymd_opt(year, month, day).unwrap();
     let line = match kind {
-        EmailKind::Confirmation => lessons(8, 0, 0),
-        EmailKind::Expiring => lessons(7, 1, 0),
+        EmailKind::Confirmation | EmailKind::Renewed => lessons(8, 0, 0),
+        EmailKind::UsedUp => lessons(0, 8, 0),
+        EmailKind::Expiring
+        | EmailKind::LowBalance
+        | EmailKind::Extended
+        | EmailKind::HoldTimedOut => lessons(7, 1, 0),
         EmailKind::Expired => lessons(0, 1, 7),
     };
     EmailContent {
         packages: vec![PackageFacts {
             name: "Standard".to_owned(),
             last_usable_day: Some(day(2026, 12, 31)),
+            start: Start::Begun,
+            term: None,
             days_left: Some(7),
             restorable_through: (kind == EmailKind::Expired).then(|| day(2027, 1, 30)),
             lines: vec![line],
@@ -67,6 +73,66 @@ fn render(content: &EmailContent) -> Rendered {
     "et-EE",
     "Alles 7 Lessons, viimane kasutuspäev 31. detsember",
     "(jäänud 7 päeva)"
+)]
+#[case(
+    EmailKind::LowBalance,
+    "en",
+    "Only 7 Lessons left: Standard",
+    "7 of 8 Lessons left"
+)]
+#[case(
+    EmailKind::LowBalance,
+    "et",
+    "Alles on ainult 7 Lessons: Standard",
+    "Viimane kasutuspäev: 31. detsember 2026"
+)]
+#[case(
+    EmailKind::UsedUp,
+    "en",
+    "You have used up Standard",
+    "8 of 8 Lessons used"
+)]
+#[case(
+    EmailKind::UsedUp,
+    "et",
+    "Sinu pakett on kasutatud: Standard",
+    "8 Lessons 8-st kasutatud"
+)]
+#[case(
+    EmailKind::Extended,
+    "en",
+    "More time for Standard: usable through 31 December",
+    "Usable through 31 December 2026"
+)]
+#[case(
+    EmailKind::Extended,
+    "et",
+    "Standard: rohkem aega, viimane kasutuspäev 31. detsember",
+    "Kasutada saad veel"
+)]
+#[case(
+    EmailKind::Renewed,
+    "en",
+    "Your new package is ready: Standard",
+    "8 Lessons"
+)]
+#[case(
+    EmailKind::Renewed,
+    "et",
+    "Sinu uus pakett on valmis: Standard",
+    "Sinu uues paketis on"
+)]
+#[case(
+    EmailKind::HoldTimedOut,
+    "en",
+    "Free to use again: you have 7 Lessons",
+    "7 of 8 Lessons left"
+)]
+#[case(
+    EmailKind::HoldTimedOut,
+    "et",
+    "Taas vaba: sul on 7 Lessons",
+    "taas sinu kasutada"
 )]
 #[case(
     EmailKind::Expired,

@@ -11,9 +11,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::content::{
-    BusinessLook, Colour, EmailContent, EmailKind, LineFacts, PackageFacts, one_line,
+    BusinessLook, Colour, EmailContent, EmailKind, LineFacts, PackageFacts, Start, Term, TermFrom,
+    TermUnit, one_line,
 };
-use super::locale::Locale;
+use super::locale::{Direction, Locale};
 
 /// Millionths in one credit.
 const CREDIT: i64 = 1_000_000;
@@ -26,6 +27,9 @@ const MARKS_PER_ROW: usize = 10;
 pub(super) struct View {
     kind: &'static str,
     locale: String,
+    direction: &'static str,
+    start: &'static str,
+    end: &'static str,
     customer_name: String,
     business: BusinessView,
     package_count: usize,
@@ -47,6 +51,9 @@ struct BusinessView {
 #[derive(Clone, Debug, Serialize)]
 struct PackageView {
     name: String,
+    starts: Option<String>,
+    valid_for: Option<String>,
+    start_by: Option<String>,
     usable_through: Option<String>,
     usable_through_near: Option<String>,
     days_left: Option<i64>,
@@ -64,6 +71,7 @@ struct LineView {
     lost: String,
     name_of_all: String,
     name_of_available: String,
+    name_of_used: String,
     name_of_lost: String,
     mark_rows: Vec<Vec<Mark>>,
     legend: Option<String>,
@@ -102,7 +110,14 @@ impl View {
             .iter()
             .map(|package| format!("{}: {}", package.name, package.left))
             .collect();
+        let (direction, start, end) = match locale.direction() {
+            Direction::LeftToRight => ("ltr", "left", "right"),
+            Direction::RightToLeft => ("rtl", "right", "left"),
+        };
         Ok(Self {
+            direction,
+            start,
+            end,
             kind: content.kind.name(),
             locale: locale.tag().to_owned(),
             customer_name: one_line(&content.customer_name),
@@ -148,6 +163,16 @@ impl Words<'_> {
         let amounts: Vec<String> = facts.lines.iter().map(|line| self.amount(line)).collect();
         Ok(PackageView {
             name: one_line(&facts.name),
+            starts: self.starts(facts.start)?,
+            valid_for: facts
+                .term
+                .map(|term| self.valid_for(term, facts.last_usable_day))
+                .transpose()?,
+            start_by: facts
+                .term
+                .filter(|term| term.from == TermFrom::FirstUse)
+                .and(facts.last_usable_day)
+                .map(|day| self.locale.date(day)),
             usable_through: facts.last_usable_day.map(|day| self.locale.date(day)),
             usable_through_near: facts.last_usable_day.map(near),
             days_left: facts.days_left,
@@ -162,11 +187,60 @@ impl Words<'_> {
         })
     }
 
+    /// From when on a package can be used, if that is not now.
+    fn starts(&self, start: Start) -> Result<Option<String>, String> {
+        Ok(match start {
+            Start::Begun => None,
+            Start::On(day) => Some(self.locale.date(day)),
+            Start::AfterEarlier { on_at_latest: None } => {
+                Some(self.phrase("starts.after_earlier")?)
+            }
+            Start::AfterEarlier {
+                on_at_latest: Some(day),
+            } => {
+                let values = Self::values([("date", self.locale.date(day))]);
+                let phrase = "starts.after_earlier_or_on";
+                Some(self.locale.phrase(phrase, None, &values)?)
+            }
+        })
+    }
+
+    /// How long a package will be valid: "30 days from the first use".
+    fn valid_for(&self, term: Term, last_day: Option<NaiveDate>) -> Result<String, String> {
+        let length = match term.unit {
+            TermUnit::Day => "length.day",
+            TermUnit::Week => "length.week",
+            TermUnit::Month => "length.month",
+            TermUnit::Year => "length.year",
+        };
+        let count = Some(i64::from(term.count));
+        let length = self.locale.phrase(length, count, &BTreeMap::new())?;
+        let mut values = Self::values([("length", length)]);
+        let phrase = match (term.from, last_day) {
+            (TermFrom::FirstUse, _) => "valid_for.first_use",
+            (TermFrom::Start, None) => "valid_for.start",
+            (TermFrom::Start, Some(day)) => {
+                values.insert("date".to_owned(), self.locale.date(day));
+                "valid_for.start_at_latest"
+            }
+        };
+        self.locale.phrase(phrase, None, &values)
+    }
+
+    fn values<const N: usize>(values: [(&str, String); N]) -> BTreeMap<String, String> {
+        let named = values.map(|(name, value)| (name.to_owned(), value));
+        BTreeMap::from(named)
+    }
+
     /// What the e-mail is about in this line: "7 lessons".
     fn amount(&self, line: &LineFacts) -> String {
         let millionths = match self.kind {
-            EmailKind::Confirmation => line.quantity,
-            EmailKind::Expiring => line.available,
+            EmailKind::Confirmation | EmailKind::Renewed => line.quantity,
+            EmailKind::UsedUp => line.used,
+            EmailKind::Expiring
+            | EmailKind::LowBalance
+            | EmailKind::Extended
+            | EmailKind::HoldTimedOut => line.available,
             EmailKind::Expired => line.lost,
         };
         // The number and its noun stay on one line.
@@ -201,6 +275,7 @@ impl Words<'_> {
             lost: self.locale.credits(facts.lost),
             name_of_all: self.credit_name(facts, facts.quantity),
             name_of_available: self.credit_name(facts, facts.available),
+            name_of_used: self.credit_name(facts, facts.used),
             name_of_lost: self.credit_name(facts, facts.lost),
             legend: if marks.is_empty() {
                 None

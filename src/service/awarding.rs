@@ -8,12 +8,13 @@ use sea_orm::DatabaseTransaction;
 use crate::domain::business::Business;
 use crate::domain::entry::Actor;
 use crate::domain::lot::Stamp;
+use crate::domain::notice::NoticeKind;
 use crate::domain::refusal::Refusal;
 use crate::domain::trigger::{Award, Event, Outcome, Trigger};
 use crate::ids::{CustomerId, PackageId, Reference, new_uuid};
 use crate::ledger::post;
+use crate::ledger::tell::{self, Occasion};
 use crate::service::buyers;
-use crate::service::confirmation::{Occasion, queue_confirmations};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::issue::{self, Gift, GiftOf};
@@ -100,7 +101,7 @@ async fn award(
         customer_id,
         packages: vec![&package],
     };
-    queue_confirmations(txn, business, &[occasion], now).await?;
+    tell::queue(txn, business, NoticeKind::Confirmation, &[occasion], now).await?;
     Ok(true)
 }
 

@@ -10,6 +10,7 @@ use crate::domain::catalog::CreditType;
 use crate::domain::credits::Credits;
 use crate::domain::extend::NewLot;
 use crate::domain::line::{Coverage, Line, LineKind, Subject};
+use crate::domain::notice::NoticeKind;
 use crate::domain::offer::{Offer, ValidityOverride};
 use crate::domain::package::Package;
 use crate::domain::refusal::Refusal;
@@ -17,9 +18,9 @@ use crate::domain::sale::{LineWeight, Price};
 use crate::domain::validity::Validity;
 use crate::ids::{CreditTypeId, CustomerId, ItemId, LineId, Reference, TemplateId};
 use crate::ledger::post;
+use crate::ledger::tell::{self, Occasion};
 use crate::service::buyers;
 use crate::service::call::{Answer, Call};
-use crate::service::confirmation::{Occasion, queue_confirmations};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, view};
@@ -113,7 +114,7 @@ pub async fn issue(
         customer_id,
         packages: vec![&package],
     };
-    queue_confirmations(&txn, &business, &[occasion], now).await?;
+    tell::queue(&txn, &business, NoticeKind::Confirmation, &[occasion], now).await?;
     let view = view(&package, &posting.lots, &business, now);
     call.remember(&txn, &view).await?;
     call.commit(txn).await?;

@@ -7,6 +7,7 @@ use crate::domain::entry::Entry;
 use crate::domain::hold::Hold;
 use crate::domain::lot::Lot;
 use crate::domain::refusal::Refusal;
+use crate::domain::watch::Watch;
 use crate::ledger::{Receipt, Submission};
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
@@ -45,6 +46,7 @@ pub(super) async fn submit(
                 purpose: None,
                 command,
                 note: note.to_owned(),
+                watch: Watch::of(&call.caller.business),
                 validate_only: call.validate_only,
             };
             ctx.ledger.submit(&submission).await?

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::business::ReminderPolicy;
+use crate::domain::business::{LowBalance, ReminderPolicy};
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
@@ -31,6 +31,16 @@ pub struct PolicyUpdate {
     pub expired_notice: Option<bool>,
     /// Whether a package is confirmed.
     pub confirmation: Option<bool>,
+    /// Whether the package of a subscription's next period is told.
+    pub renewed: Option<bool>,
+    /// At how little left that is told; none within: never.
+    pub low_balance: Option<Option<LowBalance>>,
+    /// Whether it is told that a package is used up.
+    pub used_up: Option<bool>,
+    /// Whether it is told that a package was extended or restored.
+    pub extended: Option<bool>,
+    /// Whether it is told that held credits are free again because their time was over.
+    pub hold_timed_out: Option<bool>,
 }
 
 /// The policy as it is.
@@ -69,6 +79,11 @@ pub async fn update(
     policy.local_hour = input.local_hour.unwrap_or(policy.local_hour);
     policy.expired_notice = input.expired_notice.unwrap_or(policy.expired_notice);
     policy.confirmation = input.confirmation.unwrap_or(policy.confirmation);
+    policy.renewed = input.renewed.unwrap_or(policy.renewed);
+    policy.low_balance = input.low_balance.unwrap_or(policy.low_balance);
+    policy.used_up = input.used_up.unwrap_or(policy.used_up);
+    policy.extended = input.extended.unwrap_or(policy.extended);
+    policy.hold_timed_out = input.hold_timed_out.unwrap_or(policy.hold_timed_out);
     businesses::update(&txn, &mut business).await?;
     let value = VersionedPolicy {
         policy: business.reminder_policy,

@@ -15,15 +15,16 @@ use crate::domain::customer::Customer;
 use crate::domain::extend::NewLot;
 use crate::domain::line::Line;
 use crate::domain::lot::Lot;
+use crate::domain::notice::NoticeKind;
 use crate::domain::offer::ValidityOverride;
 use crate::domain::package::Package;
 use crate::domain::refusal::{Refusal, SubscribingRefusal};
 use crate::domain::sale::{Payment, Price, Sale, check_method};
 use crate::domain::subscription::{Renewal, Span, Subscription, SubscriptionPeriod};
 use crate::ids::{PaymentId, Reference, SaleId, SubscriptionId};
+use crate::ledger::tell::{self, Occasion};
 use crate::service::call::{Answer, Call};
 use crate::service::carrying::{Carried, Ending};
-use crate::service::confirmation::{Occasion, queue_confirmations};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, view};
@@ -129,7 +130,7 @@ pub async fn record(
         customer_id: customer.id,
         packages: carried.package.iter().chain([&planned.package]).collect(),
     };
-    queue_confirmations(&txn, &business, &[occasion], now).await?;
+    tell::queue(&txn, &business, NoticeKind::Renewed, &[occasion], now).await?;
     events::sold(&txn, business_id, &[&planned.package], now).await?;
     let renewed = renewed(planned, &carried, &business, (period, now));
     call.remember(&txn, &renewed).await?;

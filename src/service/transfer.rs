@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 use crate::domain::amend::Amended;
 use crate::domain::business::Business;
 use crate::domain::lot::{Lot, Stamp};
+use crate::domain::notice::NoticeKind;
 use crate::domain::transfer::{Consent, hand_over};
 use crate::ids::{CustomerId, Reference};
+use crate::ledger::tell::{self, Occasion};
 use crate::service::amending::{self, Changed, Target};
 use crate::service::buyers;
 use crate::service::call::{Answer, Call};
-use crate::service::confirmation::{Occasion, queue_confirmations};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::freezing::definition;
@@ -128,7 +129,14 @@ async fn write(
         customer_id: received.customer_id,
         packages: vec![&received],
     };
-    queue_confirmations(txn, business, &[occasion], stamp.now).await?;
+    tell::queue(
+        txn,
+        business,
+        NoticeKind::Confirmation,
+        &[occasion],
+        stamp.now,
+    )
+    .await?;
     Ok(Transferred {
         changed: Changed {
             package,

@@ -1,11 +1,11 @@
 //! `suppressions`: addresses that nothing is sent to any more.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::{DatabaseTransaction, Set};
+use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set};
 
-use crate::domain::email::folded;
+use crate::domain::email::{Suppression, folded};
 use crate::ids::BusinessId;
-use crate::store::columns::micros;
+use crate::store::columns::{instant, micros};
 use crate::store::error::StoreError;
 
 #[expect(unreachable_pub, reason = "SeaORM derives public items")]
@@ -29,7 +29,9 @@ mod entity {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-use entity::{ActiveModel, Column, Entity};
+use entity::{ActiveModel, Column, Entity, Model};
+
+const TABLE: &str = "suppressions";
 
 /// Adds an address; one that is there already keeps its reason.
 pub async fn insert(
@@ -61,4 +63,55 @@ pub async fn contains(
         .one(db)
         .await?;
     Ok(row.is_some())
+}
+
+/// What is known of an address that nothing is sent to.
+pub async fn get(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    address: &str,
+) -> Result<Option<Suppression>, StoreError> {
+    let row = Entity::find_by_id((business_id.uuid(), folded(address)))
+        .one(db)
+        .await?;
+    row.map(read).transpose()
+}
+
+/// A page of the addresses that nothing is sent to, behind the address `after`.
+pub async fn list(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    after: Option<&str>,
+    limit: u64,
+) -> Result<Vec<Suppression>, StoreError> {
+    let mut query = Entity::find().filter(Column::BusinessId.eq(business_id.uuid()));
+    if let Some(after) = after {
+        query = query.filter(Column::AddressFolded.gt(after));
+    }
+    let rows = query
+        .order_by_asc(Column::AddressFolded)
+        .limit(limit)
+        .all(db)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// Takes an address off the list; nothing if it is not on it.
+pub async fn remove(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    address: &str,
+) -> Result<(), StoreError> {
+    Entity::delete_by_id((business_id.uuid(), folded(address)))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+fn read(row: Model) -> Result<Suppression, StoreError> {
+    Ok(Suppression {
+        created_at: instant(row.created_at, TABLE, row.business_id)?,
+        address: row.address_folded,
+        reason: row.reason,
+    })
 }

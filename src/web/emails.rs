@@ -229,6 +229,11 @@ fn title(email: &Email) -> String {
             NoticeKind::Confirmation => "Confirmation",
             NoticeKind::Expiring => "About to expire",
             NoticeKind::Expired => "Expired",
+            NoticeKind::LowBalance => "Little left",
+            NoticeKind::UsedUp => "Used up",
+            NoticeKind::Extended => "Extended",
+            NoticeKind::Renewed => "Renewed",
+            NoticeKind::HoldTimedOut => "Free again",
         }
         .to_owned()
     })

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use carnet::mail::content::{BusinessLook, EmailContent, EmailKind, LineFacts, PackageFacts};
+use carnet::mail::content::{
+    BusinessLook, EmailContent, EmailKind, LineFacts, PackageFacts, Start,
+};
 use carnet::mail::message::{MessageParts, Outgoing, Party, build_message};
 use carnet::mail::session::SmtpSession;
 use carnet::mail::session::settings::SmtpSettings;
@@ -95,6 +97,8 @@ fn rendered() -> Rendered {
         packages: vec![PackageFacts {
             name: "Standard & <eriti> hea".to_owned(),
             last_usable_day: Some(day(31)),
+            start: Start::Begun,
+            term: None,
             days_left: Some(7),
             restorable_through: None,
             lines: vec![LineFacts {

@@ -11,4 +11,7 @@ mod policy;
 mod reminders;
 mod reminders_again;
 mod replicas;
+mod starting;
+mod suppressed;
+mod told;
 mod withheld;

@@ -8,6 +8,7 @@ use carnet::domain::hold::OnTimeOut;
 use carnet::domain::line::ItemFacts;
 use carnet::domain::part::Portion;
 use carnet::domain::selection::Wanted;
+use carnet::domain::watch::Watch;
 use carnet::ids::{HoldId, InvoiceLineId};
 use carnet::ledger::{LedgerError, Receipt, Submission, within};
 use rstest::rstest;
@@ -53,6 +54,7 @@ fn of_line(app: &TestApp, line: InvoiceLineId, command: Command) -> Submission {
         actor: Actor::System,
         purpose: Some(Purpose::InvoiceLine(line)),
         command,
+        watch: Watch::default(),
         note: String::new(),
         validate_only: false,
     }

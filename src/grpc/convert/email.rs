@@ -1,13 +1,15 @@
 //! The messages of e-mails and the reminder policy.
 
+use crate::domain::business::LowBalance;
 use crate::domain::email::{Attempt, AttemptOutcome, EmailState};
 use crate::domain::notice::{Notice, NoticeKind};
-use crate::grpc::convert::common::{etag, optional_etag, to_timestamp};
+use crate::grpc::convert::common::{amount, etag, optional_etag, to_timestamp};
 use crate::grpc::faults::{Faults, timestamp};
 use crate::grpc::mask::{Mask, Writable};
 use crate::grpc::page::Page;
 use crate::ids::EmailId;
 use crate::proto::v1;
+use crate::proto::v1::low_balance::Line;
 use crate::service::emails::{EmailDetails, EmailList};
 use crate::service::reminder_policy::{PolicyUpdate, VersionedPolicy};
 
@@ -15,6 +17,8 @@ use crate::service::reminder_policy::{PolicyUpdate, VersionedPolicy};
 const LEADS_MAX: usize = 10;
 /// The longest lead, in days.
 const LEAD_DAYS_MAX: i32 = 365;
+/// The highest line of a low balance, in percent.
+const PERCENT_MAX: i32 = 99;
 /// The last hour of a day.
 const HOUR_MAX: i32 = 23;
 /// The most states or kinds of a filter.
@@ -45,12 +49,17 @@ pub fn email_list(
 }
 
 /// What a client can write of the reminder policy.
-fn policy_fields(message: &v1::ReminderPolicy) -> [Writable; 4] {
+fn policy_fields(message: &v1::ReminderPolicy) -> [Writable; 9] {
     [
         ("lead_days", !message.lead_days.is_empty()),
         ("local_hour", message.local_hour != 0),
         ("expired_notice", message.expired_notice),
         ("confirmation", message.confirmation),
+        ("renewed", message.renewed),
+        ("low_balance", message.low_balance.is_some()),
+        ("used_up", message.used_up),
+        ("extended", message.extended),
+        ("hold_timed_out", message.hold_timed_out),
     ]
     .map(|(name, given)| Writable { name, given })
 }
@@ -69,17 +78,50 @@ pub fn policy_update(
     faults.within("policy", |faults| {
         let leads = lead_days(message, faults);
         let hour = faults.number("local_hour", message.local_hour, 0..=HOUR_MAX);
+        let low_balance = match &message.low_balance {
+            None => Some(None),
+            Some(message) => low_balance(message, faults).map(Some),
+        };
         let (mask, leads, hour) = (mask?, leads?, u32::try_from(hour?).ok()?);
-        let expired_notice = message.expired_notice;
-        let confirmation = message.confirmation;
+        let low_balance = low_balance?;
+        let chosen = |name, value: bool| mask.has(name).then_some(value);
         Some(PolicyUpdate {
             etag: optional_etag(&message.etag),
             lead_days: mask.has("lead_days").then_some(leads),
             local_hour: mask.has("local_hour").then_some(hour),
-            expired_notice: mask.has("expired_notice").then_some(expired_notice),
-            confirmation: mask.has("confirmation").then_some(confirmation),
+            expired_notice: chosen("expired_notice", message.expired_notice),
+            confirmation: chosen("confirmation", message.confirmation),
+            renewed: chosen("renewed", message.renewed),
+            low_balance: mask.has("low_balance").then_some(low_balance),
+            used_up: chosen("used_up", message.used_up),
+            extended: chosen("extended", message.extended),
+            hold_timed_out: chosen("hold_timed_out", message.hold_timed_out),
         })
     })
+}
+
+fn low_balance(message: &v1::LowBalance, faults: &mut Faults) -> Option<LowBalance> {
+    faults.within("low_balance", |faults| match &message.line {
+        Some(Line::Credits(credits)) => amount(faults, "credits", credits).map(LowBalance::Credits),
+        Some(Line::Percent(percent)) => {
+            let percent = faults.number("percent", *percent, 1..=PERCENT_MAX)?;
+            u32::try_from(percent).ok().map(LowBalance::Percent)
+        }
+        None => {
+            faults.add("line", "must be given");
+            None
+        }
+    })
+}
+
+fn to_low_balance(line: LowBalance) -> v1::LowBalance {
+    let line = match line {
+        LowBalance::Credits(credits) => Line::Credits(credits.to_string()),
+        LowBalance::Percent(percent) => {
+            Line::Percent(i32::try_from(percent).unwrap_or(PERCENT_MAX))
+        }
+    };
+    v1::LowBalance { line: Some(line) }
 }
 
 fn lead_days(message: &v1::ReminderPolicy, faults: &mut Faults) -> Option<Vec<u32>> {
@@ -110,6 +152,11 @@ pub fn to_policy(versioned: &VersionedPolicy) -> v1::ReminderPolicy {
         local_hour: number(policy.local_hour),
         expired_notice: policy.expired_notice,
         confirmation: policy.confirmation,
+        renewed: policy.renewed,
+        low_balance: policy.low_balance.map(to_low_balance),
+        used_up: policy.used_up,
+        extended: policy.extended,
+        hold_timed_out: policy.hold_timed_out,
         etag: etag(versioned.version),
     }
 }
@@ -222,6 +269,11 @@ fn to_kind(kind: NoticeKind) -> v1::EmailKind {
         NoticeKind::Confirmation => v1::EmailKind::Confirmation,
         NoticeKind::Expiring => v1::EmailKind::ExpiryReminder,
         NoticeKind::Expired => v1::EmailKind::Expired,
+        NoticeKind::LowBalance => v1::EmailKind::LowBalance,
+        NoticeKind::UsedUp => v1::EmailKind::UsedUp,
+        NoticeKind::Extended => v1::EmailKind::Extended,
+        NoticeKind::Renewed => v1::EmailKind::Renewed,
+        NoticeKind::HoldTimedOut => v1::EmailKind::HoldTimedOut,
     }
 }
 

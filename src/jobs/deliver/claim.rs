@@ -267,7 +267,8 @@ impl Facts {
         may_be_told(notice.kind, &self.business, leads, &recipient)?;
         // A package is never deleted; one that is not there has nothing to be told of.
         let package = package.ok_or(DropReason::Revoked)?;
-        still_true(notice, package, &self.lots_of(package.id), self.now)
+        let policy = &self.business.reminder_policy;
+        still_true(notice, package, &self.lots_of(package.id), policy, self.now)
     }
 }
 

@@ -17,8 +17,13 @@ use crate::domain::line::LineKind;
 use crate::domain::lot::Lot;
 use crate::domain::notice::NoticeKind;
 use crate::domain::package::Package;
+use crate::domain::queue::PeriodToCome;
+use crate::domain::validity::PeriodUnit;
 use crate::ids::{CreditTypeId, EmailId, NoticeId, PackageId};
-use crate::mail::content::{BusinessLook, EmailContent, EmailKind, LineFacts, PackageFacts, Price};
+use crate::mail::content::{
+    BusinessLook, EmailContent, EmailKind, LineFacts, PackageFacts, Price, Start, Term, TermFrom,
+    TermUnit,
+};
 use crate::mail::message::{MessageParts, Outgoing, Party, build_message};
 use crate::mail::templates::Rendered;
 use crate::service::ServiceError;
@@ -124,6 +129,11 @@ fn content(
             NoticeKind::Confirmation => EmailKind::Confirmation,
             NoticeKind::Expiring => EmailKind::Expiring,
             NoticeKind::Expired => EmailKind::Expired,
+            NoticeKind::LowBalance => EmailKind::LowBalance,
+            NoticeKind::UsedUp => EmailKind::UsedUp,
+            NoticeKind::Extended => EmailKind::Extended,
+            NoticeKind::Renewed => EmailKind::Renewed,
+            NoticeKind::HoldTimedOut => EmailKind::HoldTimedOut,
         },
         locale: facts
             .contact
@@ -158,6 +168,8 @@ fn package_facts(
     Ok(PackageFacts {
         name: package.name.clone(),
         last_usable_day,
+        start: start(package, facts),
+        term: term(package, facts.now),
         days_left: last_usable_day.map(|day| calendar::days_between(today, day)),
         restorable_through: restorable_until.map(day_before),
         lines: lines(&facts.lots_of(package.id), types)?,
@@ -165,6 +177,36 @@ fn package_facts(
             minor_units: package.price_minor,
             currency_code: business.currency.code().to_owned(),
         }),
+    })
+}
+
+fn start(package: &Package, facts: &Facts) -> Start {
+    let day = |at| calendar::local_day(at, facts.business.zone);
+    if package.waits(facts.now) {
+        Start::AfterEarlier {
+            on_at_latest: package.known_start().map(day),
+        }
+    } else if facts.now < package.starts_at {
+        Start::On(day(package.starts_at))
+    } else {
+        Start::Begun
+    }
+}
+
+fn term(package: &Package, now: DateTime<Utc>) -> Option<Term> {
+    let (length, from) = match package.period_to_come(now)? {
+        PeriodToCome::FromFirstUse(length) => (length, TermFrom::FirstUse),
+        PeriodToCome::FromStart(length) => (length, TermFrom::Start),
+    };
+    Some(Term {
+        count: length.count,
+        unit: match length.unit {
+            PeriodUnit::Day => TermUnit::Day,
+            PeriodUnit::Week => TermUnit::Week,
+            PeriodUnit::Month => TermUnit::Month,
+            PeriodUnit::Year => TermUnit::Year,
+        },
+        from,
     })
 }
 

@@ -12,6 +12,7 @@ use crate::domain::line::ItemFacts;
 use crate::domain::part::Portion;
 use crate::domain::refusal::{HolderRefusal, Refusal};
 use crate::domain::selection::Wanted;
+use crate::domain::watch::Watch;
 use crate::ids::{HoldId, PackageId, new_uuid};
 use crate::ledger::{Receipt, Submission, within};
 use crate::service::call::Call;
@@ -45,6 +46,7 @@ pub(super) fn submission(
         actor: call.caller.actor,
         purpose: Some(Purpose::Booking(booking.id)),
         command,
+        watch: Watch::of(&call.caller.business),
         note: String::new(),
         validate_only: call.validate_only,
     }

@@ -20,6 +20,7 @@ use crate::domain::invoice::{Invoice, InvoiceLine, InvoiceState, LineCredits};
 use crate::domain::line::ItemFacts;
 use crate::domain::part::Portion;
 use crate::domain::selection::Wanted;
+use crate::domain::watch::Watch;
 use crate::ids::{CustomerId, HoldId, InvoiceLineId, PackageId, Reference, new_uuid};
 use crate::ledger::{Submission, within};
 use crate::service::call::{Answer, Call};
@@ -302,6 +303,7 @@ impl<'a> Credits<'a> {
             actor: self.call.caller.actor,
             purpose: Some(Purpose::InvoiceLine(line_id)),
             command,
+            watch: Watch::of(&self.call.caller.business),
             note: String::new(),
             validate_only: self.call.validate_only,
         });

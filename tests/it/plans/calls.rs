@@ -284,6 +284,9 @@ impl<'a> Caller<'a> {
         };
         self.ask("ListEmails of a state", emails.list_emails(failed))
             .await;
+        let suppressions = v1::ListSuppressionsRequest::default();
+        let listed = emails.list_suppressions(suppressions);
+        self.ask("ListSuppressions", listed).await;
         let mut packages = tenant.packages();
         let results = v1::ListBulkResultsRequest {
             run_id: self.large.seeds.run_id.clone(),

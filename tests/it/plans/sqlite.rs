@@ -60,7 +60,7 @@ fn quoted(text: &str, quote: char) -> usize {
 }
 
 /// The calls that page through all that a business has of something, and of which table.
-const PAGES_OF_ALL: [(&str, &str); 17] = [
+const PAGES_OF_ALL: [(&str, &str); 18] = [
     ("ListInvoices", "invoices"),
     ("ListSubscriptions", "subscriptions"),
     ("ListPackages", "packages"),
@@ -74,6 +74,7 @@ const PAGES_OF_ALL: [(&str, &str); 17] = [
     ("ListUsers", "users"),
     ("ListTokens", "tokens"),
     ("ListEmails", "emails"),
+    ("ListSuppressions", "suppressions"),
     ("ListClosures", "closures"),
     ("ListTriggers", "triggers"),
     // By an index of nothing but those.

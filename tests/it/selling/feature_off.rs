@@ -48,6 +48,8 @@ async fn switched_off_everything_but_the_business_itself_says_so(
             credits: issue IssueRequest, consume ConsumeRequest, get_balance GetBalanceRequest,
                 list_usable_packages ListUsablePackagesRequest, list_entries ListEntriesRequest;
             emails: list_emails ListEmailsRequest, get_email GetEmailRequest,
+                list_suppressions ListSuppressionsRequest, add_suppression AddSuppressionRequest,
+                remove_suppression RemoveSuppressionRequest, report_bounce ReportBounceRequest,
                 get_reminder_policy GetReminderPolicyRequest,
                 update_reminder_policy UpdateReminderPolicyRequest;
         }
