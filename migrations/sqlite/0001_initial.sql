@@ -612,6 +612,7 @@ CREATE TABLE bookings (
 CREATE INDEX bookings_by_start ON bookings (business_id, starts_at, id);
 CREATE INDEX bookings_by_customer ON bookings (business_id, customer_id, starts_at, id);
 CREATE INDEX bookings_by_state ON bookings (business_id, state, starts_at, id);
+CREATE INDEX bookings_by_series ON bookings (business_id, series_id, starts_at, id) WHERE series_id IS NOT NULL;
 CREATE UNIQUE INDEX holds_of_booking ON holds (business_id, booking_id)
     WHERE booking_id IS NOT NULL AND ended_by IS NULL;
 

@@ -69,6 +69,11 @@ pub(super) async fn plant(tenant: &Tenant, ctx: &Context) -> Seeds {
         ..Default::default()
     };
     tenant.bookings().create_booking(booking).await.unwrap();
+    let address = v1::AddSuppressionRequest {
+        email: "gone@example.com".to_owned(),
+        ..Default::default()
+    };
+    tenant.emails().add_suppression(address).await.unwrap();
     close(tenant).await;
     invoice(&shop).await;
     subscribe(&shop).await;

@@ -60,7 +60,8 @@ fn quoted(text: &str, quote: char) -> usize {
 }
 
 /// The calls that page through all that a business has of something, and of which table.
-const PAGES_OF_ALL: [(&str, &str); 18] = [
+const PAGES_OF_ALL: [(&str, &str); 19] = [
+    ("ListBookings", "bookings"),
     ("ListInvoices", "invoices"),
     ("ListSubscriptions", "subscriptions"),
     ("ListPackages", "packages"),
