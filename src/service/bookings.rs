@@ -90,7 +90,7 @@ pub struct BookingList {
 /// Books an item for a customer.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], those of [`check_merged`], [`Refusal::ItemInactive`],
+/// [`Refusal::NotFound`], those of a merged customer, [`Refusal::ItemInactive`],
 /// [`BookingRefusal::EndsBeforeStart`](crate::domain::refusal::BookingRefusal::EndsBeforeStart),
 /// [`Refusal::ExternalIdTaken`], and those of a hold.
 pub async fn create(

@@ -106,7 +106,7 @@ pub fn of_package(package: &Package, kind: EventKind, occurred_at: DateTime<Utc>
 /// Keeps what a client says has happened, once for each name and id of it.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], those of [`buyers::check`], [`TriggeringRefusal::EventIdReused`].
+/// [`Refusal::NotFound`], those of a buyer who may not buy, [`TriggeringRefusal::EventIdReused`].
 pub async fn fire(
     ctx: &Context,
     call: &Call,

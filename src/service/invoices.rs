@@ -118,7 +118,7 @@ pub(super) async fn lock(
 /// Makes an invoice, as a draft.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], those of [`buyers::check`], [`Refusal::ExternalIdTaken`], [`Refusal::AmountTooLarge`],
+/// [`Refusal::NotFound`], those of a buyer who may not buy, [`Refusal::ExternalIdTaken`], [`Refusal::AmountTooLarge`],
 /// [`InvoiceRefusal::PriceMissing`](crate::domain::refusal::InvoiceRefusal::PriceMissing).
 pub async fn create(
     ctx: &Context,

@@ -1,6 +1,6 @@
 //! Payments that took place elsewhere and are written down here (E5). Whatever is due of a sale, a payment of it
 //! moves no credits: that a package is complete follows from its being used up and paid. Those of invoices are
-//! [`paying`](super::invoices::paying).
+//! `invoices::paying`.
 
 use sea_orm::DatabaseTransaction;
 

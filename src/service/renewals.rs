@@ -73,7 +73,7 @@ struct Planned {
 /// Writes the payment of a period down, issues its package, and carries over what goes on into it.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], those of [`buyers::check`], [`SubscribingRefusal::PeriodPaid`],
+/// [`Refusal::NotFound`], those of a buyer who may not buy, [`SubscribingRefusal::PeriodPaid`],
 /// [`SubscribingRefusal::NotPaidInFull`], [`Refusal::PaymentExceedsPrice`], those of
 /// [`Subscription::payable`] and of [`check_method`].
 pub async fn record(

@@ -97,7 +97,7 @@ fn view(subscription: Subscription, now: DateTime<Utc>) -> SubscriptionView {
 /// Subscribes a customer to a template.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], those of [`buyers::check`], [`Refusal::TemplateNotActive`],
+/// [`Refusal::NotFound`], those of a buyer who may not buy, [`Refusal::TemplateNotActive`],
 /// [`SubscribingRefusal::NotSoldBySubscription`], [`SubscribingRefusal::StartsInPast`],
 /// [`Refusal::ExternalIdTaken`], and those of [`Offer::of_quantity`](crate::domain::offer::Offer::of_quantity).
 pub async fn create(
