@@ -37,6 +37,7 @@ pub mod lots;
 pub mod mail_days;
 pub mod migrate;
 pub mod notices;
+mod owners;
 pub mod package_members;
 pub mod packages;
 pub mod payments;

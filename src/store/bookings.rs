@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{ExprTrait, LockType};
+use sea_orm::sea_query::LockType;
 use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 
 use crate::domain::booking::{Booking, BookingState, BookingStatus, Ended};
@@ -10,7 +10,7 @@ use crate::domain::credits::Credits;
 use crate::ids::{BookingId, BookingSeriesId, BusinessId, CustomerId, HoldId, ItemId};
 use crate::store::columns::{from_json, instant, instant_opt, known, micros, to_json};
 use crate::store::error::StoreError;
-use crate::store::external_ids;
+use crate::store::{external_ids, owners};
 
 const TABLE: &str = "bookings";
 
@@ -160,14 +160,8 @@ pub async fn rename(
     from: CustomerId,
     to: CustomerId,
 ) -> Result<(), StoreError> {
-    Entity::update_many()
-        .col_expr(Column::CustomerId, Expr::value(to.uuid()))
-        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::CustomerId.eq(from.uuid()))
-        .exec(txn)
-        .await?;
-    Ok(())
+    let columns = [Column::BusinessId, Column::CustomerId, Column::Version];
+    owners::rename::<Entity>(txn, business_id, (from, to), columns).await
 }
 
 /// A page of bookings, the latest start first, behind `after`: the start and the id of the last one.

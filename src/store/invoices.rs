@@ -3,14 +3,14 @@
 use std::collections::HashMap;
 
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{ExprTrait, LockType};
+use sea_orm::sea_query::LockType;
 use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 
 use crate::domain::invoice::{Invoice, InvoiceState};
 use crate::ids::{BusinessId, CustomerId, InvoiceId};
 use crate::store::columns::{instant, instant_opt, known, micros};
 use crate::store::error::StoreError;
-use crate::store::{external_ids, invoice_lines, invoice_money};
+use crate::store::{external_ids, invoice_lines, invoice_money, owners};
 
 const TABLE: &str = "invoices";
 
@@ -115,14 +115,8 @@ pub async fn rename(
     from: CustomerId,
     to: CustomerId,
 ) -> Result<(), StoreError> {
-    Entity::update_many()
-        .col_expr(Column::CustomerId, Expr::value(to.uuid()))
-        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::CustomerId.eq(from.uuid()))
-        .exec(txn)
-        .await?;
-    Ok(())
+    let columns = [Column::BusinessId, Column::CustomerId, Column::Version];
+    owners::rename::<Entity>(txn, business_id, (from, to), columns).await
 }
 
 /// A page of invoices, newest first, below `before`.
