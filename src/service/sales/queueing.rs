@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 
 use super::plan::{Owner, owner};
@@ -17,7 +18,6 @@ use crate::service::error::ServiceError;
 use crate::service::package_view;
 use crate::service::settled::settled;
 use crate::store::{lots, packages};
-use chrono::{DateTime, Utc};
 
 /// The queues of the buyers of a call.
 #[derive(Debug, Default)]
