@@ -19,6 +19,7 @@ CREATE TABLE businesses (
     quarantine_days INTEGER NOT NULL CHECK (quarantine_days >= 0),
     default_priority INTEGER NOT NULL,
     reminder_policy JSONB NOT NULL,
+    invoicing JSONB NOT NULL,
     from_name TEXT,
     from_email TEXT,
     reply_to TEXT,
@@ -133,6 +134,7 @@ CREATE TABLE template_versions (
     overlap SMALLINT NOT NULL,
     is_online BOOLEAN NOT NULL,
     share_max INTEGER NOT NULL CHECK (share_max > 0),
+    issue_when SMALLINT,
     PRIMARY KEY (business_id, template_id, definition_version),
     FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id)
 );
@@ -227,10 +229,15 @@ CREATE TABLE sales (
     sold_by UUID,
     sold_at BIGINT NOT NULL,
     undone_at BIGINT,
+    invoice_id UUID,
+    invoice_line_id UUID,
     version BIGINT NOT NULL,
     PRIMARY KEY (business_id, id),
+    CHECK ((invoice_id IS NULL) = (invoice_line_id IS NULL)),
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
 );
+CREATE UNIQUE INDEX sales_by_invoice_line ON sales (business_id, invoice_line_id)
+    WHERE invoice_line_id IS NOT NULL;
 
 CREATE TABLE payments (
     business_id UUID NOT NULL,
@@ -284,6 +291,8 @@ CREATE TABLE packages (
     use_limit JSONB,
     booking_rules JSONB,
     paid_at BIGINT,
+    invoice_line_id UUID,
+    unpaid_uses INTEGER NOT NULL DEFAULT 0 CHECK (unpaid_uses >= 0),
     change_seq INTEGER NOT NULL,
     created_at BIGINT NOT NULL,
     version BIGINT NOT NULL,
@@ -617,7 +626,9 @@ CREATE INDEX bookings_by_series ON bookings (business_id, series_id, starts_at, 
 CREATE UNIQUE INDEX holds_of_booking ON holds (business_id, booking_id)
     WHERE booking_id IS NOT NULL AND ended_by IS NULL;
 
--- Invoices. A line's credits are set aside by `hold_id`, `used_by` is the posting that used them. Numbers are given
+-- Invoices. A line asks for units of an item or sells a package of a template. Its credits are set aside by
+-- `hold_id`, `used_by` is the posting that used them; `kept_minor` is what of it is still asked for since the rest was
+-- voided. Numbers are given
 -- one after the other from a row that is locked last.
 
 CREATE TABLE invoices (
@@ -646,7 +657,12 @@ CREATE TABLE invoice_lines (
     id UUID NOT NULL,
     invoice_id UUID NOT NULL,
     position INTEGER NOT NULL,
-    item_id UUID NOT NULL,
+    item_id UUID,
+    template_id UUID,
+    definition_version INTEGER,
+    issue_when SMALLINT,
+    sale_id UUID,
+    package_id UUID,
     description TEXT NOT NULL,
     quantity BIGINT NOT NULL CHECK (quantity > 0),
     unit_price_minor BIGINT NOT NULL CHECK (unit_price_minor >= 0),
@@ -657,9 +673,19 @@ CREATE TABLE invoice_lines (
     times_out_at BIGINT,
     used_by UUID,
     returned_at BIGINT,
+    kept_minor BIGINT CHECK (kept_minor >= 0),
     PRIMARY KEY (business_id, id),
     FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
     FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id),
+    FOREIGN KEY (business_id, template_id, definition_version)
+        REFERENCES template_versions (business_id, template_id, definition_version),
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    CHECK ((item_id IS NULL) <> (template_id IS NULL)),
+    CHECK ((template_id IS NULL) = (definition_version IS NULL)),
+    CHECK ((template_id IS NULL) = (issue_when IS NULL)),
+    CHECK ((sale_id IS NULL) = (package_id IS NULL)),
+    CHECK (hold_id IS NULL OR item_id IS NOT NULL),
     CHECK ((hold_id IS NULL) = (credit_units IS NULL)),
     CHECK ((hold_id IS NULL) = (credit_packages IS NULL))
 );

@@ -20,6 +20,7 @@ CREATE TABLE businesses (
     quarantine_days INTEGER NOT NULL CHECK (quarantine_days >= 0),
     default_priority INTEGER NOT NULL,
     reminder_policy TEXT NOT NULL,
+    invoicing TEXT NOT NULL,
     from_name TEXT,
     from_email TEXT,
     reply_to TEXT,
@@ -134,6 +135,7 @@ CREATE TABLE template_versions (
     overlap INTEGER NOT NULL,
     is_online INTEGER NOT NULL,
     share_max INTEGER NOT NULL CHECK (share_max > 0),
+    issue_when INTEGER,
     PRIMARY KEY (business_id, template_id, definition_version),
     FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id)
 ) STRICT;
@@ -228,10 +230,15 @@ CREATE TABLE sales (
     sold_by BLOB,
     sold_at INTEGER NOT NULL,
     undone_at INTEGER,
+    invoice_id BLOB,
+    invoice_line_id BLOB,
     version INTEGER NOT NULL,
     PRIMARY KEY (business_id, id),
+    CHECK ((invoice_id IS NULL) = (invoice_line_id IS NULL)),
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
 ) STRICT;
+CREATE UNIQUE INDEX sales_by_invoice_line ON sales (business_id, invoice_line_id)
+    WHERE invoice_line_id IS NOT NULL;
 
 CREATE TABLE payments (
     business_id BLOB NOT NULL,
@@ -285,6 +292,8 @@ CREATE TABLE packages (
     use_limit TEXT,
     booking_rules TEXT,
     paid_at INTEGER,
+    invoice_line_id BLOB,
+    unpaid_uses INTEGER NOT NULL DEFAULT 0 CHECK (unpaid_uses >= 0),
     change_seq INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
@@ -616,7 +625,9 @@ CREATE INDEX bookings_by_series ON bookings (business_id, series_id, starts_at, 
 CREATE UNIQUE INDEX holds_of_booking ON holds (business_id, booking_id)
     WHERE booking_id IS NOT NULL AND ended_by IS NULL;
 
--- Invoices. A line's credits are set aside by `hold_id`, `used_by` is the posting that used them. Numbers are given
+-- Invoices. A line asks for units of an item or sells a package of a template. Its credits are set aside by
+-- `hold_id`, `used_by` is the posting that used them; `kept_minor` is what of it is still asked for since the rest was
+-- voided. Numbers are given
 -- one after the other from a row that is locked last.
 
 CREATE TABLE invoices (
@@ -645,7 +656,12 @@ CREATE TABLE invoice_lines (
     id BLOB NOT NULL,
     invoice_id BLOB NOT NULL,
     position INTEGER NOT NULL,
-    item_id BLOB NOT NULL,
+    item_id BLOB,
+    template_id BLOB,
+    definition_version INTEGER,
+    issue_when INTEGER,
+    sale_id BLOB,
+    package_id BLOB,
     description TEXT NOT NULL,
     quantity INTEGER NOT NULL CHECK (quantity > 0),
     unit_price_minor INTEGER NOT NULL CHECK (unit_price_minor >= 0),
@@ -656,9 +672,19 @@ CREATE TABLE invoice_lines (
     times_out_at INTEGER,
     used_by BLOB,
     returned_at INTEGER,
+    kept_minor INTEGER CHECK (kept_minor >= 0),
     PRIMARY KEY (business_id, id),
     FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
     FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id),
+    FOREIGN KEY (business_id, template_id, definition_version)
+        REFERENCES template_versions (business_id, template_id, definition_version),
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    CHECK ((item_id IS NULL) <> (template_id IS NULL)),
+    CHECK ((template_id IS NULL) = (definition_version IS NULL)),
+    CHECK ((template_id IS NULL) = (issue_when IS NULL)),
+    CHECK ((sale_id IS NULL) = (package_id IS NULL)),
+    CHECK (hold_id IS NULL OR item_id IS NOT NULL),
     CHECK ((hold_id IS NULL) = (credit_units IS NULL)),
     CHECK ((hold_id IS NULL) = (credit_packages IS NULL))
 ) STRICT;

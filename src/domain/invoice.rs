@@ -5,6 +5,7 @@
 //! The one rounding: every line is rounded by itself, half a minor unit up, first its price, then its tax.
 //! Totals are sums of lines.
 
+mod package_line;
 mod state;
 
 use chrono::{DateTime, Utc};
@@ -19,6 +20,7 @@ use crate::ids::{
     BusinessId, CustomerId, HoldId, InvoiceId, InvoiceLineId, ItemId, PackageId, PaymentId,
 };
 
+pub use package_line::{IssueWhen, LineSale, PackageLine};
 pub use state::{InvoiceState, Owed};
 
 /// Hundredths of a percent in the whole.
@@ -65,13 +67,13 @@ pub struct Invoice {
     pub version: i64,
 }
 
-/// Units of an item at a price.
+/// Units of something at a price.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvoiceLine {
     /// The line.
     pub id: InvoiceLineId,
-    /// What was delivered.
-    pub item_id: ItemId,
+    /// What they are units of.
+    pub of: LineOf,
     /// What the customer reads.
     pub description: String,
     /// How many units.
@@ -82,6 +84,18 @@ pub struct InvoiceLine {
     pub tax_basis_points: i32,
     /// The units that credits pay.
     pub credits: Option<LineCredits>,
+    /// What is still asked for since the rest of the invoice was voided, in minor units without tax.
+    pub kept_minor: Option<i64>,
+}
+
+/// What a line asks money for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineOf {
+    /// An item that is delivered.
+    Item(ItemId),
+    /// A package that is sold (C2).
+    Package(PackageLine),
 }
 
 /// The credits that pay for units of a line.
@@ -113,30 +127,77 @@ pub struct InvoiceMoney {
 }
 
 impl InvoiceLine {
-    /// What is to be paid in money: the units that no credits pay. `None` if a number leaves its range.
+    /// The item that is delivered, if one is.
+    pub fn item_id(&self) -> Option<ItemId> {
+        match &self.of {
+            LineOf::Item(item_id) => Some(*item_id),
+            LineOf::Package(_) => None,
+        }
+    }
+
+    /// The package that is sold, if one is.
+    pub fn package(&self) -> Option<&PackageLine> {
+        match &self.of {
+            LineOf::Package(package) => Some(package),
+            LineOf::Item(_) => None,
+        }
+    }
+
+    /// The credits that are used and not given back.
+    pub fn used(&self) -> Option<&LineCredits> {
+        let credits = self.credits.as_ref();
+        credits.filter(|it| it.used_by.is_some() && it.returned_at.is_none())
+    }
+
+    /// The credits that are to be used once it is paid.
+    pub fn unused_mut(&mut self) -> Option<&mut LineCredits> {
+        let credits = self.credits.as_mut();
+        credits.filter(|it| it.used_by.is_none() && it.returned_at.is_none())
+    }
+
+    /// What is to be paid in money: the units that no credits pay, or what is kept of it. `None` if a number
+    /// leaves its range.
     pub fn price(&self, prices_include_tax: bool) -> Option<Price> {
+        if let Some(kept_minor) = self.kept_minor {
+            return self.with_tax_on_top(kept_minor);
+        }
         let in_credits = self.credits.as_ref().map_or(Credits::ZERO, |it| it.units);
         let units = i128::from(self.quantity.checked_sub(in_credits)?.millionths());
         let written = half_up(
             units.checked_mul(i128::from(self.unit_price_minor))?,
             i128::from(Credits::UNIT.millionths()),
         )?;
+        if !prices_include_tax {
+            return self.with_tax_on_top(written);
+        }
+        let whole = BASIS_POINTS.checked_add(i128::from(self.tax_basis_points))?;
+        let net_minor = half_up(i128::from(written).checked_mul(BASIS_POINTS)?, whole)?;
+        Some(Price {
+            net_minor,
+            tax_minor: written.checked_sub(net_minor)?,
+            total_minor: written,
+        })
+    }
+
+    fn with_tax_on_top(&self, net_minor: i64) -> Option<Price> {
         let rate = i128::from(self.tax_basis_points);
-        if prices_include_tax {
-            let whole = BASIS_POINTS.checked_add(rate)?;
-            let net_minor = half_up(i128::from(written).checked_mul(BASIS_POINTS)?, whole)?;
-            Some(Price {
-                net_minor,
-                tax_minor: written.checked_sub(net_minor)?,
-                total_minor: written,
-            })
-        } else {
-            let tax_minor = half_up(i128::from(written).checked_mul(rate)?, BASIS_POINTS)?;
-            Some(Price {
-                net_minor: written,
-                tax_minor,
-                total_minor: written.checked_add(tax_minor)?,
-            })
+        let tax_minor = half_up(i128::from(net_minor).checked_mul(rate)?, BASIS_POINTS)?;
+        Some(Price {
+            net_minor,
+            tax_minor,
+            total_minor: net_minor.checked_add(tax_minor)?,
+        })
+    }
+
+    /// Refuses to let credits pay it, or to stop that.
+    fn refuse_credits(&self) -> Result<(), InvoiceRefusal> {
+        let invoice_line_id = self.id;
+        if self.kept_minor.is_some() {
+            return Err(InvoiceRefusal::LineVoided { invoice_line_id });
+        }
+        match self.of {
+            LineOf::Item(_) => Ok(()),
+            LineOf::Package(_) => Err(InvoiceRefusal::LineSellsPackage { invoice_line_id }),
         }
     }
 }
@@ -281,11 +342,13 @@ impl Invoice {
     /// Lets credits pay units of a line.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], [`InvoiceRefusal::CreditsApplied`], [`InvoiceRefusal::UnitsExceedLine`],
-    /// [`InvoiceRefusal::Overpaid`], those of [`InvoiceState::priced_again`].
+    /// [`Refusal::NotFound`], [`InvoiceRefusal::LineSellsPackage`], [`InvoiceRefusal::LineVoided`],
+    /// [`InvoiceRefusal::CreditsApplied`], [`InvoiceRefusal::UnitsExceedLine`], [`InvoiceRefusal::Overpaid`], those
+    /// of [`InvoiceState::priced_again`].
     pub fn apply(&mut self, id: InvoiceLineId, credits: LineCredits) -> Result<(), Refusal> {
         self.state.priced_again(self.owed()?)?;
         let line = self.line_mut(id)?;
+        line.refuse_credits()?;
         if let Some(applied) = &line.credits {
             return Err(InvoiceRefusal::CreditsApplied {
                 invoice_line_id: id,
@@ -317,11 +380,12 @@ impl Invoice {
     /// Lets a line be paid in money again, and says which credits it had.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], [`InvoiceRefusal::NoCredits`], [`InvoiceRefusal::CreditsUsed`], those of
-    /// [`InvoiceState::priced_again`].
+    /// Those of [`Invoice::apply`] but for how much; [`InvoiceRefusal::NoCredits`],
+    /// [`InvoiceRefusal::CreditsUsed`].
     pub fn unapply(&mut self, id: InvoiceLineId) -> Result<LineCredits, Refusal> {
         self.state.priced_again(self.owed()?)?;
         let line = self.line_mut(id)?;
+        line.refuse_credits()?;
         let invoice_line_id = id;
         let credits = line
             .credits

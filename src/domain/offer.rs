@@ -181,6 +181,8 @@ impl Offer {
             use_limit: self.use_limit,
             booking_rules: self.booking_rules,
             paid_at: self.is_paid.then_some(now),
+            invoice_line_id: None,
+            unpaid_uses: 0,
             change_seq: 0,
             created_at: now,
             version: 1,

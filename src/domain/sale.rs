@@ -7,9 +7,11 @@ use crate::domain::business::Business;
 use crate::domain::credits::Credits;
 use crate::domain::customer::Customer;
 use crate::domain::entry::{Actor, coded};
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{InvoiceRefusal, Refusal};
 use crate::domain::value;
-use crate::ids::{CustomerId, GroupId, PackageId, PaymentId, SaleId};
+use crate::ids::{
+    CustomerId, GroupId, InvoiceId, InvoiceLineId, PackageId, PaymentId, SaleId,
+};
 
 /// Hundredths of a percent in the whole.
 const BASIS_POINTS: i64 = 10_000;
@@ -68,6 +70,19 @@ pub struct Sale {
     pub sold_at: DateTime<Utc>,
     /// When it was undone, if it was made by mistake.
     pub undone_at: Option<DateTime<Utc>>,
+    /// The line of an invoice that it is, if it is one; all its money goes through that then.
+    pub invoiced: Option<Invoiced>,
+}
+
+/// What of an invoice a sale is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invoiced {
+    /// The invoice.
+    pub invoice_id: InvoiceId,
+    /// Its line.
+    pub line_id: InvoiceLineId,
+    /// The part of what was paid of the invoice that falls to the line, in minor units.
+    pub paid_minor: i64,
 }
 
 /// A price in its parts, in minor units: `net + tax = total`.
@@ -124,9 +139,26 @@ impl Price {
 impl Sale {
     /// What was paid so far, in minor units.
     pub fn paid_minor(&self) -> i64 {
+        if let Some(invoiced) = self.invoiced {
+            return invoiced.paid_minor;
+        }
         self.payments
             .iter()
             .fold(0, |sum, payment| sum.saturating_add(payment.amount_minor))
+    }
+
+    /// Refuses a sale that is a line of an invoice, which is paid and undone instead.
+    ///
+    /// # Errors
+    /// [`InvoiceRefusal::SaleOnInvoice`].
+    pub fn refuse_invoiced(&self) -> Result<(), InvoiceRefusal> {
+        match self.invoiced {
+            Some(Invoiced { invoice_id, .. }) => Err(InvoiceRefusal::SaleOnInvoice {
+                sale_id: self.id,
+                invoice_id,
+            }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -246,6 +278,7 @@ mod tests {
             sold_by: Actor::System,
             sold_at: DateTime::UNIX_EPOCH,
             undone_at: None,
+            invoiced: None,
         };
         assert_eq!(sale.paid_minor(), 0);
         sale.payments = vec![payment(700), payment(250)];

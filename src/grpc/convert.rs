@@ -16,6 +16,7 @@ pub mod group;
 pub mod history;
 pub mod holding;
 pub mod invoice;
+pub mod invoice_line;
 pub mod item;
 pub mod line;
 pub mod package;

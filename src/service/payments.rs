@@ -77,7 +77,7 @@ pub async fn record(
 /// Writes a payment of a sale down. Once all of the sale is paid, so are its packages.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], `SALE_ALREADY_UNDONE`, [`SellingRefusal::SaleAlreadyPaid`], [`Refusal::PaymentExceedsPrice`],
+/// [`Refusal::NotFound`], `SALE_ALREADY_UNDONE`, `SALE_ON_INVOICE`, [`SellingRefusal::SaleAlreadyPaid`], [`Refusal::PaymentExceedsPrice`],
 /// [`Refusal::AccountPaymentsInactive`], [`Refusal::CustomerMayNotPurchaseOnAccount`].
 pub async fn of_sale(
     ctx: &Context,
@@ -133,7 +133,9 @@ async fn lock(
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
     check_method(input.method, &business, &customer)?;
     let locked = sales::lock(txn, business_id, input.sale_id).await?;
-    Ok(standing(locked, input.sale_id)?)
+    let sale = standing(locked, input.sale_id)?;
+    sale.refuse_invoiced().map_err(Refusal::from)?;
+    Ok(sale)
 }
 
 /// What is paid, in minor units: so much, or all that is due.

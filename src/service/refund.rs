@@ -73,13 +73,16 @@ pub(super) async fn of(
     })
 }
 
-/// What was paid for one package of a sale: all of it, or its share of what was paid for those that are not
+/// What was paid for one package of a sale: of its only one what was paid of the sale, of others all of it, or its share of what was paid for those that are not
 /// paid in full.
 async fn paid(
     txn: &DatabaseTransaction,
     package: &Package,
     sale: &Sale,
 ) -> Result<i64, ServiceError> {
+    if sale.package_ids == [package.id] {
+        return Ok(sale.paid_minor());
+    }
     let mut left = sale.paid_minor();
     let mut unpaid = Vec::new();
     for other in packages::of_sale(txn, package.business_id, sale.id).await? {

@@ -241,6 +241,7 @@ async fn plan(
         sold_by: call.caller.actor,
         sold_at: now,
         undone_at: None,
+        invoiced: None,
     };
     Ok(Planned {
         package,

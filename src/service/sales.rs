@@ -11,14 +11,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::business::Business;
 use crate::domain::extend::NewLot;
+use crate::domain::invoice::LineSale;
 use crate::domain::line::Line;
 use crate::domain::lot::{Lot, Stamp};
 use crate::domain::notice::NoticeKind;
 use crate::domain::offer::ValidityOverride;
 use crate::domain::package::Package;
 use crate::domain::posting::Posting;
-use crate::domain::sale::{PaymentMethod, Price, Sale};
-use crate::ids::{CustomerId, GroupId, PackageId, Reference, SaleId, TemplateId};
+use crate::domain::sale::{Invoiced, PaymentMethod, Price, Sale};
+use crate::ids::{
+    CustomerId, GroupId, InvoiceId, InvoiceLineId, PackageId, Reference, SaleId, TemplateId,
+};
 use crate::ledger::post;
 use crate::ledger::tell::{self, Occasion};
 use crate::service::buyers::Buyers;
@@ -68,6 +71,23 @@ pub struct SaleEntry {
     pub payment: Option<PaymentEntry>,
     /// For staff.
     pub note: String,
+    /// What was agreed on before; none: it is agreed on now.
+    pub agreed: Option<Agreed>,
+}
+
+/// What was agreed on before a package is issued.
+#[derive(Clone, Debug)]
+pub struct Agreed {
+    /// The template's version.
+    pub version: i32,
+    /// The price in its parts.
+    pub price: Price,
+    /// The sale that it is to be.
+    pub sale_id: SaleId,
+    /// The line of an invoice that it is sold by, if it is.
+    pub invoice_line_id: Option<InvoiceLineId>,
+    /// Whether all of it is paid.
+    pub is_paid: bool,
 }
 
 /// What was paid for one package.
@@ -112,19 +132,92 @@ pub async fn sell(
     let now = ctx.clock.now();
     let planned = plan::plan_all(&txn, call, &business, entries, &buyers, now).await?;
     let stamp = call.stamp(now);
-    let posting = post::issue(&stamp, planned.iter().map(to_issue))?;
     let sales = sales_of(&planned, &stamp, now);
-    write(&txn, call, &planned, &sales).await?;
-    package_members::add(&txn, business_id, &shared_with(&planned), now).await?;
+    let issuing = issue(&txn, call, (&business, &stamp), (&planned, &sales));
+    let posting = issuing.await?;
     call.post(&txn, &posting, &notes(entries)).await?;
-    let occasions: Vec<Occasion> = sales.iter().map(|sale| occasion(sale, &planned)).collect();
-    tell::queue(&txn, &business, NoticeKind::Confirmation, &occasions, now).await?;
-    let packages: Vec<&Package> = planned.iter().map(|plan| &plan.package).collect();
-    events::sold(&txn, business_id, &packages, now).await?;
     let sold = sold(planned, sales, &posting, &business, now);
     call.remember(&txn, &sold).await?;
     call.commit(txn).await?;
     Ok(Answer::fresh(sold))
+}
+
+/// Whether what was agreed on could be sold now.
+///
+/// # Errors
+/// Those of a sale of the first entry that could not.
+pub(super) async fn check(
+    txn: &DatabaseTransaction,
+    call: &Call,
+    business: &Business,
+    entries: &[SaleEntry],
+    now: DateTime<Utc>,
+) -> Result<(), ServiceError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let buyers = Buyers::lock(txn, business.id, entries).await?;
+    plan::check(txn, call, business, entries, &buyers, now).await
+}
+
+/// Sells what was agreed on by the lines of an invoice, each as a sale of its own, and says what became of
+/// each line.
+///
+/// # Errors
+/// Those of a sale of the first entry that cannot be sold.
+pub(super) async fn sell_invoiced(
+    txn: &DatabaseTransaction,
+    call: &Call,
+    business: &Business,
+    (invoice_id, entries): (InvoiceId, &[SaleEntry]),
+    now: DateTime<Utc>,
+) -> Result<Vec<(InvoiceLineId, LineSale)>, ServiceError> {
+    if entries.is_empty() {
+        return Ok(Vec::new());
+    }
+    let buyers = Buyers::lock(txn, business.id, entries).await?;
+    let planned = plan::plan_agreed(txn, call, business, entries, &buyers, now).await?;
+    let stamp = call.stamp(now);
+    let mut sales = sales_of(&planned, &stamp, now);
+    let mut sold = Vec::with_capacity(planned.len());
+    for (plan, sale) in planned.iter().zip(&mut sales) {
+        let Some(line_id) = plan.package.invoice_line_id else {
+            continue;
+        };
+        sale.invoiced = Some(Invoiced {
+            invoice_id,
+            line_id,
+            paid_minor: 0,
+        });
+        let (sale_id, package_id) = (sale.id, plan.package.id);
+        let line_sale = LineSale {
+            sale_id,
+            package_id,
+        };
+        sold.push((line_id, line_sale));
+    }
+    let issuing = issue(txn, call, (business, &stamp), (&planned, &sales));
+    let posting = issuing.await?;
+    call.post(txn, &posting, "").await?;
+    Ok(sold)
+}
+
+/// Writes what was planned and tells of it; the posting that issues it comes back, to be written.
+async fn issue(
+    txn: &DatabaseTransaction,
+    call: &Call,
+    (business, stamp): (&Business, &Stamp),
+    (planned, sales): (&[Planned], &[Sale]),
+) -> Result<Posting, ServiceError> {
+    let now = stamp.now;
+    let posting = post::issue(stamp, planned.iter().map(to_issue))?;
+    write(txn, call, planned, sales).await?;
+    package_members::add(txn, business.id, &shared_with(planned), now).await?;
+    let occasions: Vec<Occasion> = sales.iter().map(|sale| occasion(sale, planned)).collect();
+    tell::queue(txn, business, NoticeKind::Confirmation, &occasions, now).await?;
+    let packages: Vec<&Package> = planned.iter().map(|plan| &plan.package).collect();
+    events::sold(txn, business.id, &packages, now).await?;
+    Ok(posting)
 }
 
 /// One sale.
@@ -173,6 +266,7 @@ fn sales_of(planned: &[Planned], stamp: &Stamp, now: DateTime<Utc>) -> Vec<Sale>
                 sold_by: stamp.actor,
                 sold_at: now,
                 undone_at: None,
+                invoiced: None,
             });
         }
         if let Some(sale) = sales.iter_mut().find(|sale| sale.id == sale_id) {

@@ -6,8 +6,8 @@ use sea_orm::sea_query::{Expr, ExprTrait, LockType};
 use sea_orm::{DatabaseTransaction, QuerySelect, Set};
 
 use crate::domain::entry::Actor;
-use crate::domain::sale::{Price, Sale};
-use crate::ids::{BusinessId, CustomerId, GroupId, SaleId};
+use crate::domain::sale::{Invoiced, Price, Sale};
+use crate::ids::{BusinessId, CustomerId, GroupId, InvoiceId, InvoiceLineId, SaleId};
 use crate::store::columns::{instant, instant_opt, known, micros};
 use crate::store::error::StoreError;
 use crate::store::{packages, payments};
@@ -37,6 +37,8 @@ mod entity {
         pub sold_by: Option<Uuid>,
         pub sold_at: i64,
         pub undone_at: Option<i64>,
+        pub invoice_id: Option<Uuid>,
+        pub invoice_line_id: Option<Uuid>,
         pub version: i64,
     }
 
@@ -72,6 +74,8 @@ pub async fn insert(
             sold_by: Set(sold_by),
             sold_at: Set(micros(sale.sold_at)),
             undone_at: Set(sale.undone_at.map(micros)),
+            invoice_id: Set(sale.invoiced.map(|it| it.invoice_id.uuid())),
+            invoice_line_id: Set(sale.invoiced.map(|it| it.line_id.uuid())),
             version: Set(1),
         }
     });
@@ -114,6 +118,43 @@ pub async fn mark_undone(
         .exec(txn)
         .await?;
     Ok(())
+}
+
+/// Writes what of a sale by an invoice is paid, in minor units; the invoice is locked.
+pub async fn put_paid(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: SaleId,
+    paid_minor: i64,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::PaidMinor, Expr::value(paid_minor))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::Id.eq(id.uuid()))
+        .filter(Column::PaidMinor.ne(paid_minor))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+/// Writes that a sale by an invoice was undone and what of it stays charged; the invoice is locked.
+pub async fn mark_voided(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: SaleId,
+    kept: Price,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::NetMinor, Expr::value(kept.net_minor))
+        .col_expr(Column::TaxMinor, Expr::value(kept.tax_minor))
+        .col_expr(Column::TotalMinor, Expr::value(kept.total_minor))
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::Id.eq(id.uuid()))
+        .exec(txn)
+        .await?;
+    mark_undone(txn, business_id, id, at).await
 }
 
 /// One sale with its payments and packages.
@@ -170,6 +211,7 @@ async fn read(
     row: Model,
 ) -> Result<Sale, StoreError> {
     let id = SaleId::from_uuid(row.id);
+    let line = row.invoice_id.zip(row.invoice_line_id);
     let packages = packages::of_sale(db, business_id, id).await?;
     Ok(Sale {
         id,
@@ -186,5 +228,10 @@ async fn read(
         sold_by: known(Actor::from_parts(row.sold_by_kind, row.sold_by), TABLE, id)?,
         sold_at: instant(row.sold_at, TABLE, id)?,
         undone_at: instant_opt(row.undone_at, TABLE, id)?,
+        invoiced: line.map(|(invoice_id, line_id)| Invoiced {
+            invoice_id: InvoiceId::from_uuid(invoice_id),
+            line_id: InvoiceLineId::from_uuid(line_id),
+            paid_minor: row.paid_minor,
+        }),
     })
 }

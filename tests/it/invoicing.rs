@@ -3,6 +3,7 @@
 mod bugs;
 mod credits;
 mod desk;
+mod packages;
 
 use carnet::domain::permission::Permission;
 use carnet::proto::v1;

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::sale::PaymentMethod;
+use crate::ids::{SaleId, TemplateId};
 
 const UNPAID: Owed = Owed {
     total_minor: 1_000,
@@ -70,18 +71,27 @@ fn every_state_says_to_every_verb_what_it_becomes_or_why_not() {
         InvoiceState::refunded,
         [DRAFT, "issued", PARTLY, "paid", "void"],
     );
+    check(
+        |it| it.reduced(HALF),
+        [DRAFT, PARTLY, PARTLY, PARTLY, VOID],
+    );
+    check(
+        |it| it.reduced(ALL),
+        [DRAFT, "paid", "paid", "paid", VOID],
+    );
     check(InvoiceState::voided, ["void", "void", "void", "void", VOID]);
 }
 
 fn line(quantity: &str, unit_price_minor: i64, tax_basis_points: i32) -> InvoiceLine {
     InvoiceLine {
         id: InvoiceLineId::generate(DateTime::UNIX_EPOCH),
-        item_id: ItemId::generate(DateTime::UNIX_EPOCH),
+        of: LineOf::Item(ItemId::generate(DateTime::UNIX_EPOCH)),
         description: String::new(),
         quantity: Credits::parse(quantity).unwrap(),
         unit_price_minor,
         tax_basis_points,
         credits: None,
+        kept_minor: None,
     }
 }
 
@@ -199,4 +209,76 @@ fn a_payment_bounces_once() {
     assert_eq!(refusal.reason(), "PAYMENT_ALREADY_REVERSED");
     let refusal = invoice.refund(payment(1)).unwrap_err();
     assert_eq!(refusal.reason(), "REFUND_EXCEEDS_PAID");
+}
+
+/// A line that sells a package at so much.
+fn package_line(issue_when: IssueWhen, unit_price_minor: i64) -> InvoiceLine {
+    InvoiceLine {
+        of: LineOf::Package(PackageLine {
+            template: (TemplateId::generate(DateTime::UNIX_EPOCH), 1),
+            issue_when,
+            sold: None,
+        }),
+        ..line("1", unit_price_minor, 0)
+    }
+}
+
+#[test]
+fn packages_are_due_as_their_lines_say_and_once() {
+    let lines = IssueWhen::ALL.iter().map(|it| package_line(*it, 100));
+    let mut invoice = draft(lines.collect());
+    let ids: Vec<InvoiceLineId> = invoice.lines.iter().map(|line| line.id).collect();
+    for (state, due) in [
+        (InvoiceState::Draft, 0),
+        (InvoiceState::Issued, 1),
+        (InvoiceState::PartlyPaid, 2),
+        (InvoiceState::Paid, 3),
+        (InvoiceState::Void, 0),
+    ] {
+        invoice.state = state;
+        let found: Vec<_> = invoice.packages_due().iter().map(|it| it.id).collect();
+        assert_eq!(found, ids[..due], "{}", state.as_str());
+    }
+    invoice.state = InvoiceState::Paid;
+    let sold = LineSale {
+        sale_id: SaleId::generate(DateTime::UNIX_EPOCH),
+        package_id: PackageId::generate(DateTime::UNIX_EPOCH),
+    };
+    invoice.issued_for(ids[0], sold).unwrap();
+    assert_eq!(invoice.packages_due().len(), 2);
+    invoice.money.push(InvoiceMoney {
+        kind: MoneyKind::Payment,
+        payment: payment(100),
+        reversed_at: None,
+    });
+    assert_eq!(invoice.paid_of_sales(), [(sold.sale_id, 34)]);
+}
+
+#[test]
+fn what_is_kept_of_a_voided_invoice_is_all_that_it_asks_for() {
+    let mut invoice = draft(vec![
+        line("2", 500, 0),
+        InvoiceLine {
+            tax_basis_points: 2_200,
+            ..package_line(IssueWhen::Issued, 1_000)
+        },
+    ]);
+    let [lesson, package] = [invoice.lines[0].id, invoice.lines[1].id];
+    invoice.state = InvoiceState::Issued;
+    invoice.keep_only(&[(package, 300)]).unwrap();
+    assert_eq!(parts(Some(invoice.price().unwrap())), (300, 66, 366));
+    for line in [lesson, package] {
+        let refusal = invoice.apply(line, credits("1")).unwrap_err();
+        assert_eq!(refusal.reason(), "LINE_VOIDED");
+    }
+    invoice.pay(payment(366)).unwrap();
+    assert_eq!(invoice.state, InvoiceState::Paid);
+}
+
+#[test]
+fn credits_do_not_pay_for_packages() {
+    let mut invoice = draft(vec![package_line(IssueWhen::Issued, 1_000)]);
+    let id = invoice.lines[0].id;
+    let refusal = invoice.apply(id, credits("1")).unwrap_err();
+    assert_eq!(refusal.reason(), "LINE_SELLS_PACKAGE");
 }

@@ -73,6 +73,10 @@ pub fn to_package(view: PackageView, currency: Currency, detail: Detail) -> v1::
         share_max: package.share_max,
         use_limit: package.use_limit.map(to_use_limit),
         booking_rules: package.booking_rules.map(to_booking_rules),
+        invoice_line_id: package
+            .invoice_line_id
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
         member_ids: members.iter().map(ToString::to_string).collect(),
         validity: Some(to_validity(&package.validity)),
         expiry_epoch: package.expiry_epoch,
@@ -400,6 +404,14 @@ pub fn to_sale(sale: &Sale, currency: Currency, detail: Detail) -> v1::Sale {
             .collect(),
         created_at: Some(timestamp(sale.sold_at)),
         undone_at: to_timestamp(sale.undone_at),
+        invoice_id: sale
+            .invoiced
+            .map(|it| it.invoice_id.to_string())
+            .unwrap_or_default(),
+        invoice_line_id: sale
+            .invoiced
+            .map(|it| it.line_id.to_string())
+            .unwrap_or_default(),
     }
 }
 

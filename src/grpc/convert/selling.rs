@@ -109,6 +109,7 @@ fn sale_entry(entry: &v1::SaleEntry, caller: &Caller, faults: &mut Faults) -> Op
         lines: lines?,
         payment: payment?,
         note: note?,
+        agreed: None,
     })
 }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::crediting::Credits;
 use super::view::{self, InvoiceView};
-use super::{InvoiceTarget, lock};
+use super::{InvoiceTarget, lock, selling};
 use crate::domain::invoice::InvoiceState;
 use crate::domain::sale::{Payment, PaymentMethod, check_method};
 use crate::ids::{InvoiceId, PaymentId, Reference};
@@ -46,11 +46,12 @@ impl MoneyEntry {
     }
 }
 
-/// Writes a payment of an invoice down. Once all of it is paid its credits are used.
+/// Writes a payment of an invoice down. Once all of it is paid its credits are used; packages are issued as its
+/// lines say.
 ///
 /// # Errors
-/// Those of [`Invoice::pay`](crate::domain::invoice::Invoice::pay) and of [`check_method`], and the rules of use for
-/// credits that it holds no more.
+/// Those of [`Invoice::pay`](crate::domain::invoice::Invoice::pay) and of [`check_method`], the rules of use for credits
+/// that it holds no more, and those of a sale for what it sells.
 pub async fn record(
     ctx: &Context,
     call: &Call,
@@ -67,6 +68,7 @@ pub async fn record(
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
     check_method(input.method, &business, &locked.customer)?;
     let (now, invoice) = (locked.now, &mut locked.invoice);
+    let used_unpaid = invoice.used_unpaid();
     let due_minor = invoice.owed()?.due_minor();
     invoice.pay(input.payment(input.amount_minor.unwrap_or(due_minor), now))?;
     if invoice.state == InvoiceState::Paid {
@@ -75,6 +77,7 @@ pub async fn record(
         credits.use_up(invoice);
         credits.carry_out().await?;
     }
+    selling::follow(&txn, call, invoice, &used_unpaid, now).await?;
     invoice_money::add_last(&txn, call.request_id.unwrap_or_default(), invoice).await?;
     invoices::update(&txn, invoice).await?;
     let paid = view::view(&txn, locked.invoice, now).await?;
@@ -83,7 +86,8 @@ pub async fn record(
     Ok(Answer::fresh(paid))
 }
 
-/// Takes back a payment that bounced. Credits that were used stay used (semantics 24).
+/// Takes back a payment that bounced. Credits that were used stay used and packages that were issued stay issued,
+/// but none of these is complete until it is paid again (semantics 24, 33).
 ///
 /// # Errors
 /// Those of [`Invoice::reverse`](crate::domain::invoice::Invoice::reverse).
@@ -106,7 +110,9 @@ pub async fn reverse(
     };
     let mut locked = lock(ctx, &txn, call, &target).await?;
     let (now, invoice) = (locked.now, &mut locked.invoice);
+    let used_unpaid = invoice.used_unpaid();
     invoice.reverse(*payment_id, now)?;
+    selling::follow(&txn, call, invoice, &used_unpaid, now).await?;
     invoice_money::mark_reversed(&txn, business_id, *payment_id, now).await?;
     invoices::update(&txn, invoice).await?;
     let bounced = view::view(&txn, locked.invoice, now).await?;

@@ -1,6 +1,6 @@
 //! Invoices as they are read: with the packages that the credits on their lines come from.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use sea_orm::ConnectionTrait;
@@ -73,6 +73,38 @@ pub(super) async fn views(
     Ok(views.collect())
 }
 
+/// The packages whose credits these holds set aside, one for each hold and package.
+pub(super) async fn packages_of(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    hold_ids: &[HoldId],
+) -> Result<Vec<PackageId>, ServiceError> {
+    let ids = hold_ids.iter().map(|id| id.uuid());
+    let found = holds::by_ids(db, business_id, &ids.collect::<Vec<_>>()).await?;
+    let packages = packages_by_lot(db, business_id, &found).await?;
+    let mut named = Vec::new();
+    for hold in &found {
+        let of_hold = hold.parts.iter();
+        let of_hold = of_hold.filter_map(|part| packages.get(&part.lot_id).copied());
+        named.extend(of_hold.collect::<BTreeSet<_>>());
+    }
+    Ok(named)
+}
+
+async fn packages_by_lot(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    found: &[Hold],
+) -> Result<HashMap<LotId, PackageId>, ServiceError> {
+    let parts = found.iter().flat_map(|hold| &hold.parts);
+    let lot_ids: Vec<LotId> = parts.map(|part| part.lot_id).collect();
+    let lots = lots::by_ids(db, business_id, &lot_ids).await?;
+    Ok(lots
+        .into_iter()
+        .map(|lot| (lot.id, lot.package_id))
+        .collect())
+}
+
 fn holds_of(invoice: &Invoice) -> impl Iterator<Item = Uuid> {
     let credits = invoice.lines.iter().filter_map(|it| it.credits.as_ref());
     credits.map(|credits| credits.hold_id.uuid())
@@ -89,13 +121,7 @@ async fn of_holds(
         return Ok(Vec::new());
     }
     let found = holds::by_ids(db, business_id, &ids).await?;
-    let parts = found.iter().flat_map(|hold| &hold.parts);
-    let lot_ids: Vec<LotId> = parts.map(|part| part.lot_id).collect();
-    let lots = lots::by_ids(db, business_id, &lot_ids).await?;
-    let packages: HashMap<LotId, PackageId> = lots
-        .into_iter()
-        .map(|lot| (lot.id, lot.package_id))
-        .collect();
+    let packages = packages_by_lot(db, business_id, &found).await?;
     Ok(found
         .iter()
         .map(|hold| line_hold(hold, &packages, now))

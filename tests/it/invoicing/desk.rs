@@ -95,6 +95,25 @@ impl Desk {
         self.void_invoice(request).await
     }
 
+    /// Voids an invoice and keeps what was used of its packages charged.
+    pub(super) async fn void_unused(&self, invoice: &v1::Invoice) -> Answered {
+        let request = v1::VoidInvoiceRequest {
+            request_id: self.request_id(),
+            invoice_id: invoice.id.clone(),
+            keep_used: true,
+            ..Default::default()
+        };
+        self.void_invoice(request).await
+    }
+
+    /// A line that sells a package of a template.
+    pub(super) fn package_of(&self, template_id: &str) -> v1::InvoiceLineInput {
+        v1::InvoiceLineInput {
+            template_id: template_id.to_owned(),
+            ..Default::default()
+        }
+    }
+
     pub(super) async fn change(
         &self,
         invoice: &v1::Invoice,
