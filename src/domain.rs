@@ -35,6 +35,7 @@ pub mod offer;
 pub mod overlap;
 pub mod package;
 pub mod part;
+pub mod payment;
 pub mod permission;
 pub mod posting;
 pub mod pricing;

@@ -28,7 +28,6 @@ pub mod groups;
 pub mod hold_lots;
 pub mod holds;
 pub mod invoice_lines;
-pub mod invoice_money;
 pub mod invoice_numbers;
 pub mod invoices;
 pub mod items;

@@ -239,20 +239,6 @@ CREATE TABLE sales (
 CREATE UNIQUE INDEX sales_by_invoice_line ON sales (business_id, invoice_line_id)
     WHERE invoice_line_id IS NOT NULL;
 
-CREATE TABLE payments (
-    business_id UUID NOT NULL,
-    id UUID NOT NULL,
-    sale_id UUID NOT NULL,
-    request_id UUID NOT NULL,
-    method SMALLINT NOT NULL,
-    amount_minor BIGINT NOT NULL CHECK (amount_minor > 0),
-    reference TEXT NOT NULL,
-    recorded_at BIGINT NOT NULL,
-    PRIMARY KEY (business_id, id),
-    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id)
-);
-CREATE INDEX payments_by_sale ON payments (business_id, sale_id);
-
 CREATE TABLE packages (
     business_id UUID NOT NULL,
     id UUID NOT NULL,
@@ -691,10 +677,12 @@ CREATE TABLE invoice_lines (
 );
 CREATE INDEX invoice_lines_by_invoice ON invoice_lines (business_id, invoice_id, position);
 
-CREATE TABLE invoice_money (
+-- What was paid of a sale or of an invoice and given back, elsewhere, and written down here.
+CREATE TABLE payments (
     business_id UUID NOT NULL,
     id UUID NOT NULL,
-    invoice_id UUID NOT NULL,
+    sale_id UUID,
+    invoice_id UUID,
     position INTEGER NOT NULL,
     request_id UUID NOT NULL,
     kind SMALLINT NOT NULL,
@@ -704,8 +692,11 @@ CREATE TABLE invoice_money (
     recorded_at BIGINT NOT NULL,
     reversed_at BIGINT,
     PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, sale_id, position),
     UNIQUE (business_id, invoice_id, position),
-    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id)
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
+    CHECK ((sale_id IS NULL) <> (invoice_id IS NULL))
 );
 
 CREATE TABLE invoice_numbers (

@@ -240,20 +240,6 @@ CREATE TABLE sales (
 CREATE UNIQUE INDEX sales_by_invoice_line ON sales (business_id, invoice_line_id)
     WHERE invoice_line_id IS NOT NULL;
 
-CREATE TABLE payments (
-    business_id BLOB NOT NULL,
-    id BLOB NOT NULL,
-    sale_id BLOB NOT NULL,
-    request_id BLOB NOT NULL,
-    method INTEGER NOT NULL,
-    amount_minor INTEGER NOT NULL CHECK (amount_minor > 0),
-    reference TEXT NOT NULL,
-    recorded_at INTEGER NOT NULL,
-    PRIMARY KEY (business_id, id),
-    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id)
-) STRICT;
-CREATE INDEX payments_by_sale ON payments (business_id, sale_id);
-
 CREATE TABLE packages (
     business_id BLOB NOT NULL,
     id BLOB NOT NULL,
@@ -690,10 +676,12 @@ CREATE TABLE invoice_lines (
 ) STRICT;
 CREATE INDEX invoice_lines_by_invoice ON invoice_lines (business_id, invoice_id, position);
 
-CREATE TABLE invoice_money (
+-- What was paid of a sale or of an invoice and given back, elsewhere, and written down here.
+CREATE TABLE payments (
     business_id BLOB NOT NULL,
     id BLOB NOT NULL,
-    invoice_id BLOB NOT NULL,
+    sale_id BLOB,
+    invoice_id BLOB,
     position INTEGER NOT NULL,
     request_id BLOB NOT NULL,
     kind INTEGER NOT NULL,
@@ -703,8 +691,11 @@ CREATE TABLE invoice_money (
     recorded_at INTEGER NOT NULL,
     reversed_at INTEGER,
     PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, sale_id, position),
     UNIQUE (business_id, invoice_id, position),
-    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id)
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
+    CHECK ((sale_id IS NULL) <> (invoice_id IS NULL))
 ) STRICT;
 
 CREATE TABLE invoice_numbers (

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::credits::Credits;
-use crate::domain::entry::coded;
+use crate::domain::payment::{MoneyKind, Payment, Takings};
 use crate::domain::refusal::{InvoiceRefusal, Refusal};
-use crate::domain::sale::{Payment, Price};
+use crate::domain::sale::Price;
 use crate::ids::{
     BusinessId, CustomerId, HoldId, InvoiceId, InvoiceLineId, ItemId, PackageId, PaymentId,
 };
@@ -25,16 +25,6 @@ pub use state::{InvoiceState, Owed};
 
 /// Hundredths of a percent in the whole.
 const BASIS_POINTS: i128 = 10_000;
-
-coded! {
-    /// Whether money came in or went back.
-    MoneyKind {
-        /// It came in.
-        Payment = 1, "payment";
-        /// It went back.
-        Refund = 2, "refund";
-    }
-}
 
 /// An invoice to one customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,8 +45,8 @@ pub struct Invoice {
     pub prices_include_tax: bool,
     /// What is to be paid, in the caller's order.
     pub lines: Vec<InvoiceLine>,
-    /// What was paid and given back, oldest first.
-    pub money: Vec<InvoiceMoney>,
+    /// What was paid and given back.
+    pub money: Takings,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it got its number.
@@ -113,17 +103,6 @@ pub struct LineCredits {
     pub used_by: Option<Uuid>,
     /// When they were given back, because the invoice was voided.
     pub returned_at: Option<DateTime<Utc>>,
-}
-
-/// A payment or a refund that took place elsewhere and is written down here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InvoiceMoney {
-    /// Which way it went.
-    pub kind: MoneyKind,
-    /// How and how much.
-    pub payment: Payment,
-    /// When it bounced, if it did.
-    pub reversed_at: Option<DateTime<Utc>>,
 }
 
 impl InvoiceLine {
@@ -232,24 +211,8 @@ impl Invoice {
     pub fn owed(&self) -> Result<Owed, Refusal> {
         Ok(Owed {
             total_minor: self.price()?.total_minor,
-            paid_minor: self.sum(MoneyKind::Payment),
+            paid_minor: self.money.sum(MoneyKind::Payment),
         })
-    }
-
-    /// What came in and did not bounce, or what went back, in minor units.
-    pub fn sum(&self, kind: MoneyKind) -> i64 {
-        self.money
-            .iter()
-            .filter(|money| money.kind == kind && money.reversed_at.is_none())
-            .fold(0, |sum, money| {
-                sum.saturating_add(money.payment.amount_minor)
-            })
-    }
-
-    /// What came in and can go back, in minor units.
-    pub fn refundable(&self) -> i64 {
-        let (paid, refunded) = (self.sum(MoneyKind::Payment), self.sum(MoneyKind::Refund));
-        paid.saturating_sub(refunded).max(0)
     }
 
     /// One of its lines.
@@ -280,11 +243,7 @@ impl Invoice {
                 total_minor: before.total_minor,
             });
         }
-        self.money.push(InvoiceMoney {
-            kind: MoneyKind::Payment,
-            payment,
-            reversed_at: None,
-        });
+        self.money.add(MoneyKind::Payment, payment);
         self.state = self.state.paid(self.owed()?)?;
         Ok(())
     }
@@ -292,26 +251,10 @@ impl Invoice {
     /// Takes a payment back that bounced.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], [`InvoiceRefusal::PaymentReversed`], those of [`InvoiceState::bounced`].
+    /// Those of [`InvoiceState::bounced`] and of [`Takings::reverse`].
     pub fn reverse(&mut self, id: PaymentId, now: DateTime<Utc>) -> Result<(), Refusal> {
         self.state.bounced(self.owed()?)?;
-        let payments = self.money.iter_mut();
-        let bounced = payments
-            .filter(|money| money.kind == MoneyKind::Payment)
-            .find(|money| money.payment.id == id)
-            .ok_or_else(|| Refusal::NotFound {
-                kind: "payment",
-                id: id.to_string(),
-            })?;
-        if let Some(reversed_at) = bounced.reversed_at {
-            let payment_id = id;
-            return Err(InvoiceRefusal::PaymentReversed {
-                payment_id,
-                reversed_at,
-            }
-            .into());
-        }
-        bounced.reversed_at = Some(now);
+        self.money.reverse(id, now)?;
         self.state = self.state.bounced(self.owed()?)?;
         Ok(())
     }
@@ -319,24 +262,10 @@ impl Invoice {
     /// Writes down that money went back.
     ///
     /// # Errors
-    /// Those of [`InvoiceState::refunded`]; [`InvoiceRefusal::RefundExceedsPaid`].
+    /// Those of [`InvoiceState::refunded`] and of [`Takings::refund`].
     pub fn refund(&mut self, payment: Payment) -> Result<(), Refusal> {
         self.state = self.state.refunded()?;
-        let (paid_minor, before) = (self.sum(MoneyKind::Payment), self.sum(MoneyKind::Refund));
-        let refunded_minor = before.saturating_add(payment.amount_minor);
-        if refunded_minor > paid_minor {
-            return Err(InvoiceRefusal::RefundExceedsPaid {
-                refunded_minor,
-                paid_minor,
-            }
-            .into());
-        }
-        self.money.push(InvoiceMoney {
-            kind: MoneyKind::Refund,
-            payment,
-            reversed_at: None,
-        });
-        Ok(())
+        Ok(self.money.refund(payment)?)
     }
 
     /// Lets credits pay units of a line.

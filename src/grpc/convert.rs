@@ -20,6 +20,7 @@ pub mod invoice_line;
 pub mod item;
 pub mod line;
 pub mod package;
+pub mod payment;
 pub mod pricing;
 pub mod returning;
 pub mod selling;

@@ -16,6 +16,7 @@ use sea_orm::{DatabaseTransaction, DbErr};
 
 use crate::domain::customer::Customer;
 use crate::domain::invoice::{Invoice, InvoiceState};
+use crate::domain::payment::Takings;
 use crate::domain::refusal::Refusal;
 use crate::ids::{CustomerId, InvoiceId, Reference};
 use crate::service::call::{Answer, Call};
@@ -149,7 +150,7 @@ pub async fn create(
         number: None,
         prices_include_tax: business.prices_include_tax,
         lines: lines::build(&txn, call, (&business, now), &input.lines, &[]).await?,
-        money: Vec::new(),
+        money: Takings::default(),
         created_at: now,
         issued_at: None,
         voided_at: None,

@@ -1,5 +1,6 @@
 //! Selling packages (C1, C3, C4, C9): all entries of a call, or none.
 
+pub mod paying;
 mod plan;
 mod queueing;
 
@@ -17,8 +18,9 @@ use crate::domain::lot::{Lot, Stamp};
 use crate::domain::notice::NoticeKind;
 use crate::domain::offer::ValidityOverride;
 use crate::domain::package::Package;
+use crate::domain::payment::{MoneyKind, PaymentMethod, Takings};
 use crate::domain::posting::Posting;
-use crate::domain::sale::{Invoiced, PaymentMethod, Price, Sale};
+use crate::domain::sale::{Invoiced, Price, Sale};
 use crate::ids::{
     CustomerId, GroupId, InvoiceId, InvoiceLineId, PackageId, Reference, SaleId, TemplateId,
 };
@@ -262,7 +264,7 @@ fn sales_of(planned: &[Planned], stamp: &Stamp, now: DateTime<Utc>) -> Vec<Sale>
                 package_ids: Vec::new(),
                 list_price_minor: 0,
                 price: Price::default(),
-                payments: Vec::new(),
+                money: Takings::default(),
                 sold_by: stamp.actor,
                 sold_at: now,
                 undone_at: None,
@@ -275,7 +277,9 @@ fn sales_of(planned: &[Planned], stamp: &Stamp, now: DateTime<Utc>) -> Vec<Sale>
                 .list_price_minor
                 .saturating_add(plan.package.list_price_minor);
             sale.price = sale.price.checked_add(plan.price).unwrap_or(sale.price);
-            sale.payments.extend(plan.payment.clone());
+            if let Some(payment) = &plan.payment {
+                sale.money.add(MoneyKind::Payment, payment.clone());
+            }
         }
     }
     sales

@@ -100,10 +100,8 @@ pub async fn undo_sale(
 /// [`Refusal::NotFound`], [`CannotAmend::SaleUndone`].
 pub(super) fn standing(sale: Option<Sale>, sale_id: SaleId) -> Result<Sale, Refusal> {
     let sale = sale.ok_or_else(|| resolve::not_found("sale", &sale_id))?;
-    match sale.undone_at {
-        Some(undone_at) => Err(CannotAmend::SaleUndone { sale_id, undone_at }.into()),
-        None => Ok(sale),
-    }
+    sale.refuse_undone()?;
+    Ok(sale)
 }
 
 /// Takes packages back as `rule` says, in one posting, for a reason.

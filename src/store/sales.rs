@@ -7,7 +7,9 @@ use sea_orm::{DatabaseTransaction, QuerySelect, Set};
 
 use crate::domain::entry::Actor;
 use crate::domain::sale::{Invoiced, Price, Sale};
-use crate::ids::{BusinessId, CustomerId, GroupId, InvoiceId, InvoiceLineId, SaleId};
+use crate::ids::{
+    BusinessId, CustomerId, GroupId, InvoiceId, InvoiceLineId, PaymentId, SaleId,
+};
 use crate::store::columns::{instant, instant_opt, known, micros};
 use crate::store::error::StoreError;
 use crate::store::{packages, payments};
@@ -188,11 +190,31 @@ pub async fn lock(
     }
 }
 
-/// Writes the last payment of a locked sale, and counts its version up; `request_id` is that of the call.
+/// Writes the last payment or refund of a locked sale, and counts its version up; `request_id` is that of the call.
 pub async fn add_last_payment(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
     request_id: Uuid,
+    sale: &Sale,
+) -> Result<(), StoreError> {
+    touch(txn, business_id, sale).await?;
+    payments::add_last_of_sale(txn, business_id, request_id, sale).await
+}
+
+/// Writes that a payment of a locked sale bounced, and counts its version up.
+pub async fn mark_payment_reversed(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    sale: &Sale,
+    (id, at): (PaymentId, DateTime<Utc>),
+) -> Result<(), StoreError> {
+    touch(txn, business_id, sale).await?;
+    payments::mark_reversed(txn, business_id, id, at).await
+}
+
+async fn touch(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
     sale: &Sale,
 ) -> Result<(), StoreError> {
     Entity::update_many()
@@ -202,7 +224,7 @@ pub async fn add_last_payment(
         .filter(Column::Id.eq(sale.id.uuid()))
         .exec(txn)
         .await?;
-    payments::add_last(txn, business_id, request_id, sale).await
+    Ok(())
 }
 
 async fn read(
@@ -224,7 +246,7 @@ async fn read(
             tax_minor: row.tax_minor,
             total_minor: row.total_minor,
         },
-        payments: payments::of_sale(db, business_id, id).await?,
+        money: payments::of_sale(db, business_id, id).await?,
         sold_by: known(Actor::from_parts(row.sold_by_kind, row.sold_by), TABLE, id)?,
         sold_at: instant(row.sold_at, TABLE, id)?,
         undone_at: instant_opt(row.undone_at, TABLE, id)?,

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Invoice, InvoiceLine, InvoiceState, LineOf, MoneyKind};
+use super::{Invoice, InvoiceLine, InvoiceState, LineOf};
 use crate::domain::entry::coded;
+use crate::domain::payment::MoneyKind;
 use crate::domain::refusal::Refusal;
 use crate::domain::value;
 use crate::ids::{HoldId, InvoiceLineId, PackageId, SaleId, TemplateId};
@@ -88,7 +89,7 @@ impl Invoice {
         let total = |line: &InvoiceLine| line.price(self.prices_include_tax).unwrap_or_default();
         let totals: Vec<i64> = self.lines.iter().map(|it| total(it).total_minor).collect();
         let weights: Vec<i128> = totals.iter().map(|total| i128::from(*total)).collect();
-        let paid = self.sum(MoneyKind::Payment);
+        let paid = self.money.sum(MoneyKind::Payment);
         let asked = totals.iter().fold(0_i64, |sum, it| sum.saturating_add(*it));
         let shares = value::allocate(paid.min(asked), &weights);
         let of_line = self.lines.iter().zip(shares);

@@ -1,7 +1,7 @@
 //! What invoices allow in which state, and what they come to.
 
 use super::*;
-use crate::domain::sale::PaymentMethod;
+use crate::domain::payment::PaymentMethod;
 use crate::ids::{SaleId, TemplateId};
 
 const UNPAID: Owed = Owed {
@@ -123,7 +123,7 @@ fn draft(lines: Vec<InvoiceLine>) -> Invoice {
         number: None,
         prices_include_tax: false,
         lines,
-        money: Vec::new(),
+        money: Takings::default(),
         created_at: DateTime::UNIX_EPOCH,
         issued_at: None,
         voided_at: None,
@@ -246,11 +246,7 @@ fn packages_are_due_as_their_lines_say_and_once() {
     };
     invoice.issued_for(ids[0], sold).unwrap();
     assert_eq!(invoice.packages_due().len(), 2);
-    invoice.money.push(InvoiceMoney {
-        kind: MoneyKind::Payment,
-        payment: payment(100),
-        reversed_at: None,
-    });
+    invoice.money.add(MoneyKind::Payment, payment(100));
     assert_eq!(invoice.paid_of_sales(), [(sold.sale_id, 34)]);
 }
 

@@ -1,14 +1,15 @@
 //! Invoices, their lines and what is paid of them, as messages.
 
-use crate::domain::invoice::{self, Invoice, InvoiceMoney, InvoiceState, LineCredits, MoneyKind};
+use crate::domain::invoice::{self, InvoiceState, LineCredits};
 use crate::domain::money::Currency;
+use crate::domain::payment::MoneyKind;
 use crate::domain::sale::Price;
 use crate::domain::unsell::UsedPart;
 use crate::grpc::convert::common::{amount, etag, optional_etag, to_money, to_timestamp};
 use crate::grpc::convert::invoice_line::lines;
-use crate::grpc::convert::package::{Detail, to_payment};
+use crate::grpc::convert::package::Detail;
+use crate::grpc::convert::payment::to_money_records;
 use crate::grpc::convert::pricing::to_issue_when;
-use crate::grpc::convert::selling::payment;
 use crate::grpc::convert::using::packages;
 use crate::grpc::faults::{Faults, timestamp};
 use crate::grpc::mask::{Mask, Writable, writable};
@@ -18,7 +19,6 @@ use crate::proto::v1;
 use crate::service::Caller;
 use crate::service::invoices::counting::Voiding;
 use crate::service::invoices::crediting::{Application, Removal};
-use crate::service::invoices::paying::MoneyEntry;
 use crate::service::invoices::{
     InvoiceEdit, InvoiceList, InvoiceTarget, InvoiceView, LineHold, NewInvoice,
 };
@@ -140,36 +140,6 @@ pub fn removal(
     })
 }
 
-/// Money of an invoice, told in `field`.
-pub fn money_entry(
-    invoice_id: &str,
-    (field, recorded): (&str, Option<&v1::RecordedPayment>),
-    caller: &Caller,
-    faults: &mut Faults,
-) -> Option<MoneyEntry> {
-    let invoice = faults.reference("invoice_id", invoice_id);
-    let payment = faults
-        .required(field, recorded)
-        .and_then(|recorded| faults.within(field, |faults| payment(recorded, caller, faults)));
-    let (invoice, payment) = (invoice?, payment?);
-    Some(MoneyEntry {
-        invoice,
-        method: payment.method,
-        amount_minor: payment.amount_minor,
-        reference: payment.reference,
-    })
-}
-
-/// A refund to be written down.
-pub fn refund(
-    request: &v1::RecordRefundRequest,
-    caller: &Caller,
-    faults: &mut Faults,
-) -> Option<MoneyEntry> {
-    let recorded = ("refund", request.refund.as_ref());
-    money_entry(&request.invoice_id, recorded, caller, faults)
-}
-
 /// A page of invoices.
 pub fn invoice_list(
     request: &v1::ListInvoicesRequest,
@@ -221,7 +191,7 @@ pub fn to_invoice(view: &InvoiceView, currency: Currency, detail: Detail) -> v1:
         }
     };
     let price = invoice.price().unwrap_or_default();
-    let paid_minor = invoice.sum(MoneyKind::Payment);
+    let paid_minor = invoice.money.sum(MoneyKind::Payment);
     let due_minor = if invoice.state == InvoiceState::Void {
         0
     } else {
@@ -258,9 +228,9 @@ pub fn to_invoice(view: &InvoiceView, currency: Currency, detail: Detail) -> v1:
         tax: Some(to_money(price.tax_minor, currency)),
         total: Some(to_money(price.total_minor, currency)),
         paid: Some(to_money(paid_minor, currency)),
-        refunded: Some(to_money(invoice.sum(MoneyKind::Refund), currency)),
+        refunded: Some(to_money(invoice.money.sum(MoneyKind::Refund), currency)),
         due: Some(to_money(due_minor, currency)),
-        money: to_moneys(invoice, currency, kept),
+        money: to_money_records(&invoice.money, currency, detail),
         created_at: Some(timestamp(invoice.created_at)),
         issued_at: to_timestamp(invoice.issued_at),
         voided_at: to_timestamp(invoice.voided_at),
@@ -337,25 +307,4 @@ fn to_credits(credits: &LineCredits, hold: Option<&LineHold>) -> v1::LineCredits
             .used_by
             .map_or_else(String::new, |id| id.to_string()),
     }
-}
-
-fn to_moneys(
-    invoice: &Invoice,
-    currency: Currency,
-    kept: impl Fn(String) -> String,
-) -> Vec<v1::InvoiceMoney> {
-    let message = |money: &InvoiceMoney| {
-        let direction = match money.kind {
-            MoneyKind::Payment => v1::MoneyDirection::In,
-            MoneyKind::Refund => v1::MoneyDirection::Out,
-        };
-        v1::InvoiceMoney {
-            id: kept(money.payment.id.to_string()),
-            direction: direction.into(),
-            payment: Some(to_payment(&money.payment, currency)),
-            recorded_at: Some(timestamp(money.payment.recorded_at)),
-            reversed_at: to_timestamp(money.reversed_at),
-        }
-    };
-    invoice.money.iter().map(message).collect()
 }

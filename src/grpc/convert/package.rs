@@ -8,8 +8,10 @@ use crate::domain::line::{Coverage, Line, LineKind, Subject};
 use crate::domain::lot::Origin;
 use crate::domain::money::Currency;
 use crate::domain::package::{Status, UnitState, units};
-use crate::domain::sale::{Payment, PaymentMethod, Sale};
+use crate::domain::payment::MoneyKind;
+use crate::domain::sale::Sale;
 use crate::grpc::convert::common::{etag, to_expiry_source, to_money, to_timestamp, to_validity};
+use crate::grpc::convert::payment::to_money_records;
 use crate::grpc::convert::template::{to_booking_rules, to_use_limit};
 use crate::grpc::faults::timestamp;
 use crate::ids::PackageId;
@@ -397,11 +399,8 @@ pub fn to_sale(sale: &Sale, currency: Currency, detail: Detail) -> v1::Sale {
         tax: Some(to_money(sale.price.tax_minor, currency)),
         total: Some(to_money(sale.price.total_minor, currency)),
         payment_state: payment_state.into(),
-        payments: sale
-            .payments
-            .iter()
-            .map(|payment| to_payment(payment, currency))
-            .collect(),
+        money: to_money_records(&sale.money, currency, detail),
+        refunded: Some(to_money(sale.money.sum(MoneyKind::Refund), currency)),
         created_at: Some(timestamp(sale.sold_at)),
         undone_at: to_timestamp(sale.undone_at),
         invoice_id: sale
@@ -412,21 +411,5 @@ pub fn to_sale(sale: &Sale, currency: Currency, detail: Detail) -> v1::Sale {
             .invoiced
             .map(|it| it.line_id.to_string())
             .unwrap_or_default(),
-    }
-}
-
-/// A payment as a message.
-pub fn to_payment(payment: &Payment, currency: Currency) -> v1::RecordedPayment {
-    let method = match payment.method {
-        PaymentMethod::Cash => v1::PaymentMethod::Cash,
-        PaymentMethod::Card => v1::PaymentMethod::Card,
-        PaymentMethod::Transfer => v1::PaymentMethod::Transfer,
-        PaymentMethod::OnAccount => v1::PaymentMethod::OnAccount,
-        PaymentMethod::Other => v1::PaymentMethod::Other,
-    };
-    v1::RecordedPayment {
-        method: method.into(),
-        amount: Some(to_money(payment.amount_minor, currency)),
-        reference: payment.reference.clone(),
     }
 }

@@ -7,7 +7,7 @@ use crate::domain::subscription::{PeriodState, SubscriptionPeriod};
 use crate::grpc::convert::common::{etag, optional_etag, to_money, to_period, to_timestamp};
 use crate::grpc::convert::package::Detail;
 use crate::grpc::convert::pricing::{optional_units, to_carry_over};
-use crate::grpc::convert::selling::payment;
+use crate::grpc::convert::payment::payment;
 use crate::grpc::faults::{Faults, timestamp};
 use crate::grpc::page::Page;
 use crate::ids::SubscriptionId;

@@ -6,13 +6,13 @@ use super::crediting::Credits;
 use super::view::{self, InvoiceView};
 use super::{InvoiceTarget, lock, selling};
 use crate::domain::invoice::InvoiceState;
-use crate::domain::sale::{Payment, PaymentMethod, check_method};
+use crate::domain::payment::{Payment, PaymentMethod, check_method};
 use crate::ids::{InvoiceId, PaymentId, Reference};
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::resolve;
-use crate::store::{businesses, invoice_money, invoices};
+use crate::store::{businesses, invoices, payments};
 
 /// Money that came in or went back.
 #[derive(Clone, Debug)]
@@ -78,7 +78,7 @@ pub async fn record(
         credits.carry_out().await?;
     }
     selling::follow(&txn, call, invoice, &used_unpaid, now).await?;
-    invoice_money::add_last(&txn, call.request_id.unwrap_or_default(), invoice).await?;
+    payments::add_last_of_invoice(&txn, call.request_id.unwrap_or_default(), invoice).await?;
     invoices::update(&txn, invoice).await?;
     let paid = view::view(&txn, locked.invoice, now).await?;
     call.remember(&txn, &paid).await?;
@@ -94,16 +94,13 @@ pub async fn record(
 pub async fn reverse(
     ctx: &Context,
     call: &Call,
-    payment_id: &PaymentId,
+    (invoice_id, payment_id): (InvoiceId, PaymentId),
 ) -> Result<Answer<InvoiceView>, ServiceError> {
     let txn = ctx.db.begin().await?;
     if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
         return Ok(earlier);
     }
     let business_id = call.business_id();
-    let invoice_id = invoice_money::invoice_of(&txn, business_id, *payment_id)
-        .await?
-        .ok_or_else(|| resolve::not_found("payment", payment_id))?;
     let target = InvoiceTarget {
         invoice: Reference::Id(invoice_id),
         etag: None,
@@ -111,9 +108,9 @@ pub async fn reverse(
     let mut locked = lock(ctx, &txn, call, &target).await?;
     let (now, invoice) = (locked.now, &mut locked.invoice);
     let used_unpaid = invoice.used_unpaid();
-    invoice.reverse(*payment_id, now)?;
+    invoice.reverse(payment_id, now)?;
     selling::follow(&txn, call, invoice, &used_unpaid, now).await?;
-    invoice_money::mark_reversed(&txn, business_id, *payment_id, now).await?;
+    payments::mark_reversed(&txn, business_id, payment_id, now).await?;
     invoices::update(&txn, invoice).await?;
     let bounced = view::view(&txn, locked.invoice, now).await?;
     call.remember(&txn, &bounced).await?;
@@ -136,9 +133,9 @@ pub async fn refund(
     }
     let mut locked = lock(ctx, &txn, call, &input.target()).await?;
     let (now, invoice) = (locked.now, &mut locked.invoice);
-    let amount_minor = input.amount_minor.unwrap_or_else(|| invoice.refundable());
+    let amount_minor = input.amount_minor.unwrap_or_else(|| invoice.money.refundable());
     invoice.refund(input.payment(amount_minor, now))?;
-    invoice_money::add_last(&txn, call.request_id.unwrap_or_default(), invoice).await?;
+    payments::add_last_of_invoice(&txn, call.request_id.unwrap_or_default(), invoice).await?;
     invoices::update(&txn, invoice).await?;
     let refunded = view::view(&txn, locked.invoice, now).await?;
     call.remember(&txn, &refunded).await?;

@@ -176,7 +176,7 @@ impl Desk {
         self.record_payment(self.paying(invoice, cents)).await
     }
 
-    pub(super) async fn bounce(&self, payment: &v1::InvoiceMoney) -> Answered {
+    pub(super) async fn bounce(&self, payment: &v1::MoneyRecord) -> Answered {
         let request = v1::ReversePaymentRequest {
             request_id: self.request_id(),
             payment_id: payment.id.clone(),
@@ -186,9 +186,10 @@ impl Desk {
     }
 
     pub(super) async fn refund(&self, invoice: &v1::Invoice, cents: Option<i64>) -> Answered {
+        let target = v1::record_refund_request::Target::InvoiceId(invoice.id.clone());
         let request = v1::RecordRefundRequest {
             request_id: self.request_id(),
-            invoice_id: invoice.id.clone(),
+            target: Some(target),
             refund: Some(recorded(cents)),
             validate_only: false,
         };

@@ -188,7 +188,7 @@ async fn a_sale_by_an_invoice_is_linked_both_ways_and_paid_through_it_alone(
         desk.pay(&issued, Some(6_900)).await.unwrap();
         let part = sale(app, &line.sale_id).await;
         assert_eq!(part.payment_state(), PaymentState::PartlyPaid);
-        assert_eq!(part.payments, []);
+        assert_eq!(part.money, []);
         desk.pay(&issued, None).await.unwrap();
         let all = sale(app, &line.sale_id).await;
         assert_eq!(all.payment_state(), PaymentState::Paid);
