@@ -15,6 +15,7 @@ pub mod calendar;
 pub mod carry;
 pub mod catalog;
 pub mod change;
+pub mod charge;
 pub mod closure;
 pub mod credits;
 pub mod customer;

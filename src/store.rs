@@ -9,6 +9,7 @@ pub mod bulk_results;
 pub mod bulk_runs;
 pub mod businesses;
 pub mod changes;
+pub mod charge_requests;
 pub mod closure_packages;
 pub mod closures;
 pub mod columns;

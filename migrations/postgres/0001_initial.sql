@@ -231,6 +231,7 @@ CREATE TABLE sales (
     undone_at BIGINT,
     invoice_id UUID,
     invoice_line_id UUID,
+    waiting JSONB,
     version BIGINT NOT NULL,
     PRIMARY KEY (business_id, id),
     CHECK ((invoice_id IS NULL) = (invoice_line_id IS NULL)),
@@ -698,6 +699,35 @@ CREATE TABLE payments (
     FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
     CHECK ((sale_id IS NULL) <> (invoice_id IS NULL))
 );
+
+-- What the payment system is to charge. That it timed out is a fact of time; a job writes it.
+CREATE TABLE charge_requests (
+    business_id UUID NOT NULL,
+    id UUID NOT NULL,
+    sale_id UUID,
+    invoice_id UUID,
+    customer_id UUID NOT NULL,
+    amount_minor BIGINT NOT NULL CHECK (amount_minor > 0),
+    currency TEXT NOT NULL,
+    state SMALLINT NOT NULL,
+    times_out_at BIGINT NOT NULL,
+    recorded_at BIGINT NOT NULL,
+    answered_at BIGINT,
+    payment_id UUID,
+    cause TEXT NOT NULL,
+    feed XID8 NOT NULL DEFAULT pg_current_xact_id(),
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    FOREIGN KEY (business_id, payment_id) REFERENCES payments (business_id, id),
+    CHECK ((sale_id IS NULL) <> (invoice_id IS NULL))
+);
+CREATE INDEX charge_requests_by_state ON charge_requests (business_id, state, id);
+CREATE INDEX charge_requests_by_recorded_at ON charge_requests (business_id, recorded_at, id);
+CREATE INDEX charge_requests_by_sale ON charge_requests (business_id, sale_id) WHERE sale_id IS NOT NULL;
+CREATE INDEX charge_requests_by_invoice ON charge_requests (business_id, invoice_id) WHERE invoice_id IS NOT NULL;
+CREATE INDEX charge_requests_due ON charge_requests (times_out_at) WHERE state = 1;
 
 CREATE TABLE invoice_numbers (
     business_id UUID PRIMARY KEY REFERENCES businesses (id),

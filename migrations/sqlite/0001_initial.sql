@@ -232,6 +232,7 @@ CREATE TABLE sales (
     undone_at INTEGER,
     invoice_id BLOB,
     invoice_line_id BLOB,
+    waiting TEXT,
     version INTEGER NOT NULL,
     PRIMARY KEY (business_id, id),
     CHECK ((invoice_id IS NULL) = (invoice_line_id IS NULL)),
@@ -697,6 +698,34 @@ CREATE TABLE payments (
     FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
     CHECK ((sale_id IS NULL) <> (invoice_id IS NULL))
 ) STRICT;
+
+-- What the payment system is to charge. That it timed out is a fact of time; a job writes it.
+CREATE TABLE charge_requests (
+    business_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    sale_id BLOB,
+    invoice_id BLOB,
+    customer_id BLOB NOT NULL,
+    amount_minor INTEGER NOT NULL CHECK (amount_minor > 0),
+    currency TEXT NOT NULL,
+    state INTEGER NOT NULL,
+    times_out_at INTEGER NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    answered_at INTEGER,
+    payment_id BLOB,
+    cause TEXT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    FOREIGN KEY (business_id, payment_id) REFERENCES payments (business_id, id),
+    CHECK ((sale_id IS NULL) <> (invoice_id IS NULL))
+) STRICT;
+CREATE INDEX charge_requests_by_state ON charge_requests (business_id, state, id);
+CREATE INDEX charge_requests_by_recorded_at ON charge_requests (business_id, recorded_at, id);
+CREATE INDEX charge_requests_by_sale ON charge_requests (business_id, sale_id) WHERE sale_id IS NOT NULL;
+CREATE INDEX charge_requests_by_invoice ON charge_requests (business_id, invoice_id) WHERE invoice_id IS NOT NULL;
+CREATE INDEX charge_requests_due ON charge_requests (times_out_at) WHERE state = 1;
 
 CREATE TABLE invoice_numbers (
     business_id BLOB PRIMARY KEY REFERENCES businesses (id),

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::domain::booking_rules::BookingRules;
 use crate::domain::business::Business;
@@ -21,7 +22,7 @@ use crate::domain::validity::{self, ExpirySource, Resolved, Validity};
 use crate::ids::{CustomerId, GroupId, LineId, LotId, PackageId, SaleId, TemplateId};
 
 /// Another validity than the offered one, chosen at the sale.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ValidityOverride {
     /// Another rule.
     Rule(Validity),

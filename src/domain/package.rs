@@ -14,9 +14,7 @@ use crate::domain::entry::{Balances, coded};
 use crate::domain::lot::{Lot, Terms};
 use crate::domain::use_limit::UseLimit;
 use crate::domain::validity::{self, Anchor, ExpirySource, MustStartBy, Validity};
-use crate::ids::{
-    BusinessId, CustomerId, GroupId, InvoiceLineId, PackageId, SaleId, TemplateId,
-};
+use crate::ids::{BusinessId, CustomerId, GroupId, InvoiceLineId, PackageId, SaleId, TemplateId};
 
 /// The most units that are listed one by one; above it there are counters only (D8).
 pub const UNITS_MAX: usize = 200;

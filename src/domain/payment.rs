@@ -8,7 +8,7 @@ use crate::domain::business::Business;
 use crate::domain::customer::Customer;
 use crate::domain::entry::coded;
 use crate::domain::refusal::{InvoiceRefusal, Refusal};
-use crate::ids::PaymentId;
+use crate::ids::{InvoiceId, PaymentId, SaleId};
 
 coded! {
     /// Whether money came in or went back.
@@ -33,6 +33,8 @@ coded! {
         OnAccount = 4, "on_account";
         /// In some other way.
         Other = 5, "other";
+        /// By the payment system, which answered a charge request (J6).
+        Charged = 6, "charged";
     }
 }
 
@@ -49,6 +51,35 @@ pub struct Payment {
     pub reference: String,
     /// When it was written down.
     pub recorded_at: DateTime<Utc>,
+}
+
+/// What money is paid of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Payable {
+    /// A sale.
+    Sale(SaleId),
+    /// An invoice.
+    Invoice(InvoiceId),
+}
+
+impl Payable {
+    /// The ids of the two, of which one is there.
+    pub const fn ids(self) -> (Option<SaleId>, Option<InvoiceId>) {
+        match self {
+            Self::Sale(id) => (Some(id), None),
+            Self::Invoice(id) => (None, Some(id)),
+        }
+    }
+
+    /// What these ids name: exactly one of them is there.
+    pub const fn from_ids(sale_id: Option<SaleId>, invoice_id: Option<InvoiceId>) -> Option<Self> {
+        match (sale_id, invoice_id) {
+            (Some(id), None) => Some(Self::Sale(id)),
+            (None, Some(id)) => Some(Self::Invoice(id)),
+            _ => None,
+        }
+    }
 }
 
 /// A payment or a refund.

@@ -3,14 +3,14 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::domain::charge::ChargeRequest;
 use crate::domain::credits::Credits;
 use crate::domain::entry::Actor;
+use crate::domain::invoice::Owed;
 use crate::domain::payment::{MoneyKind, Payment, Takings};
 use crate::domain::refusal::{CannotAmend, InvoiceRefusal, Refusal, SellingRefusal};
 use crate::domain::value;
-use crate::ids::{
-    CustomerId, GroupId, InvoiceId, InvoiceLineId, PackageId, SaleId,
-};
+use crate::ids::{CustomerId, GroupId, InvoiceId, InvoiceLineId, PackageId, SaleId};
 
 /// Hundredths of a percent in the whole.
 const BASIS_POINTS: i64 = 10_000;
@@ -38,6 +38,8 @@ pub struct Sale {
     pub sold_at: DateTime<Utc>,
     /// When it was undone, if it was made by mistake.
     pub undone_at: Option<DateTime<Utc>>,
+    /// What of it the payment system is or was to charge, oldest first.
+    pub charges: Vec<ChargeRequest>,
     /// The line of an invoice that it is, if it is one; all its money goes through that then.
     pub invoiced: Option<Invoiced>,
 }
@@ -111,6 +113,22 @@ impl Sale {
             Some(invoiced) => invoiced.paid_minor,
             None => self.money.sum(MoneyKind::Payment),
         }
+    }
+
+    /// What it asks for, and what was paid.
+    pub fn owed(&self) -> Owed {
+        Owed {
+            total_minor: self.price.total_minor,
+            paid_minor: self.paid_minor(),
+        }
+    }
+
+    /// The sale as it is at `now`.
+    #[must_use]
+    pub fn as_of(mut self, now: DateTime<Utc>) -> Self {
+        let charges = self.charges.into_iter();
+        self.charges = charges.map(|charge| charge.as_of(now)).collect();
+        self
     }
 
     /// Whether nothing more is to be paid.

@@ -63,7 +63,12 @@ pub fn take_back_unused(amendment: &mut Amendment<'_>, used: UsedPart) -> Result
         take_available(amendment)?;
     }
     let lots = amendment.draft.lots_of(amendment.package.id);
-    let kept = lots.map(|lot| lot.fold.pools.consumed.saturating_add(lot.fold.pools.expired));
+    let kept = lots.map(|lot| {
+        lot.fold
+            .pools
+            .consumed
+            .saturating_add(lot.fold.pools.expired)
+    });
     Ok(kept.fold(0, i64::saturating_add))
 }
 

@@ -4,6 +4,7 @@ pub mod amending;
 pub mod booking;
 pub mod bulk;
 pub mod business;
+pub mod charge;
 pub mod closure;
 pub mod common;
 pub mod credit_type;

@@ -4,6 +4,7 @@ use tonic::{Request, Response, Status};
 
 use crate::grpc::api::{Api, use_case};
 use crate::grpc::convert::amending::detail;
+use crate::grpc::convert::charge::{self, to_charge_request};
 use crate::grpc::convert::invoice::{self as convert, to_invoice};
 use crate::grpc::convert::package::{Detail, to_sale};
 use crate::grpc::convert::payment::{payment_of, refund_of};
@@ -11,7 +12,7 @@ use crate::proto::v1;
 use crate::service::invoices::InvoiceView;
 use crate::service::invoices::{self, counting, crediting};
 use crate::service::payments::{self, Paid};
-use crate::service::{Answer, Call};
+use crate::service::{Answer, Call, charges};
 
 /// The handlers of `InvoiceService`.
 #[derive(Clone, Debug)]
@@ -129,6 +130,42 @@ macro_rules! changing {
                         let (sale, invoice) = paid(&answer, call);
                         let replayed = answer.replayed;
                         v1::RecordRefundResponse { sale, invoice, replayed }
+                    })
+                    .await
+            }
+
+            async fn list_charge_requests(
+                &self,
+                request: Request<v1::ListChargeRequestsRequest>,
+            ) -> Answered<v1::ListChargeRequestsResponse> {
+                self.0
+                    .list(
+                        request,
+                        charge::charge_list,
+                        use_case!(charges::list),
+                        |row| row.position,
+                        |found, next_page_token, _| v1::ListChargeRequestsResponse {
+                            charge_requests: found
+                                .iter()
+                                .map(|row| to_charge_request(&row.request, Detail::Full))
+                                .collect(),
+                            next_page_token,
+                        },
+                    )
+                    .await
+            }
+
+            async fn fail_charge(
+                &self,
+                request: Request<v1::FailChargeRequest>,
+            ) -> Answered<v1::FailChargeResponse> {
+                self.0
+                    .write(request, charge::failure, use_case!(charges::fail), |answer, call| {
+                        let request = to_charge_request(&answer.value, detail(call));
+                        v1::FailChargeResponse {
+                            charge_request: Some(request),
+                            replayed: answer.replayed,
+                        }
                     })
                     .await
             }

@@ -1,24 +1,47 @@
 //! Money that moved elsewhere and is written down here, for whatever it was paid of. Sales are
 //! [`sales::paying`](crate::service::sales::paying), invoices [`invoices::paying`](crate::service::invoices::paying).
 
+use crate::domain::payment::{Payable, PaymentMethod};
 use crate::domain::sale::Sale;
-use crate::ids::PaymentId;
+use crate::ids::{ChargeRequestId, PaymentId, Reference};
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
-use crate::service::invoices::paying::{self as of_invoice, MoneyEntry};
 use crate::service::invoices::InvoiceView;
+use crate::service::invoices::paying::{self as of_invoice, MoneyEntry};
 use crate::service::resolve;
 use crate::service::sales::paying::{self as of_sale, SaleMoney};
-use crate::store::payments::{self, Payable};
+use crate::store::{charge_requests, payments};
 
-/// Money of what there is to pay.
+/// A payment of what there is to pay.
 #[derive(Clone, Debug)]
-pub enum MoneyOf {
+pub enum PaymentOf {
     /// Of a sale.
     Sale(SaleMoney),
     /// Of an invoice.
     Invoice(MoneyEntry),
+    /// Of what a charge request asks for.
+    Charge(Charged),
+}
+
+/// Money that went back.
+#[derive(Clone, Debug)]
+pub enum RefundOf {
+    /// Of a sale.
+    Sale(SaleMoney),
+    /// Of an invoice.
+    Invoice(MoneyEntry),
+}
+
+/// What the payment system charged.
+#[derive(Clone, Debug)]
+pub struct Charged {
+    /// The request that it answers.
+    pub id: ChargeRequestId,
+    /// How much, in minor units; none: what was asked for.
+    pub amount_minor: Option<i64>,
+    /// The payment system's number.
+    pub reference: String,
 }
 
 /// What the money was of, after it.
@@ -37,11 +60,49 @@ pub enum Paid {
 pub async fn record(
     ctx: &Context,
     call: &Call,
-    input: &MoneyOf,
+    input: &PaymentOf,
 ) -> Result<Answer<Paid>, ServiceError> {
     match input {
-        MoneyOf::Sale(money) => Ok(sale(of_sale::record(ctx, call, money).await?)),
-        MoneyOf::Invoice(money) => Ok(invoice(of_invoice::record(ctx, call, money).await?)),
+        PaymentOf::Sale(money) => Ok(sale(of_sale::record(ctx, call, money).await?)),
+        PaymentOf::Invoice(money) => Ok(invoice(of_invoice::record(ctx, call, money).await?)),
+        PaymentOf::Charge(charged) => record_charged(ctx, call, charged).await,
+    }
+}
+
+async fn record_charged(
+    ctx: &Context,
+    call: &Call,
+    charged: &Charged,
+) -> Result<Answer<Paid>, ServiceError> {
+    let id = charged.id;
+    let found = charge_requests::get(ctx.db.reader(), call.business_id(), id).await?;
+    let request = found.ok_or_else(|| resolve::not_found("charge request", &id))?;
+    let Charged {
+        amount_minor,
+        reference,
+        ..
+    } = charged.clone();
+    match request.of {
+        Payable::Sale(sale_id) => {
+            let money = SaleMoney {
+                sale_id,
+                method: PaymentMethod::Charged,
+                amount_minor,
+                reference,
+                charge_id: Some(id),
+            };
+            Ok(sale(of_sale::record(ctx, call, &money).await?))
+        }
+        Payable::Invoice(invoice_id) => {
+            let money = MoneyEntry {
+                invoice: Reference::Id(invoice_id),
+                method: PaymentMethod::Charged,
+                amount_minor,
+                reference,
+                charge_id: Some(id),
+            };
+            Ok(invoice(of_invoice::record(ctx, call, &money).await?))
+        }
     }
 }
 
@@ -75,11 +136,11 @@ pub async fn reverse(
 pub async fn refund(
     ctx: &Context,
     call: &Call,
-    input: &MoneyOf,
+    input: &RefundOf,
 ) -> Result<Answer<Paid>, ServiceError> {
     match input {
-        MoneyOf::Sale(money) => Ok(sale(of_sale::refund(ctx, call, money).await?)),
-        MoneyOf::Invoice(money) => Ok(invoice(of_invoice::refund(ctx, call, money).await?)),
+        RefundOf::Sale(money) => Ok(sale(of_sale::refund(ctx, call, money).await?)),
+        RefundOf::Invoice(money) => Ok(invoice(of_invoice::refund(ctx, call, money).await?)),
     }
 }
 

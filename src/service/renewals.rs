@@ -18,8 +18,8 @@ use crate::domain::lot::Lot;
 use crate::domain::notice::NoticeKind;
 use crate::domain::offer::ValidityOverride;
 use crate::domain::package::Package;
-use crate::domain::refusal::{Refusal, SubscribingRefusal};
 use crate::domain::payment::{MoneyKind, Payment, Takings, check_method};
+use crate::domain::refusal::{Refusal, SubscribingRefusal};
 use crate::domain::sale::{Price, Sale};
 use crate::domain::subscription::{Renewal, Span, Subscription, SubscriptionPeriod};
 use crate::ids::{PaymentId, Reference, SaleId, SubscriptionId};
@@ -246,6 +246,7 @@ async fn plan(
         sold_by: call.caller.actor,
         sold_at: now,
         undone_at: None,
+        charges: Vec::new(),
         invoiced: None,
     };
     Ok(Planned {

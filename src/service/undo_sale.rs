@@ -7,13 +7,15 @@ use crate::domain::amend::Amendment;
 use crate::domain::change::NewChange;
 use crate::domain::lot::{Lot, Stamp};
 use crate::domain::package::Package;
+use crate::domain::payment::Payable;
 use crate::domain::posting::{Draft, Posting};
-use crate::domain::refusal::{CannotAmend, Refusal};
+use crate::domain::refusal::Refusal;
 use crate::domain::sale::Sale;
 use crate::domain::unsell::take_back;
 use crate::ids::{LotId, PackageId, SaleId};
 use crate::ledger::{post, queue};
 use crate::service::call::{Answer, Call};
+use crate::service::charges;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, views};
@@ -59,7 +61,7 @@ pub(super) struct TakenBack<T> {
 /// Undoes a sale.
 ///
 /// # Errors
-/// `NOT_FOUND`, `SALE_ON_INVOICE`, [`CannotAmend::SaleUndone`], and those of [`take_back`].
+/// `NOT_FOUND`, `SALE_ON_INVOICE`, `SALE_ALREADY_UNDONE`, and those of [`take_back`].
 pub async fn undo_sale(
     ctx: &Context,
     call: &Call,
@@ -73,7 +75,13 @@ pub async fn undo_sale(
     let sale = sales::lock(&txn, business_id, input.sale_id).await?;
     let mut sale = standing(sale, input.sale_id)?;
     sale.refuse_invoiced().map_err(Refusal::from)?;
-    let taking = take_all_back(ctx, &txn, call, (&sale.package_ids, &input.reason), take_back);
+    let taking = take_all_back(
+        ctx,
+        &txn,
+        call,
+        (&sale.package_ids, &input.reason),
+        take_back,
+    );
     let TakenBack {
         packages: sold,
         stamp,
@@ -83,6 +91,8 @@ pub async fn undo_sale(
         .await?
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
     sales::mark_undone(&txn, business_id, sale.id, stamp.now).await?;
+    sales::put_waiting(&txn, business_id, sale.id, None).await?;
+    charges::withdraw(&txn, call, Payable::Sale(sale.id), stamp.now).await?;
     subscription_periods::reopen(&txn, business_id, sale.id).await?;
     sale.undone_at = Some(stamp.now);
     let undone = Undone {
@@ -97,7 +107,7 @@ pub async fn undo_sale(
 /// The sale, if there is one that was not undone.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`CannotAmend::SaleUndone`].
+/// [`Refusal::NotFound`], `SALE_ALREADY_UNDONE`.
 pub(super) fn standing(sale: Option<Sale>, sale_id: SaleId) -> Result<Sale, Refusal> {
     let sale = sale.ok_or_else(|| resolve::not_found("sale", &sale_id))?;
     sale.refuse_undone()?;

@@ -5,7 +5,7 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QueryOrder, Set};
 
 use crate::domain::invoice::Invoice;
-use crate::domain::payment::{MoneyKind, MoneyRecord, Payment, PaymentMethod, Takings};
+use crate::domain::payment::{MoneyKind, MoneyRecord, Payable, Payment, PaymentMethod, Takings};
 use crate::domain::sale::Sale;
 use crate::ids::{BusinessId, InvoiceId, PaymentId, SaleId};
 use crate::store::columns::{instant, instant_opt, known, micros};
@@ -43,15 +43,6 @@ mod entity {
 }
 
 use entity::{ActiveModel, Column, Entity, Model};
-
-/// What money was paid of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Payable {
-    /// A sale.
-    Sale(SaleId),
-    /// An invoice.
-    Invoice(InvoiceId),
-}
 
 /// Writes the last payment or refund of a locked sale or invoice; `request_id` is that of the call.
 async fn add_last(
@@ -182,16 +173,13 @@ fn row(
     position: i32,
     record: &MoneyRecord,
 ) -> ActiveModel {
-    let (sale_id, invoice_id) = match of {
-        Payable::Sale(id) => (Some(id.uuid()), None),
-        Payable::Invoice(id) => (None, Some(id.uuid())),
-    };
+    let (sale_id, invoice_id) = of.ids();
     let payment = &record.payment;
     ActiveModel {
         business_id: Set(business_id.uuid()),
         id: Set(payment.id.uuid()),
-        sale_id: Set(sale_id),
-        invoice_id: Set(invoice_id),
+        sale_id: Set(sale_id.map(SaleId::uuid)),
+        invoice_id: Set(invoice_id.map(InvoiceId::uuid)),
         position: Set(position),
         request_id: Set(request_id),
         kind: Set(record.kind.code()),
@@ -204,11 +192,10 @@ fn row(
 }
 
 fn payable(row: &Model) -> Result<Payable, StoreError> {
-    match (row.sale_id, row.invoice_id) {
-        (Some(id), None) => Ok(Payable::Sale(SaleId::from_uuid(id))),
-        (None, Some(id)) => Ok(Payable::Invoice(InvoiceId::from_uuid(id))),
-        _ => Err(StoreError::corrupt(TABLE, PaymentId::from_uuid(row.id))),
-    }
+    let sale_id = row.sale_id.map(SaleId::from_uuid);
+    let invoice_id = row.invoice_id.map(InvoiceId::from_uuid);
+    let of = Payable::from_ids(sale_id, invoice_id);
+    known(of, TABLE, PaymentId::from_uuid(row.id))
 }
 
 fn read(row: Model) -> Result<MoneyRecord, StoreError> {

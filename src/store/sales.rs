@@ -7,12 +7,10 @@ use sea_orm::{DatabaseTransaction, QuerySelect, Set};
 
 use crate::domain::entry::Actor;
 use crate::domain::sale::{Invoiced, Price, Sale};
-use crate::ids::{
-    BusinessId, CustomerId, GroupId, InvoiceId, InvoiceLineId, PaymentId, SaleId,
-};
+use crate::ids::{BusinessId, CustomerId, GroupId, InvoiceId, InvoiceLineId, PaymentId, SaleId};
 use crate::store::columns::{instant, instant_opt, known, micros};
 use crate::store::error::StoreError;
-use crate::store::{packages, payments};
+use crate::store::{charge_requests, packages, payments};
 
 const TABLE: &str = "sales";
 
@@ -41,6 +39,7 @@ mod entity {
         pub undone_at: Option<i64>,
         pub invoice_id: Option<Uuid>,
         pub invoice_line_id: Option<Uuid>,
+        pub waiting: Option<Json>,
         pub version: i64,
     }
 
@@ -78,6 +77,7 @@ pub async fn insert(
             undone_at: Set(sale.undone_at.map(micros)),
             invoice_id: Set(sale.invoiced.map(|it| it.invoice_id.uuid())),
             invoice_line_id: Set(sale.invoiced.map(|it| it.line_id.uuid())),
+            waiting: Set(None),
             version: Set(1),
         }
     });
@@ -157,6 +157,34 @@ pub async fn mark_voided(
         .exec(txn)
         .await?;
     mark_undone(txn, business_id, id, at).await
+}
+
+/// Writes what of a locked sale waits to be paid before it is issued; none: nothing.
+pub async fn put_waiting(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: SaleId,
+    waiting: Option<Json>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::Waiting, Expr::value(waiting))
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::Id.eq(id.uuid()))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+/// What of a locked sale waits to be paid before it is issued.
+pub async fn waiting(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: SaleId,
+) -> Result<Option<Json>, StoreError> {
+    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
+        .one(txn)
+        .await?;
+    Ok(row.and_then(|row| row.waiting))
 }
 
 /// One sale with its payments and packages.
@@ -246,6 +274,7 @@ async fn read(
             tax_minor: row.tax_minor,
             total_minor: row.total_minor,
         },
+        charges: charge_requests::of_sale(db, business_id, id).await?,
         money: payments::of_sale(db, business_id, id).await?,
         sold_by: known(Actor::from_parts(row.sold_by_kind, row.sold_by), TABLE, id)?,
         sold_at: instant(row.sold_at, TABLE, id)?,

@@ -82,7 +82,11 @@ async fn packages_that_are_used_up_are_complete_once_all_of_their_sale_is_paid(
         let rest = record(app, request(app, &sale_id, None)).await.unwrap();
         let sale = rest.sale.unwrap();
         assert_eq!(sale.payment_state(), PaymentState::Paid);
-        assert_eq!(sale.money[1].payment.as_ref().unwrap().amount, Some(euros(14_000)), "what was due");
+        assert_eq!(
+            sale.money[1].payment.as_ref().unwrap().amount,
+            Some(euros(14_000)),
+            "what was due"
+        );
         assert_eq!(app.sale(&sale_id).await, sale);
         assert_eq!(status(0).await, PackageStatus::Completed);
         assert_eq!(status(1).await, PackageStatus::Active);

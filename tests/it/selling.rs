@@ -229,7 +229,10 @@ async fn a_sale_on_account_needs_the_business_and_the_customer_to_allow_it(
             .await;
         let (_, sale) = sell_one(&shop, entry).await;
         assert_eq!(sale.payment_state(), PaymentState::Paid);
-        assert_eq!(sale.money[0].payment.as_ref().unwrap().method(), PaymentMethod::OnAccount);
+        assert_eq!(
+            sale.money[0].payment.as_ref().unwrap().method(),
+            PaymentMethod::OnAccount
+        );
     })
     .await;
 }

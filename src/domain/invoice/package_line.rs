@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Invoice, InvoiceLine, InvoiceState, LineOf};
+use super::{Invoice, InvoiceLine, InvoiceState, LineOf, Owed};
 use crate::domain::entry::coded;
 use crate::domain::payment::MoneyKind;
 use crate::domain::refusal::Refusal;
@@ -42,27 +42,33 @@ pub struct LineSale {
 }
 
 impl IssueWhen {
-    /// Whether it has come to that on an invoice.
-    pub fn has_come(self, state: InvoiceState) -> bool {
-        match state {
-            InvoiceState::Draft | InvoiceState::Void => false,
-            InvoiceState::Issued => self == Self::Issued,
-            InvoiceState::PartlyPaid => self != Self::FullyPaid,
-            InvoiceState::Paid => true,
+    /// Whether it has come to that, by what is asked for and paid.
+    pub fn has_come(self, owed: Owed) -> bool {
+        match self {
+            Self::Issued => true,
+            Self::FirstPaid => owed.paid_minor > 0 || owed.due_minor() == 0,
+            Self::FullyPaid => owed.due_minor() == 0,
         }
     }
 }
 
 impl Invoice {
     /// The lines whose packages are to be issued now.
-    pub fn packages_due(&self) -> Vec<InvoiceLine> {
+    ///
+    /// # Errors
+    /// [`Refusal::AmountTooLarge`].
+    pub fn packages_due(&self) -> Result<Vec<InvoiceLine>, Refusal> {
+        if matches!(self.state, InvoiceState::Draft | InvoiceState::Void) {
+            return Ok(Vec::new());
+        }
+        let owed = self.owed()?;
         let is_due = |line: &&InvoiceLine| {
             line.kept_minor.is_none()
                 && line
                     .package()
-                    .is_some_and(|it| it.sold.is_none() && it.issue_when.has_come(self.state))
+                    .is_some_and(|it| it.sold.is_none() && it.issue_when.has_come(owed))
         };
-        self.lines.iter().filter(is_due).cloned().collect()
+        Ok(self.lines.iter().filter(is_due).cloned().collect())
     }
 
     /// Writes down what was issued for a line.

@@ -101,7 +101,9 @@ fn c2_what_was_used_or_has_expired_stays_charged_if_the_caller_wants_that() {
     let (mut book, swim, lot, id) = lessons(package_until(10));
     book.act(1, Command::Consume(units(&swim, "1"))).unwrap();
     let refusal = book
-        .amend(2, id, |it| take_back_unused(it, UsedPart::Refused).map(drop))
+        .amend(2, id, |it| {
+            take_back_unused(it, UsedPart::Refused).map(drop)
+        })
         .unwrap_err();
     assert_eq!(refusal.reason(), "SALE_USED");
     let mut kept = 0;

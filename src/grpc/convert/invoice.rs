@@ -5,10 +5,11 @@ use crate::domain::money::Currency;
 use crate::domain::payment::MoneyKind;
 use crate::domain::sale::Price;
 use crate::domain::unsell::UsedPart;
+use crate::grpc::convert::charge::to_charge_requests;
 use crate::grpc::convert::common::{amount, etag, optional_etag, to_money, to_timestamp};
 use crate::grpc::convert::invoice_line::lines;
 use crate::grpc::convert::package::Detail;
-use crate::grpc::convert::payment::to_money_records;
+use crate::grpc::convert::payment::{charge, to_money_records};
 use crate::grpc::convert::pricing::to_issue_when;
 use crate::grpc::convert::using::packages;
 use crate::grpc::faults::{Faults, timestamp};
@@ -17,7 +18,7 @@ use crate::grpc::page::Page;
 use crate::ids::InvoiceId;
 use crate::proto::v1;
 use crate::service::Caller;
-use crate::service::invoices::counting::Voiding;
+use crate::service::invoices::counting::{Issuing, Voiding};
 use crate::service::invoices::crediting::{Application, Removal};
 use crate::service::invoices::{
     InvoiceEdit, InvoiceList, InvoiceTarget, InvoiceView, LineHold, NewInvoice,
@@ -83,18 +84,24 @@ pub fn edit(
 /// A draft to be issued.
 pub fn issue(
     request: &v1::IssueInvoiceRequest,
-    _: &Caller,
+    caller: &Caller,
     faults: &mut Faults,
-) -> Option<InvoiceTarget> {
-    target(&request.invoice_id, &request.etag, faults)
+) -> Option<Issuing> {
+    let target = target(&request.invoice_id, &request.etag, faults);
+    let charge = match &request.charge {
+        None => Some(None),
+        Some(message) => faults
+            .within("charge", |faults| charge(message, caller, faults))
+            .map(Some),
+    };
+    Some(Issuing {
+        target: target?,
+        charge: charge?,
+    })
 }
 
 /// An invoice to be voided.
-pub fn void(
-    request: &v1::VoidInvoiceRequest,
-    _: &Caller,
-    faults: &mut Faults,
-) -> Option<Voiding> {
+pub fn void(request: &v1::VoidInvoiceRequest, _: &Caller, faults: &mut Faults) -> Option<Voiding> {
     Some(Voiding {
         target: target(&request.invoice_id, &request.etag, faults)?,
         used: if request.keep_used {
@@ -235,6 +242,7 @@ pub fn to_invoice(view: &InvoiceView, currency: Currency, detail: Detail) -> v1:
         issued_at: to_timestamp(invoice.issued_at),
         voided_at: to_timestamp(invoice.voided_at),
         etag: etag(invoice.version),
+        charge_requests: to_charge_requests(&view.charges, detail),
     }
 }
 
@@ -246,10 +254,7 @@ fn to_line(
 ) -> v1::InvoiceLine {
     v1::InvoiceLine {
         id: line.id.to_string(),
-        item_id: line
-            .item_id()
-            .map(|id| id.to_string())
-            .unwrap_or_default(),
+        item_id: line.item_id().map(|id| id.to_string()).unwrap_or_default(),
         description: line.description.clone(),
         quantity: line.quantity.to_string(),
         unit_price: Some(to_money(line.unit_price_minor, currency)),

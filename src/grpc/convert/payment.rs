@@ -9,9 +9,9 @@ use crate::proto::v1;
 use crate::proto::v1::{record_payment_request as paying, record_refund_request as refunding};
 use crate::service::Caller;
 use crate::service::invoices::paying::MoneyEntry;
-use crate::service::payments::MoneyOf;
-use crate::service::sales::PaymentEntry;
+use crate::service::payments::{Charged, PaymentOf, RefundOf};
 use crate::service::sales::paying::SaleMoney;
+use crate::service::sales::{ChargeEntry, PaymentEntry};
 
 /// The longest reference of a payment, in characters.
 const REFERENCE_LENGTH_MAX: usize = 200;
@@ -23,14 +23,7 @@ pub(super) fn payment(
     faults: &mut Faults,
 ) -> Option<PaymentEntry> {
     let method = faults.choice::<v1::PaymentMethod>("method", recorded.method);
-    let amount_minor = match &recorded.amount {
-        None => Some(None),
-        Some(paid) if paid.minor_units == 0 => {
-            faults.add("amount.minor_units", "must be more than 0");
-            None
-        }
-        Some(paid) => money(faults, "amount", paid, caller.business.currency).map(Some),
-    };
+    let amount_minor = amount_above_zero(recorded.amount.as_ref(), caller, faults);
     let reference = faults.text("reference", &recorded.reference, REFERENCE_LENGTH_MAX);
     let method = match method? {
         v1::PaymentMethod::Cash => PaymentMethod::Cash,
@@ -38,6 +31,13 @@ pub(super) fn payment(
         v1::PaymentMethod::Transfer => PaymentMethod::Transfer,
         v1::PaymentMethod::OnAccount => PaymentMethod::OnAccount,
         v1::PaymentMethod::Other | v1::PaymentMethod::Unspecified => PaymentMethod::Other,
+        v1::PaymentMethod::Charged => {
+            faults.add(
+                "method",
+                "must not be CHARGED: that answers a charge request",
+            );
+            return None;
+        }
     };
     Some(PaymentEntry {
         method,
@@ -46,10 +46,30 @@ pub(super) fn payment(
     })
 }
 
-/// What money is of, as a request names it.
-enum Named<'a> {
-    Sale(&'a str),
-    Invoice(&'a str),
+/// What is to be charged.
+pub(super) fn charge(
+    message: &v1::Charge,
+    caller: &Caller,
+    faults: &mut Faults,
+) -> Option<ChargeEntry> {
+    let amount_minor = amount_above_zero(message.amount.as_ref(), caller, faults)?;
+    Some(ChargeEntry { amount_minor })
+}
+
+/// An amount that may be left out.
+fn amount_above_zero(
+    amount: Option<&v1::Money>,
+    caller: &Caller,
+    faults: &mut Faults,
+) -> Option<Option<i64>> {
+    match amount {
+        None => Some(None),
+        Some(amount) if amount.minor_units == 0 => {
+            faults.add("amount.minor_units", "must be more than 0");
+            None
+        }
+        Some(amount) => money(faults, "amount", amount, caller.business.currency).map(Some),
+    }
 }
 
 /// A payment to be written down.
@@ -57,13 +77,27 @@ pub fn payment_of(
     request: &v1::RecordPaymentRequest,
     caller: &Caller,
     faults: &mut Faults,
-) -> Option<MoneyOf> {
-    let named = request.target.as_ref().map(|target| match target {
-        paying::Target::SaleId(id) => Named::Sale(id),
-        paying::Target::InvoiceId(id) => Named::Invoice(id),
-    });
+) -> Option<PaymentOf> {
     let recorded = ("payment", request.payment.as_ref());
-    money_of(named, recorded, caller, faults)
+    match &request.target {
+        Some(paying::Target::SaleId(id)) => {
+            sale_money(id, recorded, caller, faults).map(PaymentOf::Sale)
+        }
+        Some(paying::Target::InvoiceId(id)) => {
+            invoice_money(id, recorded, caller, faults).map(PaymentOf::Invoice)
+        }
+        Some(paying::Target::ChargeRequestId(id)) => {
+            charged(id, request.payment.as_ref(), caller, faults).map(PaymentOf::Charge)
+        }
+        None => {
+            faults.add(
+                "target",
+                "must be given: sale_id, invoice_id or charge_request_id",
+            );
+            recorded_money(recorded, caller, faults);
+            None
+        }
+    }
 }
 
 /// A refund to be written down.
@@ -71,50 +105,93 @@ pub fn refund_of(
     request: &v1::RecordRefundRequest,
     caller: &Caller,
     faults: &mut Faults,
-) -> Option<MoneyOf> {
-    let named = request.target.as_ref().map(|target| match target {
-        refunding::Target::SaleId(id) => Named::Sale(id),
-        refunding::Target::InvoiceId(id) => Named::Invoice(id),
-    });
+) -> Option<RefundOf> {
     let recorded = ("refund", request.refund.as_ref());
-    money_of(named, recorded, caller, faults)
+    match &request.target {
+        Some(refunding::Target::SaleId(id)) => {
+            sale_money(id, recorded, caller, faults).map(RefundOf::Sale)
+        }
+        Some(refunding::Target::InvoiceId(id)) => {
+            invoice_money(id, recorded, caller, faults).map(RefundOf::Invoice)
+        }
+        None => {
+            faults.add("target", "must be given: sale_id or invoice_id");
+            recorded_money(recorded, caller, faults);
+            None
+        }
+    }
 }
 
-/// Money of a sale or an invoice, told in `field`.
-fn money_of(
-    named: Option<Named<'_>>,
+/// Money as `field` tells it.
+fn recorded_money(
     (field, recorded): (&str, Option<&v1::RecordedPayment>),
     caller: &Caller,
     faults: &mut Faults,
-) -> Option<MoneyOf> {
-    if named.is_none() {
-        faults.add("target", "must be given: sale_id or invoice_id");
-    }
-    let recorded = faults
-        .required(field, recorded)
-        .and_then(|recorded| faults.within(field, |faults| payment(recorded, caller, faults)));
-    match named? {
-        Named::Sale(id) => {
-            let sale_id = faults.id("sale_id", id);
-            let recorded = recorded?;
-            Some(MoneyOf::Sale(SaleMoney {
-                sale_id: sale_id?,
-                method: recorded.method,
-                amount_minor: recorded.amount_minor,
-                reference: recorded.reference,
-            }))
+) -> Option<PaymentEntry> {
+    let recorded = faults.required(field, recorded)?;
+    faults.within(field, |faults| payment(recorded, caller, faults))
+}
+
+fn sale_money(
+    sale_id: &str,
+    recorded: (&str, Option<&v1::RecordedPayment>),
+    caller: &Caller,
+    faults: &mut Faults,
+) -> Option<SaleMoney> {
+    let sale_id = faults.id("sale_id", sale_id);
+    let recorded = recorded_money(recorded, caller, faults)?;
+    Some(SaleMoney {
+        sale_id: sale_id?,
+        method: recorded.method,
+        amount_minor: recorded.amount_minor,
+        reference: recorded.reference,
+        charge_id: None,
+    })
+}
+
+fn invoice_money(
+    invoice_id: &str,
+    recorded: (&str, Option<&v1::RecordedPayment>),
+    caller: &Caller,
+    faults: &mut Faults,
+) -> Option<MoneyEntry> {
+    let invoice = faults.reference("invoice_id", invoice_id);
+    let recorded = recorded_money(recorded, caller, faults)?;
+    Some(MoneyEntry {
+        invoice: invoice?,
+        method: recorded.method,
+        amount_minor: recorded.amount_minor,
+        reference: recorded.reference,
+        charge_id: None,
+    })
+}
+
+/// What answers a charge request; how it was paid goes without saying.
+fn charged(
+    id: &str,
+    recorded: Option<&v1::RecordedPayment>,
+    caller: &Caller,
+    faults: &mut Faults,
+) -> Option<Charged> {
+    let id = faults.id("charge_request_id", id);
+    let recorded = recorded.cloned().unwrap_or_default();
+    let (amount_minor, reference) = faults.within("payment", |faults| {
+        let method = recorded.method();
+        if !matches!(
+            method,
+            v1::PaymentMethod::Unspecified | v1::PaymentMethod::Charged
+        ) {
+            faults.add("method", "must be CHARGED or left out");
         }
-        Named::Invoice(id) => {
-            let invoice = faults.reference("invoice_id", id);
-            let recorded = recorded?;
-            Some(MoneyOf::Invoice(MoneyEntry {
-                invoice: invoice?,
-                method: recorded.method,
-                amount_minor: recorded.amount_minor,
-                reference: recorded.reference,
-            }))
-        }
-    }
+        let amount_minor = amount_above_zero(recorded.amount.as_ref(), caller, faults);
+        let reference = faults.text("reference", &recorded.reference, REFERENCE_LENGTH_MAX);
+        Some((amount_minor?, reference?))
+    })?;
+    Some(Charged {
+        id: id?,
+        amount_minor,
+        reference,
+    })
 }
 
 /// A payment as a message.
@@ -125,6 +202,7 @@ fn to_payment(payment: &Payment, currency: Currency) -> v1::RecordedPayment {
         PaymentMethod::Transfer => v1::PaymentMethod::Transfer,
         PaymentMethod::OnAccount => v1::PaymentMethod::OnAccount,
         PaymentMethod::Other => v1::PaymentMethod::Other,
+        PaymentMethod::Charged => v1::PaymentMethod::Charged,
     };
     v1::RecordedPayment {
         method: method.into(),

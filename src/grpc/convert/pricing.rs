@@ -1,7 +1,7 @@
 //! Prices, tiers, quotes and the rules of selling as messages.
 
-use crate::domain::money::Currency;
 use crate::domain::invoice::IssueWhen;
+use crate::domain::money::Currency;
 use crate::domain::overlap::{Overlap, SellingRules};
 use crate::domain::pricing::{
     CarryOver, Pricing, QUANTITY_MAX, QuantityChoice, SubscriptionPrice, Tier,

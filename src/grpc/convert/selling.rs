@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use crate::domain::offer::ValidityOverride;
 use crate::grpc::convert::amending::target;
 use crate::grpc::convert::common::{amount, money, period, validity};
-use crate::grpc::convert::payment::payment;
 use crate::grpc::convert::line::new_lines;
 use crate::grpc::convert::package::status;
+use crate::grpc::convert::payment::{charge, payment};
 use crate::grpc::convert::pricing::optional_units;
 use crate::grpc::faults::Faults;
 use crate::grpc::page::Page;
@@ -79,11 +79,14 @@ fn sale_entry(entry: &v1::SaleEntry, caller: &Caller, faults: &mut Faults) -> Op
         None => Some(None),
         Some(price) => money(faults, "price", price, caller.business.currency).map(Some),
     };
-    let payment = match &entry.payment {
-        None | Some(v1::sale_entry::Payment::None(_)) => Some(None),
+    let paid = match &entry.payment {
+        None | Some(v1::sale_entry::Payment::None(_)) => Some((None, None)),
         Some(v1::sale_entry::Payment::Recorded(recorded)) => faults
             .within("recorded", |faults| payment(recorded, caller, faults))
-            .map(Some),
+            .map(|payment| (Some(payment), None)),
+        Some(v1::sale_entry::Payment::Charged(charged)) => faults
+            .within("charged", |faults| charge(charged, caller, faults))
+            .map(|charge| (None, Some(charge))),
     };
     let note = faults.long_text("note", &entry.note, NOTE_LENGTH_MAX);
     let quantity = optional_units(faults, "quantity", entry.quantity);
@@ -92,6 +95,7 @@ fn sale_entry(entry: &v1::SaleEntry, caller: &Caller, faults: &mut Faults) -> Op
         faults.add("quantity", "does not fit lines: these say how much is sold");
     }
     let (buyer, members, share_max) = parties?;
+    let (payment, charge) = paid?;
     Some(SaleEntry {
         buyer,
         members,
@@ -103,7 +107,8 @@ fn sale_entry(entry: &v1::SaleEntry, caller: &Caller, faults: &mut Faults) -> Op
         price_minor: price_minor?,
         quantity: quantity?,
         lines: lines?,
-        payment: payment?,
+        payment,
+        charge,
         note: note?,
         agreed: None,
     })

@@ -3,14 +3,25 @@
 use super::crediting::Credits;
 use super::view::{self, InvoiceView};
 use super::{InvoiceTarget, lock, selling};
-use crate::domain::invoice::InvoiceState;
+use crate::domain::invoice::{InvoiceState, Owed};
+use crate::domain::payment::Payable;
 use crate::domain::refusal::{InvoiceRefusal, Refusal};
 use crate::domain::unsell::UsedPart;
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
-use crate::service::resolve;
+use crate::service::sales::ChargeEntry;
+use crate::service::{charges, resolve};
 use crate::store::{businesses, invoice_numbers, invoices};
+
+/// A draft to be issued.
+#[derive(Clone, Debug)]
+pub struct Issuing {
+    /// Which one.
+    pub target: InvoiceTarget,
+    /// What the payment system is to charge.
+    pub charge: Option<ChargeEntry>,
+}
 
 /// An invoice to be voided.
 #[derive(Clone, Debug)]
@@ -22,7 +33,7 @@ pub struct Voiding {
 }
 
 /// Issues a draft: it gets the next number, and keeps its credits. With nothing due it is paid at once. Packages
-/// are issued as its lines say.
+/// are issued as its lines say, and the payment system is asked to charge what the caller wants of what is due.
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::EtagMismatch`], [`InvoiceRefusal::Empty`], those of
@@ -31,13 +42,13 @@ pub struct Voiding {
 pub async fn issue(
     ctx: &Context,
     call: &Call,
-    input: &InvoiceTarget,
+    input: &Issuing,
 ) -> Result<Answer<InvoiceView>, ServiceError> {
     let txn = ctx.db.begin().await?;
     if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
         return Ok(earlier);
     }
-    let mut locked = lock(ctx, &txn, call, input).await?;
+    let mut locked = lock(ctx, &txn, call, &input.target).await?;
     let (now, invoice) = (locked.now, &mut locked.invoice);
     invoice.state = invoice
         .state
@@ -57,6 +68,13 @@ pub async fn issue(
     }
     credits.carry_out().await?;
     selling::follow(&txn, call, invoice, &[], now).await?;
+    if let Some(charge) = input.charge {
+        let amount_minor = to_charge(charge, invoice.owed()?)?;
+        if amount_minor > 0 {
+            let of = (Payable::Invoice(invoice.id), invoice.customer_id);
+            charges::request(&txn, &business, of, amount_minor, now).await?;
+        }
+    }
     invoice.issued_at = Some(now);
     invoice.number = Some(invoice_numbers::next(&txn, call.business_id()).await?);
     invoices::update(&txn, invoice).await?;
@@ -64,6 +82,18 @@ pub async fn issue(
     call.remember(&txn, &issued).await?;
     call.commit(txn).await?;
     Ok(Answer::fresh(issued))
+}
+
+/// How much is to be charged, in minor units; nothing if nothing is due.
+fn to_charge(charge: ChargeEntry, owed: Owed) -> Result<i64, Refusal> {
+    let due_minor = owed.due_minor();
+    match charge.amount_minor.filter(|amount| *amount > due_minor) {
+        Some(amount_minor) => Err(Refusal::PaymentExceedsPrice {
+            paid_minor: owed.paid_minor.saturating_add(amount_minor),
+            total_minor: owed.total_minor,
+        }),
+        None => Ok(charge.amount_minor.unwrap_or(due_minor)),
+    }
 }
 
 /// Voids an invoice: its credits and the packages that it sold are given back, once; its number stays, and what

@@ -7,8 +7,9 @@ use super::view::{self, InvoiceView};
 use super::{InvoiceTarget, lock, selling};
 use crate::domain::invoice::InvoiceState;
 use crate::domain::payment::{Payment, PaymentMethod, check_method};
-use crate::ids::{InvoiceId, PaymentId, Reference};
+use crate::ids::{ChargeRequestId, InvoiceId, PaymentId, Reference};
 use crate::service::call::{Answer, Call};
+use crate::service::charges;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::resolve;
@@ -25,6 +26,8 @@ pub struct MoneyEntry {
     pub amount_minor: Option<i64>,
     /// The receipt's or transfer's number.
     pub reference: String,
+    /// The charge request that it answers.
+    pub charge_id: Option<ChargeRequestId>,
 }
 
 impl MoneyEntry {
@@ -50,8 +53,8 @@ impl MoneyEntry {
 /// lines say.
 ///
 /// # Errors
-/// Those of [`Invoice::pay`](crate::domain::invoice::Invoice::pay) and of [`check_method`], the rules of use for credits
-/// that it holds no more, and those of a sale for what it sells.
+/// Those of [`Invoice::pay`](crate::domain::invoice::Invoice::pay) and of [`check_method`], those of a charge request that cannot
+/// be answered so, the rules of use for credits that it holds no more, and those of a sale for what it sells.
 pub async fn record(
     ctx: &Context,
     call: &Call,
@@ -69,16 +72,23 @@ pub async fn record(
     check_method(input.method, &business, &locked.customer)?;
     let (now, invoice) = (locked.now, &mut locked.invoice);
     let used_unpaid = invoice.used_unpaid();
+    let answering = charges::lock_answered(&txn, call, input.charge_id, input.amount_minor, now);
+    let charge = answering.await?;
+    let asked_minor = charge.as_ref().map(|charge| charge.amount_minor);
+    let amount_minor = asked_minor.or(input.amount_minor);
     let due_minor = invoice.owed()?.due_minor();
-    invoice.pay(input.payment(input.amount_minor.unwrap_or(due_minor), now))?;
+    let payment = input.payment(amount_minor.unwrap_or(due_minor), now);
+    let payment_id = payment.id;
+    invoice.pay(payment)?;
     if invoice.state == InvoiceState::Paid {
         let mut credits = Credits::new(ctx, &txn, call, now);
         credits.secure(invoice).await?;
         credits.use_up(invoice);
         credits.carry_out().await?;
     }
-    selling::follow(&txn, call, invoice, &used_unpaid, now).await?;
     payments::add_last_of_invoice(&txn, call.request_id.unwrap_or_default(), invoice).await?;
+    charges::paid(&txn, charge, payment_id, now).await?;
+    selling::follow(&txn, call, invoice, &used_unpaid, now).await?;
     invoices::update(&txn, invoice).await?;
     let paid = view::view(&txn, locked.invoice, now).await?;
     call.remember(&txn, &paid).await?;
@@ -133,7 +143,9 @@ pub async fn refund(
     }
     let mut locked = lock(ctx, &txn, call, &input.target()).await?;
     let (now, invoice) = (locked.now, &mut locked.invoice);
-    let amount_minor = input.amount_minor.unwrap_or_else(|| invoice.money.refundable());
+    let amount_minor = input
+        .amount_minor
+        .unwrap_or_else(|| invoice.money.refundable());
     invoice.refund(input.payment(amount_minor, now))?;
     payments::add_last_of_invoice(&txn, call.request_id.unwrap_or_default(), invoice).await?;
     invoices::update(&txn, invoice).await?;

@@ -7,10 +7,12 @@ use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 
 use super::view;
+use crate::domain::amend::Amendment;
 use crate::domain::business::Business;
 use crate::domain::credits::Credits;
 use crate::domain::invoice::{Invoice, InvoiceLine, InvoiceState, PackageLine};
 use crate::domain::package::Package;
+use crate::domain::payment::Payable;
 use crate::domain::refusal::Refusal;
 use crate::domain::unsell::{UsedPart, take_back_unused};
 use crate::ids::{HoldId, InvoiceLineId, PackageId, Reference, SaleId};
@@ -18,7 +20,7 @@ use crate::service::call::Call;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::sales::{self as selling, Agreed, Buyer, SaleEntry};
-use crate::service::{resolve, undo_sale};
+use crate::service::{charges, resolve, undo_sale};
 use crate::store::{businesses, packages, sales};
 
 /// Refuses an invoice whose packages could not be sold now.
@@ -39,7 +41,8 @@ pub(super) async fn check(
 }
 
 /// Issues the packages that are due by what the invoice is now, and brings its sales and the packages that it
-/// sold or used up to date. `used_unpaid` is what it had used and not paid before.
+/// sold or used up to date; where nothing is due, nothing more is to be charged. `used_unpaid` is what it had used
+/// and not paid before.
 ///
 /// # Errors
 /// Those of a sale.
@@ -73,6 +76,9 @@ pub(super) async fn follow(
             packages::update(txn, &mut package).await?;
         }
     }
+    if matches!(invoice.state, InvoiceState::Paid | InvoiceState::Void) {
+        charges::withdraw(txn, call, Payable::Invoice(invoice.id), now).await?;
+    }
     Ok(())
 }
 
@@ -92,7 +98,7 @@ pub(super) async fn take_back(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let rule = |amendment: &mut _| take_back_unused(amendment, used);
+    let rule = |amendment: &mut Amendment<'_>| take_back_unused(amendment, used);
     let taking = undo_sale::take_all_back(ctx, txn, call, (&ids, ""), rule);
     let taken = taking.await?;
     let packages = taken.packages.iter().zip(taken.told);
@@ -126,7 +132,7 @@ async fn issue_due(
     invoice: &mut Invoice,
     now: DateTime<Utc>,
 ) -> Result<(), ServiceError> {
-    let due = invoice.packages_due();
+    let due = invoice.packages_due()?;
     if due.is_empty() {
         return Ok(());
     }
@@ -212,6 +218,7 @@ fn entry(
         quantity: Some(u32::try_from(units).ok()?),
         lines: Vec::new(),
         payment: None,
+        charge: None,
         note: String::new(),
         agreed: Some(Agreed {
             version,

@@ -7,12 +7,14 @@ use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::domain::charge::ChargeRequest;
 use crate::domain::credits::Credits;
 use crate::domain::hold::Hold;
 use crate::domain::invoice::Invoice;
-use crate::ids::{BusinessId, HoldId, LotId, PackageId};
+use crate::domain::payment::Payable;
+use crate::ids::{BusinessId, HoldId, InvoiceId, LotId, PackageId};
 use crate::service::error::ServiceError;
-use crate::store::{holds, lots};
+use crate::store::{charge_requests, holds, lots};
 
 /// An invoice as it is at one moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +23,8 @@ pub struct InvoiceView {
     pub invoice: Invoice,
     /// What its lines' credits come from, by the holds.
     pub credits: Vec<LineHold>,
+    /// What of it the payment system is or was to charge, oldest first.
+    pub charges: Vec<ChargeRequest>,
 }
 
 /// What the credits of one line come from.
@@ -49,8 +53,12 @@ pub(super) async fn view(
     invoice: Invoice,
     now: DateTime<Utc>,
 ) -> Result<InvoiceView, ServiceError> {
-    let credits = of_holds(db, invoice.business_id, holds_of(&invoice), now).await?;
-    Ok(InvoiceView { invoice, credits })
+    let business_id = invoice.business_id;
+    Ok(InvoiceView {
+        credits: of_holds(db, business_id, holds_of(&invoice), now).await?,
+        charges: charges_of(db, business_id, [invoice.id], now).await?,
+        invoice,
+    })
 }
 
 /// Invoices as they are at `now`.
@@ -61,16 +69,31 @@ pub(super) async fn views(
     now: DateTime<Utc>,
 ) -> Result<Vec<InvoiceView>, ServiceError> {
     let ids = found.iter().flat_map(holds_of);
-    let all = of_holds(db, business_id, ids, now).await?;
+    let credits = of_holds(db, business_id, ids, now).await?;
+    let ids = found.iter().map(|invoice| invoice.id);
+    let charges = charges_of(db, business_id, ids, now).await?;
     let views = found.into_iter().map(|invoice| {
         let own: Vec<Uuid> = holds_of(&invoice).collect();
-        let credits = all.iter().filter(|it| own.contains(&it.hold_id.uuid()));
+        let of = Payable::Invoice(invoice.id);
+        let credits = credits.iter().filter(|it| own.contains(&it.hold_id.uuid()));
+        let charges = charges.iter().filter(|it| it.of == of);
         InvoiceView {
             credits: credits.cloned().collect(),
+            charges: charges.cloned().collect(),
             invoice,
         }
     });
     Ok(views.collect())
+}
+
+async fn charges_of(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    ids: impl IntoIterator<Item = InvoiceId>,
+    now: DateTime<Utc>,
+) -> Result<Vec<ChargeRequest>, ServiceError> {
+    let found = charge_requests::of_invoices(db, business_id, ids).await?;
+    Ok(found.into_iter().map(|it| it.as_of(now)).collect())
 }
 
 /// The packages whose credits these holds set aside, one for each hold and package.

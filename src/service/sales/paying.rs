@@ -4,12 +4,14 @@
 use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 
+use super::charging;
 use crate::domain::customer::Customer;
-use crate::domain::payment::{Payment, PaymentMethod, check_method};
+use crate::domain::payment::{Payable, Payment, PaymentMethod, check_method};
 use crate::domain::refusal::Refusal;
 use crate::domain::sale::Sale;
-use crate::ids::{PaymentId, SaleId};
+use crate::ids::{ChargeRequestId, PaymentId, SaleId};
 use crate::service::call::{Answer, Call};
+use crate::service::charges;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::resolve;
@@ -26,6 +28,8 @@ pub struct SaleMoney {
     pub amount_minor: Option<i64>,
     /// The receipt's or transfer's number.
     pub reference: String,
+    /// The charge request that it answers.
+    pub charge_id: Option<ChargeRequestId>,
 }
 
 impl SaleMoney {
@@ -40,10 +44,12 @@ impl SaleMoney {
     }
 }
 
-/// Writes a payment of a sale down. Once all of the sale is paid, so are its packages.
+/// Writes a payment of a sale down. Packages that wait for it are issued; once all of the sale is paid, so are its
+/// packages, and nothing more is to be charged.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], those of [`Sale::pay`] and of [`check_method`].
+/// [`Refusal::NotFound`], those of [`Sale::pay`] and of [`check_method`], those of a charge request that cannot be
+/// answered so, and those of a sale for what waits.
 pub async fn record(
     ctx: &Context,
     call: &Call,
@@ -60,13 +66,26 @@ pub async fn record(
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
     check_method(input.method, &business, &customer)?;
     let now = ctx.clock.now();
-    let due_minor = sale.price.total_minor.saturating_sub(sale.paid_minor());
-    sale.pay(input.payment(input.amount_minor.unwrap_or(due_minor), now))?;
+    let answering = charges::lock_answered(&txn, call, input.charge_id, input.amount_minor, now);
+    let charge = answering.await?;
+    let asked_minor = charge.as_ref().map(|charge| charge.amount_minor);
+    let amount_minor = asked_minor.or(input.amount_minor);
+    let due_minor = sale.owed().due_minor();
+    let payment = input.payment(amount_minor.unwrap_or(due_minor), now);
+    let payment_id = payment.id;
+    sale.pay(payment)?;
     let request_id = call.request_id.unwrap_or_default();
     sales::add_last_payment(&txn, business_id, request_id, &sale).await?;
+    charges::paid(&txn, charge, payment_id, now).await?;
+    charging::issue_due(&txn, call, &business, &mut sale, now).await?;
     if sale.is_paid() {
         follow(&txn, call, &sale, now).await?;
+        charges::withdraw(&txn, call, Payable::Sale(sale.id), now).await?;
     }
+    let sale = sales::get(&txn, business_id, sale.id)
+        .await?
+        .ok_or_else(|| resolve::not_found("sale", &input.sale_id))?
+        .as_of(now);
     call.remember(&txn, &sale).await?;
     call.commit(txn).await?;
     Ok(Answer::fresh(sale))
@@ -92,6 +111,7 @@ pub async fn reverse(
     let about = (payment_id, now);
     sales::mark_payment_reversed(&txn, call.business_id(), &sale, about).await?;
     follow(&txn, call, &sale, now).await?;
+    let sale = sale.as_of(now);
     call.remember(&txn, &sale).await?;
     call.commit(txn).await?;
     Ok(Answer::fresh(sale))
@@ -114,11 +134,14 @@ pub async fn refund(
     let (mut sale, _) = lock(&txn, call, input.sale_id).await?;
     sale.refuse_invoiced().map_err(Refusal::from)?;
     let now = ctx.clock.now();
-    let amount_minor = input.amount_minor.unwrap_or_else(|| sale.money.refundable());
+    let amount_minor = input
+        .amount_minor
+        .unwrap_or_else(|| sale.money.refundable());
     let refunded = sale.money.refund(input.payment(amount_minor, now));
     refunded.map_err(Refusal::from)?;
     let request_id = call.request_id.unwrap_or_default();
     sales::add_last_payment(&txn, call.business_id(), request_id, &sale).await?;
+    let sale = sale.as_of(now);
     call.remember(&txn, &sale).await?;
     call.commit(txn).await?;
     Ok(Answer::fresh(sale))
@@ -134,7 +157,7 @@ async fn lock(
     let missing = || resolve::not_found("sale", &sale_id);
     let found = sales::get(txn, business_id, sale_id).await?;
     let customer_id = found.ok_or_else(missing)?.customer_id;
-    let customer = customers::share(txn, business_id, customer_id)
+    let customer = customers::lock(txn, business_id, customer_id)
         .await?
         .ok_or_else(|| resolve::not_found("customer", &customer_id))?;
     let locked = sales::lock(txn, business_id, sale_id).await?;

@@ -8,19 +8,20 @@ use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
-use super::SaleEntry;
 use super::queueing::Queues;
+use super::{SaleEntry, charging};
 use crate::domain::business::Business;
 use crate::domain::catalog::Template;
 use crate::domain::customer::Customer;
 use crate::domain::extend::NewLot;
+use crate::domain::invoice::{IssueWhen, Owed};
 use crate::domain::line::Line;
 use crate::domain::offer::Offer;
 use crate::domain::overlap::{Earlier, Overlap};
 use crate::domain::package::{Package, Status};
+use crate::domain::payment::{Payment, check_method};
 use crate::domain::permission::Permission;
 use crate::domain::refusal::{Refusal, SellingRefusal};
-use crate::domain::payment::{Payment, check_method};
 use crate::domain::sale::Price;
 use crate::ids::{CustomerId, GroupId, PaymentId, Reference, SaleId, TemplateId};
 use crate::service::buyers::{Buyers, Party, check_share_max};
@@ -39,6 +40,10 @@ pub(super) struct Planned {
     pub(super) own_lines: Vec<Arc<Line>>,
     pub(super) price: Price,
     pub(super) payment: Option<Payment>,
+    /// What the payment system is to charge, in minor units.
+    pub(super) charge_minor: i64,
+    /// When it is issued, if it waits to be paid before.
+    pub(super) waits: Option<IssueWhen>,
 }
 
 /// A customer, or a group with its contact.
@@ -172,7 +177,7 @@ impl<'a> Planner<'a> {
 
     async fn entry(&mut self, entry: &SaleEntry) -> Result<Planned, ServiceError> {
         let (template, mut plan) = self.judged(entry).await?;
-        if template.definition.selling.overlap == Overlap::Queue {
+        if template.definition.selling.overlap == Overlap::Queue && plan.waits.is_none() {
             let (about, now) = ((template.id, &mut plan.package), self.now);
             let has_start_date = entry.start_date.is_some();
             let (txn, business) = (self.txn, self.business);
@@ -183,7 +188,10 @@ impl<'a> Planner<'a> {
     }
 
     /// What an entry comes to, judged beside the earlier packages but not put into a queue.
-    async fn judged(&mut self, entry: &SaleEntry) -> Result<(Arc<Template>, Planned), ServiceError> {
+    async fn judged(
+        &mut self,
+        entry: &SaleEntry,
+    ) -> Result<(Arc<Template>, Planned), ServiceError> {
         let buyers = self.buyers;
         let party = buyers.of(entry)?;
         self.not_taken(entry)?;
@@ -313,6 +321,14 @@ impl<'a> Planner<'a> {
         offer.external_id.clone_from(&entry.external_id);
         offer.validity_override.clone_from(&entry.validity_override);
         offer.start_date = entry.start_date;
+        let charge_minor = charging::amount(entry, price)?;
+        let issue_when = template.definition.selling.issue_when;
+        let issue_when = issue_when.unwrap_or(self.business.invoicing.issue_when);
+        let unpaid = Owed {
+            total_minor: price.total_minor,
+            paid_minor: 0,
+        };
+        let waits = charge_minor > 0 && !issue_when.has_come(unpaid);
         let (mut package, lots) = offer.make(self.business, now)?;
         package.invoice_line_id = entry.agreed.as_ref().and_then(|it| it.invoice_line_id);
         Ok(Planned {
@@ -322,6 +338,8 @@ impl<'a> Planner<'a> {
             own_lines: Vec::new(),
             price,
             payment,
+            charge_minor,
+            waits: waits.then_some(issue_when),
         })
     }
 

@@ -5,9 +5,7 @@ use sea_orm::Set;
 
 use crate::domain::package::Package;
 use crate::domain::validity::ExpirySource;
-use crate::ids::{
-    BusinessId, CustomerId, GroupId, InvoiceLineId, PackageId, SaleId, TemplateId,
-};
+use crate::ids::{BusinessId, CustomerId, GroupId, InvoiceLineId, PackageId, SaleId, TemplateId};
 use crate::store::columns::{from_json, instant, instant_opt, known, micros, to_json};
 use crate::store::error::StoreError;
 

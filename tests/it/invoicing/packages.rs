@@ -233,7 +233,10 @@ async fn semantics_33_a_package_is_not_complete_while_an_invoice_that_used_it_is
         let paid = desk.pay(&applied, None).await.unwrap();
         assert_eq!(status().await, PackageStatus::Completed);
         desk.bounce(&paid.money[0]).await.unwrap();
-        assert_eq!(on_line(&desk.get(&paid).await).state(), v1::LineCreditsState::Used);
+        assert_eq!(
+            on_line(&desk.get(&paid).await).state(),
+            v1::LineCreditsState::Used
+        );
         assert_eq!(status().await, PackageStatus::UsedUp);
         app.clock.advance(TimeDelta::seconds(1));
         let again = desk.pay(&issued, None).await.unwrap();
@@ -273,7 +276,12 @@ async fn voiding_takes_back_what_is_unused_and_is_refused_where_something_was_us
         let package = desk.shop.package(&package_id).await;
         assert_eq!(package.status(), PackageStatus::Revoked);
         assert_eq!(desk.shop.left(&package_id).await, "0");
-        assert!(sale(app, &package_of(&paid).sale_id).await.undone_at.is_some());
+        assert!(
+            sale(app, &package_of(&paid).sale_id)
+                .await
+                .undone_at
+                .is_some()
+        );
         let reinstating = v1::ReinstatePackageRequest {
             request_id: app.request_id(),
             package_id,
@@ -358,22 +366,26 @@ async fn what_cannot_be_sold_is_told_when_the_invoice_is_made_and_when_it_is_iss
         let paths: Vec<_> = faults.iter().map(|(path, _)| path.as_str()).collect();
         assert_eq!(
             paths,
-            ["lines[0].item_id", "lines[0].tax_basis_points", "lines[0].quantity"]
+            [
+                "lines[0].item_id",
+                "lines[0].tax_basis_points",
+                "lines[0].quantity"
+            ]
         );
         let draft = make(line.clone()).await.unwrap();
         let late = make(line.clone()).await.unwrap();
-        refused(
-            desk.apply(&draft, "1").await,
-            REFUSED,
-            "LINE_SELLS_PACKAGE",
-        );
+        refused(desk.apply(&draft, "1").await, REFUSED, "LINE_SELLS_PACKAGE");
         let issued = desk.issue(&draft).await.unwrap();
         let late_issued = desk.issue(&late).await.unwrap();
         let paid = desk.pay(&issued, None).await.unwrap();
         assert!(is_issued(&paid));
         refused(make(line).await, REFUSED, "PACKAGE_OVERLAPS");
         // The second one was issued in time, and cannot be delivered now: nothing of the payment is kept.
-        let names = refused(desk.pay(&late_issued, None).await, REFUSED, "PACKAGE_OVERLAPS");
+        let names = refused(
+            desk.pay(&late_issued, None).await,
+            REFUSED,
+            "PACKAGE_OVERLAPS",
+        );
         assert_eq!(names["package_id"], package_of(&paid).package_id);
         assert_eq!(desk.get(&late).await, late_issued);
         assert_eq!(app.all_packages().await.len(), 1);
@@ -426,7 +438,9 @@ async fn a_line_keeps_the_version_and_price_of_its_day_and_another_price_needs_i
             unit_price: Some(euros(1)),
             ..desk.package_of(&template_id)
         };
-        let made = clerk.create_invoice(clerk.creating(vec![dearer.clone()])).await;
+        let made = clerk
+            .create_invoice(clerk.creating(vec![dearer.clone()]))
+            .await;
         refused(made, Code::PermissionDenied, "PERMISSION_DENIED");
         let cheap = desk.create_invoice(desk.creating(vec![dearer])).await;
         assert_eq!(due(&cheap.unwrap()), 1);

@@ -44,7 +44,7 @@ pub(super) struct Large {
 type Copied = (&'static str, &'static [(&'static str, &'static str)]);
 
 /// In an order in which nothing refers to what is not there yet.
-const TABLES: [Copied; 34] = [
+const TABLES: [Copied; 35] = [
     ("users", &[("id", "{key}"), ("external_id", "NULL")]),
     ("tokens", &[("id", "{key}")]),
     ("requests", &[("request_id", "{key}")]),
@@ -112,6 +112,14 @@ const TABLES: [Copied; 34] = [
             ("id", "{key}"),
             ("sale_id", "CASE WHEN {n} % 2 = 0 THEN {key} END"),
             ("invoice_id", "CASE WHEN {n} % 2 = 1 THEN {key} END"),
+        ],
+    ),
+    (
+        "charge_requests",
+        &[
+            ("id", "{key}"),
+            ("sale_id", "{key}"),
+            ("customer_id", "{owner}"),
         ],
     ),
     (
