@@ -48,7 +48,7 @@ pub struct Charged {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Paid {
     /// A sale.
-    Sale(Sale),
+    Sale(Box<Sale>),
     /// An invoice.
     Invoice(Box<InvoiceView>),
 }
@@ -146,7 +146,7 @@ pub async fn refund(
 
 fn sale(answer: Answer<Sale>) -> Answer<Paid> {
     Answer {
-        value: Paid::Sale(answer.value),
+        value: Paid::Sale(Box::new(answer.value)),
         replayed: answer.replayed,
     }
 }

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::credits::Credits;
-use crate::grpc::convert::common::{amount, amount_or_one, money};
-use crate::grpc::convert::pricing::optional_units;
+use crate::grpc::convert::common::{amount_or_one, money};
+use crate::grpc::convert::pricing::whole_units;
 use crate::grpc::faults::Faults;
 use crate::proto::v1;
 use crate::service::Caller;
@@ -85,28 +84,9 @@ fn line_of(message: &v1::InvoiceLineInput, faults: &mut Faults) -> Option<NewLin
         }
     }
     let template = faults.reference("template_id", &message.template_id);
-    let quantity = whole_units(&message.quantity, faults);
+    let quantity = whole_units(faults, "quantity", &message.quantity);
     Some(NewLineOf::Package {
         template: template?,
         quantity: quantity?,
     })
-}
-
-/// A whole number of units, told as a decimal like any other quantity.
-fn whole_units(quantity: &str, faults: &mut Faults) -> Option<Option<u32>> {
-    if quantity.is_empty() {
-        return Some(None);
-    }
-    let millionths = amount(faults, "quantity", quantity)?.millionths();
-    let unit = Credits::UNIT.millionths();
-    let units = millionths.checked_div(unit);
-    let units = units.filter(|_| millionths.checked_rem(unit) == Some(0));
-    let units = units.and_then(|units| i32::try_from(units).ok());
-    match units {
-        Some(units) => optional_units(faults, "quantity", units),
-        None => {
-            faults.add("quantity", "must be a whole number of units");
-            None
-        }
-    }
 }

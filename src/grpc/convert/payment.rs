@@ -57,7 +57,7 @@ pub(super) fn charge(
 }
 
 /// An amount that may be left out.
-fn amount_above_zero(
+pub fn amount_above_zero(
     amount: Option<&v1::Money>,
     caller: &Caller,
     faults: &mut Faults,

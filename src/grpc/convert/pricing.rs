@@ -1,12 +1,13 @@
 //! Prices, tiers, quotes and the rules of selling as messages.
 
+use crate::domain::credits::Credits;
 use crate::domain::invoice::IssueWhen;
 use crate::domain::money::Currency;
 use crate::domain::overlap::{Overlap, SellingRules};
 use crate::domain::pricing::{
     CarryOver, Pricing, QUANTITY_MAX, QuantityChoice, SubscriptionPrice, Tier,
 };
-use crate::grpc::convert::common::{money, period, to_money, to_period};
+use crate::grpc::convert::common::{amount, money, period, to_money, to_period};
 use crate::grpc::faults::Faults;
 use crate::proto::v1;
 use crate::service::Caller;
@@ -240,6 +241,23 @@ pub fn optional_units(faults: &mut Faults, field: &str, number: i32) -> Option<O
     match number {
         0 => Some(None),
         number => units(faults, field, number).map(Some),
+    }
+}
+
+/// A whole number of units that is told as a decimal like other quantities, and may be left out.
+pub fn whole_units(faults: &mut Faults, field: &str, text: &str) -> Option<Option<u32>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    let millionths = amount(faults, field, text)?.millionths();
+    let unit = Credits::UNIT.millionths();
+    let units = millionths.checked_div(unit);
+    let units = units.filter(|_| millionths.checked_rem(unit) == Some(0));
+    if let Some(number) = units.and_then(|units| i32::try_from(units).ok()) {
+        self::units(faults, field, number).map(Some)
+    } else {
+        faults.add(field, "must be a whole number of units");
+        None
     }
 }
 

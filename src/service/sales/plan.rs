@@ -49,6 +49,9 @@ pub(super) struct Planned {
 /// A customer, or a group with its contact.
 pub(super) type Owner = (CustomerId, Option<GroupId>);
 
+/// A template as an entry names it, and its version if one was agreed on before.
+type Named = (Reference<TemplateId>, Option<i32>);
+
 /// What the entries of a call have in common, and what was found for the earlier ones of them.
 struct Planner<'a> {
     txn: &'a DatabaseTransaction,
@@ -61,7 +64,7 @@ struct Planner<'a> {
     /// One sale for each owner.
     sale_ids: BTreeMap<Owner, SaleId>,
     /// The templates, each read once, with what is offered of it to whomever.
-    offers: HashMap<(Reference<TemplateId>, Option<i32>), (Arc<Template>, Offer)>,
+    offers: HashMap<Named, (Arc<Template>, Offer)>,
     /// The templates whose earlier packages were read.
     judged: HashSet<TemplateId>,
     /// The packages beside those to be sold, by owner and template.
