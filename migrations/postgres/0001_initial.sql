@@ -398,6 +398,7 @@ CREATE TABLE events (
     subject TEXT NOT NULL,
     customer_id UUID NOT NULL,
     package_id UUID,
+    item_id UUID,
     occurred_at BIGINT NOT NULL,
     done_at BIGINT,
     PRIMARY KEY (business_id, id),

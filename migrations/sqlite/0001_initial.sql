@@ -399,6 +399,7 @@ CREATE TABLE events (
     subject TEXT NOT NULL,
     customer_id BLOB NOT NULL,
     package_id BLOB,
+    item_id BLOB,
     occurred_at INTEGER NOT NULL,
     done_at INTEGER,
     PRIMARY KEY (business_id, id),

@@ -10,10 +10,11 @@ use chrono::TimeDelta;
 use rstest::rstest;
 use tonic::{Code, Status};
 
+use crate::selling::refuse_one;
 use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::{TestApp, on};
 use crate::support::mailroom::emails;
-use crate::support::refused::{field_faults, refused, refused_entries};
+use crate::support::refused::{field_faults, refused};
 use crate::support::shop::{Shop, days, euros};
 use crate::support::tenant::Tenant;
 
@@ -272,19 +273,15 @@ async fn one_charge_pays_for_what_one_customer_buys_in_a_call(
         let sold = shop.try_to_sell(entries).await.unwrap().into_inner();
         let is_issued: Vec<_> = sold.results.iter().map(|it| it.package.is_some()).collect();
         assert_eq!(is_issued, [false, true, false]);
-        let amounts: Vec<_> = sold
-            .sales
-            .iter()
-            .map(|sale| sale.charge_requests[0].amount.clone());
-        let amounts: Vec<_> = amounts.collect();
+        let asked = |sale: &v1::Sale| sale.charge_requests[0].amount.clone();
+        let amounts: Vec<_> = sold.sales.iter().map(asked).collect();
         assert_eq!(amounts, [Some(euros(17_000)), Some(euros(12_000))]);
         let request = answering(app, &sold.sales[0].charge_requests[0]);
         let part = answer(app, request).await.unwrap().sale.unwrap();
         assert_eq!(part.payment_state(), PaymentState::PartlyPaid);
         assert_eq!(part.package_ids.len(), 2);
         let excess = charged(&shop, &issued, Some(12_001));
-        let tried = shop.try_to_sell(vec![excess]).await;
-        assert_eq!(refused_entries(tried)[0].1, "PAYMENT_EXCEEDS_PRICE");
+        refuse_one(&shop, excess, "PAYMENT_EXCEEDS_PRICE").await;
     })
     .await;
 }

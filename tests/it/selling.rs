@@ -47,7 +47,7 @@ fn refused_entries(result: Tried) -> Vec<(String, String)> {
 }
 
 /// Tries to sell one entry, which must be refused for this reason.
-async fn refuse_one(shop: &Shop, entry: v1::SaleEntry, reason: &str) {
+pub(crate) async fn refuse_one(shop: &Shop, entry: v1::SaleEntry, reason: &str) {
     let unmet = refused_entries(shop.try_to_sell(vec![entry]).await);
     assert_eq!(unmet, [("entries[0]".to_owned(), reason.to_owned())]);
 }

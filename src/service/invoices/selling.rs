@@ -20,7 +20,7 @@ use crate::service::call::Call;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::sales::{self as selling, Agreed, Buyer, SaleEntry};
-use crate::service::{charges, resolve, undo_sale};
+use crate::service::{charges, events, resolve, undo_sale};
 use crate::store::{businesses, packages, sales};
 
 /// Refuses an invoice whose packages could not be sold now.
@@ -41,7 +41,7 @@ pub(super) async fn check(
 }
 
 /// Issues the packages that are due by what the invoice is now, and brings its sales and the packages that it
-/// sold or used up to date; where nothing is due, nothing more is to be charged. `used_unpaid` is what it had used
+/// sold or used up to date; once it is paid, triggers hear of it, and nothing more is to be charged. `used_unpaid` is what it had used
 /// and not paid before.
 ///
 /// # Errors
@@ -75,6 +75,9 @@ pub(super) async fn follow(
         if package != known {
             packages::update(txn, &mut package).await?;
         }
+    }
+    if invoice.state == InvoiceState::Paid {
+        events::invoice_paid(txn, invoice, now).await?;
     }
     if matches!(invoice.state, InvoiceState::Paid | InvoiceState::Void) {
         charges::withdraw(txn, call, Payable::Invoice(invoice.id), now).await?;

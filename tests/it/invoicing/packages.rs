@@ -470,3 +470,28 @@ async fn one_payment_issues_a_package_once_however_often_and_concurrently_it_is_
     })
     .await;
 }
+
+/// Flight Schedule Pro's: a package is complete, and the next one can be sold, once all of it is used and paid.
+#[rstest]
+#[tokio::test]
+async fn flight_schedule_pros_package_is_complete_once_its_invoice_is_paid_and_then_the_next_is_sold(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on(database, async |app| {
+        let desk = open(app).await;
+        let overlap = v1::OverlapPolicy::RejectUntilComplete;
+        let template_id = offer_with(&desk.shop, IssueWhen::Issued, overlap).await;
+        let issued = invoiced(&desk, &template_id).await;
+        let package_id = &package_of(&issued).package_id;
+        use_up(&desk, package_id, "4").await;
+        let next = || desk.creating(vec![desk.package_of(&template_id)]);
+        let early = desk.create_invoice(next()).await;
+        refused(early, REFUSED, "PACKAGE_NOT_COMPLETE");
+        desk.pay(&issued, None).await.unwrap();
+        let package = desk.shop.package(package_id).await;
+        assert_eq!(package.status(), PackageStatus::Completed);
+        desk.create_invoice(next()).await.unwrap();
+        assert_eq!(app.all_packages().await.len(), 1);
+    })
+    .await;
+}
