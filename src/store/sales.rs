@@ -141,7 +141,7 @@ pub async fn put_paid(
 }
 
 /// Writes that a sale by an invoice was undone and what of it stays charged; the invoice is locked.
-pub async fn mark_voided(
+pub async fn mark_undone_keeping(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
     id: SaleId,

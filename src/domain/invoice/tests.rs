@@ -261,7 +261,7 @@ fn what_is_kept_of_a_voided_invoice_is_all_that_it_asks_for() {
     assert_eq!(parts(Some(invoice.price().unwrap())), (300, 66, 366));
     for line in [lesson, package] {
         let refusal = invoice.apply(line, credits("1")).unwrap_err();
-        assert_eq!(refusal.reason(), "LINE_VOIDED");
+        assert_eq!(refusal.reason(), "INVOICE_LINE_VOIDED");
     }
     invoice.pay(payment(366)).unwrap();
     assert_eq!(invoice.state, InvoiceState::Paid);

@@ -142,7 +142,7 @@ impl InvoiceRefusal {
             Self::NoCredits { .. } => "NO_CREDITS_APPLIED",
             Self::CreditsUsed { .. } => "CREDITS_ALREADY_USED",
             Self::LineSellsPackage { .. } => "LINE_SELLS_PACKAGE",
-            Self::LineVoided { .. } => "LINE_VOIDED",
+            Self::LineVoided { .. } => "INVOICE_LINE_VOIDED",
             Self::SaleOnInvoice { .. } => "SALE_ON_INVOICE",
             Self::PriceMissing { .. } => "PRICE_MISSING",
             Self::PaymentReversed { .. } => "PAYMENT_ALREADY_REVERSED",

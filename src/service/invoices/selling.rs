@@ -124,7 +124,7 @@ pub(super) async fn mark_voided(
             None => None,
         };
         let kept = kept.unwrap_or_default();
-        sales::mark_voided(txn, invoice.business_id, sold.sale_id, kept, now).await?;
+        sales::mark_undone_keeping(txn, invoice.business_id, sold.sale_id, kept, now).await?;
     }
     Ok(())
 }

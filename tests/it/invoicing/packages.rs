@@ -326,7 +326,7 @@ async fn voiding_keeps_the_used_part_charged_if_the_caller_asks_for_it(
             desk.shop.package(&package_id).await.status(),
             PackageStatus::Revoked
         );
-        refused(desk.apply(&left, "1").await, REFUSED, "LINE_VOIDED");
+        refused(desk.apply(&left, "1").await, REFUSED, "INVOICE_LINE_VOIDED");
         assert_eq!(void_refused(&desk, &left).await, ["1", "0"]);
         let paid = desk.pay(&left, None).await.unwrap();
         assert_eq!(paid.state(), InvoiceState::Paid);
