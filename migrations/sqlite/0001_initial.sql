@@ -150,12 +150,14 @@ CREATE TABLE lines (
     credit_type_id BLOB NOT NULL,
     decimal_places INTEGER NOT NULL,
     quantity INTEGER NOT NULL CHECK (quantity > 0),
+    rate_minor INTEGER CHECK (rate_minor >= 0),
     covers TEXT NOT NULL,
     PRIMARY KEY (business_id, id),
     UNIQUE (business_id, template_id, definition_version, position),
     FOREIGN KEY (business_id, template_id, definition_version)
         REFERENCES template_versions (business_id, template_id, definition_version),
-    FOREIGN KEY (business_id, credit_type_id) REFERENCES credit_types (business_id, id)
+    FOREIGN KEY (business_id, credit_type_id) REFERENCES credit_types (business_id, id),
+    CHECK ((kind = 2) = (rate_minor IS NOT NULL)) -- kind 2: a rate line
 ) STRICT;
 
 -- Customers. Personal data lies here and nowhere else; `search_text` is folded by us, not by the database.
@@ -656,9 +658,13 @@ CREATE TABLE invoice_lines (
     times_out_at INTEGER,
     used_by BLOB,
     returned_at INTEGER,
+    rate_line_id BLOB, -- the rate line that counts the units of the hold; then money pays them
+    delivered_at INTEGER,
     PRIMARY KEY (business_id, id),
     FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
     FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id),
+    FOREIGN KEY (business_id, rate_line_id) REFERENCES lines (business_id, id),
+    CHECK (rate_line_id IS NULL OR credit_units = quantity),
     CHECK ((hold_id IS NULL) = (credit_units IS NULL)),
     CHECK ((hold_id IS NULL) = (credit_packages IS NULL))
 ) STRICT;

@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use crate::domain::credits::Credits;
 use crate::domain::entry::coded;
-use crate::domain::refusal::{InvoiceRefusal, Refusal};
+use crate::domain::refusal::{InvoiceRefusal, RateRefusal, Refusal};
 use crate::domain::sale::{Payment, Price};
 use crate::ids::{
-    BusinessId, CustomerId, HoldId, InvoiceId, InvoiceLineId, ItemId, PackageId, PaymentId,
+    BusinessId, CustomerId, HoldId, InvoiceId, InvoiceLineId, ItemId, LineId, PackageId, PaymentId,
 };
 
 pub use state::{InvoiceState, Owed};
@@ -80,19 +80,23 @@ pub struct InvoiceLine {
     pub unit_price_minor: i64,
     /// The tax in it or on it, in hundredths of a percent.
     pub tax_basis_points: i32,
-    /// The units that credits pay.
+    /// When it was or will be delivered; none: whenever it is charged.
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// The units that credits pay, or all of it if it is at a package rate.
     pub credits: Option<LineCredits>,
 }
 
-/// The credits that pay for units of a line.
+/// The credits that pay for units of a line, or the units of a rate line that it charges.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineCredits {
     /// What sets them aside.
     pub hold_id: HoldId,
-    /// How many units they pay.
+    /// How many units they pay or are.
     pub units: Credits,
     /// Only these packages; none: the best ones.
     pub package_ids: Vec<PackageId>,
+    /// The rate line that counts the units: then money pays them, at its rate (semantics 32).
+    pub rate_line_id: Option<LineId>,
     /// When they are free again unless the invoice is issued; none: they stay set aside.
     pub times_out_at: Option<DateTime<Utc>>,
     /// The posting that used them.
@@ -113,9 +117,20 @@ pub struct InvoiceMoney {
 }
 
 impl InvoiceLine {
+    /// Refuses a line at a package rate, which credits do not pay.
+    fn refuse_at_rate(&self) -> Result<(), RateRefusal> {
+        match &self.credits {
+            Some(counted) if counted.rate_line_id.is_some() => Err(RateRefusal::LineAtRate {
+                invoice_line_id: self.id,
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// What is to be paid in money: the units that no credits pay. `None` if a number leaves its range.
     pub fn price(&self, prices_include_tax: bool) -> Option<Price> {
-        let in_credits = self.credits.as_ref().map_or(Credits::ZERO, |it| it.units);
+        let paying = self.credits.as_ref().filter(|it| it.rate_line_id.is_none());
+        let in_credits = paying.map_or(Credits::ZERO, |it| it.units);
         let units = i128::from(self.quantity.checked_sub(in_credits)?.millionths());
         let written = half_up(
             units.checked_mul(i128::from(self.unit_price_minor))?,
@@ -282,10 +297,11 @@ impl Invoice {
     ///
     /// # Errors
     /// [`Refusal::NotFound`], [`InvoiceRefusal::CreditsApplied`], [`InvoiceRefusal::UnitsExceedLine`],
-    /// [`InvoiceRefusal::Overpaid`], those of [`InvoiceState::priced_again`].
+    /// [`RateRefusal::LineAtRate`], [`InvoiceRefusal::Overpaid`], those of [`InvoiceState::priced_again`].
     pub fn apply(&mut self, id: InvoiceLineId, credits: LineCredits) -> Result<(), Refusal> {
         self.state.priced_again(self.owed()?)?;
         let line = self.line_mut(id)?;
+        line.refuse_at_rate()?;
         if let Some(applied) = &line.credits {
             return Err(InvoiceRefusal::CreditsApplied {
                 invoice_line_id: id,
@@ -317,11 +333,12 @@ impl Invoice {
     /// Lets a line be paid in money again, and says which credits it had.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], [`InvoiceRefusal::NoCredits`], [`InvoiceRefusal::CreditsUsed`], those of
-    /// [`InvoiceState::priced_again`].
+    /// [`Refusal::NotFound`], [`RateRefusal::LineAtRate`], [`InvoiceRefusal::NoCredits`],
+    /// [`InvoiceRefusal::CreditsUsed`], those of [`InvoiceState::priced_again`].
     pub fn unapply(&mut self, id: InvoiceLineId) -> Result<LineCredits, Refusal> {
         self.state.priced_again(self.owed()?)?;
         let line = self.line_mut(id)?;
+        line.refuse_at_rate()?;
         let invoice_line_id = id;
         let credits = line
             .credits

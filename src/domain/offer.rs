@@ -11,7 +11,7 @@ use crate::domain::calendar;
 use crate::domain::catalog::Template;
 use crate::domain::credits::CREDITS_MAX;
 use crate::domain::extend::NewLot;
-use crate::domain::line::Line;
+use crate::domain::line::{Line, LineKind};
 use crate::domain::lot::Origin;
 use crate::domain::package::Package;
 use crate::domain::refusal::Refusal;
@@ -125,8 +125,10 @@ impl Offer {
         now: DateTime<Utc>,
     ) -> Result<(Package, Vec<NewLot>), Refusal> {
         let (rule, source, resolved) = self.resolve(business, now)?;
-        let weights: Vec<LineWeight> = self.lines.iter().map(|(_, weight)| *weight).collect();
-        let values = allocate(self.price.net_minor, &weights);
+        let prepaid = |(line, _): &&(Arc<Line>, _)| line.kind == LineKind::Prepaid;
+        let weights = self.lines.iter().filter(prepaid).map(|(_, weight)| *weight);
+        let weights: Vec<LineWeight> = weights.collect();
+        let mut values = allocate(self.price.net_minor, &weights).into_iter();
         let origin = if self.sale_id.is_some() {
             Origin::Sold
         } else {
@@ -135,13 +137,16 @@ impl Offer {
         let lots = self
             .lines
             .iter()
-            .zip(values)
-            .map(|((line, _), value)| NewLot {
+            .map(|(line, _)| NewLot {
                 id: LotId::generate(now),
                 line: Arc::clone(line),
                 origin,
                 quantity: line.quantity,
-                value,
+                value: match line.kind {
+                    LineKind::Prepaid => values.next().unwrap_or(0),
+                    // What its units cost is paid when they are used.
+                    LineKind::Rate { .. } => 0,
+                },
             })
             .collect();
         let package = Package {

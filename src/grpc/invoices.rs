@@ -6,10 +6,11 @@ use crate::grpc::api::{Api, use_case};
 use crate::grpc::convert::amending::detail;
 use crate::grpc::convert::invoice::{self as convert, to_invoice};
 use crate::grpc::convert::package::{Detail, to_sale};
+use crate::grpc::convert::rate::{rate_question, to_rates};
 use crate::grpc::convert::selling::payment_of;
 use crate::proto::v1;
 use crate::service::invoices::InvoiceView;
-use crate::service::invoices::{self, counting, crediting, paying};
+use crate::service::invoices::{self, counting, crediting, paying, rates};
 use crate::service::payments::{self, Paid};
 use crate::service::{Answer, Call};
 
@@ -55,6 +56,20 @@ macro_rules! changing {
                         |found, call| v1::GetInvoiceResponse {
                             invoice: Some(to_invoice(&found, call.currency(), Detail::Full)),
                         },
+                    )
+                    .await
+            }
+
+            async fn resolve_rate(
+                &self,
+                request: Request<v1::ResolveRateRequest>,
+            ) -> Answered<v1::ResolveRateResponse> {
+                self.0
+                    .read(
+                        request,
+                        rate_question,
+                        use_case!(rates::resolve),
+                        |found, call| to_rates(&found, call.currency()),
                     )
                     .await
             }

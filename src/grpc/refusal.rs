@@ -3,6 +3,7 @@
 mod amending;
 mod booking;
 mod invoicing;
+mod rating;
 mod selling;
 mod subscribing;
 mod triggering;
@@ -227,6 +228,7 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
         Refusal::Subscribing(refusal) => subscribing::with(failure, refusal),
         Refusal::Triggering(refusal) => triggering::with(failure, refusal),
         Refusal::Invoicing(refusal) => invoicing::with(failure, refusal),
+        Refusal::Rating(refusal) => rating::with(failure, refusal),
         Refusal::Booking(refusal) => booking::with(failure, refusal),
         Refusal::LotCorrupt(lot_id) => {
             tracing::error!(%lot_id, "lot {lot_id} does not add up: run `carnet verify`");
@@ -268,7 +270,6 @@ fn with_what_is_offered(failure: Failure, refusal: &Refusal) -> Failure {
         Refusal::CoverageRepeated { line, target } => {
             failure.with("line", line).with("target", target)
         }
-        Refusal::RateLinesUnsupported { line } => failure.with("line", line),
         _ => failure,
     }
 }
@@ -335,7 +336,6 @@ fn with_what_was_posted(failure: Failure, refusal: &Refusal) -> Failure {
 fn code(refusal: &Refusal) -> Code {
     match refusal {
         Refusal::AmountTooFine { .. } | Refusal::CoverageRepeated { .. } => Code::InvalidArgument,
-        Refusal::RateLinesUnsupported { .. } => Code::Unimplemented,
         Refusal::AmountTooLarge => Code::OutOfRange,
         Refusal::EtagMismatch { .. } => Code::Aborted,
         Refusal::RequestIdReused { .. } | Refusal::ExternalIdTaken { .. } => Code::AlreadyExists,
@@ -366,6 +366,7 @@ mod tests {
             include_str!("../domain/refusal/subscribing.rs"),
             include_str!("../domain/refusal/triggering.rs"),
             include_str!("../domain/refusal/invoice.rs"),
+            include_str!("../domain/refusal/rate.rs"),
             include_str!("../domain/refusal/booking.rs"),
         ];
         let sources = sources.map(|source| source.split_once("fn reason(").unwrap().1);

@@ -1,5 +1,6 @@
 //! Invoices (F1): made, found, changed while they are drafts. What credits pay of them is [`crediting`], what
-//! money pays is [`paying`], and how they begin and end to count is [`counting`].
+//! money pays is [`paying`], what package rates ask is [`rates`], and how they begin and end to count is
+//! [`counting`].
 //!
 //! Order of locks: the customer (shared), the invoice, packages, lots, the invoice number. Only one invoice is
 //! locked at a time.
@@ -8,6 +9,7 @@ pub mod counting;
 pub mod crediting;
 mod lines;
 pub mod paying;
+pub mod rates;
 mod view;
 
 use chrono::{DateTime, Utc};
@@ -26,7 +28,7 @@ use crate::store::invoices::Filter;
 use crate::store::{businesses, customers, invoices};
 use crediting::Credits;
 
-pub use lines::NewInvoiceLine;
+pub use lines::{LinePricing, NewInvoiceLine};
 pub use view::{CreditPart, InvoiceView, LineHold};
 
 /// What the things of this file are called.
@@ -139,6 +141,8 @@ pub async fn create(
         .await?
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
     let now = ctx.clock.now();
+    let built = lines::build(&txn, business_id, &input.lines, &[], now).await?;
+    let mut credits = Credits::new(ctx, &txn, call, now);
     let invoice = Invoice {
         id: InvoiceId::generate(now),
         business_id,
@@ -147,7 +151,7 @@ pub async fn create(
         state: InvoiceState::Draft,
         number: None,
         prices_include_tax: business.prices_include_tax,
-        lines: lines::build(&txn, business_id, &input.lines, &[], now).await?,
+        lines: rates::price(&mut credits, customer_id, &input.lines, built).await?,
         money: Vec::new(),
         created_at: now,
         issued_at: None,
@@ -233,16 +237,15 @@ pub async fn update(
     }
     if let Some(new) = &input.lines {
         let built = lines::build(&txn, business_id, new, &invoice.lines, now).await?;
-        let before = std::mem::replace(&mut invoice.lines, built);
         let mut credits = Credits::new(ctx, &txn, call, now);
-        for line in before {
-            let kept = invoice.lines.iter().find(|it| it.id == line.id);
+        for line in &invoice.lines {
+            let kept = built.iter().find(|it| it.id == line.id);
             if let (Some(applied), None) = (&line.credits, kept.and_then(|it| it.credits.as_ref()))
             {
                 credits.free(line.id, applied).await?;
             }
         }
-        credits.carry_out().await?;
+        invoice.lines = rates::price(&mut credits, invoice.customer_id, new, built).await?;
         invoice.price()?;
     }
     let external_id = invoice.external_id.clone();

@@ -5,7 +5,7 @@ use sea_orm::{DatabaseTransaction, QueryOrder, Set};
 
 use crate::domain::credits::Credits;
 use crate::domain::invoice::{Invoice, InvoiceLine, LineCredits};
-use crate::ids::{BusinessId, HoldId, InvoiceId, InvoiceLineId, ItemId};
+use crate::ids::{BusinessId, HoldId, InvoiceId, InvoiceLineId, ItemId, LineId};
 use crate::store::columns::{from_json, instant_opt, micros, to_json};
 use crate::store::error::StoreError;
 
@@ -35,6 +35,8 @@ mod entity {
         pub times_out_at: Option<i64>,
         pub used_by: Option<Uuid>,
         pub returned_at: Option<i64>,
+        pub rate_line_id: Option<Uuid>,
+        pub delivered_at: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -105,6 +107,8 @@ fn row(invoice: &Invoice, position: i32, line: &InvoiceLine) -> Result<ActiveMod
         times_out_at: Set(credits.and_then(|it| it.times_out_at).map(micros)),
         used_by: Set(credits.and_then(|it| it.used_by)),
         returned_at: Set(credits.and_then(|it| it.returned_at).map(micros)),
+        rate_line_id: Set(credits.and_then(|it| it.rate_line_id).map(LineId::uuid)),
+        delivered_at: Set(line.delivered_at.map(micros)),
     })
 }
 
@@ -119,6 +123,7 @@ fn read(row: Model) -> Result<(InvoiceId, InvoiceLine), StoreError> {
             times_out_at: instant_opt(row.times_out_at, TABLE, id)?,
             used_by: row.used_by,
             returned_at: instant_opt(row.returned_at, TABLE, id)?,
+            rate_line_id: row.rate_line_id.map(LineId::from_uuid),
         }),
         _ => return Err(StoreError::corrupt(TABLE, id)),
     };
@@ -129,6 +134,7 @@ fn read(row: Model) -> Result<(InvoiceId, InvoiceLine), StoreError> {
         quantity: Credits::from_millionths(row.quantity),
         unit_price_minor: row.unit_price_minor,
         tax_basis_points: row.tax_basis_points,
+        delivered_at: instant_opt(row.delivered_at, TABLE, id)?,
         credits,
     };
     Ok((InvoiceId::from_uuid(row.invoice_id), line))

@@ -2,7 +2,11 @@
 
 mod bugs;
 mod credits;
+mod dated;
 mod desk;
+mod flight_school;
+mod rate_lines;
+mod rates;
 
 use carnet::domain::permission::Permission;
 use carnet::proto::v1;

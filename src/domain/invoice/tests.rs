@@ -81,6 +81,7 @@ fn line(quantity: &str, unit_price_minor: i64, tax_basis_points: i32) -> Invoice
         quantity: Credits::parse(quantity).unwrap(),
         unit_price_minor,
         tax_basis_points,
+        delivered_at: None,
         credits: None,
     }
 }
@@ -126,6 +127,7 @@ fn credits(units: &str) -> LineCredits {
         hold_id: HoldId::generate(DateTime::UNIX_EPOCH),
         units: Credits::parse(units).unwrap(),
         package_ids: Vec::new(),
+        rate_line_id: None,
         times_out_at: None,
         used_by: None,
         returned_at: None,
@@ -199,4 +201,21 @@ fn a_payment_bounces_once() {
     assert_eq!(refusal.reason(), "PAYMENT_ALREADY_REVERSED");
     let refusal = invoice.refund(payment(1)).unwrap_err();
     assert_eq!(refusal.reason(), "REFUND_EXCEEDS_PAID");
+}
+
+#[test]
+fn semantics_32_a_line_at_a_package_rate_is_paid_in_money_and_by_no_credits() {
+    let mut rated = line("2", 500, 0);
+    rated.credits = Some(LineCredits {
+        rate_line_id: Some(LineId::generate(DateTime::UNIX_EPOCH)),
+        ..credits("2")
+    });
+    let id = rated.id;
+    let mut invoice = draft(vec![rated]);
+    assert_eq!(invoice.owed().unwrap(), UNPAID);
+    let refusal = invoice.apply(id, credits("1")).unwrap_err();
+    assert_eq!(refusal.reason(), "LINE_AT_PACKAGE_RATE");
+    let refusal = invoice.unapply(id).unwrap_err();
+    assert_eq!(refusal.reason(), "LINE_AT_PACKAGE_RATE");
+    assert_eq!(invoice.owed().unwrap(), UNPAID);
 }

@@ -39,7 +39,6 @@ impl Refusal {
             Self::TemplateIncomplete { .. } => "TEMPLATE_INCOMPLETE",
             Self::CoverageAmbiguous { .. } => "COVERAGE_AMBIGUOUS",
             Self::CoverageRepeated { .. } => "COVERAGE_REPEATED",
-            Self::RateLinesUnsupported { .. } => "RATE_LINES_UNSUPPORTED",
             Self::ValidityImpossible { .. } => "VALIDITY_IMPOSSIBLE",
             Self::PaymentExceedsPrice { .. } => "PAYMENT_EXCEEDS_PRICE",
             Self::ExpiryNotLater { .. } => "EXPIRY_NOT_LATER",
@@ -57,6 +56,7 @@ impl Refusal {
             Self::Subscribing(refusal) => refusal.reason(),
             Self::Triggering(refusal) => refusal.reason(),
             Self::Invoicing(refusal) => refusal.reason(),
+            Self::Rating(refusal) => refusal.reason(),
             Self::Booking(refusal) => refusal.reason(),
             Self::LotCorrupt(_) => "LEDGER_CORRUPT",
         }

@@ -9,6 +9,7 @@ use crate::grpc::convert::common::{
     amount, amount_or_one, etag, money, optional_etag, to_money, to_timestamp,
 };
 use crate::grpc::convert::package::{Detail, to_payment};
+use crate::grpc::convert::rate::to_line_rate;
 use crate::grpc::convert::selling::payment;
 use crate::grpc::convert::using::packages;
 use crate::grpc::faults::{Faults, timestamp};
@@ -20,7 +21,8 @@ use crate::service::Caller;
 use crate::service::invoices::crediting::{Application, Removal};
 use crate::service::invoices::paying::MoneyEntry;
 use crate::service::invoices::{
-    InvoiceEdit, InvoiceList, InvoiceTarget, InvoiceView, LineHold, NewInvoice, NewInvoiceLine,
+    InvoiceEdit, InvoiceList, InvoiceTarget, InvoiceView, LineHold, LinePricing, NewInvoice,
+    NewInvoiceLine,
 };
 
 /// The most lines of an invoice.
@@ -91,6 +93,7 @@ fn line(
     };
     let tax = 0..=TAX_BASIS_POINTS_MAX;
     let tax_basis_points = faults.number("tax_basis_points", message.tax_basis_points, tax);
+    let delivered_at = faults.optional_instant("delivered_at", message.delivered_at.as_ref());
     Some(NewInvoiceLine {
         id: id?,
         item: item?,
@@ -98,6 +101,12 @@ fn line(
         quantity: quantity?,
         unit_price_minor: unit_price_minor?,
         tax_basis_points: tax_basis_points?,
+        delivered_at: delivered_at?,
+        pricing: if message.at_package_rate {
+            LinePricing::PackageRate
+        } else {
+            LinePricing::Standard
+        },
     })
 }
 
@@ -279,14 +288,23 @@ pub fn to_invoice(view: &InvoiceView, currency: Currency, detail: Detail) -> v1:
     };
     let lines = invoice.lines.iter().map(|line| {
         let price = line.price(invoice.prices_include_tax).unwrap_or_default();
-        let credits = line.credits.as_ref().map(|credits| {
-            let hold = view.credits.iter().find(|it| it.hold_id == credits.hold_id);
+        let message = to_line(line, kept(line.id.to_string()), price, currency);
+        let Some(credits) = &line.credits else {
+            return message;
+        };
+        let hold = view.credits.iter().find(|it| it.hold_id == credits.hold_id);
+        let package_rate = to_line_rate(credits, hold);
+        let paying = package_rate.is_none().then(|| {
             let mut message = to_credits(credits, hold);
             message.hold_id = kept(message.hold_id);
             message.used_by = kept(message.used_by);
             message
         });
-        to_line(line, kept(line.id.to_string()), price, credits, currency)
+        v1::InvoiceLine {
+            credits: paying,
+            package_rate,
+            ..message
+        }
     });
     v1::Invoice {
         id: kept(invoice.id.to_string()),
@@ -316,7 +334,6 @@ fn to_line(
     line: &invoice::InvoiceLine,
     id: String,
     price: Price,
-    credits: Option<v1::LineCredits>,
     currency: Currency,
 ) -> v1::InvoiceLine {
     v1::InvoiceLine {
@@ -329,12 +346,18 @@ fn to_line(
         net: Some(to_money(price.net_minor, currency)),
         tax: Some(to_money(price.tax_minor, currency)),
         total: Some(to_money(price.total_minor, currency)),
-        credits,
+        delivered_at: to_timestamp(line.delivered_at),
+        credits: None,
+        package_rate: None,
     }
 }
 
-fn to_credits(credits: &LineCredits, hold: Option<&LineHold>) -> v1::LineCredits {
-    let state = if credits.returned_at.is_some() {
+/// What became of what a line holds.
+pub(super) fn to_credits_state(
+    credits: &LineCredits,
+    hold: Option<&LineHold>,
+) -> v1::LineCreditsState {
+    if credits.returned_at.is_some() {
         v1::LineCreditsState::Returned
     } else if credits.used_by.is_some() {
         v1::LineCreditsState::Used
@@ -342,11 +365,14 @@ fn to_credits(credits: &LineCredits, hold: Option<&LineHold>) -> v1::LineCredits
         v1::LineCreditsState::Held
     } else {
         v1::LineCreditsState::Lost
-    };
+    }
+}
+
+fn to_credits(credits: &LineCredits, hold: Option<&LineHold>) -> v1::LineCredits {
     let parts = hold.map(|hold| hold.parts.as_slice()).unwrap_or_default();
     v1::LineCredits {
         units: credits.units.to_string(),
-        state: state.into(),
+        state: to_credits_state(credits, hold).into(),
         parts: parts
             .iter()
             .map(|part| v1::LineCreditsPart {

@@ -83,7 +83,8 @@ pub fn new_template(
         let freeze = freeze(message, faults);
         let use_limit = use_limit(message, faults);
         let booking_rules = booking_rules(message, faults);
-        let lines = new_lines("lines", &message.lines, faults);
+        let currency = caller.business.currency;
+        let lines = new_lines("lines", &message.lines, currency, faults);
         let pricing = pricing(message, caller, faults);
         let selling = selling_rules(message, faults);
         Some(NewTemplate {
@@ -136,7 +137,9 @@ pub fn template_update(
         let use_limit = mask.field("use_limit", || use_limit(message, faults));
         let booking_rules = mask.field("booking_rules", || booking_rules(message, faults));
         let transferable = mask.field("transferable", || Some(message.transferable));
-        let lines = mask.field("lines", || new_lines("lines", &message.lines, faults));
+        let lines = mask.field("lines", || {
+            new_lines("lines", &message.lines, caller.business.currency, faults)
+        });
         let pricing = mask.field("pricing", || pricing(message, caller, faults));
         let selling = mask.field("selling", || selling_rules(message, faults));
         Some(TemplateUpdate {
@@ -395,7 +398,7 @@ pub fn to_template(template: Template, currency: Currency) -> v1::Template {
         lines: definition
             .lines
             .iter()
-            .map(|line| to_template_line(line))
+            .map(|line| to_template_line(line, currency))
             .collect(),
         state: to_state(template.state).into(),
         version: definition.number,

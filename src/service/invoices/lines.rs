@@ -11,6 +11,15 @@ use crate::service::error::ServiceError;
 use crate::service::resolve;
 use crate::store::items;
 
+/// What a line costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinePricing {
+    /// The price that is given, or the standard rate.
+    Standard,
+    /// The rates of the customer's packages while they have units, then as [`Standard`](Self::Standard).
+    PackageRate,
+}
+
 /// What a caller says of a line.
 #[derive(Clone, Debug)]
 pub struct NewInvoiceLine {
@@ -26,6 +35,10 @@ pub struct NewInvoiceLine {
     pub unit_price_minor: Option<i64>,
     /// The tax, in hundredths of a percent.
     pub tax_basis_points: i32,
+    /// When it was or will be delivered; none: whenever it is charged.
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// What it costs.
+    pub pricing: LinePricing,
 }
 
 /// The lines of an invoice that had the lines `before`. One that stays as it was keeps its credits.
@@ -51,7 +64,7 @@ pub(super) async fn build(
             ),
             None => None,
         };
-        let agreed = earlier.filter(|it| it.item_id == item_id);
+        let agreed = earlier.filter(|it| it.item_id == item_id && keeps_price(it, line));
         let unit_price_minor = line
             .unit_price_minor
             .or(agreed.map(|it| it.unit_price_minor))
@@ -64,6 +77,7 @@ pub(super) async fn build(
             quantity: line.quantity,
             unit_price_minor,
             tax_basis_points: line.tax_basis_points,
+            delivered_at: line.delivered_at,
             credits: None,
         };
         made.credits = earlier
@@ -74,10 +88,20 @@ pub(super) async fn build(
     Ok(built)
 }
 
+/// Whether the price that was agreed before goes on: a package rate only for the very units that it counted.
+fn keeps_price(before: &InvoiceLine, line: &NewInvoiceLine) -> bool {
+    let counted = before.credits.as_ref();
+    counted.is_none_or(|it| it.rate_line_id.is_none())
+        || (before.quantity == line.quantity
+            && before.tax_basis_points == line.tax_basis_points
+            && before.delivered_at == line.delivered_at)
+}
+
 /// Whether a line asks for the same as before, however it is described.
 fn is_same(before: &InvoiceLine, line: &InvoiceLine) -> bool {
     before.item_id == line.item_id
         && before.quantity == line.quantity
         && before.unit_price_minor == line.unit_price_minor
         && before.tax_basis_points == line.tax_basis_points
+        && before.delivered_at == line.delivered_at
 }
