@@ -36,6 +36,7 @@ pub mod overlap;
 pub mod package;
 pub mod part;
 pub mod permission;
+pub mod policies;
 pub mod posting;
 pub mod pricing;
 pub mod queue;

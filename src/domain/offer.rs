@@ -56,9 +56,9 @@ pub struct Offer {
     pub priority: Option<i32>,
     /// Days in which it can be restored; none: the business's.
     pub quarantine_days: Option<i32>,
-    /// How much of it each customer may use on a day or in a week.
+    /// How much of it each customer may use on a day or in a week; none: the business's.
     pub use_limit: Option<UseLimit>,
-    /// How bookings are judged and cancelled that it pays; none: by default.
+    /// How bookings are judged and cancelled that it pays; none: the business's.
     pub booking_rules: Option<BookingRules>,
     /// The lines, with what each is measured by.
     pub lines: Vec<(Arc<Line>, LineWeight)>,
@@ -183,8 +183,11 @@ impl Offer {
             transferred_to: None,
             queued_behind: None,
             is_followed: false,
-            use_limit: self.use_limit,
-            booking_rules: self.booking_rules,
+            use_limit: self
+                .use_limit
+                .or(business.policies.use_limit)
+                .filter(UseLimit::limits_anything),
+            booking_rules: self.booking_rules.or(business.policies.booking_rules),
             paid_at: self.is_paid.then_some(now),
             change_seq: 0,
             created_at: now,

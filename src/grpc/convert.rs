@@ -19,6 +19,7 @@ pub mod invoice;
 pub mod item;
 pub mod line;
 pub mod package;
+pub mod policies;
 pub mod pricing;
 pub mod rate;
 pub mod returning;

@@ -33,6 +33,7 @@ mod entity {
         pub account_payments_active: bool,
         pub prices_include_tax: bool,
         pub quarantine_days: i32,
+        pub policies: Json,
         pub default_priority: i32,
         pub reminder_policy: Json,
         pub from_name: Option<String>,
@@ -125,6 +126,7 @@ fn read(row: Model) -> Result<Business, StoreError> {
         account_payments_active: row.account_payments_active,
         prices_include_tax: row.prices_include_tax,
         quarantine_days: row.quarantine_days,
+        policies: from_json(row.policies, TABLE, id)?,
         default_priority: row.default_priority,
         reminder_policy: from_json(row.reminder_policy, TABLE, id)?,
         sender: Sender {
@@ -148,6 +150,7 @@ fn row(business: &Business) -> Result<ActiveModel, StoreError> {
         account_payments_active: Set(business.account_payments_active),
         prices_include_tax: Set(business.prices_include_tax),
         quarantine_days: Set(business.quarantine_days),
+        policies: Set(to_json(&business.policies, TABLE)?),
         default_priority: Set(business.default_priority),
         reminder_policy: Set(to_json(&business.reminder_policy, TABLE)?),
         from_name: Set(business.sender.from_name.clone()),

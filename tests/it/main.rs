@@ -38,6 +38,7 @@ mod model;
 mod partitioned;
 mod paying;
 mod plans;
+mod policies;
 mod postgres;
 mod queueing;
 mod races;

@@ -5,6 +5,7 @@ use crate::domain::business::{Business, Sender};
 use crate::domain::permission::{Permission, Permissions};
 use crate::domain::user::User;
 use crate::grpc::convert::common::{etag, optional_etag, to_timestamp};
+use crate::grpc::convert::policies::{policies, to_policies};
 use crate::grpc::convert::template::{PRIORITY_MAX, QUARANTINE_DAYS_MAX};
 use crate::grpc::faults::{Faults, timestamp};
 use crate::grpc::mask::{Mask, Writable, writable};
@@ -25,7 +26,7 @@ const FROM_NAME_LENGTH_MAX: usize = 100;
 const PERMISSIONS_MAX: usize = 100;
 
 /// What a client can write of the settings.
-fn fields(message: &v1::Settings) -> [Writable; 9] {
+fn fields(message: &v1::Settings) -> [Writable; 10] {
     writable([
         ("name", !message.name.is_empty()),
         ("time_zone", !message.time_zone.is_empty()),
@@ -34,6 +35,7 @@ fn fields(message: &v1::Settings) -> [Writable; 9] {
         ("account_payments_active", message.account_payments_active),
         ("prices_include_tax", message.prices_include_tax),
         ("quarantine_days", message.quarantine_days != 0),
+        ("policies", message.policies.is_some()),
         ("default_priority", message.default_priority != 0),
         ("sender", message.sender.is_some()),
     ])
@@ -63,6 +65,10 @@ pub fn settings_update(
             let days = message.quarantine_days;
             faults.number("quarantine_days", days, 0..=QUARANTINE_DAYS_MAX)
         });
+        let policies = mask.field("policies", || {
+            let message = message.policies.clone().unwrap_or_default();
+            faults.within("policies", |faults| policies(&message, faults))
+        });
         let default_priority = mask.field("default_priority", || {
             let range = -PRIORITY_MAX..=PRIORITY_MAX;
             faults.number("default_priority", message.default_priority, range)
@@ -83,6 +89,7 @@ pub fn settings_update(
             ),
             prices_include_tax: flag("prices_include_tax", message.prices_include_tax),
             quarantine_days: quarantine_days?,
+            policies: policies?,
             default_priority: default_priority?,
             sender: sender?,
         })
@@ -114,6 +121,7 @@ pub fn to_settings(business: Business) -> v1::Settings {
         account_payments_active: business.account_payments_active,
         prices_include_tax: business.prices_include_tax,
         quarantine_days: business.quarantine_days,
+        policies: Some(to_policies(business.policies)),
         default_priority: business.default_priority,
         sender: Some(v1::Sender {
             from_name: business.sender.from_name.unwrap_or_default(),

@@ -11,7 +11,7 @@ use crate::domain::package::{Status, UnitState, units};
 use crate::domain::sale::{Payment, PaymentMethod, Sale};
 use crate::grpc::convert::common::{etag, to_expiry_source, to_money, to_timestamp, to_validity};
 use crate::grpc::convert::line::{to_coverage, to_kind, to_rate};
-use crate::grpc::convert::template::{to_booking_rules, to_use_limit};
+use crate::grpc::convert::policies::{to_booking_rules, to_use_limit};
 use crate::grpc::faults::timestamp;
 use crate::ids::PackageId;
 use crate::proto::v1;
