@@ -35,6 +35,7 @@ mod mail;
 mod mail_jobs;
 mod metrics;
 mod model;
+mod money_model;
 mod partitioned;
 mod paying;
 mod plans;
