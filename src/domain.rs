@@ -38,6 +38,7 @@ pub mod package;
 pub mod part;
 pub mod payment;
 pub mod permission;
+pub mod policies;
 pub mod posting;
 pub mod pricing;
 pub mod queue;

@@ -17,6 +17,7 @@ CREATE TABLE businesses (
     account_payments_active BOOLEAN NOT NULL,
     prices_include_tax BOOLEAN NOT NULL,
     quarantine_days INTEGER NOT NULL CHECK (quarantine_days >= 0),
+    policies JSONB NOT NULL,
     default_priority INTEGER NOT NULL,
     reminder_policy JSONB NOT NULL,
     invoicing JSONB NOT NULL,
@@ -127,7 +128,7 @@ CREATE TABLE template_versions (
     freeze_policy JSONB,
     use_limit JSONB,
     booking_rules JSONB,
-    transferable BOOLEAN NOT NULL,
+    transferable BOOLEAN,
     created_at BIGINT NOT NULL,
     pricing JSONB NOT NULL,
     is_freestyle BOOLEAN NOT NULL,
@@ -151,12 +152,14 @@ CREATE TABLE lines (
     credit_type_id UUID NOT NULL,
     decimal_places SMALLINT NOT NULL,
     quantity BIGINT NOT NULL CHECK (quantity > 0),
+    rate_minor BIGINT CHECK (rate_minor >= 0),
     covers JSONB NOT NULL,
     PRIMARY KEY (business_id, id),
     UNIQUE (business_id, template_id, definition_version, position),
     FOREIGN KEY (business_id, template_id, definition_version)
         REFERENCES template_versions (business_id, template_id, definition_version),
-    FOREIGN KEY (business_id, credit_type_id) REFERENCES credit_types (business_id, id)
+    FOREIGN KEY (business_id, credit_type_id) REFERENCES credit_types (business_id, id),
+    CHECK ((kind = 2) = (rate_minor IS NOT NULL)) -- kind 2: a rate line
 );
 
 -- Customers. Personal data lies here and nowhere else; `search_text` is folded by us, not by the database.
@@ -662,6 +665,8 @@ CREATE TABLE invoice_lines (
     used_by UUID,
     returned_at BIGINT,
     kept_minor BIGINT CHECK (kept_minor >= 0),
+    rate_line_id UUID, -- the rate line that counts the units of the hold; then money pays them
+    delivered_at BIGINT,
     PRIMARY KEY (business_id, id),
     FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
     FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id),
@@ -669,11 +674,13 @@ CREATE TABLE invoice_lines (
         REFERENCES template_versions (business_id, template_id, definition_version),
     FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    FOREIGN KEY (business_id, rate_line_id) REFERENCES lines (business_id, id),
     CHECK ((item_id IS NULL) <> (template_id IS NULL)),
     CHECK ((template_id IS NULL) = (definition_version IS NULL)),
     CHECK ((template_id IS NULL) = (issue_when IS NULL)),
     CHECK ((sale_id IS NULL) = (package_id IS NULL)),
     CHECK (hold_id IS NULL OR item_id IS NOT NULL),
+    CHECK (rate_line_id IS NULL OR credit_units = quantity),
     CHECK ((hold_id IS NULL) = (credit_units IS NULL)),
     CHECK ((hold_id IS NULL) = (credit_packages IS NULL))
 );

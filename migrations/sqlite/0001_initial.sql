@@ -18,6 +18,7 @@ CREATE TABLE businesses (
     account_payments_active INTEGER NOT NULL,
     prices_include_tax INTEGER NOT NULL,
     quarantine_days INTEGER NOT NULL CHECK (quarantine_days >= 0),
+    policies TEXT NOT NULL,
     default_priority INTEGER NOT NULL,
     reminder_policy TEXT NOT NULL,
     invoicing TEXT NOT NULL,
@@ -128,7 +129,7 @@ CREATE TABLE template_versions (
     freeze_policy TEXT,
     use_limit TEXT,
     booking_rules TEXT,
-    transferable INTEGER NOT NULL,
+    transferable INTEGER,
     created_at INTEGER NOT NULL,
     pricing TEXT NOT NULL,
     is_freestyle INTEGER NOT NULL,
@@ -152,12 +153,14 @@ CREATE TABLE lines (
     credit_type_id BLOB NOT NULL,
     decimal_places INTEGER NOT NULL,
     quantity INTEGER NOT NULL CHECK (quantity > 0),
+    rate_minor INTEGER CHECK (rate_minor >= 0),
     covers TEXT NOT NULL,
     PRIMARY KEY (business_id, id),
     UNIQUE (business_id, template_id, definition_version, position),
     FOREIGN KEY (business_id, template_id, definition_version)
         REFERENCES template_versions (business_id, template_id, definition_version),
-    FOREIGN KEY (business_id, credit_type_id) REFERENCES credit_types (business_id, id)
+    FOREIGN KEY (business_id, credit_type_id) REFERENCES credit_types (business_id, id),
+    CHECK ((kind = 2) = (rate_minor IS NOT NULL)) -- kind 2: a rate line
 ) STRICT;
 
 -- Customers. Personal data lies here and nowhere else; `search_text` is folded by us, not by the database.
@@ -661,6 +664,8 @@ CREATE TABLE invoice_lines (
     used_by BLOB,
     returned_at INTEGER,
     kept_minor INTEGER CHECK (kept_minor >= 0),
+    rate_line_id BLOB, -- the rate line that counts the units of the hold; then money pays them
+    delivered_at INTEGER,
     PRIMARY KEY (business_id, id),
     FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
     FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id),
@@ -668,11 +673,13 @@ CREATE TABLE invoice_lines (
         REFERENCES template_versions (business_id, template_id, definition_version),
     FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    FOREIGN KEY (business_id, rate_line_id) REFERENCES lines (business_id, id),
     CHECK ((item_id IS NULL) <> (template_id IS NULL)),
     CHECK ((template_id IS NULL) = (definition_version IS NULL)),
     CHECK ((template_id IS NULL) = (issue_when IS NULL)),
     CHECK ((sale_id IS NULL) = (package_id IS NULL)),
     CHECK (hold_id IS NULL OR item_id IS NOT NULL),
+    CHECK (rate_line_id IS NULL OR credit_units = quantity),
     CHECK ((hold_id IS NULL) = (credit_units IS NULL)),
     CHECK ((hold_id IS NULL) = (credit_packages IS NULL))
 ) STRICT;

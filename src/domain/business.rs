@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::credits::Credits;
 use crate::domain::invoice::IssueWhen;
 use crate::domain::money::Currency;
+use crate::domain::policies::Policies;
 use crate::ids::BusinessId;
 
 /// The lead days of a business that has not chosen its own.
@@ -34,6 +35,8 @@ pub struct Business {
     pub prices_include_tax: bool,
     /// Days after expiry in which a package can be restored (E3).
     pub quarantine_days: i32,
+    /// What holds where a template leaves it unset.
+    pub policies: Policies,
     /// The priority of packages whose template has none.
     pub default_priority: i32,
     /// When which reminders go out.

@@ -14,10 +14,10 @@ use uuid::Uuid;
 
 use crate::domain::credits::Credits;
 use crate::domain::payment::{MoneyKind, Payment, Takings};
-use crate::domain::refusal::{InvoiceRefusal, Refusal};
+use crate::domain::refusal::{InvoiceRefusal, RateRefusal, Refusal};
 use crate::domain::sale::Price;
 use crate::ids::{
-    BusinessId, CustomerId, HoldId, InvoiceId, InvoiceLineId, ItemId, PackageId, PaymentId,
+    BusinessId, CustomerId, HoldId, InvoiceId, InvoiceLineId, ItemId, LineId, PackageId, PaymentId,
 };
 
 pub use package_line::{IssueWhen, LineSale, PackageLine};
@@ -72,7 +72,9 @@ pub struct InvoiceLine {
     pub unit_price_minor: i64,
     /// The tax in it or on it, in hundredths of a percent.
     pub tax_basis_points: i32,
-    /// The units that credits pay.
+    /// When it was or will be delivered; none: whenever it is charged.
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// The units that credits pay, or all of it if it is at a package rate.
     pub credits: Option<LineCredits>,
     /// What is still asked for since the rest of the invoice was voided, in minor units without tax.
     pub kept_minor: Option<i64>,
@@ -88,15 +90,17 @@ pub enum LineOf {
     Package(PackageLine),
 }
 
-/// The credits that pay for units of a line.
+/// The credits that pay for units of a line, or the units of a rate line that it charges.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineCredits {
     /// What sets them aside.
     pub hold_id: HoldId,
-    /// How many units they pay.
+    /// How many units they pay or are.
     pub units: Credits,
     /// Only these packages; none: the best ones.
     pub package_ids: Vec<PackageId>,
+    /// The rate line that counts the units: then money pays them, at its rate (semantics 32).
+    pub rate_line_id: Option<LineId>,
     /// When they are free again unless the invoice is issued; none: they stay set aside.
     pub times_out_at: Option<DateTime<Utc>>,
     /// The posting that used them.
@@ -134,13 +138,24 @@ impl InvoiceLine {
         credits.filter(|it| it.used_by.is_none() && it.returned_at.is_none())
     }
 
+    /// Refuses a line at a package rate, which credits do not pay.
+    fn refuse_at_rate(&self) -> Result<(), RateRefusal> {
+        match &self.credits {
+            Some(counted) if counted.rate_line_id.is_some() => Err(RateRefusal::LineAtRate {
+                invoice_line_id: self.id,
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// What is to be paid in money: the units that no credits pay, or what is kept of it. `None` if a number
     /// leaves its range.
     pub fn price(&self, prices_include_tax: bool) -> Option<Price> {
         if let Some(kept_minor) = self.kept_minor {
             return self.with_tax_on_top(kept_minor);
         }
-        let in_credits = self.credits.as_ref().map_or(Credits::ZERO, |it| it.units);
+        let paying = self.credits.as_ref().filter(|it| it.rate_line_id.is_none());
+        let in_credits = paying.map_or(Credits::ZERO, |it| it.units);
         let units = i128::from(self.quantity.checked_sub(in_credits)?.millionths());
         let written = half_up(
             units.checked_mul(i128::from(self.unit_price_minor))?,
@@ -272,12 +287,13 @@ impl Invoice {
     ///
     /// # Errors
     /// [`Refusal::NotFound`], [`InvoiceRefusal::LineSellsPackage`], [`InvoiceRefusal::LineVoided`],
-    /// [`InvoiceRefusal::CreditsApplied`], [`InvoiceRefusal::UnitsExceedLine`], [`InvoiceRefusal::Overpaid`], those
-    /// of [`InvoiceState::priced_again`].
+    /// [`InvoiceRefusal::CreditsApplied`], [`InvoiceRefusal::UnitsExceedLine`], [`InvoiceRefusal::Overpaid`],
+    /// [`RateRefusal::LineAtRate`], those of [`InvoiceState::priced_again`].
     pub fn apply(&mut self, id: InvoiceLineId, credits: LineCredits) -> Result<(), Refusal> {
         self.state.priced_again(self.owed()?)?;
         let line = self.line_mut(id)?;
         line.refuse_credits()?;
+        line.refuse_at_rate()?;
         if let Some(applied) = &line.credits {
             return Err(InvoiceRefusal::CreditsApplied {
                 invoice_line_id: id,
@@ -315,6 +331,7 @@ impl Invoice {
         self.state.priced_again(self.owed()?)?;
         let line = self.line_mut(id)?;
         line.refuse_credits()?;
+        line.refuse_at_rate()?;
         let invoice_line_id = id;
         let credits = line
             .credits

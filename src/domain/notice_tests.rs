@@ -273,9 +273,15 @@ fn package() -> (Package, Lot) {
         created_at: instant("2025-10-01T09:00:00Z"),
         version: 1,
     };
+    let lot = lot_of(&package);
+    (package, lot)
+}
+
+/// Its lot, whose credits are all available.
+fn lot_of(package: &Package) -> Lot {
     let mut lot = Lot {
         id: LotId::generate(DateTime::UNIX_EPOCH),
-        business_id,
+        business_id: package.business_id,
         package_id: package.id,
         line: line(&[]),
         customer_id: package.customer_id,
@@ -299,7 +305,7 @@ fn package() -> (Package, Lot) {
         Account::Issued,
         Account::Available,
     );
-    (package, lot)
+    lot
 }
 
 fn ten() -> Credits {

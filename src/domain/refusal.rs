@@ -9,6 +9,7 @@ mod charging;
 mod counted;
 mod holder;
 mod invoice;
+mod rate;
 mod reason;
 mod selling;
 mod subscribing;
@@ -23,6 +24,7 @@ pub use charging::ChargeRefusal;
 pub use counted::CountedIn;
 pub use holder::HolderRefusal;
 pub use invoice::InvoiceRefusal;
+pub use rate::RateRefusal;
 pub use selling::SellingRefusal;
 pub use subscribing::SubscribingRefusal;
 pub use triggering::TriggeringRefusal;
@@ -262,12 +264,6 @@ pub enum Refusal {
         /// The item or category.
         target: String,
     },
-    /// A line is to be priced at a rate, which this version cannot do.
-    #[error("line {line} is of kind RATE, which this version does not support")]
-    RateLinesUnsupported {
-        /// The line's place in the template, from 1.
-        line: i32,
-    },
     /// The template lacks what selling it needs.
     #[error("template {template_id} needs at least one line that covers at least one item")]
     TemplateIncomplete {
@@ -367,6 +363,9 @@ pub enum Refusal {
     /// An invoice does not allow it, or the credits are those of one.
     #[error(transparent)]
     Invoicing(#[from] InvoiceRefusal),
+    /// A package rate does not allow it.
+    #[error(transparent)]
+    Rating(#[from] RateRefusal),
     /// A booking does not allow it.
     #[error(transparent)]
     Booking(#[from] BookingRefusal),

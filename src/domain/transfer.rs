@@ -23,7 +23,7 @@ use crate::ids::{CustomerId, LotId, PackageId};
 pub enum Consent {
     /// It may be moved.
     Given,
-    /// It may not, or there is no template.
+    /// It may not.
     Missing,
 }
 

@@ -150,6 +150,7 @@ impl v1::credit_service_server::CreditService for Credits {
             let input = convert::usable_query(message, faults);
             input.zip(page)
         })?;
+        let currency = call.currency();
         let found = self.0.run(call, input, use_case!(usable::list)).await?;
         let seen = page.after.and_then(|after| {
             let place = found.iter().position(|package| package.package_id == after);
@@ -158,7 +159,10 @@ impl v1::credit_service_server::CreditService for Credits {
         let rest = found.into_iter().skip(seen.unwrap_or(0)).collect();
         let (found, next_page_token) = page.cut(rest, |package| package.package_id)?;
         Ok(Response::new(v1::ListUsablePackagesResponse {
-            packages: found.into_iter().map(convert::to_usable).collect(),
+            packages: found
+                .into_iter()
+                .map(|package| convert::to_usable(package, currency))
+                .collect(),
             next_page_token,
         }))
     }

@@ -8,9 +8,10 @@ use crate::grpc::convert::charge::{self, to_charge_request};
 use crate::grpc::convert::invoice::{self as convert, to_invoice};
 use crate::grpc::convert::package::{Detail, to_sale};
 use crate::grpc::convert::payment::{payment_of, refund_of};
+use crate::grpc::convert::rate::{rate_question, to_rates};
 use crate::proto::v1;
 use crate::service::invoices::InvoiceView;
-use crate::service::invoices::{self, counting, crediting};
+use crate::service::invoices::{self, counting, crediting, rates};
 use crate::service::payments::{self, Paid};
 use crate::service::{Answer, Call, charges};
 
@@ -65,6 +66,20 @@ macro_rules! changing {
                         |found, call| v1::GetInvoiceResponse {
                             invoice: Some(to_invoice(&found, call.currency(), Detail::Full)),
                         },
+                    )
+                    .await
+            }
+
+            async fn resolve_rate(
+                &self,
+                request: Request<v1::ResolveRateRequest>,
+            ) -> Answered<v1::ResolveRateResponse> {
+                self.0
+                    .read(
+                        request,
+                        rate_question,
+                        use_case!(rates::resolve),
+                        |found, call| to_rates(&found, call.currency()),
                     )
                     .await
             }

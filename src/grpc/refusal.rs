@@ -4,6 +4,7 @@ mod amending;
 mod booking;
 mod charging;
 mod invoicing;
+mod rating;
 mod selling;
 mod subscribing;
 mod triggering;
@@ -228,6 +229,7 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
         Refusal::Subscribing(refusal) => subscribing::with(failure, refusal),
         Refusal::Triggering(refusal) => triggering::with(failure, refusal),
         Refusal::Invoicing(refusal) => invoicing::with(failure, refusal),
+        Refusal::Rating(refusal) => rating::with(failure, refusal),
         Refusal::Booking(refusal) => booking::with(failure, refusal),
         Refusal::Charging(refusal) => charging::with(failure, refusal),
         Refusal::LotCorrupt(lot_id) => {
@@ -270,7 +272,6 @@ fn with_what_is_offered(failure: Failure, refusal: &Refusal) -> Failure {
         Refusal::CoverageRepeated { line, target } => {
             failure.with("line", line).with("target", target)
         }
-        Refusal::RateLinesUnsupported { line } => failure.with("line", line),
         _ => failure,
     }
 }
@@ -337,7 +338,6 @@ fn with_what_was_posted(failure: Failure, refusal: &Refusal) -> Failure {
 fn code(refusal: &Refusal) -> Code {
     match refusal {
         Refusal::AmountTooFine { .. } | Refusal::CoverageRepeated { .. } => Code::InvalidArgument,
-        Refusal::RateLinesUnsupported { .. } => Code::Unimplemented,
         Refusal::AmountTooLarge => Code::OutOfRange,
         Refusal::EtagMismatch { .. } => Code::Aborted,
         Refusal::RequestIdReused { .. } | Refusal::ExternalIdTaken { .. } => Code::AlreadyExists,
@@ -368,6 +368,7 @@ mod tests {
             include_str!("../domain/refusal/subscribing.rs"),
             include_str!("../domain/refusal/triggering.rs"),
             include_str!("../domain/refusal/invoice.rs"),
+            include_str!("../domain/refusal/rate.rs"),
             include_str!("../domain/refusal/booking.rs"),
             include_str!("../domain/refusal/charging.rs"),
         ];

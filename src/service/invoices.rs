@@ -1,5 +1,6 @@
 //! Invoices (F1): made, found, changed while they are drafts. What credits pay of them is [`crediting`], what
-//! money pays is [`paying`], what they sell is [`selling`], and how they begin and end to count is [`counting`].
+//! money pays is [`paying`], what package rates ask is [`rates`], what they sell is [`selling`], and how they begin
+//! and end to count is [`counting`].
 //!
 //! Order of locks: the customer (its packages may depend on what it has), the invoice, packages, lots, the invoice
 //! number. Only one invoice is locked at a time.
@@ -8,6 +9,7 @@ pub mod counting;
 pub mod crediting;
 mod lines;
 pub mod paying;
+pub mod rates;
 mod selling;
 mod view;
 
@@ -28,7 +30,7 @@ use crate::store::invoices::Filter;
 use crate::store::{businesses, customers, invoices};
 use crediting::Credits;
 
-pub use lines::{NewInvoiceLine, NewLineOf};
+pub use lines::{LinePricing, NewInvoiceLine, NewItem, NewLineOf};
 pub use view::{CreditPart, InvoiceView, LineHold};
 
 /// What the things of this file are called.
@@ -141,6 +143,8 @@ pub async fn create(
         .await?
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
     let now = ctx.clock.now();
+    let built = lines::build(&txn, call, (&business, now), &input.lines, &[]).await?;
+    let mut credits = Credits::new(ctx, &txn, call, now);
     let invoice = Invoice {
         id: InvoiceId::generate(now),
         business_id,
@@ -149,7 +153,7 @@ pub async fn create(
         state: InvoiceState::Draft,
         number: None,
         prices_include_tax: business.prices_include_tax,
-        lines: lines::build(&txn, call, (&business, now), &input.lines, &[]).await?,
+        lines: rates::price(&mut credits, customer_id, &input.lines, built).await?,
         money: Takings::default(),
         created_at: now,
         issued_at: None,
@@ -238,18 +242,16 @@ pub async fn update(
         let business = businesses::get(&txn, business_id)
             .await?
             .ok_or_else(|| resolve::not_found("business", &business_id))?;
-        let facts = (&business, now);
-        let built = lines::build(&txn, call, facts, new, &invoice.lines).await?;
-        let before = std::mem::replace(&mut invoice.lines, built);
+        let built = lines::build(&txn, call, (&business, now), new, &invoice.lines).await?;
         let mut credits = Credits::new(ctx, &txn, call, now);
-        for line in before {
-            let kept = invoice.lines.iter().find(|it| it.id == line.id);
+        for line in &invoice.lines {
+            let kept = built.iter().find(|it| it.id == line.id);
             if let (Some(applied), None) = (&line.credits, kept.and_then(|it| it.credits.as_ref()))
             {
                 credits.free(line.id, applied).await?;
             }
         }
-        credits.carry_out().await?;
+        invoice.lines = rates::price(&mut credits, invoice.customer_id, new, built).await?;
         invoice.price()?;
         selling::check(&txn, call, &business, invoice, now).await?;
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::catalog::Item;
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Account, Entry};
-use crate::domain::line::{ItemFacts, Line};
+use crate::domain::line::{ItemFacts, Line, LineKind};
 use crate::domain::lot::Lot;
 use crate::domain::package::Package;
 use crate::domain::revoke::LineLoss;
@@ -153,7 +153,8 @@ async fn used(
 ) -> Result<i64, ServiceError> {
     let mut used = Used::new();
     let mut lines: BTreeMap<LineId, Arc<Line>> = BTreeMap::new();
-    for lot in lots {
+    // What a rate line priced was paid on an invoice.
+    for lot in lots.iter().filter(|lot| lot.line.kind == LineKind::Prepaid) {
         lines.insert(lot.line.id, Arc::clone(&lot.line));
         if lot.fold.balances.consumed > Credits::ZERO {
             count(txn, lot, &mut used).await?;

@@ -8,7 +8,7 @@ use crate::domain::invoice::{
     Invoice, InvoiceLine, IssueWhen, LineCredits, LineOf, LineSale, PackageLine,
 };
 use crate::ids::{
-    BusinessId, HoldId, InvoiceId, InvoiceLineId, ItemId, PackageId, SaleId, TemplateId,
+    BusinessId, HoldId, InvoiceId, InvoiceLineId, ItemId, LineId, PackageId, SaleId, TemplateId,
 };
 use crate::store::columns::{from_json, instant_opt, known, micros, to_json};
 use crate::store::error::StoreError;
@@ -45,6 +45,8 @@ mod entity {
         pub used_by: Option<Uuid>,
         pub returned_at: Option<i64>,
         pub kept_minor: Option<i64>,
+        pub rate_line_id: Option<Uuid>,
+        pub delivered_at: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -123,6 +125,8 @@ fn row(invoice: &Invoice, position: i32, line: &InvoiceLine) -> Result<ActiveMod
         used_by: Set(credits.and_then(|it| it.used_by)),
         returned_at: Set(credits.and_then(|it| it.returned_at).map(micros)),
         kept_minor: Set(line.kept_minor),
+        rate_line_id: Set(credits.and_then(|it| it.rate_line_id).map(LineId::uuid)),
+        delivered_at: Set(line.delivered_at.map(micros)),
     })
 }
 
@@ -159,6 +163,7 @@ fn read(row: Model) -> Result<(InvoiceId, InvoiceLine), StoreError> {
             times_out_at: instant_opt(row.times_out_at, TABLE, id)?,
             used_by: row.used_by,
             returned_at: instant_opt(row.returned_at, TABLE, id)?,
+            rate_line_id: row.rate_line_id.map(LineId::from_uuid),
         }),
         _ => return Err(StoreError::corrupt(TABLE, id)),
     };
@@ -169,6 +174,7 @@ fn read(row: Model) -> Result<(InvoiceId, InvoiceLine), StoreError> {
         quantity: Credits::from_millionths(row.quantity),
         unit_price_minor: row.unit_price_minor,
         tax_basis_points: row.tax_basis_points,
+        delivered_at: instant_opt(row.delivered_at, TABLE, id)?,
         credits,
         kept_minor: row.kept_minor,
     };

@@ -40,7 +40,7 @@ mod entity {
         pub freeze_policy: Option<Json>,
         pub use_limit: Option<Json>,
         pub booking_rules: Option<Json>,
-        pub transferable: bool,
+        pub transferable: Option<bool>,
         pub created_at: i64,
         pub pricing: Json,
         pub is_freestyle: bool,

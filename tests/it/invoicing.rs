@@ -2,8 +2,12 @@
 
 mod bugs;
 mod credits;
+mod dated;
 mod desk;
+mod flight_school;
 mod packages;
+mod rate_lines;
+mod rates;
 
 use carnet::domain::permission::Permission;
 use carnet::proto::v1;

@@ -84,6 +84,7 @@ fn line(quantity: &str, unit_price_minor: i64, tax_basis_points: i32) -> Invoice
         quantity: Credits::parse(quantity).unwrap(),
         unit_price_minor,
         tax_basis_points,
+        delivered_at: None,
         credits: None,
         kept_minor: None,
     }
@@ -130,6 +131,7 @@ fn credits(units: &str) -> LineCredits {
         hold_id: HoldId::generate(DateTime::UNIX_EPOCH),
         units: Credits::parse(units).unwrap(),
         package_ids: Vec::new(),
+        rate_line_id: None,
         times_out_at: None,
         used_by: None,
         returned_at: None,
@@ -273,4 +275,21 @@ fn credits_do_not_pay_for_packages() {
     let id = invoice.lines[0].id;
     let refusal = invoice.apply(id, credits("1")).unwrap_err();
     assert_eq!(refusal.reason(), "LINE_SELLS_PACKAGE");
+}
+
+#[test]
+fn semantics_32_a_line_at_a_package_rate_is_paid_in_money_and_by_no_credits() {
+    let mut rated = line("2", 500, 0);
+    rated.credits = Some(LineCredits {
+        rate_line_id: Some(LineId::generate(DateTime::UNIX_EPOCH)),
+        ..credits("2")
+    });
+    let id = rated.id;
+    let mut invoice = draft(vec![rated]);
+    assert_eq!(invoice.owed().unwrap(), UNPAID);
+    let refusal = invoice.apply(id, credits("1")).unwrap_err();
+    assert_eq!(refusal.reason(), "LINE_AT_PACKAGE_RATE");
+    let refusal = invoice.unapply(id).unwrap_err();
+    assert_eq!(refusal.reason(), "LINE_AT_PACKAGE_RATE");
+    assert_eq!(invoice.owed().unwrap(), UNPAID);
 }

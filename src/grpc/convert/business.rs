@@ -5,6 +5,7 @@ use crate::domain::business::{Business, Invoicing, Sender};
 use crate::domain::permission::{Permission, Permissions};
 use crate::domain::user::User;
 use crate::grpc::convert::common::{etag, optional_etag, to_timestamp};
+use crate::grpc::convert::policies::{policies, to_policies};
 use crate::grpc::convert::pricing::{issue_when, to_issue_when};
 use crate::grpc::convert::template::{PRIORITY_MAX, QUARANTINE_DAYS_MAX};
 use crate::grpc::faults::{Faults, timestamp};
@@ -30,7 +31,7 @@ const CHARGE_TIMEOUT_HOURS_MAX: i32 = 8_760;
 const PERMISSIONS_MAX: usize = 100;
 
 /// What a client can write of the settings.
-fn fields(message: &v1::Settings) -> [Writable; 10] {
+fn fields(message: &v1::Settings) -> [Writable; 11] {
     writable([
         ("name", !message.name.is_empty()),
         ("time_zone", !message.time_zone.is_empty()),
@@ -39,6 +40,7 @@ fn fields(message: &v1::Settings) -> [Writable; 10] {
         ("account_payments_active", message.account_payments_active),
         ("prices_include_tax", message.prices_include_tax),
         ("quarantine_days", message.quarantine_days != 0),
+        ("policies", message.policies.is_some()),
         ("default_priority", message.default_priority != 0),
         ("invoicing", message.invoicing.is_some()),
         ("sender", message.sender.is_some()),
@@ -69,6 +71,10 @@ pub fn settings_update(
             let days = message.quarantine_days;
             faults.number("quarantine_days", days, 0..=QUARANTINE_DAYS_MAX)
         });
+        let policies = mask.field("policies", || {
+            let message = message.policies.clone().unwrap_or_default();
+            faults.within("policies", |faults| policies(&message, faults))
+        });
         let default_priority = mask.field("default_priority", || {
             let range = -PRIORITY_MAX..=PRIORITY_MAX;
             faults.number("default_priority", message.default_priority, range)
@@ -93,6 +99,7 @@ pub fn settings_update(
             ),
             prices_include_tax: flag("prices_include_tax", message.prices_include_tax),
             quarantine_days: quarantine_days?,
+            policies: policies?,
             default_priority: default_priority?,
             invoicing: invoicing?,
             sender: sender?,
@@ -160,6 +167,7 @@ pub fn to_settings(business: Business) -> v1::Settings {
         account_payments_active: business.account_payments_active,
         prices_include_tax: business.prices_include_tax,
         quarantine_days: business.quarantine_days,
+        policies: Some(to_policies(business.policies)),
         default_priority: business.default_priority,
         invoicing: Some(to_invoicing(business.invoicing)),
         sender: Some(v1::Sender {

@@ -11,6 +11,7 @@ use crate::grpc::convert::invoice_line::lines;
 use crate::grpc::convert::package::Detail;
 use crate::grpc::convert::payment::{charge, to_money_records};
 use crate::grpc::convert::pricing::to_issue_when;
+use crate::grpc::convert::rate::to_line_rate;
 use crate::grpc::convert::using::packages;
 use crate::grpc::faults::{Faults, timestamp};
 use crate::grpc::mask::{Mask, Writable, writable};
@@ -206,20 +207,28 @@ pub fn to_invoice(view: &InvoiceView, currency: Currency, detail: Detail) -> v1:
     };
     let lines = invoice.lines.iter().map(|line| {
         let price = line.price(invoice.prices_include_tax).unwrap_or_default();
-        let credits = line.credits.as_ref().map(|credits| {
-            let hold = view.credits.iter().find(|it| it.hold_id == credits.hold_id);
-            let mut message = to_credits(credits, hold);
-            message.hold_id = kept(message.hold_id);
-            message.used_by = kept(message.used_by);
-            message
-        });
-        let mut message = to_line(line, price, credits, currency);
+        let mut message = to_line(line, price, currency);
         message.id = kept(message.id);
         if let Some(package) = &mut message.package {
             package.sale_id = kept(std::mem::take(&mut package.sale_id));
             package.package_id = kept(std::mem::take(&mut package.package_id));
         }
-        message
+        let Some(credits) = &line.credits else {
+            return message;
+        };
+        let hold = view.credits.iter().find(|it| it.hold_id == credits.hold_id);
+        let package_rate = to_line_rate(credits, hold);
+        let paying = package_rate.is_none().then(|| {
+            let mut message = to_credits(credits, hold);
+            message.hold_id = kept(message.hold_id);
+            message.used_by = kept(message.used_by);
+            message
+        });
+        v1::InvoiceLine {
+            credits: paying,
+            package_rate,
+            ..message
+        }
     });
     v1::Invoice {
         id: kept(invoice.id.to_string()),
@@ -246,12 +255,7 @@ pub fn to_invoice(view: &InvoiceView, currency: Currency, detail: Detail) -> v1:
     }
 }
 
-fn to_line(
-    line: &invoice::InvoiceLine,
-    price: Price,
-    credits: Option<v1::LineCredits>,
-    currency: Currency,
-) -> v1::InvoiceLine {
+fn to_line(line: &invoice::InvoiceLine, price: Price, currency: Currency) -> v1::InvoiceLine {
     v1::InvoiceLine {
         id: line.id.to_string(),
         item_id: line.item_id().map(|id| id.to_string()).unwrap_or_default(),
@@ -262,7 +266,9 @@ fn to_line(
         net: Some(to_money(price.net_minor, currency)),
         tax: Some(to_money(price.tax_minor, currency)),
         total: Some(to_money(price.total_minor, currency)),
-        credits,
+        delivered_at: to_timestamp(line.delivered_at),
+        credits: None,
+        package_rate: None,
         package: line.package().map(to_line_package),
         kept: line.kept_minor.map(|kept| to_money(kept, currency)),
     }
@@ -285,8 +291,12 @@ fn to_line_package(package: &invoice::PackageLine) -> v1::LinePackage {
     }
 }
 
-fn to_credits(credits: &LineCredits, hold: Option<&LineHold>) -> v1::LineCredits {
-    let state = if credits.returned_at.is_some() {
+/// What became of what a line holds.
+pub(super) fn to_credits_state(
+    credits: &LineCredits,
+    hold: Option<&LineHold>,
+) -> v1::LineCreditsState {
+    if credits.returned_at.is_some() {
         v1::LineCreditsState::Returned
     } else if credits.used_by.is_some() {
         v1::LineCreditsState::Used
@@ -294,11 +304,14 @@ fn to_credits(credits: &LineCredits, hold: Option<&LineHold>) -> v1::LineCredits
         v1::LineCreditsState::Held
     } else {
         v1::LineCreditsState::Lost
-    };
+    }
+}
+
+fn to_credits(credits: &LineCredits, hold: Option<&LineHold>) -> v1::LineCredits {
     let parts = hold.map(|hold| hold.parts.as_slice()).unwrap_or_default();
     v1::LineCredits {
         units: credits.units.to_string(),
-        state: state.into(),
+        state: to_credits_state(credits, hold).into(),
         parts: parts
             .iter()
             .map(|part| v1::LineCreditsPart {

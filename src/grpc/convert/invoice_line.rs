@@ -7,7 +7,7 @@ use crate::grpc::convert::pricing::whole_units;
 use crate::grpc::faults::Faults;
 use crate::proto::v1;
 use crate::service::Caller;
-use crate::service::invoices::{NewInvoiceLine, NewLineOf};
+use crate::service::invoices::{LinePricing, NewInvoiceLine, NewItem, NewLineOf};
 
 /// The most lines of an invoice.
 const LINES_MAX: usize = 200;
@@ -69,15 +69,24 @@ fn line_of(message: &v1::InvoiceLineInput, faults: &mut Faults) -> Option<NewLin
         let quantity = amount_or_one(faults, "quantity", &message.quantity);
         let tax = 0..=TAX_BASIS_POINTS_MAX;
         let tax_basis_points = faults.number("tax_basis_points", message.tax_basis_points, tax);
-        return Some(NewLineOf::Item {
+        let delivered_at = faults.optional_instant("delivered_at", message.delivered_at.as_ref());
+        return Some(NewLineOf::Item(NewItem {
             item: item?,
             quantity: quantity?,
             tax_basis_points: tax_basis_points?,
-        });
+            delivered_at: delivered_at?,
+            pricing: if message.at_package_rate {
+                LinePricing::PackageRate
+            } else {
+                LinePricing::Standard
+            },
+        }));
     }
     for (field, given) in [
         ("item_id", !message.item_id.is_empty()),
         ("tax_basis_points", message.tax_basis_points != 0),
+        ("delivered_at", message.delivered_at.is_some()),
+        ("at_package_rate", message.at_package_rate),
     ] {
         if given {
             faults.add(field, "must be empty where template_id is given");

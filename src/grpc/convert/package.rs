@@ -4,7 +4,7 @@ use crate::domain::calendar;
 use crate::domain::change::{Change, ChangeKind, Value};
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Account, Actor, Balances};
-use crate::domain::line::{Coverage, Line, LineKind, Subject};
+use crate::domain::line::Line;
 use crate::domain::lot::Origin;
 use crate::domain::money::Currency;
 use crate::domain::package::{Status, UnitState, units};
@@ -12,8 +12,9 @@ use crate::domain::payment::MoneyKind;
 use crate::domain::sale::Sale;
 use crate::grpc::convert::charge::to_charge_requests;
 use crate::grpc::convert::common::{etag, to_expiry_source, to_money, to_timestamp, to_validity};
+use crate::grpc::convert::line::{to_coverage, to_kind, to_rate};
 use crate::grpc::convert::payment::to_money_records;
-use crate::grpc::convert::template::{to_booking_rules, to_use_limit};
+use crate::grpc::convert::policies::{to_booking_rules, to_use_limit};
 use crate::grpc::faults::timestamp;
 use crate::ids::PackageId;
 use crate::proto::v1;
@@ -141,10 +142,11 @@ fn to_line(view: LineView, currency: Currency, detail: Detail) -> v1::PackageLin
     };
     v1::PackageLine {
         id: id.to_string(),
-        kind: to_line_kind(kind).into(),
+        kind: to_kind(kind).into(),
         credit_type_id: credit_type_id.to_string(),
         quantity: quantity.to_string(),
-        covers: covers.into_iter().map(to_coverage).collect(),
+        covers: covers.iter().map(to_coverage).collect(),
+        package_rate: to_rate(kind, currency),
         balances: Some(to_balances(&view.balances)),
         lots,
     }
@@ -184,26 +186,6 @@ pub fn to_balances(balances: &Balances) -> v1::Balances {
         expired: balances.expired.to_string(),
         revoked: balances.revoked.to_string(),
         transferred: balances.transferred.to_string(),
-    }
-}
-
-/// What a line covers, as a message.
-pub fn to_coverage(coverage: Coverage) -> v1::Coverage {
-    let target = match coverage.subject {
-        Subject::Item(id) => v1::coverage::Target::ItemId(id.to_string()),
-        Subject::Category(category) => v1::coverage::Target::Category(category),
-    };
-    v1::Coverage {
-        target: Some(target),
-        credits_per_unit: coverage.credits_per_unit.to_string(),
-    }
-}
-
-/// A kind of line as a message.
-pub fn to_line_kind(kind: LineKind) -> v1::LineKind {
-    match kind {
-        LineKind::Prepaid => v1::LineKind::Prepaid,
-        LineKind::Rate => v1::LineKind::Rate,
     }
 }
 

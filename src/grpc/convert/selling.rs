@@ -90,7 +90,7 @@ fn sale_entry(entry: &v1::SaleEntry, caller: &Caller, faults: &mut Faults) -> Op
     };
     let note = faults.long_text("note", &entry.note, NOTE_LENGTH_MAX);
     let quantity = optional_units(faults, "quantity", entry.quantity);
-    let lines = new_lines("lines", &entry.lines, faults);
+    let lines = new_lines("lines", &entry.lines, caller.business.currency, faults);
     if entry.quantity != 0 && !entry.lines.is_empty() {
         faults.add("quantity", "does not fit lines: these say how much is sold");
     }

@@ -14,6 +14,15 @@ use crate::service::error::ServiceError;
 use crate::service::{offers, resolve};
 use crate::store::items;
 
+/// What a line costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinePricing {
+    /// The price that is given, or the standard rate.
+    Standard,
+    /// The rates of the customer's packages while they have units, then as [`Standard`](Self::Standard).
+    PackageRate,
+}
+
 /// What a caller says of a line.
 #[derive(Clone, Debug)]
 pub struct NewInvoiceLine {
@@ -32,14 +41,7 @@ pub struct NewInvoiceLine {
 #[derive(Clone, Debug)]
 pub enum NewLineOf {
     /// An item that is delivered.
-    Item {
-        /// Which one.
-        item: Reference<ItemId>,
-        /// How many units.
-        quantity: Credits,
-        /// The tax, in hundredths of a percent.
-        tax_basis_points: i32,
-    },
+    Item(NewItem),
     /// A package that is sold.
     Package {
         /// Of which template; its tax is the line's.
@@ -47,6 +49,21 @@ pub enum NewLineOf {
         /// How many units of it; none: the least that is offered.
         quantity: Option<u32>,
     },
+}
+
+/// An item that is delivered.
+#[derive(Clone, Debug)]
+pub struct NewItem {
+    /// Which one.
+    pub item: Reference<ItemId>,
+    /// How many units.
+    pub quantity: Credits,
+    /// The tax, in hundredths of a percent.
+    pub tax_basis_points: i32,
+    /// When it was or will be delivered; none: whenever it is charged.
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// What it costs.
+    pub pricing: LinePricing,
 }
 
 /// The lines of an invoice that had the lines `before`. One that stays as it was keeps its credits.
@@ -75,14 +92,7 @@ pub(super) async fn build(
             None => None,
         };
         built.push(match &line.of {
-            NewLineOf::Item {
-                item,
-                quantity,
-                tax_basis_points,
-            } => {
-                let asked = (*quantity, *tax_basis_points);
-                builder.of_item(line, item, asked, earlier).await?
-            }
+            NewLineOf::Item(new) => builder.of_item(line, new, earlier).await?,
             NewLineOf::Package { template, quantity } => {
                 builder
                     .of_package(line, template, *quantity, earlier)
@@ -105,16 +115,15 @@ impl Builder<'_> {
     async fn of_item(
         &self,
         line: &NewInvoiceLine,
-        item: &Reference<ItemId>,
-        (quantity, tax_basis_points): (Credits, i32),
+        new: &NewItem,
         earlier: Option<&InvoiceLine>,
     ) -> Result<InvoiceLine, ServiceError> {
         let business_id = self.business.id;
-        let item_id = resolve::item(self.txn, business_id, item).await?;
+        let item_id = resolve::item(self.txn, business_id, &new.item).await?;
         let item = items::get(self.txn, business_id, item_id)
             .await?
-            .ok_or_else(|| resolve::not_found("item", item))?;
-        let agreed = earlier.filter(|it| it.item_id() == Some(item_id));
+            .ok_or_else(|| resolve::not_found("item", &new.item))?;
+        let agreed = earlier.filter(|it| it.item_id() == Some(item_id) && keeps_price(it, new));
         let unit_price_minor = line
             .unit_price_minor
             .or(agreed.map(|it| it.unit_price_minor))
@@ -124,9 +133,10 @@ impl Builder<'_> {
             id: self.id(earlier),
             of: LineOf::Item(item_id),
             description: line.description.clone(),
-            quantity,
+            quantity: new.quantity,
             unit_price_minor,
-            tax_basis_points,
+            tax_basis_points: new.tax_basis_points,
+            delivered_at: new.delivered_at,
             credits: None,
             kept_minor: None,
         };
@@ -166,6 +176,7 @@ impl Builder<'_> {
                 .priced(definition.price_minor, units)?
                 .unit_price_minor,
             tax_basis_points: definition.tax_basis_points,
+            delivered_at: None,
             credits: None,
             kept_minor: None,
         };
@@ -197,10 +208,20 @@ impl Builder<'_> {
     }
 }
 
+/// Whether the price that was agreed before goes on: a package rate only for the very units that it counted.
+fn keeps_price(before: &InvoiceLine, new: &NewItem) -> bool {
+    let counted = before.credits.as_ref();
+    counted.is_none_or(|it| it.rate_line_id.is_none())
+        || (before.quantity == new.quantity
+            && before.tax_basis_points == new.tax_basis_points
+            && before.delivered_at == new.delivered_at)
+}
+
 /// Whether a line asks for the same as before, however it is described.
 fn is_same(before: &InvoiceLine, line: &InvoiceLine) -> bool {
     before.of == line.of
         && before.quantity == line.quantity
         && before.unit_price_minor == line.unit_price_minor
         && before.tax_basis_points == line.tax_basis_points
+        && before.delivered_at == line.delivered_at
 }

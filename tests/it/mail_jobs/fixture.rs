@@ -16,6 +16,7 @@ use carnet::domain::line::{Line, LineKind};
 use carnet::domain::lot::{Origin, Stamp};
 use carnet::domain::money::Currency;
 use carnet::domain::package::Package;
+use carnet::domain::policies::Policies;
 use carnet::domain::validity::{ExpirySource, Validity};
 use carnet::ids::{self, BusinessId, CreditTypeId, CustomerId, LineId, LotId, PackageId};
 use carnet::jobs::deliver::{Deliverer, Mail, MailSettings};
@@ -301,6 +302,7 @@ fn business(now: DateTime<Utc>) -> Business {
         account_payments_active: false,
         prices_include_tax: true,
         quarantine_days: 30,
+        policies: Policies::default(),
         default_priority: 100,
         reminder_policy: ReminderPolicy::default(),
         invoicing: Invoicing::default(),

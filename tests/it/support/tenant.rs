@@ -3,6 +3,7 @@
 use carnet::domain::business::{Business, Invoicing, ReminderPolicy, Sender};
 use carnet::domain::money::Currency;
 use carnet::domain::permission::{Permission, Permissions};
+use carnet::domain::policies::Policies;
 use carnet::ids::BusinessId;
 use carnet::proto::v1::booking_service_client::BookingServiceClient;
 use carnet::proto::v1::business_service_client::BusinessServiceClient;
@@ -69,6 +70,7 @@ impl Tenant {
             account_payments_active: false,
             prices_include_tax: true,
             quarantine_days: 30,
+            policies: Policies::default(),
             default_priority: 0,
             reminder_policy: ReminderPolicy::default(),
             invoicing: Invoicing::default(),
