@@ -3,6 +3,7 @@
 --   * credits are a BIGINT of millionths, money is a BIGINT of minor units in the business's currency;
 --   * `business_id` is in every key of a tenant's data, so that the tables can be distributed by it;
 --   * `version` counts the changes of a row and is the caller's etag;
+--   * `feed` is the transaction that wrote the row: what lies below the oldest running one is there for good;
 --   * there are no sequences, and no time is taken from the database.
 
 -- Global tables: this list is exact. `schema_state` is made by the migrator itself.
@@ -531,10 +532,12 @@ CREATE TABLE entries (
     invoice_line_id UUID,
     booking_id UUID,
     hold_id UUID,
-    feed XID8 NOT NULL DEFAULT pg_current_xact_id(),
+    feed BIGINT NOT NULL DEFAULT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT),
     PRIMARY KEY (business_id, posting_id, n)
 );
 CREATE INDEX entries_by_recorded_at ON entries USING brin (recorded_at)
+    WITH (pages_per_range = 16, autosummarize = on);
+CREATE INDEX entries_by_feed ON entries USING brin (feed)
     WITH (pages_per_range = 16, autosummarize = on);
 CREATE INDEX entries_undone ON entries (business_id, undoes_posting_id, undoes_n)
     WHERE undoes_posting_id IS NOT NULL;
@@ -708,10 +711,12 @@ CREATE TABLE changes (
     actor_id UUID,
     effective_at BIGINT NOT NULL,
     recorded_at BIGINT NOT NULL,
-    feed XID8 NOT NULL DEFAULT pg_current_xact_id(),
+    feed BIGINT NOT NULL DEFAULT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT),
     PRIMARY KEY (business_id, package_id, seq),
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id)
 );
+CREATE INDEX changes_by_feed ON changes USING brin (feed)
+    WITH (pages_per_range = 16, autosummarize = on);
 
 CREATE FUNCTION refuse_to_rewrite_history() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -4,7 +4,7 @@
 --   * `business_id` is in every key of a tenant's data, so that the tables can be distributed by it;
 --   * `version` counts the changes of a row and is the caller's etag;
 --   * there are no sequences, and no time is taken from the database;
---   * the feed of entries and changes is in the order of their rowids.
+--   * `feed` is the order in which entries, and changes, were written, by one writer and so for good.
 
 -- Global tables: this list is exact. `schema_state` is made by the migrator itself.
 
@@ -497,6 +497,7 @@ CREATE INDEX lots_due ON lots (expires_at) WHERE is_open;
 CREATE INDEX lots_timing_out ON lots (next_timeout_at) WHERE next_timeout_at IS NOT NULL;
 
 CREATE TABLE entries (
+    feed INTEGER PRIMARY KEY,
     business_id BLOB NOT NULL,
     posting_id BLOB NOT NULL,
     n INTEGER NOT NULL,
@@ -532,7 +533,7 @@ CREATE TABLE entries (
     invoice_line_id BLOB,
     booking_id BLOB,
     hold_id BLOB,
-    PRIMARY KEY (business_id, posting_id, n)
+    UNIQUE (business_id, posting_id, n)
 ) STRICT;
 CREATE INDEX entries_by_recorded_at ON entries (business_id, recorded_at);
 CREATE INDEX entries_undone ON entries (business_id, undoes_posting_id, undoes_n)
@@ -696,6 +697,7 @@ CREATE TABLE posting_notes (
 
 -- What changed on a package and is not an entry.
 CREATE TABLE changes (
+    feed INTEGER PRIMARY KEY,
     business_id BLOB NOT NULL,
     package_id BLOB NOT NULL,
     seq INTEGER NOT NULL,
@@ -707,7 +709,7 @@ CREATE TABLE changes (
     actor_id BLOB,
     effective_at INTEGER NOT NULL,
     recorded_at INTEGER NOT NULL,
-    PRIMARY KEY (business_id, package_id, seq),
+    UNIQUE (business_id, package_id, seq),
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id)
 ) STRICT;
 

@@ -202,6 +202,16 @@ impl Package {
         }
     }
 
+    /// Whether it was valid at some time from the first instant to before the second, as it is known now: it
+    /// had begun, had not ended, and was neither taken away nor moved. Used up or not does not matter.
+    pub fn was_valid_during(&self, (from, before): (DateTime<Utc>, DateTime<Utc>)) -> bool {
+        let lasts = |until: Option<DateTime<Utc>>| until.is_none_or(|until| from < until);
+        self.starts_at < before
+            && lasts(self.expires_at)
+            && lasts(self.revoked_at)
+            && lasts(self.transferred_at)
+    }
+
     /// What was taken off the list price, in minor units; below 0 if more was agreed.
     pub fn discount_minor(&self) -> i64 {
         self.list_price_minor.saturating_sub(self.price_minor)

@@ -4,12 +4,13 @@
 use std::collections::HashMap;
 
 pub mod proof;
+pub mod sums;
 
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Value;
 use sea_orm::{
-    Condition, DatabaseTransaction, DbBackend, ExprTrait, Iterable, PaginatorTrait, QueryOrder,
-    QuerySelect, Set, Statement,
+    Condition, DatabaseTransaction, DbBackend, ExprTrait, FromQueryResult, Iterable,
+    PaginatorTrait, QueryOrder, QueryResult, QuerySelect, Set, Statement,
 };
 
 use crate::domain::credits::Credits;
@@ -383,6 +384,11 @@ fn row(business_id: BusinessId, entry: &Entry) -> ActiveModel {
         booking_id: Set(entry.about.booking_id),
         hold_id: Set(entry.about.hold_id),
     }
+}
+
+/// The entry of a row that has all its columns.
+pub(super) fn of_row(row: &QueryResult) -> Result<Entry, StoreError> {
+    read(Model::from_query_result(row, "")?)
 }
 
 fn read(row: Model) -> Result<Entry, StoreError> {

@@ -38,6 +38,7 @@ mod plans;
 mod postgres;
 mod queueing;
 mod races;
+mod reports;
 mod requests;
 mod revoking;
 mod schema;
