@@ -126,6 +126,7 @@ impl App {
         };
         readiness::check(&running.ctx).await;
         running.start(readiness::follow(running.ctx.clone()));
+        running.start(web::metrics::keep_up());
         running.start_http(listener, &settings);
         if !settings.server.no_scheduler {
             let mail = mail(&settings.mail)?;

@@ -1,8 +1,10 @@
 //! Messages as rows of a table: each field is a column, named by its path. Of one repeated field each element
 //! makes a row of its own; any other is one cell of JSON.
 
+use std::fmt::Write as _;
+
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage, Value,
+    DescriptorPool, DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value,
 };
 use prost_types::Timestamp;
 
@@ -51,13 +53,12 @@ impl Sheet {
             if is_rows {
                 self.rows_of = Some(field.clone());
             }
-            match field.kind() {
-                Kind::Message(inner)
-                    if (!field.is_list() || is_rows) && !field.is_map() && !is_instant(&inner) =>
-                {
-                    self.add_columns(&inner, path, rows_of);
-                }
-                _ => self.columns.push(Column {
+            let is_one = (!field.is_list() || is_rows) && !field.is_map();
+            let kind = field.kind();
+            let inner = kind.as_message().filter(|_| is_one);
+            match inner.filter(|inner| !is_instant(inner)) {
+                Some(inner) => self.add_columns(inner, path, rows_of),
+                None => self.columns.push(Column {
                     name,
                     path: path.clone(),
                 }),
@@ -103,10 +104,12 @@ impl Sheet {
         let mut message = message.clone();
         for field in &column.path {
             let value = message.get_field(field).into_owned();
-            match value {
-                Value::Message(inner) => message = inner,
-                Value::List(elements) if Some(field) == self.rows_of.as_ref() => return elements,
-                _ => return Vec::new(),
+            if Some(field) == self.rows_of.as_ref() {
+                return value.as_list().map(<[Value]>::to_vec).unwrap_or_default();
+            }
+            match value.as_message() {
+                Some(inner) => message = inner.clone(),
+                None => return Vec::new(),
             }
         }
         Vec::new()
@@ -153,7 +156,11 @@ fn text(field: &FieldDescriptor, value: &Value) -> String {
         Value::F32(value) => value.to_string(),
         Value::F64(value) => value.to_string(),
         Value::String(value) => value.clone(),
-        Value::Bytes(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        Value::Bytes(bytes) => bytes.iter().fold(String::new(), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _done = write!(text, "{byte:02x}");
+            text
+        }),
         Value::EnumNumber(number) => choice(field, *number),
         Value::Message(message) => instant(message),
         Value::List(elements) if elements.is_empty() => String::new(),
@@ -166,9 +173,9 @@ fn text(field: &FieldDescriptor, value: &Value) -> String {
 }
 
 fn json(field: &FieldDescriptor, value: &Value) -> serde_json::Value {
-    match value {
-        Value::Message(message) => serde_json::to_value(message).unwrap_or_default(),
-        other => text(field, other).into(),
+    match value.as_message() {
+        Some(message) => serde_json::to_value(message).unwrap_or_default(),
+        None => text(field, value).into(),
     }
 }
 

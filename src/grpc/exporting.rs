@@ -74,7 +74,7 @@ pub const fn needed(of: &Of) -> Permission {
 /// The text on its way out.
 struct Text<'a> {
     sheet: Sheet,
-    text: String,
+    written: String,
     rows: u64,
     feeder: &'a mut Feeder<v1::ExportResponse>,
 }
@@ -88,20 +88,20 @@ impl<'a> Text<'a> {
     ) -> Result<Self, Status> {
         let pool = DescriptorPool::decode(FILE_DESCRIPTOR_SET).map_err(|_| internal())?;
         let sheet = Sheet::new(&pool, name, rows_of).ok_or_else(internal)?;
-        let mut text = String::new();
-        sheet.push_header(&mut text);
+        let mut written = String::new();
+        sheet.push_header(&mut written);
         Ok(Self {
             sheet,
-            text,
+            written,
             rows: 0,
             feeder,
         })
     }
 
     async fn push(&mut self, message: &impl prost::Message) -> Result<(), End> {
-        let rows = self.sheet.push(&mut self.text, message);
+        let rows = self.sheet.push(&mut self.written, message);
         self.rows = self.rows.saturating_add(rows.ok_or_else(internal)?);
-        if self.text.len() >= PART_BYTES {
+        if self.written.len() >= PART_BYTES {
             self.flush().await?;
         }
         Ok(())
@@ -109,7 +109,7 @@ impl<'a> Text<'a> {
 
     async fn flush(&mut self) -> Result<(), End> {
         let part = v1::ExportResponse {
-            csv: std::mem::take(&mut self.text).into_bytes(),
+            csv: std::mem::take(&mut self.written).into_bytes(),
             rows: i64::try_from(self.rows).unwrap_or(i64::MAX),
         };
         self.feeder.send(part).await

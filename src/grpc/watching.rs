@@ -25,7 +25,12 @@ pub async fn watch(
     let currency = call.currency();
     feeder.send(to_message(None, &place, currency)?).await?;
     let mut told_at = Instant::now();
+    let mut checked_at = told_at;
     loop {
+        if checked_at.elapsed() >= heartbeat {
+            api.run(call.clone(), (), use_case!(feed::check)).await?;
+            checked_at = Instant::now();
+        }
         let part = api.run(call.clone(), place, use_case!(feed::next)).await?;
         let has_news = !part.news.is_empty();
         for (news, behind) in part.news {
@@ -36,9 +41,7 @@ pub async fn watch(
         place = part.reached;
         if has_news {
             told_at = Instant::now();
-        }
-        if told_at.elapsed() >= heartbeat {
-            api.run(call.clone(), (), use_case!(feed::check)).await?;
+        } else if told_at.elapsed() >= heartbeat {
             feeder.send(to_message(None, &place, currency)?).await?;
             told_at = Instant::now();
         }

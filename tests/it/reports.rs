@@ -1,5 +1,6 @@
 //! Reports (H1–H5), through gRPC on both databases.
 
+mod export;
 mod liability;
 mod lists;
 mod random;
@@ -8,7 +9,7 @@ use carnet::domain::credits::Credits;
 use carnet::proto::v1;
 use chrono::{DateTime, Utc};
 
-use crate::support::steps::stamp;
+use crate::support::ledger::stamp;
 use crate::support::tenant::Tenant;
 
 /// An instant.

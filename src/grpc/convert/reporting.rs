@@ -53,6 +53,10 @@ fn local_days(faults: &mut Faults, days: &v1::LocalDays) -> Option<Period> {
     Some(Period::Days { first, last, zone })
 }
 
+#[expect(
+    clippy::option_option,
+    reason = "outside: whether it could be read; inside: whether it is there"
+)]
 fn optional_period(
     faults: &mut Faults,
     field: &str,

@@ -8,7 +8,7 @@ use sea_orm::DatabaseTransaction;
 
 use crate::domain::entry::{Entry, EntryKey};
 use crate::domain::lot::Lot;
-use crate::ids::{BusinessId, CustomerId, LotId};
+use crate::ids::{BusinessId, CustomerId};
 use crate::service::buyers::check_merged;
 use crate::service::error::ServiceError;
 use crate::service::history::wanted::{Wanted, of_customer};

@@ -126,7 +126,7 @@ impl Wanted {
         let is_of = |user_id: UserId| {
             about.consumed_by == Some(user_id) || entry.actor == Actor::User(user_id)
         };
-        let is_of_one_of =
+        let is_theirs =
             |ids: &Vec<CustomerId>| about.customer_id.is_some_and(|id| ids.contains(&id));
         let is_anothers = |shared: &SharedLots| {
             shared.lot_ids.contains(&entry.lot_id)
@@ -134,7 +134,7 @@ impl Wanted {
                     .customer_id
                     .is_none_or(|user| !shared.customer_ids.contains(&user))
         };
-        let is_on_one_of =
+        let is_invoiced =
             |ids: &HashSet<Uuid>| about.invoice_line_id.is_some_and(|id| ids.contains(&id));
         !self.shared.as_ref().is_some_and(is_anothers)
             && self
@@ -142,8 +142,8 @@ impl Wanted {
                 .is_none_or(|item_id| about.item_id == Some(item_id))
             && self.user_id.is_none_or(is_of)
             && (self.kinds.is_empty() || self.kinds.contains(&entry.kind))
-            && self.customer_ids.as_ref().is_none_or(is_of_one_of)
-            && self.invoice_line_ids.as_ref().is_none_or(is_on_one_of)
+            && self.customer_ids.as_ref().is_none_or(is_theirs)
+            && self.invoice_line_ids.as_ref().is_none_or(is_invoiced)
             && self
                 .booking_id
                 .is_none_or(|id| about.booking_id == Some(id))

@@ -131,9 +131,10 @@ const TABLES: [Copied; 35] = [
             ("n", "0"),
             ("lot_id", "{key}"),
             ("recorded_at", "recorded_at - (20000 - {n}) * 60000000"),
+            ("feed", "-{n}"),
         ],
     ),
-    ("changes", &[("package_id", "{key}")]),
+    ("changes", &[("package_id", "{key}"), ("feed", "-{n}")]),
     ("posting_notes", &[("posting_id", "{key}")]),
     ("holds", &[("id", "{key}"), ("customer_id", "{owner}")]),
     (

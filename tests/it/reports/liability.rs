@@ -13,9 +13,9 @@ use tonic::Code;
 use super::{amounts, at, between, local_days};
 use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::on;
+use crate::support::ledger::stamp;
 use crate::support::refused::{field_faults, refused};
 use crate::support::shop::{Shop, days};
-use crate::support::steps::stamp;
 
 fn credits(text: &str) -> Credits {
     Credits::parse(text).unwrap()

@@ -10,9 +10,9 @@ use tonic::Code;
 use super::{at, between, local_days};
 use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::on;
+use crate::support::ledger::stamp;
 use crate::support::refused::{field_faults, refused};
 use crate::support::shop::{Shop, days};
-use crate::support::steps::stamp;
 use crate::support::tenant::Tenant;
 
 /// All pages of what is outstanding: the totals of the first, and all holders.
@@ -52,9 +52,11 @@ async fn what_is_outstanding_is_true_to_the_instant_and_adds_up_over_its_holders
         shop.sell_lessons("8", days(10)).await;
         shop.hold(shop.hold_lessons("1")).await.unwrap();
         shop.sell_lessons("8", days(60)).await;
+        app.clock.advance(TimeDelta::seconds(1));
         shop.customer = shop.customer("Jaan Kask").await;
         let jaan = shop.customer.clone();
         shop.sell_lessons("8", days(10)).await;
+        app.clock.advance(TimeDelta::seconds(1));
         shop.customer("Nobody").await;
         let all = v1::OutstandingRequest::default();
         let (totals, holders) = outstanding(app, all.clone()).await;
@@ -90,7 +92,8 @@ async fn what_is_outstanding_can_be_asked_for_one_credit_type(
     on(database, async |app| {
         let mut shop = Shop::open(app).await;
         shop.sell_lessons("8", days(10)).await;
-        let lesson = std::mem::replace(&mut shop.lesson, shop.credit_type("hour", 2).await);
+        let hour = shop.credit_type("hour", 2).await;
+        let lesson = std::mem::replace(&mut shop.lesson, hour);
         shop.sell_lessons("2.5", days(10)).await;
         let of_hours = v1::OutstandingRequest {
             credit_type_id: shop.lesson.clone(),
@@ -146,7 +149,9 @@ async fn packages_are_the_valid_ones_or_all_that_were_valid_since_a_date(
         let shop = Shop::open(app).await;
         let ended = shop.sell_lessons("8", days(10)).await;
         shop.consume(shop.use_lessons("1")).await.unwrap();
+        app.clock.advance(TimeDelta::seconds(1));
         let going_on = shop.sell_lessons("8", days(90)).await;
+        app.clock.advance(TimeDelta::seconds(1));
         let revoked = shop.sell_lessons("8", days(90)).await;
         let request = v1::RevokePackageRequest {
             request_id: app.request_id(),

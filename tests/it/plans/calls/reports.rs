@@ -48,5 +48,12 @@ impl Caller<'_> {
         };
         self.ask("Ledger of a package", reports.ledger(of_package))
             .await;
+        let now = v1::WatchChangesRequest::default();
+        let mut feed = tenant.credits().watch_changes(now).await.unwrap();
+        // The first message stands for where the feed begins, and what comes later for a look at it.
+        feed.get_mut().message().await.unwrap();
+        self.heard.take(self.target);
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        self.keep("WatchChanges");
     }
 }
