@@ -89,6 +89,7 @@ paged! {
     ListSubscriptionsRequest,
     ListBookingsRequest,
     ListTriggersRequest,
+    ListChargeRequestsRequest,
     ListInvoicesRequest,
     OutstandingRequest,
     PackagesRequest,

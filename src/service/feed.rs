@@ -1,15 +1,16 @@
-//! The change feed (H6): entries and changes as they come to be there for good, from any place on.
+//! The change feed (H6): entries, changes and charge requests as they come to be there for good, from any place
+//! on.
 //!
 //! What a client keeps is a [`Token`]: the place behind all that it has seen. It stays good for as long as the
 //! database is the same one; a copy of it that was restored, or another database, has another history behind
 //! the same numbers, and says so.
 
-use std::collections::HashMap;
-
+use chrono::{DateTime, Utc};
+use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use crate::domain::change::Change;
+use crate::domain::charge::ChargeRequest;
 use crate::domain::permission::Permission;
 use crate::domain::refusal::Refusal;
 use crate::ids::BusinessId;
@@ -20,8 +21,10 @@ use crate::service::history::{self, EntryRow};
 use crate::store::feed::{self, Place, Source};
 use crate::store::posting_notes;
 
-/// How many entries, and how many changes, are read at once.
+/// How many of each are read at once.
 const PART_MAX: usize = 500;
+/// What the feed is made of, in the order of a token's places.
+const SOURCES: [Source; 3] = [Source::Entries, Source::Changes, Source::ChargeRequests];
 
 /// Where a client is in the feed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +37,8 @@ pub struct Token {
     entries: Place,
     #[serde(rename = "c")]
     changes: Place,
+    #[serde(rename = "r")]
+    charge_requests: Place,
 }
 
 /// Where to begin.
@@ -54,6 +59,8 @@ pub enum News {
     Entry(Box<EntryRow>),
     /// A change of a package, with its reason.
     Change(Box<Change>, String),
+    /// Something to charge.
+    ChargeRequest(Box<ChargeRequest>),
 }
 
 /// A part of the feed.
@@ -74,12 +81,15 @@ pub struct Part {
 pub async fn begin(ctx: &Context, call: &Call, input: &Begin) -> Result<Token, ServiceError> {
     let reader = ctx.db.reader();
     let business_id = call.business_id();
-    let (entries, changes) = match input {
-        Begin::Oldest => (Place::OLDEST, Place::OLDEST),
-        Begin::Now => (
-            Place::before(feed::horizon(reader, Source::Entries).await?),
-            Place::before(feed::horizon(reader, Source::Changes).await?),
-        ),
+    let places = match input {
+        Begin::Oldest => [Place::OLDEST; 3],
+        Begin::Now => {
+            let mut places = [Place::OLDEST; 3];
+            for (place, source) in places.iter_mut().zip(SOURCES) {
+                *place = Place::before(feed::horizon(reader, source).await?);
+            }
+            places
+        }
         Begin::Behind(token) => {
             let timeline = feed::timeline(reader, token.entries).await?;
             if token.business_id != business_id || token.timeline != timeline {
@@ -88,11 +98,13 @@ pub async fn begin(ctx: &Context, call: &Call, input: &Begin) -> Result<Token, S
             return Ok(token.clone());
         }
     };
+    let [entries, changes, charge_requests] = places;
     Ok(Token {
         business_id,
         timeline: feed::timeline(reader, entries).await?,
         entries,
         changes,
+        charge_requests,
     })
 }
 
@@ -101,47 +113,92 @@ pub async fn begin(ctx: &Context, call: &Call, input: &Begin) -> Result<Token, S
 /// # Errors
 /// A failure of the database.
 pub async fn next(ctx: &Context, call: &Call, from: &Token) -> Result<Part, ServiceError> {
-    let business_id = call.business_id();
     let txn = ctx.db.snapshot().await?;
-    let entries_until = feed::horizon(&txn, Source::Entries).await?;
-    let changes_until = feed::horizon(&txn, Source::Changes).await?;
-    let entries = feed::entries(&txn, business_id, from.entries, entries_until, PART_MAX).await?;
-    let changes = feed::changes(&txn, business_id, from.changes, changes_until, PART_MAX).await?;
-    let has_more = entries.rows.len() >= PART_MAX
-        || changes.rows.len() >= PART_MAX
-        || entries.reached < Place::before(entries_until)
-        || changes.reached < Place::before(changes_until);
-    let mut reached = from.clone();
-    let mut news = Vec::with_capacity(entries.rows.len().saturating_add(changes.rows.len()));
-    let (places, found): (Vec<Place>, Vec<_>) = entries.rows.into_iter().unzip();
-    for (place, row) in places
-        .into_iter()
-        .zip(history::rows(&txn, business_id, found).await?)
-    {
-        reached.entries = place;
-        reached.timeline = feed::timeline_behind(&txn, &reached.timeline, &row.entry);
-        news.push((News::Entry(Box::new(row)), reached.clone()));
-    }
-    let requests = changes.rows.iter().map(|(_, change)| change.request_id);
-    let reasons: HashMap<Uuid, String> =
-        posting_notes::of_postings(&txn, business_id, requests).await?;
-    for (place, change) in changes.rows {
-        reached.changes = place;
-        let reason = reasons.get(&change.request_id).cloned();
-        let change = News::Change(Box::new(change), reason.unwrap_or_default());
-        news.push((change, reached.clone()));
-    }
-    if entries.reached != reached.entries {
-        reached.timeline = feed::timeline(&txn, entries.reached).await?;
-    }
-    reached.entries = entries.reached;
-    reached.changes = changes.reached;
+    let mut reading = Reading {
+        txn: &txn,
+        business_id: call.business_id(),
+        part: Part {
+            news: Vec::new(),
+            reached: from.clone(),
+            has_more: false,
+        },
+    };
+    reading.entries().await?;
+    reading.changes().await?;
+    reading.charge_requests(ctx.clock.now()).await?;
+    let part = reading.part;
     txn.commit().await?;
-    Ok(Part {
-        news,
-        reached,
-        has_more,
-    })
+    Ok(part)
+}
+
+/// A part of the feed in the making.
+struct Reading<'a> {
+    txn: &'a DatabaseTransaction,
+    business_id: BusinessId,
+    part: Part,
+}
+
+impl Reading<'_> {
+    async fn entries(&mut self) -> Result<(), ServiceError> {
+        let (txn, business_id) = (self.txn, self.business_id);
+        let part = &mut self.part;
+        let until = feed::horizon(txn, Source::Entries).await?;
+        let from = part.reached.entries;
+        let found = feed::entries(txn, business_id, from, until, PART_MAX).await?;
+        let (places, entries): (Vec<Place>, Vec<_>) = found.rows.into_iter().unzip();
+        let rows = history::rows(txn, business_id, entries).await?;
+        for (place, row) in places.into_iter().zip(rows) {
+            let before = &part.reached.timeline;
+            part.reached.timeline = feed::timeline_behind(txn, before, &row.entry);
+            part.reached.entries = place;
+            part.tell(News::Entry(Box::new(row)));
+        }
+        if part.reached.entries != found.reached {
+            part.reached.timeline = feed::timeline(txn, found.reached).await?;
+            part.reached.entries = found.reached;
+        }
+        part.has_more |= found.reached < Place::before(until);
+        Ok(())
+    }
+
+    async fn changes(&mut self) -> Result<(), ServiceError> {
+        let (txn, business_id) = (self.txn, self.business_id);
+        let part = &mut self.part;
+        let until = feed::horizon(txn, Source::Changes).await?;
+        let from = part.reached.changes;
+        let found = feed::changes(txn, business_id, from, until, PART_MAX).await?;
+        let requests = found.rows.iter().map(|(_, change)| change.request_id);
+        let reasons = posting_notes::of_postings(txn, business_id, requests).await?;
+        for (place, change) in found.rows {
+            let reason = reasons.get(&change.request_id).cloned();
+            part.reached.changes = place;
+            part.tell(News::Change(Box::new(change), reason.unwrap_or_default()));
+        }
+        part.reached.changes = found.reached;
+        part.has_more |= found.reached < Place::before(until);
+        Ok(())
+    }
+
+    async fn charge_requests(&mut self, now: DateTime<Utc>) -> Result<(), ServiceError> {
+        let (txn, business_id) = (self.txn, self.business_id);
+        let part = &mut self.part;
+        let until = feed::horizon(txn, Source::ChargeRequests).await?;
+        let from = part.reached.charge_requests;
+        let found = feed::charge_requests(txn, business_id, from, until, PART_MAX).await?;
+        for (place, request) in found.rows {
+            part.reached.charge_requests = place;
+            part.tell(News::ChargeRequest(Box::new(request.as_of(now))));
+        }
+        part.reached.charge_requests = found.reached;
+        part.has_more |= found.reached < Place::before(until);
+        Ok(())
+    }
+}
+
+impl Part {
+    fn tell(&mut self, news: News) {
+        self.news.push((news, self.reached.clone()));
+    }
 }
 
 /// Refuses a caller who was let in once and would not be now.

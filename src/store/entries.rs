@@ -338,6 +338,9 @@ pub async fn written(
 }
 
 fn rows_of<'a>(entries: impl IntoIterator<Item = (BusinessId, &'a Entry)>) -> Vec<ActiveModel> {
+    let mut entries: Vec<_> = entries.into_iter().collect();
+    // Those of a lot in their order, which is then that of the feed.
+    entries.sort_by_key(|(_, entry)| entry.seq);
     let entries = entries.into_iter();
     entries
         .map(|(business_id, entry)| row(business_id, entry))

@@ -1,4 +1,4 @@
-//! The feed: entries and changes in an order in which none comes before one that was seen.
+//! The feed: entries, changes and charge requests in an order in which none comes before one that was seen.
 //!
 //! Neither the time nor a counter says when a transaction commits. On PostgreSQL each row carries the number
 //! of the transaction that wrote it, and all transactions below the oldest one that runs are over: what they
@@ -14,10 +14,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::change::Change;
+use crate::domain::charge::ChargeRequest;
 use crate::domain::entry::Entry;
 use crate::ids::BusinessId;
 use crate::store::error::StoreError;
-use crate::store::{changes, entries};
+use crate::store::{changes, charge_requests, entries};
 
 /// How many numbers are looked through first.
 const FIRST_SPAN: i64 = 4_096;
@@ -31,6 +32,8 @@ pub enum Source {
     Entries,
     /// What changed on packages and is not an entry.
     Changes,
+    /// What the payment system is to charge.
+    ChargeRequests,
 }
 
 impl Source {
@@ -38,14 +41,24 @@ impl Source {
         match self {
             Self::Entries => "entries",
             Self::Changes => "changes",
+            Self::ChargeRequests => "charge_requests",
         }
     }
 
-    /// What tells rows of one transaction apart, with `seq`.
+    /// What tells rows of one transaction apart, with their number.
     const fn id(self) -> &'static str {
         match self {
             Self::Entries => "lot_id",
             Self::Changes => "package_id",
+            Self::ChargeRequests => "id",
+        }
+    }
+
+    /// What tells rows with one id apart.
+    const fn seq(self) -> &'static str {
+        match self {
+            Self::Entries | Self::Changes => "seq",
+            Self::ChargeRequests => "0",
         }
     }
 }
@@ -143,6 +156,18 @@ pub async fn changes(
     .await
 }
 
+/// Charge requests of a business from a place on and below `horizon`, at most `limit`, as they are now.
+pub async fn charge_requests(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    from: Place,
+    horizon: i64,
+    limit: usize,
+) -> Result<Part<ChargeRequest>, StoreError> {
+    let (source, of_row) = (Source::ChargeRequests, charge_requests::of_row);
+    read(db, source, business_id, (from, horizon), limit, of_row).await
+}
+
 async fn read<T>(
     db: &impl ConnectionTrait,
     source: Source,
@@ -164,7 +189,7 @@ async fn read<T>(
             let place = Place {
                 feed: row.try_get("", "feed")?,
                 id: row.try_get("", source.id())?,
-                seq: row.try_get("", "wide_seq")?,
+                seq: row.try_get("", "place_in_id")?,
             };
             part.rows.push((place, of_row(&row)?));
         }
@@ -189,12 +214,12 @@ fn statement(
     before: i64,
     limit: usize,
 ) -> Statement {
-    let (table, id) = (source.table(), source.id());
+    let (table, id, seq) = (source.table(), source.id(), source.seq());
     let sql = format!(
-        "SELECT {table}.*, CAST({table}.seq AS BIGINT) AS wide_seq FROM {table}
+        "SELECT {table}.*, CAST({seq} AS BIGINT) AS place_in_id FROM {table}
          WHERE business_id = $1 AND feed >= $2 AND feed < $3
-            AND (feed > $2 OR {id} > $4 OR ({id} = $4 AND seq > $5))
-         ORDER BY feed, {id}, seq LIMIT $6"
+            AND (feed > $2 OR {id} > $4 OR ({id} = $4 AND {seq} > $5))
+         ORDER BY feed, {id}, place_in_id LIMIT $6"
     );
     let values: [Value; 6] = [
         business_id.uuid().into(),

@@ -334,6 +334,39 @@ fn rename(token: &str, from: &Tenant, to: &Tenant) -> String {
 
 #[rstest]
 #[tokio::test]
+async fn what_is_to_be_charged_is_told_to_the_payment_system_once(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on(database, async |app| {
+        let shop = Shop::open(app).await;
+        let template_id = shop.offer(shop.lessons("4", days(30))).await;
+        let mut reader = Reader::open(app, FeedStart::Now).await;
+        let entry = v1::SaleEntry {
+            payment: Some(v1::sale_entry::Payment::Charged(v1::Charge::default())),
+            ..shop.entry(&template_id)
+        };
+        let sold = shop.try_to_sell(vec![entry]).await.unwrap().into_inner();
+        let sale_id = &sold.sales[0].id;
+        let mut charges = Vec::new();
+        while charges.is_empty() {
+            if let Event::ChargeRequest(charge) = reader.next().await.unwrap() {
+                charges.push(charge);
+            }
+        }
+        assert_eq!(charges[0].sale_id, *sale_id);
+        let listed = v1::ListChargeRequestsRequest::default();
+        let listed = app.invoices().list_charge_requests(listed).await.unwrap();
+        assert_eq!(listed.into_inner().charge_requests, charges);
+        Reader::resume(app, &reader.token.clone())
+            .await
+            .assert_quiet()
+            .await;
+    })
+    .await;
+}
+
+#[rstest]
+#[tokio::test]
 async fn heartbeats_come_without_news_and_end_with_the_token_that_was_revoked(
     #[values(Sqlite, Postgres)] database: Database,
 ) {

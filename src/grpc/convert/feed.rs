@@ -5,8 +5,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tonic::Status;
 
 use crate::domain::money::Currency;
+use crate::grpc::convert::charge::to_charge_request;
 use crate::grpc::convert::history::to_entry;
-use crate::grpc::convert::package::to_change;
+use crate::grpc::convert::package::{Detail, to_change};
 use crate::grpc::faults::Faults;
 use crate::grpc::layers::panic::internal;
 use crate::proto::v1;
@@ -62,6 +63,9 @@ pub fn to_message(
     let event = match news {
         Some(News::Entry(row)) => Event::Entry(to_entry(*row, currency)),
         Some(News::Change(change, reason)) => Event::Change(to_change(&change, reason, currency)),
+        Some(News::ChargeRequest(request)) => {
+            Event::ChargeRequest(to_charge_request(&request, Detail::Full))
+        }
         None => Event::Heartbeat(v1::Heartbeat {}),
     };
     let json = serde_json::to_vec(behind).map_err(|_| internal())?;
