@@ -24,6 +24,7 @@ pub mod error;
 pub mod event_scans;
 pub mod events;
 mod external_ids;
+pub mod feed;
 pub mod group_members;
 pub mod groups;
 pub mod hold_lots;

@@ -3,6 +3,7 @@
 --   * credits are a BIGINT of millionths, money is a BIGINT of minor units in the business's currency;
 --   * `business_id` is in every key of a tenant's data, so that the tables can be distributed by it;
 --   * `version` counts the changes of a row and is the caller's etag;
+--   * `feed` is the transaction that wrote the row: what lies below the oldest running one is there for good;
 --   * there are no sequences, and no time is taken from the database.
 
 -- Global tables: this list is exact. `schema_state` is made by the migrator itself.
@@ -531,10 +532,12 @@ CREATE TABLE entries (
     invoice_line_id UUID,
     booking_id UUID,
     hold_id UUID,
-    feed XID8 NOT NULL DEFAULT pg_current_xact_id(),
+    feed BIGINT NOT NULL DEFAULT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT),
     PRIMARY KEY (business_id, posting_id, n)
 );
 CREATE INDEX entries_by_recorded_at ON entries USING brin (recorded_at)
+    WITH (pages_per_range = 16, autosummarize = on);
+CREATE INDEX entries_by_feed ON entries USING brin (feed)
     WITH (pages_per_range = 16, autosummarize = on);
 CREATE INDEX entries_undone ON entries (business_id, undoes_posting_id, undoes_n)
     WHERE undoes_posting_id IS NOT NULL;
@@ -723,7 +726,7 @@ CREATE TABLE charge_requests (
     answered_at BIGINT,
     payment_id UUID,
     cause TEXT NOT NULL,
-    feed XID8 NOT NULL DEFAULT pg_current_xact_id(),
+    feed BIGINT NOT NULL DEFAULT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT),
     PRIMARY KEY (business_id, id),
     FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
     FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
@@ -733,6 +736,8 @@ CREATE TABLE charge_requests (
 );
 CREATE INDEX charge_requests_by_state ON charge_requests (business_id, state, id);
 CREATE INDEX charge_requests_by_recorded_at ON charge_requests (business_id, recorded_at, id);
+CREATE INDEX charge_requests_by_feed ON charge_requests USING brin (feed)
+    WITH (pages_per_range = 16, autosummarize = on);
 CREATE INDEX charge_requests_by_sale ON charge_requests (business_id, sale_id) WHERE sale_id IS NOT NULL;
 CREATE INDEX charge_requests_by_invoice ON charge_requests (business_id, invoice_id) WHERE invoice_id IS NOT NULL;
 CREATE INDEX charge_requests_due ON charge_requests (times_out_at) WHERE state = 1;
@@ -763,10 +768,12 @@ CREATE TABLE changes (
     actor_id UUID,
     effective_at BIGINT NOT NULL,
     recorded_at BIGINT NOT NULL,
-    feed XID8 NOT NULL DEFAULT pg_current_xact_id(),
+    feed BIGINT NOT NULL DEFAULT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT),
     PRIMARY KEY (business_id, package_id, seq),
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id)
 );
+CREATE INDEX changes_by_feed ON changes USING brin (feed)
+    WITH (pages_per_range = 16, autosummarize = on);
 
 CREATE FUNCTION refuse_to_rewrite_history() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -4,7 +4,7 @@
 --   * `business_id` is in every key of a tenant's data, so that the tables can be distributed by it;
 --   * `version` counts the changes of a row and is the caller's etag;
 --   * there are no sequences, and no time is taken from the database;
---   * the feed of entries and changes is in the order of their rowids.
+--   * `feed` is the order in which the rows of a table were written, by one writer and so for good.
 
 -- Global tables: this list is exact. `schema_state` is made by the migrator itself.
 
@@ -497,6 +497,7 @@ CREATE INDEX lots_due ON lots (expires_at) WHERE is_open;
 CREATE INDEX lots_timing_out ON lots (next_timeout_at) WHERE next_timeout_at IS NOT NULL;
 
 CREATE TABLE entries (
+    feed INTEGER PRIMARY KEY,
     business_id BLOB NOT NULL,
     posting_id BLOB NOT NULL,
     n INTEGER NOT NULL,
@@ -532,7 +533,7 @@ CREATE TABLE entries (
     invoice_line_id BLOB,
     booking_id BLOB,
     hold_id BLOB,
-    PRIMARY KEY (business_id, posting_id, n)
+    UNIQUE (business_id, posting_id, n)
 ) STRICT;
 CREATE INDEX entries_by_recorded_at ON entries (business_id, recorded_at);
 CREATE INDEX entries_undone ON entries (business_id, undoes_posting_id, undoes_n)
@@ -709,6 +710,7 @@ CREATE TABLE payments (
 
 -- What the payment system is to charge. That it timed out is a fact of time; a job writes it.
 CREATE TABLE charge_requests (
+    feed INTEGER PRIMARY KEY,
     business_id BLOB NOT NULL,
     id BLOB NOT NULL,
     sale_id BLOB,
@@ -722,7 +724,7 @@ CREATE TABLE charge_requests (
     answered_at INTEGER,
     payment_id BLOB,
     cause TEXT NOT NULL,
-    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, id),
     FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
     FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
@@ -750,6 +752,7 @@ CREATE TABLE posting_notes (
 
 -- What changed on a package and is not an entry.
 CREATE TABLE changes (
+    feed INTEGER PRIMARY KEY,
     business_id BLOB NOT NULL,
     package_id BLOB NOT NULL,
     seq INTEGER NOT NULL,
@@ -761,7 +764,7 @@ CREATE TABLE changes (
     actor_id BLOB,
     effective_at INTEGER NOT NULL,
     recorded_at INTEGER NOT NULL,
-    PRIMARY KEY (business_id, package_id, seq),
+    UNIQUE (business_id, package_id, seq),
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id)
 ) STRICT;
 

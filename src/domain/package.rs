@@ -206,6 +206,16 @@ impl Package {
         }
     }
 
+    /// Whether it was valid at some time from the first instant to before the second, as it is known now: it
+    /// had begun, had not ended, and was neither taken away nor moved. Used up or not does not matter.
+    pub fn was_valid_during(&self, (from, before): (DateTime<Utc>, DateTime<Utc>)) -> bool {
+        let lasts = |until: Option<DateTime<Utc>>| until.is_none_or(|until| from < until);
+        self.starts_at < before
+            && lasts(self.expires_at)
+            && lasts(self.revoked_at)
+            && lasts(self.transferred_at)
+    }
+
     /// Whether it is paid, and every invoice that used it (semantics 33).
     pub fn is_paid(&self) -> bool {
         self.paid_at.is_some() && self.unpaid_uses == 0

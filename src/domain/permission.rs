@@ -115,6 +115,8 @@ permissions! {
     PaymentsReverse = "PAYMENTS_REVERSE";
     /// Write refunds down.
     RefundsRecord = "REFUNDS_RECORD";
+    /// Read reports over the whole business.
+    ReportsRead = "REPORTS_READ";
 }
 
 /// The permissions of a token.

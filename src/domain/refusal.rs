@@ -331,6 +331,9 @@ pub enum Refusal {
     /// The business has not switched the feature on.
     #[error("packages are switched off for this business")]
     FeatureOff,
+    /// A place in the feed is one of another history than the database's.
+    #[error("this place in the feed is of another database, or of one that was restored since")]
+    FeedRestarted,
     /// There is nothing of this id, or it is another business's.
     #[error("there is no {kind} {id}")]
     NotFound {

@@ -21,6 +21,7 @@ use crate::grpc::faults::Faults;
 use crate::grpc::layers::panic::internal;
 use crate::grpc::page::{Page, Paged};
 use crate::grpc::refusal;
+use crate::grpc::stream::{End, Feeder, Messages};
 use crate::proto::v1;
 use crate::service::{Call, Caller, Context, ServiceError};
 
@@ -305,6 +306,20 @@ impl Api {
         let (call, input) = Self::query(request, |message, _, faults| read(message, faults))?;
         let found = self.run(call.clone(), input, work).await?;
         Ok(Response::new(answer(found, &call)))
+    }
+
+    /// Answers with a stream that `feed` makes in a task of its own.
+    pub fn stream<T, F>(&self, feed: F) -> Result<Response<Messages<T>>, Status>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Feeder<T>) -> BoxFuture<'a, Result<(), End>> + Send + 'static,
+    {
+        let (mut feeder, messages) = Feeder::open(&self.ctx.readiness)?;
+        self.tasks.spawn(async move {
+            let end = feed(&mut feeder).await;
+            feeder.end(end);
+        });
+        Ok(Response::new(messages))
     }
 
     /// Answers a request for a page of a list: `work` finds one row more than the page has, `position` is

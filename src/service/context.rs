@@ -1,6 +1,10 @@
 //! What every use case works with.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::config::LedgerSettings;
@@ -17,6 +21,12 @@ use crate::store::lines::LineCache;
 use crate::store::shared::Shared;
 use crate::store::{businesses, items, lots, tokens};
 
+/// How many reports read all that a business has at the same time: fewer than there are connections to read
+/// with, so that they never keep others waiting.
+const REPORTS_MAX: usize = 2;
+/// How long a report waits for others to end.
+const REPORT_WAIT: Duration = Duration::from_secs(5);
+
 /// The parts that use cases share.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -29,6 +39,7 @@ pub struct Context {
     /// Whether this process may be given work.
     pub readiness: Readiness,
     shared: SharedReads,
+    reports: Arc<Semaphore>,
 }
 
 /// What almost every call reads by its key.
@@ -61,6 +72,19 @@ impl Context {
             ledger,
             readiness: Readiness::default(),
             shared: SharedReads::default(),
+            reports: Arc::new(Semaphore::new(REPORTS_MAX)),
+        }
+    }
+
+    /// A place for a report that reads all that a business has; it is free again when the answer is dropped.
+    ///
+    /// # Errors
+    /// [`ServiceError::Overloaded`] if others have all places for too long.
+    pub async fn report_place(&self) -> Result<OwnedSemaphorePermit, ServiceError> {
+        let place = Arc::clone(&self.reports).acquire_owned();
+        match timeout(REPORT_WAIT, place).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(ServiceError::Overloaded),
         }
     }
 

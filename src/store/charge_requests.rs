@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::LockType;
-use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
+use sea_orm::{
+    Condition, DatabaseTransaction, FromQueryResult, QueryOrder, QueryResult, QuerySelect, Set,
+    Unchanged,
+};
 
 use crate::domain::charge::{ChargeRequest, ChargeState, ChargeStatus};
 use crate::domain::money::Currency;
@@ -279,6 +282,11 @@ fn row(request: &ChargeRequest) -> ActiveModel {
         payment_id: Set(payment_id),
         cause: Set(cause),
     }
+}
+
+/// The request of a row that has all its columns.
+pub(super) fn of_row(row: &QueryResult) -> Result<ChargeRequest, StoreError> {
+    read(Model::from_query_result(row, "")?)
 }
 
 fn read(row: Model) -> Result<ChargeRequest, StoreError> {

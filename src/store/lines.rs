@@ -48,7 +48,8 @@ use entity::{ActiveModel, Column, Entity, Model};
 /// The most lines that a [`LineCache`] keeps.
 const CACHED_MAX: usize = 10_000;
 
-const PREPAID: i16 = 1;
+/// The kind of a line whose credits pay.
+pub(super) const PREPAID: i16 = 1;
 const RATE: i16 = 2;
 
 /// Writes lines; those of a template name the version that they belong to.

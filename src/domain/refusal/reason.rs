@@ -48,6 +48,7 @@ impl Refusal {
             Self::RequestIdReused { .. } => "REQUEST_ID_REUSED",
             Self::ExternalIdTaken { .. } => "EXTERNAL_ID_TAKEN",
             Self::FeatureOff => "FEATURE_OFF",
+            Self::FeedRestarted => "FEED_RESTARTED",
             Self::NotFound { .. } => "NOT_FOUND",
             Self::PermissionDenied { .. } => "PERMISSION_DENIED",
             Self::CannotAmend(refusal) => refusal.reason(),

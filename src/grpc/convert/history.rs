@@ -11,7 +11,7 @@ use crate::grpc::faults::{Faults, timestamp};
 use crate::grpc::page::Page;
 use crate::ids::{BookingId, HoldId, InvoiceLineId};
 use crate::proto::v1;
-use crate::service::history::{EntryList, EntryRow, EntryScope, Position};
+use crate::service::history::{EntryFilter, EntryList, EntryRow, EntryScope, Position};
 
 /// The longest range of time that one question can ask for.
 const RANGE_MAX: TimeDelta = TimeDelta::days(92);
@@ -29,9 +29,12 @@ pub fn entry_list(
     let page = page?;
     let list = EntryList {
         scope: scope?,
-        item: item?,
-        user: user?,
-        kinds: kinds?.into_iter().filter_map(entry_kind).collect(),
+        filter: EntryFilter {
+            item: item?,
+            user: user?,
+            kinds: kinds?.into_iter().filter_map(entry_kind).collect(),
+            ..EntryFilter::default()
+        },
         after: page.after,
         size: page.size.into(),
     };
@@ -89,7 +92,8 @@ const KINDS: [(EntryKind, v1::EntryKind); 14] = [
     (EntryKind::Revalue, v1::EntryKind::Revalue),
 ];
 
-fn entry_kind(kind: v1::EntryKind) -> Option<EntryKind> {
+/// The kind that a message names.
+pub fn entry_kind(kind: v1::EntryKind) -> Option<EntryKind> {
     KINDS
         .iter()
         .find(|(_, known)| *known == kind)

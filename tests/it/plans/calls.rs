@@ -1,5 +1,7 @@
 //! Every call that lists something, with every filter that it has.
 
+mod reports;
+
 use carnet::ids::{BookingSeriesId, CustomerId, GroupId, ItemId, SaleId, TemplateId};
 use carnet::jobs::{bulk, settle};
 use carnet::proto::v1;
@@ -56,6 +58,7 @@ impl<'a> Caller<'a> {
         caller.bookings().await;
         caller.invoices().await;
         caller.triggers().await;
+        caller.reports().await;
         caller.jobs().await;
         caller.asked
     }

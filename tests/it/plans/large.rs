@@ -120,6 +120,7 @@ const TABLES: [Copied; 35] = [
             ("id", "{key}"),
             ("sale_id", "{key}"),
             ("customer_id", "{owner}"),
+            ("feed", "-{n}"),
         ],
     ),
     (
@@ -145,9 +146,10 @@ const TABLES: [Copied; 35] = [
             ("n", "0"),
             ("lot_id", "{key}"),
             ("recorded_at", "recorded_at - (20000 - {n}) * 60000000"),
+            ("feed", "-{n}"),
         ],
     ),
-    ("changes", &[("package_id", "{key}")]),
+    ("changes", &[("package_id", "{key}"), ("feed", "-{n}")]),
     ("posting_notes", &[("posting_id", "{key}")]),
     ("holds", &[("id", "{key}"), ("customer_id", "{owner}")]),
     (

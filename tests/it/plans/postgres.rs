@@ -7,10 +7,13 @@ use serde_json::Value;
 pub(super) const NOTICES: &str = "sqlx::postgres::notice";
 
 /// Lets every new connection to the database explain what it executes.
-pub(super) const EXPLAIN: [&str; 7] = [
+pub(super) const EXPLAIN: [&str; 10] = [
     "ANALYZE",
     // As the database does by itself when it comes to it.
     "SELECT brin_summarize_new_values('entries_by_recorded_at')",
+    "SELECT brin_summarize_new_values('entries_by_feed')",
+    "SELECT brin_summarize_new_values('changes_by_feed')",
+    "SELECT brin_summarize_new_values('charge_requests_by_feed')",
     "ALTER DATABASE {database} SET session_preload_libraries = 'auto_explain'",
     "ALTER DATABASE {database} SET auto_explain.log_min_duration = 0",
     "ALTER DATABASE {database} SET auto_explain.log_format = 'json'",

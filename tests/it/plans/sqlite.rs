@@ -60,7 +60,9 @@ fn quoted(text: &str, quote: char) -> usize {
 }
 
 /// The calls that page through all that a business has of something, and of which table.
-const PAGES_OF_ALL: [(&str, &str); 19] = [
+const PAGES_OF_ALL: [(&str, &str); 21] = [
+    ("Outstanding", "customers"),
+    ("Packages", "packages"),
     ("ListBookings", "bookings"),
     ("ListInvoices", "invoices"),
     ("ListSubscriptions", "subscriptions"),

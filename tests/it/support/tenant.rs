@@ -13,6 +13,7 @@ use carnet::proto::v1::customer_service_client::CustomerServiceClient;
 use carnet::proto::v1::email_service_client::EmailServiceClient;
 use carnet::proto::v1::invoice_service_client::InvoiceServiceClient;
 use carnet::proto::v1::package_service_client::PackageServiceClient;
+use carnet::proto::v1::report_service_client::ReportServiceClient;
 use carnet::proto::v1::subscription_service_client::SubscriptionServiceClient;
 use carnet::proto::v1::trigger_service_client::TriggerServiceClient;
 use carnet::service::{Context, access};
@@ -164,6 +165,10 @@ impl Tenant {
 
     pub(crate) fn triggers(&self) -> TriggerServiceClient<Bearing> {
         TriggerServiceClient::new(self.bearing())
+    }
+
+    pub(crate) fn reports(&self) -> ReportServiceClient<Bearing> {
+        ReportServiceClient::new(self.bearing())
     }
 
     pub(crate) fn emails(&self) -> EmailServiceClient<Bearing> {
