@@ -3,6 +3,7 @@
 //! A refusal carries the numbers and names of its message as fields. Its [`Refusal::reason`] is part of
 //! the API and never changes; a test holds it against the published list of reasons.
 
+mod access;
 mod amending;
 mod booking;
 mod counted;
@@ -16,6 +17,7 @@ mod triggering;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+pub use access::AccessRefusal;
 pub use amending::CannotAmend;
 pub use booking::BookingRefusal;
 pub use counted::CountedIn;
@@ -368,6 +370,9 @@ pub enum Refusal {
     /// A booking does not allow it.
     #[error(transparent)]
     Booking(#[from] BookingRefusal),
+    /// Who may do what cannot be changed so.
+    #[error(transparent)]
+    Access(#[from] AccessRefusal),
     /// A lot does not add up; nothing is written on it.
     #[error("lot {0} does not add up; run `carnet verify`")]
     LotCorrupt(LotId),

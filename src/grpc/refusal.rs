@@ -1,5 +1,6 @@
 //! How a use case's failure looks on the wire: one exhaustive match.
 
+mod access;
 mod amending;
 mod booking;
 mod invoicing;
@@ -228,6 +229,7 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
         Refusal::Triggering(refusal) => triggering::with(failure, refusal),
         Refusal::Invoicing(refusal) => invoicing::with(failure, refusal),
         Refusal::Booking(refusal) => booking::with(failure, refusal),
+        Refusal::Access(refusal) => access::with(failure, refusal),
         Refusal::LotCorrupt(lot_id) => {
             tracing::error!(%lot_id, "lot {lot_id} does not add up: run `carnet verify`");
             failure.with("lot_id", lot_id)
@@ -341,6 +343,7 @@ fn code(refusal: &Refusal) -> Code {
         Refusal::RequestIdReused { .. } | Refusal::ExternalIdTaken { .. } => Code::AlreadyExists,
         Refusal::NotFound { .. } => Code::NotFound,
         Refusal::PermissionDenied { .. } => Code::PermissionDenied,
+        Refusal::Access(refusal) => access::code(refusal),
         Refusal::LotCorrupt(_) => Code::DataLoss,
         _ => Code::FailedPrecondition,
     }
@@ -367,6 +370,7 @@ mod tests {
             include_str!("../domain/refusal/triggering.rs"),
             include_str!("../domain/refusal/invoice.rs"),
             include_str!("../domain/refusal/booking.rs"),
+            include_str!("../domain/refusal/access.rs"),
         ];
         let sources = sources.map(|source| source.split_once("fn reason(").unwrap().1);
         let lines = sources.into_iter().flat_map(str::lines);

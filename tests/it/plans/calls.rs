@@ -1,5 +1,7 @@
 //! Every call that lists something, with every filter that it has.
 
+mod access;
+
 use carnet::ids::{BookingSeriesId, CustomerId, GroupId, ItemId, TemplateId};
 use carnet::jobs::{bulk, settle};
 use carnet::proto::v1;
@@ -51,6 +53,7 @@ impl<'a> Caller<'a> {
         caller.history().await;
         caller.catalogue().await;
         caller.people().await;
+        caller.access().await;
         caller.mail_and_runs().await;
         caller.subscriptions().await;
         caller.bookings().await;
@@ -253,11 +256,6 @@ impl<'a> Caller<'a> {
         };
         self.ask("ListGroups of a member", customers.list_groups(of_member))
             .await;
-        let mut business = tenant.business();
-        let users = v1::ListUsersRequest::default();
-        self.ask("ListUsers", business.list_users(users)).await;
-        let tokens = v1::ListTokensRequest::default();
-        self.ask("ListTokens", business.list_tokens(tokens)).await;
     }
 
     async fn mail_and_runs(&mut self) {
