@@ -126,6 +126,7 @@ impl App {
         };
         readiness::check(&running.ctx).await;
         running.start(readiness::follow(running.ctx.clone()));
+        running.start(web::metrics::keep_up());
         running.start_writing(token_uses::WRITTEN_EVERY, token_uses::write);
         running.start_writing(denials::COUNTED_FOR, denials::write_counts);
         running.start_http(listener, &settings);

@@ -55,6 +55,7 @@ async fn an_event_says_who_did_what_to_what_and_nothing_personal(
             ..Default::default()
         };
         let made = kati.customers().create_customer(create).await.unwrap();
+        app.clock.advance(TimeDelta::milliseconds(1));
         let customer = made.into_inner().customer.unwrap();
         let update = v1::UpdateCustomerRequest {
             customer: Some(v1::Customer {
@@ -106,7 +107,7 @@ async fn events_are_found_by_subject_user_token_method_and_time_page_by_page(
 ) {
     on(database, async |app| {
         let user = app.user_with_role("Kati", "manager").await;
-        app.clock.advance(TimeDelta::microseconds(1_500));
+        app.clock.advance(TimeDelta::milliseconds(2));
         let from = app.clock.now();
         let kati = app.held_by(&user, &[Held::CatalogManage]).await;
         let shop = Shop {

@@ -105,7 +105,8 @@ pub(super) const CATALOGUE: &[Step] = &[
     ("UnarchiveTemplate", r#"{"template_id": "$copy"}"#, &[]),
     (
         "CreateTemplate",
-        r#"{"template": {"name": "Monthly", "validity": {"never": {}},
+        r#"{"template": {"name": "Monthly", "price": {"currency_code": "EUR", "minor_units": 4000},
+            "validity": {"never": {}},
             "pricing": {"subscription_only": true, "subscription": {
                 "price": {"currency_code": "EUR", "minor_units": 4000},
                 "every": {"count": 1, "unit": "PERIOD_UNIT_MONTH"}, "carry_over": "CARRY_OVER_NONE"}},
@@ -333,7 +334,7 @@ pub(super) const AMENDING: &[Step] = &[
     ),
     (
         "FreezePackage",
-        r#"{"package_id": "$package", "reason": "Away"}"#,
+        r#"{"package_id": "$package", "until_date": "2026-01-20", "reason": "Away"}"#,
         &[],
     ),
     (
@@ -398,7 +399,7 @@ pub(super) const BILLING: &[Step] = &[
     ),
     (
         "UpdateInvoice",
-        r#"{"invoice_id": "$invoice", "edit": {"external_id": "A-1"}, "update_mask": "external_id"}"#,
+        r#"{"invoice_id": "$invoice", "edit": {"external_id": "A-1"}}"#,
         &[],
     ),
     (
