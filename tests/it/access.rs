@@ -9,6 +9,7 @@ use carnet::domain::permission::Permission;
 use carnet::proto::v1;
 use carnet::proto::v1::Permission as Held;
 use carnet::proto::v1::list_entries_request::Scope;
+use chrono::TimeDelta;
 use rstest::rstest;
 use tonic::{Code, Status};
 
@@ -72,6 +73,7 @@ async fn a_role_has_a_name_of_its_own_and_changes_from_what_the_caller_has_seen(
         let again = app.try_role(" tILL ", &[Held::CatalogRead]).await;
         let numbers = refused(again, Code::AlreadyExists, "ROLE_NAME_TAKEN");
         assert_eq!(numbers["name"], "tILL");
+        app.clock.advance(TimeDelta::milliseconds(1));
         let desk = app.try_role("Desk", &[Held::CatalogRead]).await.unwrap();
         let renamed = v1::Role {
             name: "TILL".to_owned(),

@@ -20,9 +20,10 @@ use crate::support::refused::refused;
 use crate::support::staff::token;
 use crate::support::tenant::Tenant;
 
-/// What calls with another's id are told that are not told `NOT_FOUND`: lists by a filter show nothing, and
-/// a line of another's package is none of the package.
-const OTHERWISE: [(&str, &str); 4] = [
+/// What calls with another's id are told that are not told `NOT_FOUND`: lists by a filter show nothing, a line
+/// of another's package is none of the package, and a sale tells the reason of each entry in its details.
+const OTHERWISE: [(&str, &str); 5] = [
+    ("SellPackages", "SALE_REFUSED"),
     ("ListSubscriptions", NOTHING),
     ("ListInvoices", NOTHING),
     ("ListBookings", NOTHING),
