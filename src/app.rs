@@ -27,7 +27,7 @@ use crate::mail::session::SmtpSession;
 use crate::mail::session::settings::{SmtpSettings, Timeouts};
 use crate::mail::templates::TemplateSet;
 use crate::mail::transport::Transport;
-use crate::service::{Context, readiness};
+use crate::service::{Context, denials, readiness, token_uses};
 use crate::store::db::{Database, sqlite_path};
 use crate::store::migrate;
 use crate::store::serve_lock::ServeLock;
@@ -127,6 +127,8 @@ impl App {
         readiness::check(&running.ctx).await;
         running.start(readiness::follow(running.ctx.clone()));
         running.start(web::metrics::keep_up());
+        running.start_writing(token_uses::WRITTEN_EVERY, token_uses::write);
+        running.start_writing(denials::COUNTED_FOR, denials::write_counts);
         if !settings.server.no_scheduler {
             let mail = mail(&settings.mail)?;
             running.scheduler =
@@ -171,6 +173,24 @@ impl Running {
         self.parts.spawn(async move {
             stopped.run_until_cancelled(part).await;
             Ok(())
+        });
+    }
+
+    /// Writes what calls note in memory every so often; in a task of its own, which a stop does not cut.
+    fn start_writing<F>(&mut self, period: Duration, write: fn(Context) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (ctx, tasks) = (self.ctx.clone(), self.tasks.clone());
+        self.start(async move {
+            let mut ticks = tokio::time::interval(period);
+            // The first one is at once.
+            ticks.tick().await;
+            loop {
+                ticks.tick().await;
+                // What cannot be written is in the log.
+                let _ = tasks.spawn(write(ctx.clone())).await;
+            }
         });
     }
 
@@ -234,6 +254,8 @@ impl Running {
             tracing::warn!("the drain time is over, connections that are still open are cut");
             self.parts.shutdown().await;
         }
+        self.tasks.spawn(token_uses::write(self.ctx.clone()));
+        self.tasks.spawn(denials::write_counts(self.ctx.clone()));
         self.tasks.close();
         let units = async {
             tokio::join!(self.tasks.wait(), self.ctx.ledger.stop());

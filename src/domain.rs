@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod amend;
+pub mod audit;
 pub mod booking;
 pub mod booking_rules;
 pub mod bulk;
@@ -48,6 +49,7 @@ pub mod refusal;
 pub mod returned;
 pub mod revalue;
 pub mod revoke;
+pub mod role;
 pub mod sale;
 pub mod selection;
 pub mod settle;

@@ -4,6 +4,7 @@
 //! Reads take `&impl ConnectionTrait`, writes take `&DatabaseTransaction`. The store never begins or
 //! commits: whoever calls it does, visibly. No rule is decided here.
 
+pub mod audit_events;
 pub mod bookings;
 pub mod bulk_results;
 pub mod bulk_runs;
@@ -44,6 +45,7 @@ pub mod packages;
 pub mod payments;
 pub mod posting_notes;
 pub mod requests;
+pub mod roles;
 mod rows;
 pub mod sales;
 pub mod serve_lock;

@@ -32,14 +32,32 @@ CREATE TABLE businesses (
 
 -- Access.
 
+CREATE TABLE roles (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    name_folded TEXT NOT NULL,
+    permissions JSONB NOT NULL,
+    created_at BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, name_folded)
+);
+
 CREATE TABLE users (
     business_id UUID NOT NULL REFERENCES businesses (id),
     id UUID NOT NULL,
     external_id TEXT,
     name TEXT NOT NULL,
+    built_in_role TEXT,
+    role_id UUID,
+    active BOOLEAN NOT NULL,
     created_at BIGINT NOT NULL,
+    version BIGINT NOT NULL,
     PRIMARY KEY (business_id, id),
-    UNIQUE (business_id, external_id)
+    UNIQUE (business_id, external_id),
+    CHECK (built_in_role IS NULL OR role_id IS NULL),
+    FOREIGN KEY (business_id, role_id) REFERENCES roles (business_id, id)
 );
 
 CREATE TABLE tokens (
@@ -47,13 +65,45 @@ CREATE TABLE tokens (
     id UUID NOT NULL,
     name TEXT NOT NULL,
     secret_hash BYTEA NOT NULL,
+    previous_hash BYTEA,
+    previous_until BIGINT,
     permissions JSONB NOT NULL,
     user_id UUID,
     created_at BIGINT NOT NULL,
+    expires_at BIGINT,
     last_used_at BIGINT,
     revoked_at BIGINT,
     PRIMARY KEY (business_id, id),
+    CHECK ((previous_hash IS NULL) = (previous_until IS NULL)),
     FOREIGN KEY (business_id, user_id) REFERENCES users (business_id, id)
+);
+
+-- What commands did, and what was refused to whom: no personal data.
+CREATE TABLE audit_events (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    method TEXT NOT NULL,
+    token_id UUID,
+    user_id UUID,
+    request_id UUID,
+    subjects JSONB NOT NULL,
+    fields JSONB NOT NULL,
+    denied_reason TEXT,
+    times BIGINT NOT NULL CHECK (times >= 1),
+    recorded_at BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id)
+);
+CREATE INDEX audit_events_by_method ON audit_events (business_id, method, id);
+CREATE INDEX audit_events_by_token ON audit_events (business_id, token_id, id);
+CREATE INDEX audit_events_by_user ON audit_events (business_id, user_id, id) WHERE user_id IS NOT NULL;
+CREATE INDEX audit_events_denied ON audit_events (business_id, id) WHERE denied_reason IS NOT NULL;
+
+CREATE TABLE audit_subjects (
+    business_id UUID NOT NULL,
+    subject TEXT NOT NULL,
+    audit_event_id UUID NOT NULL,
+    PRIMARY KEY (business_id, subject, audit_event_id),
+    FOREIGN KEY (business_id, audit_event_id) REFERENCES audit_events (business_id, id)
 );
 
 -- One row for each command that did something, except those whose request id lies in their entries.

@@ -32,14 +32,32 @@ CREATE TABLE businesses (
 
 -- Access.
 
+CREATE TABLE roles (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    name_folded TEXT NOT NULL,
+    permissions TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, name_folded)
+) STRICT;
+
 CREATE TABLE users (
     business_id BLOB NOT NULL REFERENCES businesses (id),
     id BLOB NOT NULL,
     external_id TEXT,
     name TEXT NOT NULL,
+    built_in_role TEXT,
+    role_id BLOB,
+    active INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
     PRIMARY KEY (business_id, id),
-    UNIQUE (business_id, external_id)
+    UNIQUE (business_id, external_id),
+    CHECK (built_in_role IS NULL OR role_id IS NULL),
+    FOREIGN KEY (business_id, role_id) REFERENCES roles (business_id, id)
 ) STRICT;
 
 CREATE TABLE tokens (
@@ -47,13 +65,45 @@ CREATE TABLE tokens (
     id BLOB NOT NULL,
     name TEXT NOT NULL,
     secret_hash BLOB NOT NULL,
+    previous_hash BLOB,
+    previous_until INTEGER,
     permissions TEXT NOT NULL,
     user_id BLOB,
     created_at INTEGER NOT NULL,
+    expires_at INTEGER,
     last_used_at INTEGER,
     revoked_at INTEGER,
     PRIMARY KEY (business_id, id),
+    CHECK ((previous_hash IS NULL) = (previous_until IS NULL)),
     FOREIGN KEY (business_id, user_id) REFERENCES users (business_id, id)
+) STRICT;
+
+-- What commands did, and what was refused to whom: no personal data.
+CREATE TABLE audit_events (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    method TEXT NOT NULL,
+    token_id BLOB,
+    user_id BLOB,
+    request_id BLOB,
+    subjects TEXT NOT NULL,
+    fields TEXT NOT NULL,
+    denied_reason TEXT,
+    times INTEGER NOT NULL CHECK (times >= 1),
+    recorded_at INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id)
+) STRICT;
+CREATE INDEX audit_events_by_method ON audit_events (business_id, method, id);
+CREATE INDEX audit_events_by_token ON audit_events (business_id, token_id, id);
+CREATE INDEX audit_events_by_user ON audit_events (business_id, user_id, id) WHERE user_id IS NOT NULL;
+CREATE INDEX audit_events_denied ON audit_events (business_id, id) WHERE denied_reason IS NOT NULL;
+
+CREATE TABLE audit_subjects (
+    business_id BLOB NOT NULL,
+    subject TEXT NOT NULL,
+    audit_event_id BLOB NOT NULL,
+    PRIMARY KEY (business_id, subject, audit_event_id),
+    FOREIGN KEY (business_id, audit_event_id) REFERENCES audit_events (business_id, id)
 ) STRICT;
 
 -- One row for each command that did something, except those whose request id lies in their entries.

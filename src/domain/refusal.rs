@@ -3,6 +3,7 @@
 //! A refusal carries the numbers and names of its message as fields. Its [`Refusal::reason`] is part of
 //! the API and never changes; a test holds it against the published list of reasons.
 
+mod access;
 mod amending;
 mod booking;
 mod charging;
@@ -18,6 +19,7 @@ mod triggering;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+pub use access::AccessRefusal;
 pub use amending::CannotAmend;
 pub use booking::BookingRefusal;
 pub use charging::ChargeRefusal;
@@ -375,6 +377,9 @@ pub enum Refusal {
     /// A charge request does not allow it.
     #[error(transparent)]
     Charging(#[from] ChargeRefusal),
+    /// Who may do what cannot be changed so.
+    #[error(transparent)]
+    Access(#[from] AccessRefusal),
     /// A lot does not add up; nothing is written on it.
     #[error("lot {0} does not add up; run `carnet verify`")]
     LotCorrupt(LotId),

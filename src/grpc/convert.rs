@@ -1,6 +1,8 @@
 //! Between messages and the things of the domain: one file for each service's nouns.
 
+pub mod access;
 pub mod amending;
+pub mod audit;
 pub mod booking;
 pub mod bulk;
 pub mod business;

@@ -71,6 +71,8 @@ macro_rules! paged {
 paged! {
     ListTokensRequest,
     ListUsersRequest,
+    ListRolesRequest,
+    ListAuditEventsRequest,
     ListCreditTypesRequest,
     ListItemsRequest,
     ListTemplatesRequest,

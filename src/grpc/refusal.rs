@@ -1,5 +1,6 @@
 //! How a use case's failure looks on the wire: one exhaustive match.
 
+mod access;
 mod amending;
 mod booking;
 mod charging;
@@ -232,6 +233,7 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
         Refusal::Rating(refusal) => rating::with(failure, refusal),
         Refusal::Booking(refusal) => booking::with(failure, refusal),
         Refusal::Charging(refusal) => charging::with(failure, refusal),
+        Refusal::Access(refusal) => access::with(failure, refusal),
         Refusal::LotCorrupt(lot_id) => {
             tracing::error!(%lot_id, "lot {lot_id} does not add up: run `carnet verify`");
             failure.with("lot_id", lot_id)
@@ -343,6 +345,7 @@ fn code(refusal: &Refusal) -> Code {
         Refusal::RequestIdReused { .. } | Refusal::ExternalIdTaken { .. } => Code::AlreadyExists,
         Refusal::NotFound { .. } => Code::NotFound,
         Refusal::PermissionDenied { .. } => Code::PermissionDenied,
+        Refusal::Access(refusal) => access::code(refusal),
         Refusal::LotCorrupt(_) => Code::DataLoss,
         _ => Code::FailedPrecondition,
     }
@@ -371,6 +374,7 @@ mod tests {
             include_str!("../domain/refusal/rate.rs"),
             include_str!("../domain/refusal/booking.rs"),
             include_str!("../domain/refusal/charging.rs"),
+            include_str!("../domain/refusal/access.rs"),
         ];
         let sources = sources.map(|source| source.split_once("fn reason(").unwrap().1);
         let lines = sources.into_iter().flat_map(str::lines);

@@ -169,7 +169,7 @@ mod tests {
         let readiness = Readiness::default();
         let (mut feeder, mut messages) = Feeder::<u32>::open(&readiness).unwrap();
         let waiting = tokio::spawn(async move {
-            let end = feeder.pause(Duration::from_secs(3_600)).await;
+            let end = feeder.pause(Duration::from_hours(1)).await;
             feeder.end(end);
         });
         readiness.stop();
@@ -183,7 +183,7 @@ mod tests {
         let (mut feeder, messages) = Feeder::<u32>::open(&readiness).unwrap();
         drop(messages);
         assert!(matches!(feeder.send(1).await, Err(End::Gone)));
-        let waited = feeder.pause(Duration::from_secs(3_600)).await;
+        let waited = feeder.pause(Duration::from_hours(1)).await;
         assert!(matches!(waited, Err(End::Gone)));
     }
 }

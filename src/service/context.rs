@@ -8,14 +8,16 @@ use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::config::LedgerSettings;
-use crate::domain::access::Token;
+use crate::domain::access::HeldToken;
 use crate::domain::business::Business;
 use crate::domain::catalog::Item;
 use crate::domain::lot::Lot;
 use crate::ids::{BusinessId, CustomerId, ItemId, TokenId};
 use crate::ledger::Ledger;
+use crate::service::denials::Denials;
 use crate::service::error::ServiceError;
 use crate::service::readiness::Readiness;
+use crate::service::token_uses::TokenUses;
 use crate::store::db::Database;
 use crate::store::lines::LineCache;
 use crate::store::shared::Shared;
@@ -38,6 +40,8 @@ pub struct Context {
     pub ledger: Ledger,
     /// Whether this process may be given work.
     pub readiness: Readiness,
+    pub(super) token_uses: TokenUses,
+    pub(super) denials: Denials,
     shared: SharedReads,
     reports: Arc<Semaphore>,
 }
@@ -45,7 +49,7 @@ pub struct Context {
 /// What almost every call reads by its key.
 #[derive(Clone, Debug, Default)]
 struct SharedReads {
-    tokens: Shared<(BusinessId, TokenId), Token>,
+    tokens: Shared<(BusinessId, TokenId), HeldToken>,
     businesses: Shared<BusinessId, Business>,
     items: Shared<(BusinessId, ItemId), Item>,
     lots: Shared<(BusinessId, CustomerId), Vec<Lot>>,
@@ -71,6 +75,8 @@ impl Context {
             clock,
             ledger,
             readiness: Readiness::default(),
+            token_uses: TokenUses::default(),
+            denials: Denials::default(),
             shared: SharedReads::default(),
             reports: Arc::new(Semaphore::new(REPORTS_MAX)),
         }
@@ -88,12 +94,12 @@ impl Context {
         }
     }
 
-    /// A token as it is now; calls that ask at the same time share the query.
+    /// A token and its user as they are now; calls that ask at the same time share the query.
     pub async fn token(
         &self,
         business_id: BusinessId,
         id: TokenId,
-    ) -> Result<Option<Arc<Token>>, ServiceError> {
+    ) -> Result<Option<Arc<HeldToken>>, ServiceError> {
         let db = self.db.clone();
         let read = move |keys| {
             let db = db.clone();

@@ -209,8 +209,12 @@ pub async fn check(ctx: &Context, call: &Call, (): &()) -> Result<(), ServiceErr
     let business_id = call.business_id();
     let token = ctx.token(business_id, call.caller.token_id).await?;
     let permission = Permission::LedgerRead;
-    let is_good = token
-        .is_some_and(|token| token.revoked_at.is_none() && token.permissions.contains(&permission));
+    let now = ctx.clock.now();
+    let is_good = token.is_some_and(|held| {
+        let allowed = held.permissions();
+        held.token.secrets(now).next().is_some()
+            && allowed.is_some_and(|allowed| allowed.contains(&permission))
+    });
     if !is_good {
         let permission = permission.as_str();
         return Err(Refusal::PermissionDenied { permission }.into());

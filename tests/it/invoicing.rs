@@ -381,7 +381,7 @@ async fn each_verb_needs_its_own_permission(#[values(Sqlite, Postgres)] database
         let clerk = Desk {
             shop: Shop {
                 tenant: app
-                    .allowed_only(&[Permission::InvoicesManage, Permission::InvoicesRead])
+                    .allowed_only(&[Permission::InvoicesCreate, Permission::InvoicesRead])
                     .await,
                 ..desk.shop.clone()
             },

@@ -5,6 +5,7 @@
     reason = "a test that overflows should fail"
 )]
 
+mod access;
 mod audit;
 mod bad_input;
 mod booking;

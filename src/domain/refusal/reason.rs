@@ -60,6 +60,7 @@ impl Refusal {
             Self::Rating(refusal) => refusal.reason(),
             Self::Booking(refusal) => refusal.reason(),
             Self::Charging(refusal) => refusal.reason(),
+            Self::Access(refusal) => refusal.reason(),
             Self::LotCorrupt(_) => "LEDGER_CORRUPT",
         }
     }

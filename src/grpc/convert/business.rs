@@ -1,23 +1,15 @@
-//! Settings, tokens and users as messages.
+//! Settings as messages.
 
-use crate::domain::access::Token;
 use crate::domain::business::{Business, Invoicing, Sender};
-use crate::domain::permission::{Permission, Permissions};
-use crate::domain::user::User;
-use crate::grpc::convert::common::{etag, optional_etag, to_timestamp};
+use crate::grpc::convert::common::{etag, optional_etag};
 use crate::grpc::convert::policies::{policies, to_policies};
 use crate::grpc::convert::pricing::{issue_when, to_issue_when};
 use crate::grpc::convert::template::{PRIORITY_MAX, QUARANTINE_DAYS_MAX};
-use crate::grpc::faults::{Faults, timestamp};
+use crate::grpc::faults::Faults;
 use crate::grpc::mask::{Mask, Writable, writable};
-use crate::grpc::page::Page;
-use crate::grpc::permission::{permission_name, permission_named};
-use crate::ids::{TokenId, UserId};
 use crate::proto::v1;
 use crate::service::Caller;
 use crate::service::business::SettingsUpdate;
-use crate::service::tokens::{TokenList, TokenOrder};
-use crate::service::users::{NewUser, UserList};
 
 /// The longest name, in characters.
 const NAME_LENGTH_MAX: usize = 200;
@@ -27,8 +19,6 @@ const FROM_NAME_LENGTH_MAX: usize = 100;
 const DRAFT_HOLD_DAYS_MAX: i32 = 365;
 /// For how many hours a charge request may be open: a year.
 const CHARGE_TIMEOUT_HOURS_MAX: i32 = 8_760;
-/// More permissions than there are.
-const PERMISSIONS_MAX: usize = 100;
 
 /// What a client can write of the settings.
 fn fields(message: &v1::Settings) -> [Writable; 11] {
@@ -177,105 +167,5 @@ pub fn to_settings(business: Business) -> v1::Settings {
             link_base_url: business.sender.link_base_url.unwrap_or_default(),
         }),
         etag: etag(business.version),
-    }
-}
-
-/// A token to be made.
-pub fn token_order(
-    request: &v1::CreateTokenRequest,
-    _: &Caller,
-    faults: &mut Faults,
-) -> Option<TokenOrder> {
-    let message = faults.required("token", request.token.as_ref())?;
-    faults.within("token", |faults| {
-        let name = faults.required_text("name", &message.name, NAME_LENGTH_MAX);
-        let permissions = permissions(&message.permissions, faults);
-        let user_id = faults.optional_reference("user_id", &message.user_id);
-        Some(TokenOrder {
-            name: name?,
-            permissions: permissions?,
-            user_id: user_id?,
-        })
-    })
-}
-
-fn permissions(numbers: &[i32], faults: &mut Faults) -> Option<Permissions> {
-    faults.count("permissions", numbers.len(), 1..=PERMISSIONS_MAX)?;
-    let chosen = faults.choices::<v1::Permission>("permissions", numbers)?;
-    let names = chosen.into_iter().map(permission_name);
-    let permissions: Permissions = names.filter_map(Permission::from_name).collect();
-    if permissions.len() < numbers.len() {
-        faults.add("permissions", "must have each permission once");
-        return None;
-    }
-    Some(permissions)
-}
-
-/// Which tokens to list.
-pub fn token_list(
-    request: &v1::ListTokensRequest,
-    page: &Page<TokenId>,
-    _: &mut Faults,
-) -> Option<TokenList> {
-    Some(TokenList {
-        hide_revoked: request.hide_revoked,
-        before: page.after,
-        limit: page.limit(),
-    })
-}
-
-/// A token as a message, without its text.
-pub fn to_token(token: Token) -> v1::Token {
-    let names = token
-        .permissions
-        .iter()
-        .map(|permission| permission.as_str());
-    v1::Token {
-        id: token.id.to_string(),
-        name: token.name,
-        permissions: names.filter_map(permission_named).map(i32::from).collect(),
-        user_id: token.user_id.map(|id| id.to_string()).unwrap_or_default(),
-        created_at: Some(timestamp(token.created_at)),
-        last_used_at: to_timestamp(token.last_used_at),
-        revoked_at: to_timestamp(token.revoked_at),
-    }
-}
-
-/// A user to be added.
-pub fn new_user(
-    request: &v1::CreateUserRequest,
-    _: &Caller,
-    faults: &mut Faults,
-) -> Option<NewUser> {
-    let message = faults.required("user", request.user.as_ref())?;
-    faults.within("user", |faults| {
-        let external_id = faults.external_id("external_id", &message.external_id);
-        let name = faults.required_text("name", &message.name, NAME_LENGTH_MAX);
-        Some(NewUser {
-            external_id: external_id?,
-            name: name?,
-        })
-    })
-}
-
-/// Which users to list.
-pub fn user_list(
-    _: &v1::ListUsersRequest,
-    page: &Page<UserId>,
-    _: &mut Faults,
-) -> Option<UserList> {
-    Some(UserList {
-        before: page.after,
-        limit: page.limit(),
-    })
-}
-
-/// A user as a message.
-pub fn to_user(user: User) -> v1::User {
-    v1::User {
-        id: user.id.to_string(),
-        external_id: user.external_id.unwrap_or_default(),
-        name: user.name,
-        created_at: Some(timestamp(user.created_at)),
     }
 }

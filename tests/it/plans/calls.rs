@@ -1,5 +1,6 @@
 //! Every call that lists something, with every filter that it has.
 
+mod access;
 mod reports;
 
 use carnet::ids::{BookingSeriesId, CustomerId, GroupId, ItemId, SaleId, TemplateId};
@@ -53,6 +54,7 @@ impl<'a> Caller<'a> {
         caller.history().await;
         caller.catalogue().await;
         caller.people().await;
+        caller.access().await;
         caller.mail_and_runs().await;
         caller.subscriptions().await;
         caller.bookings().await;
@@ -256,11 +258,6 @@ impl<'a> Caller<'a> {
         };
         self.ask("ListGroups of a member", customers.list_groups(of_member))
             .await;
-        let mut business = tenant.business();
-        let users = v1::ListUsersRequest::default();
-        self.ask("ListUsers", business.list_users(users)).await;
-        let tokens = v1::ListTokensRequest::default();
-        self.ask("ListTokens", business.list_tokens(tokens)).await;
     }
 
     async fn mail_and_runs(&mut self) {

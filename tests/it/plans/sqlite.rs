@@ -60,7 +60,7 @@ fn quoted(text: &str, quote: char) -> usize {
 }
 
 /// The calls that page through all that a business has of something, and of which table.
-const PAGES_OF_ALL: [(&str, &str); 21] = [
+const PAGES_OF_ALL: [(&str, &str); 24] = [
     ("Outstanding", "customers"),
     ("Packages", "packages"),
     ("ListBookings", "bookings"),
@@ -76,11 +76,14 @@ const PAGES_OF_ALL: [(&str, &str); 21] = [
     ("ListGroups", "groups"),
     ("ListUsers", "users"),
     ("ListTokens", "tokens"),
+    ("ListRoles", "roles"),
+    ("ListAuditEvents", "audit_events"),
     ("ListEmails", "emails"),
     ("ListSuppressions", "suppressions"),
     ("ListClosures", "closures"),
     ("ListTriggers", "triggers"),
     // By an index of nothing but those.
+    ("ListAuditEvents, refused ones", "audit_events"),
     ("ListSubscriptions of a state", "subscriptions"),
     // Unlike PostgreSQL, which looks for the ends if they are few.
     ("ListPackages that end in a week", "packages"),

@@ -67,7 +67,7 @@ impl<'a> Play<'a> {
         for (quantity, price, validity) in [("7", 9_999, days(12)), ("3", 1_000, days(40))] {
             let mut template = shop.lessons(quantity, validity);
             template.price = Some(euros(price));
-            template.transferable = true;
+            template.transferable = Some(true);
             templates.push(shop.offer(template).await);
         }
         Self {
