@@ -60,11 +60,12 @@ fn quoted(text: &str, quote: char) -> usize {
 }
 
 /// The calls that page through all that a business has of something, and of which table.
-const PAGES_OF_ALL: [(&str, &str); 24] = [
+const PAGES_OF_ALL: [(&str, &str); 25] = [
     ("Outstanding", "customers"),
     ("Packages", "packages"),
     ("ListBookings", "bookings"),
     ("ListInvoices", "invoices"),
+    ("ListChargeRequests", "charge_requests"),
     ("ListSubscriptions", "subscriptions"),
     ("ListPackages", "packages"),
     ("ListPackages of a status", "packages"),
