@@ -53,8 +53,9 @@ impl MoneyEntry {
 /// lines say.
 ///
 /// # Errors
-/// Those of [`Invoice::pay`](crate::domain::invoice::Invoice::pay) and of [`check_method`], those of a charge request that cannot
-/// be answered so, the rules of use for credits that it holds no more, and those of a sale for what it sells.
+/// Those of [`Invoice::pay`](crate::domain::invoice::Invoice::pay) and of [`check_method`], those of a
+/// charge request that cannot be answered so, the rules of use for credits that it holds no more, and those of a sale
+/// for what it sells.
 pub async fn record(
     ctx: &Context,
     call: &Call,

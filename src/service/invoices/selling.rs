@@ -41,8 +41,8 @@ pub(super) async fn check(
 }
 
 /// Issues the packages that are due by what the invoice is now, and brings its sales and the packages that it
-/// sold or used up to date; once it is paid, triggers hear of it, and nothing more is to be charged. `used_unpaid` is what it had used
-/// and not paid before.
+/// sold or used up to date; once it is paid, triggers hear of it, and nothing more is to be charged. `used_unpaid`
+/// is what it had used and not paid before.
 ///
 /// # Errors
 /// Those of a sale.
