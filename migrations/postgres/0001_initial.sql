@@ -788,9 +788,9 @@ CREATE INDEX charge_requests_by_state ON charge_requests (business_id, state, id
 CREATE INDEX charge_requests_by_recorded_at ON charge_requests (business_id, recorded_at, id);
 CREATE INDEX charge_requests_by_feed ON charge_requests USING brin (feed)
     WITH (pages_per_range = 16, autosummarize = on);
-CREATE INDEX charge_requests_by_sale ON charge_requests (business_id, sale_id) WHERE sale_id IS NOT NULL;
-CREATE INDEX charge_requests_by_invoice ON charge_requests (business_id, invoice_id) WHERE invoice_id IS NOT NULL;
-CREATE INDEX charge_requests_due ON charge_requests (times_out_at) WHERE state = 1;
+CREATE INDEX charge_requests_by_sale ON charge_requests (business_id, sale_id, state, id);
+CREATE INDEX charge_requests_by_invoice ON charge_requests (business_id, invoice_id, state, id);
+CREATE INDEX charge_requests_due ON charge_requests (state, times_out_at);
 
 CREATE TABLE invoice_numbers (
     business_id UUID PRIMARY KEY REFERENCES businesses (id),

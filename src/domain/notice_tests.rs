@@ -277,7 +277,7 @@ fn package() -> (Package, Lot) {
     (package, lot)
 }
 
-/// Its lot, whose credits are all available.
+/// Its lot; its credits are all available.
 fn lot_of(package: &Package) -> Lot {
     let mut lot = Lot {
         id: LotId::generate(DateTime::UNIX_EPOCH),
@@ -299,12 +299,8 @@ fn lot_of(package: &Package) -> Lot {
         created_at: package.created_at,
         version: 1,
     };
-    shift(
-        &mut lot,
-        EntryKind::Issue,
-        Account::Issued,
-        Account::Available,
-    );
+    let (from, to) = (Account::Issued, Account::Available);
+    shift(&mut lot, EntryKind::Issue, from, to);
     lot
 }
 

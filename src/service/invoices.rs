@@ -1,5 +1,5 @@
 //! Invoices (F1): made, found, changed while they are drafts. What credits pay of them is [`crediting`], what
-//! money pays is [`paying`], what package rates ask is [`rates`], what they sell is [`selling`], and how they begin
+//! money pays is [`paying`], what package rates ask is [`rates`], what they sell is `selling`, and how they begin
 //! and end to count is [`counting`].
 //!
 //! Order of locks: the customer (its packages may depend on what it has), the invoice, packages, lots, the invoice

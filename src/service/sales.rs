@@ -1,5 +1,5 @@
 //! Selling packages (C1, C3, C4, C9): all entries of a call, or none. What the payment system is to charge, and what
-//! waits for that, is [`charging`].
+//! waits for that, is `charging`.
 
 mod charging;
 pub mod paying;

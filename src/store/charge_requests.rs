@@ -150,10 +150,13 @@ pub async fn of_invoices(
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
         .filter(Column::InvoiceId.is_in(ids))
-        .order_by_asc(Column::Id)
         .all(db)
         .await?;
-    rows.into_iter().map(read).collect()
+    // Sorted here: for the sake of their order SQLite would walk through all of the business.
+    let found: Result<Vec<ChargeRequest>, StoreError> = rows.into_iter().map(read).collect();
+    let mut found = found?;
+    found.sort_unstable_by_key(|request| request.id);
+    Ok(found)
 }
 
 /// A page of requests: those that wait first, then those that timed out, were paid, failed; each oldest first.
@@ -197,8 +200,7 @@ pub async fn overdue(
         .select_only()
         .column(Column::BusinessId)
         .column(Column::Id)
-        // A literal, as the index has it.
-        .filter(Expr::cust("state = 1"))
+        .filter(Column::State.eq(ChargeState::Pending.code()))
         .filter(Column::TimesOutAt.lte(micros(now)))
         .order_by_asc(Column::TimesOutAt)
         .limit(limit)

@@ -434,6 +434,17 @@ pub(super) const BILLING: &[Step] = &[
     ("ListInvoices", r#"{"customer_id": "$mari"}"#, &[]),
     ("VoidInvoice", r#"{"invoice_id": "$invoice"}"#, &[]),
     (
+        "CreateInvoice",
+        r#"{"customer_id": "$mari", "lines": [{"item_id": "$swim"}]}"#,
+        &[("charged", "/invoice/id")],
+    ),
+    (
+        "IssueInvoice",
+        r#"{"invoice_id": "$charged", "charge": {}}"#,
+        &[("charge", "/invoice/charge_requests/0/id")],
+    ),
+    ("FailCharge", r#"{"charge_request_id": "$charge"}"#, &[]),
+    (
         "CreateBooking",
         r#"{"customer_id": "$mari", "item_id": "$swim", "starts_at": "2026-01-15T10:00:00Z",
             "ends_at": "2026-01-15T11:00:00Z", "package_choice": "PACKAGE_CHOICE_BEST"}"#,

@@ -29,12 +29,17 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Reads a notice; sqlx's own questions about types are left out.
+    /// Reads a notice; sqlx's own questions about types, and ours about the server, are left out.
     pub(super) fn read(notice: &str) -> Option<Self> {
         let start = notice.find('{').unwrap();
         let mut explained: Value = serde_json::from_str(&notice[start..]).unwrap();
         let statement = explained["Query Text"].as_str().unwrap().to_owned();
-        if statement.contains("pg_catalog.pg_type") || statement.contains("pg_stat_activity") {
+        let of_the_server = [
+            "pg_catalog.pg_type",
+            "pg_stat_activity",
+            "pg_control_system",
+        ];
+        if of_the_server.iter().any(|name| statement.contains(name)) {
             return None;
         }
         let mut nodes = Vec::new();
