@@ -20,6 +20,7 @@ pub mod item;
 pub mod line;
 pub mod package;
 pub mod pricing;
+pub mod reminder_policy;
 pub mod returning;
 pub mod selling;
 pub mod subscription;

@@ -85,6 +85,7 @@ paged! {
     ListUsablePackagesRequest,
     ListEntriesRequest,
     ListEmailsRequest,
+    ListUpcomingRequest,
     ListSuppressionsRequest,
     ListSubscriptionsRequest,
     ListBookingsRequest,

@@ -18,3 +18,4 @@ pub(crate) mod smtp;
 pub(crate) mod steps;
 pub(crate) mod tenant;
 pub(crate) mod tls;
+pub(crate) mod web;

@@ -60,7 +60,7 @@ fn quoted(text: &str, quote: char) -> usize {
 }
 
 /// The calls that page through all that a business has of something, and of which table.
-const PAGES_OF_ALL: [(&str, &str); 19] = [
+const PAGES_OF_ALL: [(&str, &str); 23] = [
     ("ListBookings", "bookings"),
     ("ListInvoices", "invoices"),
     ("ListSubscriptions", "subscriptions"),
@@ -78,7 +78,12 @@ const PAGES_OF_ALL: [(&str, &str); 19] = [
     ("ListSuppressions", "suppressions"),
     ("ListClosures", "closures"),
     ("ListTriggers", "triggers"),
-    // By an index of nothing but those.
+    // By an index of nothing but those, in their order.
+    ("ListUpcoming", "emails"),
+    ("ListUpcoming", "template_versions"),
+    ("ListUpcoming", "packages"),
+    // The newest first, one.
+    ("ListUpcoming", "mail_days"),
     ("ListSubscriptions of a state", "subscriptions"),
     // Unlike PostgreSQL, which looks for the ends if they are few.
     ("ListPackages that end in a week", "packages"),
