@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::config::{DatabaseSettings, MailSettings, Settings};
+use crate::config::{DatabaseSettings, MailSettings, ServerSettings, Settings};
 use crate::grpc::server;
 use crate::jobs::deliver::{self, Mail, Rates};
 use crate::jobs::schedule::Scheduler;
@@ -127,15 +127,16 @@ impl App {
         readiness::check(&running.ctx).await;
         running.start(readiness::follow(running.ctx.clone()));
         running.start(web::metrics::keep_up());
-        running.start_http(listener, &settings);
         if !settings.server.no_scheduler {
             let mail = mail(&settings.mail)?;
             running.scheduler =
                 Some(Scheduler::start(running.ctx.clone(), mail, settings.server.verify_at).await?);
         }
         if !settings.server.no_grpc {
-            running.start_grpc(settings).await?;
+            running.start_grpc(settings.server.clone()).await?;
         }
+        // Last, so that nobody hears of a readiness that has nothing behind it.
+        running.start_http(listener, &settings);
         Ok(running)
     }
 }
@@ -173,15 +174,14 @@ impl Running {
         });
     }
 
-    async fn start_grpc(&mut self, settings: Settings) -> anyhow::Result<()> {
-        let wanted = settings.server.grpc_address;
-        let (listener, address) = listen(wanted).await?;
+    async fn start_grpc(&mut self, settings: ServerSettings) -> anyhow::Result<()> {
+        let (listener, address) = listen(settings.grpc_address).await?;
         self.grpc_address = Some(address);
         let (ctx, tasks) = (self.ctx.clone(), self.tasks.clone());
         let stopped = self.stopped.clone();
         self.parts.spawn(async move {
             let stopped = stopped.cancelled();
-            server::serve(listener, &settings.server, &ctx, tasks, stopped).await?;
+            server::serve(listener, &settings, &ctx, tasks, stopped).await?;
             Ok(())
         });
         Ok(())

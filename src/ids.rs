@@ -31,7 +31,8 @@ pub fn new_uuid(at: DateTime<Utc>) -> Uuid {
 }
 
 /// How a client names a thing: by the id that we gave it, or by the client's own.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reference<I> {
     /// Our id, such as `pkg_01jd0c5hqbf9bvxk2mqnz8s6wt`.
     Id(I),
@@ -154,6 +155,8 @@ id_types! {
     EmailId = "eml";
     /// A payment that was recorded.
     PaymentId = "pay";
+    /// What the payment system is to charge.
+    ChargeRequestId = "chg";
     /// Work on many packages.
     BulkRunId = "run";
     /// Days on which a business is closed.

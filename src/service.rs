@@ -15,6 +15,7 @@ pub mod business;
 mod buyers;
 pub mod call;
 mod carrying;
+pub mod charges;
 pub mod closures;
 pub mod consume;
 pub mod context;

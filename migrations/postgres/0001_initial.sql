@@ -19,6 +19,7 @@ CREATE TABLE businesses (
     quarantine_days INTEGER NOT NULL CHECK (quarantine_days >= 0),
     default_priority INTEGER NOT NULL,
     reminder_policy JSONB NOT NULL,
+    invoicing JSONB NOT NULL,
     from_name TEXT,
     from_email TEXT,
     reply_to TEXT,
@@ -150,6 +151,7 @@ CREATE TABLE template_versions (
     overlap SMALLINT NOT NULL,
     is_online BOOLEAN NOT NULL,
     share_max INTEGER NOT NULL CHECK (share_max > 0),
+    issue_when SMALLINT,
     PRIMARY KEY (business_id, template_id, definition_version),
     FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id)
 );
@@ -246,24 +248,16 @@ CREATE TABLE sales (
     sold_by UUID,
     sold_at BIGINT NOT NULL,
     undone_at BIGINT,
+    invoice_id UUID,
+    invoice_line_id UUID,
+    waiting JSONB,
     version BIGINT NOT NULL,
     PRIMARY KEY (business_id, id),
+    CHECK ((invoice_id IS NULL) = (invoice_line_id IS NULL)),
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
 );
-
-CREATE TABLE payments (
-    business_id UUID NOT NULL,
-    id UUID NOT NULL,
-    sale_id UUID NOT NULL,
-    request_id UUID NOT NULL,
-    method SMALLINT NOT NULL,
-    amount_minor BIGINT NOT NULL CHECK (amount_minor > 0),
-    reference TEXT NOT NULL,
-    recorded_at BIGINT NOT NULL,
-    PRIMARY KEY (business_id, id),
-    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id)
-);
-CREATE INDEX payments_by_sale ON payments (business_id, sale_id);
+CREATE UNIQUE INDEX sales_by_invoice_line ON sales (business_id, invoice_line_id)
+    WHERE invoice_line_id IS NOT NULL;
 
 CREATE TABLE packages (
     business_id UUID NOT NULL,
@@ -303,6 +297,8 @@ CREATE TABLE packages (
     use_limit JSONB,
     booking_rules JSONB,
     paid_at BIGINT,
+    invoice_line_id UUID,
+    unpaid_uses INTEGER NOT NULL DEFAULT 0 CHECK (unpaid_uses >= 0),
     change_seq INTEGER NOT NULL,
     created_at BIGINT NOT NULL,
     version BIGINT NOT NULL,
@@ -422,6 +418,7 @@ CREATE TABLE events (
     subject TEXT NOT NULL,
     customer_id UUID NOT NULL,
     package_id UUID,
+    item_id UUID,
     occurred_at BIGINT NOT NULL,
     done_at BIGINT,
     PRIMARY KEY (business_id, id),
@@ -637,7 +634,9 @@ CREATE INDEX bookings_by_series ON bookings (business_id, series_id, starts_at, 
 CREATE UNIQUE INDEX holds_of_booking ON holds (business_id, booking_id)
     WHERE booking_id IS NOT NULL AND ended_by IS NULL;
 
--- Invoices. A line's credits are set aside by `hold_id`, `used_by` is the posting that used them. Numbers are given
+-- Invoices. A line asks for units of an item or sells a package of a template. Its credits are set aside by
+-- `hold_id`, `used_by` is the posting that used them; `kept_minor` is what of it is still asked for since the rest was
+-- voided. Numbers are given
 -- one after the other from a row that is locked last.
 
 CREATE TABLE invoices (
@@ -666,7 +665,12 @@ CREATE TABLE invoice_lines (
     id UUID NOT NULL,
     invoice_id UUID NOT NULL,
     position INTEGER NOT NULL,
-    item_id UUID NOT NULL,
+    item_id UUID,
+    template_id UUID,
+    definition_version INTEGER,
+    issue_when SMALLINT,
+    sale_id UUID,
+    package_id UUID,
     description TEXT NOT NULL,
     quantity BIGINT NOT NULL CHECK (quantity > 0),
     unit_price_minor BIGINT NOT NULL CHECK (unit_price_minor >= 0),
@@ -677,18 +681,30 @@ CREATE TABLE invoice_lines (
     times_out_at BIGINT,
     used_by UUID,
     returned_at BIGINT,
+    kept_minor BIGINT CHECK (kept_minor >= 0),
     PRIMARY KEY (business_id, id),
     FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
     FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id),
+    FOREIGN KEY (business_id, template_id, definition_version)
+        REFERENCES template_versions (business_id, template_id, definition_version),
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    CHECK ((item_id IS NULL) <> (template_id IS NULL)),
+    CHECK ((template_id IS NULL) = (definition_version IS NULL)),
+    CHECK ((template_id IS NULL) = (issue_when IS NULL)),
+    CHECK ((sale_id IS NULL) = (package_id IS NULL)),
+    CHECK (hold_id IS NULL OR item_id IS NOT NULL),
     CHECK ((hold_id IS NULL) = (credit_units IS NULL)),
     CHECK ((hold_id IS NULL) = (credit_packages IS NULL))
 );
 CREATE INDEX invoice_lines_by_invoice ON invoice_lines (business_id, invoice_id, position);
 
-CREATE TABLE invoice_money (
+-- What was paid of a sale or of an invoice and given back, elsewhere, and written down here.
+CREATE TABLE payments (
     business_id UUID NOT NULL,
     id UUID NOT NULL,
-    invoice_id UUID NOT NULL,
+    sale_id UUID,
+    invoice_id UUID,
     position INTEGER NOT NULL,
     request_id UUID NOT NULL,
     kind SMALLINT NOT NULL,
@@ -698,9 +714,41 @@ CREATE TABLE invoice_money (
     recorded_at BIGINT NOT NULL,
     reversed_at BIGINT,
     PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, sale_id, position),
     UNIQUE (business_id, invoice_id, position),
-    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id)
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
+    CHECK ((sale_id IS NULL) <> (invoice_id IS NULL))
 );
+
+-- What the payment system is to charge. That it timed out is a fact of time; a job writes it.
+CREATE TABLE charge_requests (
+    business_id UUID NOT NULL,
+    id UUID NOT NULL,
+    sale_id UUID,
+    invoice_id UUID,
+    customer_id UUID NOT NULL,
+    amount_minor BIGINT NOT NULL CHECK (amount_minor > 0),
+    currency TEXT NOT NULL,
+    state SMALLINT NOT NULL,
+    times_out_at BIGINT NOT NULL,
+    recorded_at BIGINT NOT NULL,
+    answered_at BIGINT,
+    payment_id UUID,
+    cause TEXT NOT NULL,
+    feed XID8 NOT NULL DEFAULT pg_current_xact_id(),
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    FOREIGN KEY (business_id, payment_id) REFERENCES payments (business_id, id),
+    CHECK ((sale_id IS NULL) <> (invoice_id IS NULL))
+);
+CREATE INDEX charge_requests_by_state ON charge_requests (business_id, state, id);
+CREATE INDEX charge_requests_by_recorded_at ON charge_requests (business_id, recorded_at, id);
+CREATE INDEX charge_requests_by_sale ON charge_requests (business_id, sale_id) WHERE sale_id IS NOT NULL;
+CREATE INDEX charge_requests_by_invoice ON charge_requests (business_id, invoice_id) WHERE invoice_id IS NOT NULL;
+CREATE INDEX charge_requests_due ON charge_requests (times_out_at) WHERE state = 1;
 
 CREATE TABLE invoice_numbers (
     business_id UUID PRIMARY KEY REFERENCES businesses (id),

@@ -20,6 +20,7 @@ CREATE TABLE businesses (
     quarantine_days INTEGER NOT NULL CHECK (quarantine_days >= 0),
     default_priority INTEGER NOT NULL,
     reminder_policy TEXT NOT NULL,
+    invoicing TEXT NOT NULL,
     from_name TEXT,
     from_email TEXT,
     reply_to TEXT,
@@ -151,6 +152,7 @@ CREATE TABLE template_versions (
     overlap INTEGER NOT NULL,
     is_online INTEGER NOT NULL,
     share_max INTEGER NOT NULL CHECK (share_max > 0),
+    issue_when INTEGER,
     PRIMARY KEY (business_id, template_id, definition_version),
     FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id)
 ) STRICT;
@@ -247,24 +249,16 @@ CREATE TABLE sales (
     sold_by BLOB,
     sold_at INTEGER NOT NULL,
     undone_at INTEGER,
+    invoice_id BLOB,
+    invoice_line_id BLOB,
+    waiting TEXT,
     version INTEGER NOT NULL,
     PRIMARY KEY (business_id, id),
+    CHECK ((invoice_id IS NULL) = (invoice_line_id IS NULL)),
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
 ) STRICT;
-
-CREATE TABLE payments (
-    business_id BLOB NOT NULL,
-    id BLOB NOT NULL,
-    sale_id BLOB NOT NULL,
-    request_id BLOB NOT NULL,
-    method INTEGER NOT NULL,
-    amount_minor INTEGER NOT NULL CHECK (amount_minor > 0),
-    reference TEXT NOT NULL,
-    recorded_at INTEGER NOT NULL,
-    PRIMARY KEY (business_id, id),
-    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id)
-) STRICT;
-CREATE INDEX payments_by_sale ON payments (business_id, sale_id);
+CREATE UNIQUE INDEX sales_by_invoice_line ON sales (business_id, invoice_line_id)
+    WHERE invoice_line_id IS NOT NULL;
 
 CREATE TABLE packages (
     business_id BLOB NOT NULL,
@@ -304,6 +298,8 @@ CREATE TABLE packages (
     use_limit TEXT,
     booking_rules TEXT,
     paid_at INTEGER,
+    invoice_line_id BLOB,
+    unpaid_uses INTEGER NOT NULL DEFAULT 0 CHECK (unpaid_uses >= 0),
     change_seq INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
@@ -423,6 +419,7 @@ CREATE TABLE events (
     subject TEXT NOT NULL,
     customer_id BLOB NOT NULL,
     package_id BLOB,
+    item_id BLOB,
     occurred_at INTEGER NOT NULL,
     done_at INTEGER,
     PRIMARY KEY (business_id, id),
@@ -636,7 +633,9 @@ CREATE INDEX bookings_by_series ON bookings (business_id, series_id, starts_at, 
 CREATE UNIQUE INDEX holds_of_booking ON holds (business_id, booking_id)
     WHERE booking_id IS NOT NULL AND ended_by IS NULL;
 
--- Invoices. A line's credits are set aside by `hold_id`, `used_by` is the posting that used them. Numbers are given
+-- Invoices. A line asks for units of an item or sells a package of a template. Its credits are set aside by
+-- `hold_id`, `used_by` is the posting that used them; `kept_minor` is what of it is still asked for since the rest was
+-- voided. Numbers are given
 -- one after the other from a row that is locked last.
 
 CREATE TABLE invoices (
@@ -665,7 +664,12 @@ CREATE TABLE invoice_lines (
     id BLOB NOT NULL,
     invoice_id BLOB NOT NULL,
     position INTEGER NOT NULL,
-    item_id BLOB NOT NULL,
+    item_id BLOB,
+    template_id BLOB,
+    definition_version INTEGER,
+    issue_when INTEGER,
+    sale_id BLOB,
+    package_id BLOB,
     description TEXT NOT NULL,
     quantity INTEGER NOT NULL CHECK (quantity > 0),
     unit_price_minor INTEGER NOT NULL CHECK (unit_price_minor >= 0),
@@ -676,18 +680,30 @@ CREATE TABLE invoice_lines (
     times_out_at INTEGER,
     used_by BLOB,
     returned_at INTEGER,
+    kept_minor INTEGER CHECK (kept_minor >= 0),
     PRIMARY KEY (business_id, id),
     FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
     FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id),
+    FOREIGN KEY (business_id, template_id, definition_version)
+        REFERENCES template_versions (business_id, template_id, definition_version),
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    CHECK ((item_id IS NULL) <> (template_id IS NULL)),
+    CHECK ((template_id IS NULL) = (definition_version IS NULL)),
+    CHECK ((template_id IS NULL) = (issue_when IS NULL)),
+    CHECK ((sale_id IS NULL) = (package_id IS NULL)),
+    CHECK (hold_id IS NULL OR item_id IS NOT NULL),
     CHECK ((hold_id IS NULL) = (credit_units IS NULL)),
     CHECK ((hold_id IS NULL) = (credit_packages IS NULL))
 ) STRICT;
 CREATE INDEX invoice_lines_by_invoice ON invoice_lines (business_id, invoice_id, position);
 
-CREATE TABLE invoice_money (
+-- What was paid of a sale or of an invoice and given back, elsewhere, and written down here.
+CREATE TABLE payments (
     business_id BLOB NOT NULL,
     id BLOB NOT NULL,
-    invoice_id BLOB NOT NULL,
+    sale_id BLOB,
+    invoice_id BLOB,
     position INTEGER NOT NULL,
     request_id BLOB NOT NULL,
     kind INTEGER NOT NULL,
@@ -697,9 +713,40 @@ CREATE TABLE invoice_money (
     recorded_at INTEGER NOT NULL,
     reversed_at INTEGER,
     PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, sale_id, position),
     UNIQUE (business_id, invoice_id, position),
-    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id)
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
+    CHECK ((sale_id IS NULL) <> (invoice_id IS NULL))
 ) STRICT;
+
+-- What the payment system is to charge. That it timed out is a fact of time; a job writes it.
+CREATE TABLE charge_requests (
+    business_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    sale_id BLOB,
+    invoice_id BLOB,
+    customer_id BLOB NOT NULL,
+    amount_minor INTEGER NOT NULL CHECK (amount_minor > 0),
+    currency TEXT NOT NULL,
+    state INTEGER NOT NULL,
+    times_out_at INTEGER NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    answered_at INTEGER,
+    payment_id BLOB,
+    cause TEXT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    FOREIGN KEY (business_id, payment_id) REFERENCES payments (business_id, id),
+    CHECK ((sale_id IS NULL) <> (invoice_id IS NULL))
+) STRICT;
+CREATE INDEX charge_requests_by_state ON charge_requests (business_id, state, id);
+CREATE INDEX charge_requests_by_recorded_at ON charge_requests (business_id, recorded_at, id);
+CREATE INDEX charge_requests_by_sale ON charge_requests (business_id, sale_id) WHERE sale_id IS NOT NULL;
+CREATE INDEX charge_requests_by_invoice ON charge_requests (business_id, invoice_id) WHERE invoice_id IS NOT NULL;
+CREATE INDEX charge_requests_due ON charge_requests (times_out_at) WHERE state = 1;
 
 CREATE TABLE invoice_numbers (
     business_id BLOB PRIMARY KEY REFERENCES businesses (id),

@@ -5,6 +5,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::credits::Credits;
+use crate::domain::invoice::IssueWhen;
 use crate::domain::money::Currency;
 use crate::domain::notice::NoticeKind;
 use crate::domain::quiet::QuietHours;
@@ -40,10 +41,33 @@ pub struct Business {
     pub default_priority: i32,
     /// When which reminders go out.
     pub reminder_policy: ReminderPolicy,
+    /// How its invoices work.
+    pub invoicing: Invoicing,
     /// Who its e-mails come from.
     pub sender: Sender,
     /// How often it changed; the caller's etag.
     pub version: i64,
+}
+
+/// How invoices and what they sell work, where nothing else says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invoicing {
+    /// When packages are issued that an invoice or a charge is to pay (C2).
+    pub issue_when: IssueWhen,
+    /// How many days a draft holds credits (semantics 40).
+    pub draft_hold_days: u32,
+    /// How many hours a charge request can be answered (J6).
+    pub charge_timeout_hours: u32,
+}
+
+impl Default for Invoicing {
+    fn default() -> Self {
+        Self {
+            issue_when: IssueWhen::FullyPaid,
+            draft_hold_days: 7,
+            charge_timeout_hours: 24,
+        }
+    }
 }
 
 /// Who e-mails come from; what is missing is the operator's.

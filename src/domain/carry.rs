@@ -152,6 +152,8 @@ fn carried(from: &Package, into: &Span, draft: &Draft<'_>) -> Package {
         freezes: 0,
         frozen_days: 0,
         paid_at: Some(now),
+        invoice_line_id: None,
+        unpaid_uses: 0,
         change_seq: 0,
         created_at: now,
         version: 1,

@@ -271,6 +271,8 @@ fn package() -> (Package, Lot) {
         use_limit: None,
         booking_rules: None,
         paid_at: None,
+        invoice_line_id: None,
+        unpaid_uses: 0,
         change_seq: 0,
         created_at: instant("2025-10-01T09:00:00Z"),
         version: 1,

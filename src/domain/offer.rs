@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::domain::booking_rules::BookingRules;
 use crate::domain::business::Business;
@@ -21,7 +22,7 @@ use crate::domain::validity::{self, ExpirySource, Resolved, Validity};
 use crate::ids::{CustomerId, GroupId, LineId, LotId, PackageId, SaleId, TemplateId};
 
 /// Another validity than the offered one, chosen at the sale.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ValidityOverride {
     /// Another rule.
     Rule(Validity),
@@ -181,6 +182,8 @@ impl Offer {
             use_limit: self.use_limit,
             booking_rules: self.booking_rules,
             paid_at: self.is_paid.then_some(now),
+            invoice_line_id: None,
+            unpaid_uses: 0,
             change_seq: 0,
             created_at: now,
             version: 1,

@@ -5,6 +5,7 @@
 
 mod amending;
 mod booking;
+mod charging;
 mod counted;
 mod holder;
 mod invoice;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 pub use amending::CannotAmend;
 pub use booking::BookingRefusal;
+pub use charging::ChargeRefusal;
 pub use counted::CountedIn;
 pub use holder::HolderRefusal;
 pub use invoice::InvoiceRefusal;
@@ -368,6 +370,9 @@ pub enum Refusal {
     /// A booking does not allow it.
     #[error(transparent)]
     Booking(#[from] BookingRefusal),
+    /// A charge request does not allow it.
+    #[error(transparent)]
+    Charging(#[from] ChargeRefusal),
     /// A lot does not add up; nothing is written on it.
     #[error("lot {0} does not add up; run `carnet verify`")]
     LotCorrupt(LotId),

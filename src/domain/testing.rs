@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use uuid::Uuid;
 
-use crate::domain::business::{Business, ReminderPolicy, Sender};
+use crate::domain::business::{Business, Invoicing, ReminderPolicy, Sender};
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Account, Actor, EntryKind};
 use crate::domain::line::{Coverage, ItemFacts, Line, LineKind, Subject};
@@ -101,6 +101,7 @@ pub(crate) fn business() -> Business {
         quarantine_days: 30,
         default_priority: 100,
         reminder_policy: ReminderPolicy::default(),
+        invoicing: Invoicing::default(),
         sender: Sender::default(),
         version: 1,
     }

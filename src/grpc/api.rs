@@ -99,6 +99,7 @@ commands! {
         "RemoveCredits" RemoveCreditsRequest,
         "ReversePayment" ReversePaymentRequest,
         "RecordRefund" RecordRefundRequest,
+        "FailCharge" FailChargeRequest,
         "CreateSubscription" CreateSubscriptionRequest,
         "RecordRenewal" RecordRenewalRequest,
         "CreateBooking" CreateBookingRequest,

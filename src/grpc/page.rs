@@ -90,6 +90,7 @@ paged! {
     ListSubscriptionsRequest,
     ListBookingsRequest,
     ListTriggersRequest,
+    ListChargeRequestsRequest,
     ListInvoicesRequest,
 }
 

@@ -2,6 +2,7 @@
 
 mod amending;
 mod booking;
+mod charging;
 mod invoicing;
 mod selling;
 mod subscribing;
@@ -228,6 +229,7 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
         Refusal::Triggering(refusal) => triggering::with(failure, refusal),
         Refusal::Invoicing(refusal) => invoicing::with(failure, refusal),
         Refusal::Booking(refusal) => booking::with(failure, refusal),
+        Refusal::Charging(refusal) => charging::with(failure, refusal),
         Refusal::LotCorrupt(lot_id) => {
             tracing::error!(%lot_id, "lot {lot_id} does not add up: run `carnet verify`");
             failure.with("lot_id", lot_id)
@@ -367,6 +369,7 @@ mod tests {
             include_str!("../domain/refusal/triggering.rs"),
             include_str!("../domain/refusal/invoice.rs"),
             include_str!("../domain/refusal/booking.rs"),
+            include_str!("../domain/refusal/charging.rs"),
         ];
         let sources = sources.map(|source| source.split_once("fn reason(").unwrap().1);
         let lines = sources.into_iter().flat_map(str::lines);

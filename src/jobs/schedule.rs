@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::deliver::{Deliverer, Mail};
-use super::{bulk, mail_day, settle, subscriptions, triggers, verify};
+use super::{bulk, charges, mail_day, settle, subscriptions, triggers, verify};
 use crate::config::TimeOfDay;
 use crate::service::{Context, ServiceError, vitals};
 
@@ -27,6 +27,8 @@ const SETTLE: &str = "7 * * * * *";
 const BULK: &str = "*/5 * * * * *";
 /// When periods of subscriptions are marked due.
 const SUBSCRIPTIONS: &str = "12 * * * * *";
+/// When charge requests are marked as timed out.
+const CHARGES: &str = "22 * * * * *";
 /// When triggers act on what has happened.
 const TRIGGERS: &str = "17,47 * * * * *";
 /// When it is looked whether a mail day is due.
@@ -55,6 +57,7 @@ struct Jobs {
     settle: Mutex<()>,
     bulk: Mutex<()>,
     subscriptions: Mutex<()>,
+    charges: Mutex<()>,
     triggers: Mutex<()>,
     mail_day: Mutex<()>,
     deliverer: Mutex<Deliverer>,
@@ -86,12 +89,13 @@ enum Beat {
 }
 
 /// The jobs that look often for what is due: name, beat, and what each does.
-const JOBS: [(&str, &str, Body); 7] = [
+const JOBS: [(&str, &str, Body); 8] = [
     ("settle", SETTLE, |jobs| Box::pin(jobs.settle())),
     ("bulk", BULK, |jobs| Box::pin(jobs.bulk())),
     ("subscriptions", SUBSCRIPTIONS, |jobs| {
         Box::pin(jobs.subscriptions())
     }),
+    ("charges", CHARGES, |jobs| Box::pin(jobs.charges())),
     ("triggers", TRIGGERS, |jobs| Box::pin(jobs.triggers())),
     ("mail day", MAIL_DAY, |jobs| Box::pin(jobs.mail_day())),
     ("deliver", DELIVER, |jobs| Box::pin(jobs.deliver())),
@@ -121,6 +125,7 @@ impl Scheduler {
             settle: Mutex::new(()),
             bulk: Mutex::new(()),
             subscriptions: Mutex::new(()),
+            charges: Mutex::new(()),
             triggers: Mutex::new(()),
             mail_day: Mutex::new(()),
             deliverer: Mutex::new(deliverer),
@@ -231,6 +236,14 @@ impl Jobs {
             return Ok(Beat::Busy);
         };
         subscriptions::step(&self.ctx).await?;
+        Ok(Beat::Finished)
+    }
+
+    async fn charges(&self) -> Result<Beat, ServiceError> {
+        let Ok(_guard) = self.charges.try_lock() else {
+            return Ok(Beat::Busy);
+        };
+        charges::step(&self.ctx).await?;
         Ok(Beat::Finished)
     }
 

@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 
-use crate::domain::business::{Business, ReminderPolicy, Sender};
+use crate::domain::business::{Business, Invoicing, ReminderPolicy, Sender};
 use crate::domain::money::Currency;
 use crate::ids::BusinessId;
 use crate::service::call::{Answer, Call};
@@ -52,6 +52,8 @@ pub struct SettingsUpdate {
     pub quarantine_days: Option<i32>,
     /// The priority of packages whose template has none.
     pub default_priority: Option<i32>,
+    /// How its invoices work: all of it.
+    pub invoicing: Option<Invoicing>,
     /// Who its e-mails come from.
     pub sender: Option<Sender>,
 }
@@ -72,6 +74,7 @@ pub async fn create_business(ctx: &Context, input: &NewBusiness) -> Result<Busin
         quarantine_days: DEFAULT_QUARANTINE_DAYS,
         default_priority: 0,
         reminder_policy: ReminderPolicy::default(),
+        invoicing: Invoicing::default(),
         sender: Sender::default(),
         version: 1,
     };
@@ -133,6 +136,7 @@ fn changed(old: Business, input: &SettingsUpdate) -> Business {
         prices_include_tax: change.prices_include_tax.unwrap_or(old.prices_include_tax),
         quarantine_days: change.quarantine_days.unwrap_or(old.quarantine_days),
         default_priority: change.default_priority.unwrap_or(old.default_priority),
+        invoicing: change.invoicing.unwrap_or(old.invoicing),
         sender: change.sender.unwrap_or(old.sender),
         ..old
     }

@@ -22,8 +22,8 @@ use crate::service::error::ServiceError;
 use crate::service::{resolve, sharing};
 use crate::store::error::StoreError;
 use crate::store::{
-    bookings, customers, group_members, groups, holds, invoices, lots, package_members, packages,
-    sales, subscriptions,
+    bookings, charge_requests, customers, group_members, groups, holds, invoices, lots,
+    package_members, packages, sales, subscriptions,
 };
 
 /// Two customers who are one.
@@ -93,6 +93,7 @@ pub async fn merge(
     sales::rename(&txn, business_id, merged, survivor).await?;
     subscriptions::rename(&txn, business_id, merged, survivor).await?;
     bookings::rename(&txn, business_id, merged, survivor).await?;
+    charge_requests::rename(&txn, business_id, merged, survivor).await?;
     invoices::rename(&txn, business_id, merged, survivor).await?;
     if kept.unsubscribed_at.is_none() && given_up.unsubscribed_at.is_some() {
         // Who asked for no more e-mails gets none because of a merge.

@@ -38,6 +38,7 @@ mod entity {
         pub quarantine_days: i32,
         pub default_priority: i32,
         pub reminder_policy: Json,
+        pub invoicing: Json,
         pub from_name: Option<String>,
         pub from_email: Option<String>,
         pub reply_to: Option<String>,
@@ -148,6 +149,7 @@ fn read(row: Model) -> Result<Business, StoreError> {
         quarantine_days: row.quarantine_days,
         default_priority: row.default_priority,
         reminder_policy: from_json(row.reminder_policy, TABLE, id)?,
+        invoicing: from_json(row.invoicing, TABLE, id)?,
         sender: Sender {
             from_name: row.from_name,
             from_email: row.from_email,
@@ -171,6 +173,7 @@ fn row(business: &Business) -> Result<ActiveModel, StoreError> {
         quarantine_days: Set(business.quarantine_days),
         default_priority: Set(business.default_priority),
         reminder_policy: Set(to_json(&business.reminder_policy, TABLE)?),
+        invoicing: Set(to_json(&business.invoicing, TABLE)?),
         from_name: Set(business.sender.from_name.clone()),
         from_email: Set(business.sender.from_email.clone()),
         reply_to: Set(business.sender.reply_to.clone()),

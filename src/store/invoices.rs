@@ -1,4 +1,4 @@
-//! `invoices`: what customers are to pay. Lines lie in `invoice_lines`, what was paid in `invoice_money`.
+//! `invoices`: what customers are to pay. Lines lie in `invoice_lines`, what was paid in `payments`.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use crate::domain::invoice::{Invoice, InvoiceState};
 use crate::ids::{BusinessId, CustomerId, InvoiceId};
 use crate::store::columns::{instant, instant_opt, known, micros};
 use crate::store::error::StoreError;
-use crate::store::{external_ids, invoice_lines, invoice_money, owners};
+use crate::store::{external_ids, invoice_lines, owners, payments};
 
 const TABLE: &str = "invoices";
 
@@ -62,7 +62,7 @@ pub async fn insert(txn: &DatabaseTransaction, invoice: &Invoice) -> Result<(), 
 }
 
 /// Writes a locked invoice with its lines, and counts its version up; what was paid is written by
-/// [`invoice_money`].
+/// [`payments`].
 pub async fn update(txn: &DatabaseTransaction, invoice: &mut Invoice) -> Result<(), StoreError> {
     invoice.version = invoice.version.saturating_add(1);
     let mut row = row(invoice);
@@ -157,7 +157,7 @@ async fn read(
         lines.entry(id).or_default().push(line);
     }
     let mut money: HashMap<InvoiceId, Vec<_>> = HashMap::new();
-    for (id, payment) in invoice_money::of_invoices(db, business_id, &ids).await? {
+    for (id, payment) in payments::of_invoices(db, business_id, &ids).await? {
         money.entry(id).or_default().push(payment);
     }
     rows.into_iter()
@@ -172,7 +172,7 @@ async fn read(
                 number: row.number,
                 prices_include_tax: row.prices_include_tax,
                 lines: lines.remove(&id).unwrap_or_default(),
-                money: money.remove(&id).unwrap_or_default(),
+                money: money.remove(&id).into_iter().flatten().collect(),
                 created_at: instant(row.created_at, TABLE, id)?,
                 issued_at: instant_opt(row.issued_at, TABLE, id)?,
                 voided_at: instant_opt(row.voided_at, TABLE, id)?,

@@ -3,6 +3,7 @@
 mod bugs;
 mod credits;
 mod desk;
+mod packages;
 
 use carnet::domain::permission::Permission;
 use carnet::proto::v1;
@@ -194,7 +195,7 @@ async fn a_payment_that_bounces_is_due_again_once(#[values(Sqlite, Postgres)] da
         );
         let paid = desk.pay(&issued, None).await.unwrap();
         assert_eq!(paid.state(), InvoiceState::Paid);
-        let unknown = v1::InvoiceMoney {
+        let unknown = v1::MoneyRecord {
             id: "pay_01jd0c5hqbf9bvxk2mqnz8s6wt".to_owned(),
             ..Default::default()
         };

@@ -11,6 +11,7 @@ mod booking;
 mod bulk;
 mod business;
 mod catalog;
+mod charging;
 mod closures;
 mod contention;
 mod customers;

@@ -1,10 +1,11 @@
 //! Settings, tokens and users as messages.
 
 use crate::domain::access::Token;
-use crate::domain::business::{Business, Sender};
+use crate::domain::business::{Business, Invoicing, Sender};
 use crate::domain::permission::{Permission, Permissions};
 use crate::domain::user::User;
 use crate::grpc::convert::common::{etag, optional_etag, to_timestamp};
+use crate::grpc::convert::pricing::{issue_when, to_issue_when};
 use crate::grpc::convert::template::{PRIORITY_MAX, QUARANTINE_DAYS_MAX};
 use crate::grpc::faults::{Faults, timestamp};
 use crate::grpc::mask::{Mask, Writable, writable};
@@ -21,11 +22,15 @@ use crate::service::users::{NewUser, UserList};
 const NAME_LENGTH_MAX: usize = 200;
 /// The longest name in From, in characters.
 const FROM_NAME_LENGTH_MAX: usize = 100;
+/// For how many days the credits of a draft may be held.
+const DRAFT_HOLD_DAYS_MAX: i32 = 365;
+/// For how many hours a charge request may be open: a year.
+const CHARGE_TIMEOUT_HOURS_MAX: i32 = 8_760;
 /// More permissions than there are.
 const PERMISSIONS_MAX: usize = 100;
 
 /// What a client can write of the settings.
-fn fields(message: &v1::Settings) -> [Writable; 9] {
+fn fields(message: &v1::Settings) -> [Writable; 10] {
     writable([
         ("name", !message.name.is_empty()),
         ("time_zone", !message.time_zone.is_empty()),
@@ -35,6 +40,7 @@ fn fields(message: &v1::Settings) -> [Writable; 9] {
         ("prices_include_tax", message.prices_include_tax),
         ("quarantine_days", message.quarantine_days != 0),
         ("default_priority", message.default_priority != 0),
+        ("invoicing", message.invoicing.is_some()),
         ("sender", message.sender.is_some()),
     ])
 }
@@ -67,6 +73,10 @@ pub fn settings_update(
             let range = -PRIORITY_MAX..=PRIORITY_MAX;
             faults.number("default_priority", message.default_priority, range)
         });
+        let invoicing = mask.field("invoicing", || {
+            let message = message.invoicing.unwrap_or_default();
+            faults.within("invoicing", |faults| invoicing(message, faults))
+        });
         let sender = mask.field("sender", || match &message.sender {
             None => Some(Sender::default()),
             Some(message) => faults.within("sender", |faults| sender(message, faults)),
@@ -84,6 +94,7 @@ pub fn settings_update(
             prices_include_tax: flag("prices_include_tax", message.prices_include_tax),
             quarantine_days: quarantine_days?,
             default_priority: default_priority?,
+            invoicing: invoicing?,
             sender: sender?,
         })
     })
@@ -102,6 +113,41 @@ fn sender(message: &v1::Sender, faults: &mut Faults) -> Option<Sender> {
     })
 }
 
+/// How invoices work; what is 0 is as it is by default.
+fn invoicing(message: v1::InvoiceSettings, faults: &mut Faults) -> Option<Invoicing> {
+    let default = Invoicing::default();
+    let issue_when = issue_when(faults, message.issue_when);
+    let mut number = |field, given, most, default| match given {
+        0 => Some(default),
+        given => faults
+            .number(field, given, 1..=most)
+            .and_then(|number| u32::try_from(number).ok()),
+    };
+    let days = ("draft_hold_days", message.draft_hold_days);
+    let hours = ("charge_timeout_hours", message.charge_timeout_hours);
+    let draft_hold_days = number(days.0, days.1, DRAFT_HOLD_DAYS_MAX, default.draft_hold_days);
+    let charge_timeout_hours = number(
+        hours.0,
+        hours.1,
+        CHARGE_TIMEOUT_HOURS_MAX,
+        default.charge_timeout_hours,
+    );
+    Some(Invoicing {
+        issue_when: issue_when?.unwrap_or(default.issue_when),
+        draft_hold_days: draft_hold_days?,
+        charge_timeout_hours: charge_timeout_hours?,
+    })
+}
+
+fn to_invoicing(invoicing: Invoicing) -> v1::InvoiceSettings {
+    let number = |number| i32::try_from(number).unwrap_or(i32::MAX);
+    v1::InvoiceSettings {
+        issue_when: to_issue_when(Some(invoicing.issue_when)).into(),
+        draft_hold_days: number(invoicing.draft_hold_days),
+        charge_timeout_hours: number(invoicing.charge_timeout_hours),
+    }
+}
+
 /// The settings as a message.
 pub fn to_settings(business: Business) -> v1::Settings {
     v1::Settings {
@@ -115,6 +161,7 @@ pub fn to_settings(business: Business) -> v1::Settings {
         prices_include_tax: business.prices_include_tax,
         quarantine_days: business.quarantine_days,
         default_priority: business.default_priority,
+        invoicing: Some(to_invoicing(business.invoicing)),
         sender: Some(v1::Sender {
             from_name: business.sender.from_name.unwrap_or_default(),
             from_email: business.sender.from_email.unwrap_or_default(),

@@ -9,7 +9,7 @@ use crate::grpc::convert::package::{to_account, to_actor, to_balances};
 use crate::grpc::convert::using::to_units;
 use crate::grpc::faults::{Faults, timestamp};
 use crate::grpc::page::Page;
-use crate::ids::HoldId;
+use crate::ids::{BookingId, HoldId, InvoiceLineId};
 use crate::proto::v1;
 use crate::service::history::{EntryList, EntryRow, EntryScope, Position};
 
@@ -144,6 +144,16 @@ pub fn to_entry(row: EntryRow, currency: Currency) -> v1::Entry {
             .unwrap_or_default(),
         note,
         hash: entry.hash.to_vec(),
+        invoice_line_id: entry
+            .about
+            .invoice_line_id
+            .map(|id| InvoiceLineId::from_uuid(id).to_string())
+            .unwrap_or_default(),
+        booking_id: entry
+            .about
+            .booking_id
+            .map(|id| BookingId::from_uuid(id).to_string())
+            .unwrap_or_default(),
         hold_id: entry
             .about
             .hold_id

@@ -9,7 +9,7 @@ use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
 use super::view::{self, InvoiceView};
-use super::{InvoiceTarget, lock};
+use super::{InvoiceTarget, lock, selling};
 use crate::domain::credits;
 use crate::domain::decide::{
     Capture, Command, Consume, Keep, Meanwhile, PlaceHold, Release, Reverse,
@@ -28,9 +28,6 @@ use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::resolve;
 use crate::store::{holds, invoices, items, packages};
-
-/// How many days a draft holds credits (semantics 40).
-const DRAFT_HOLD_DAYS: i64 = 7;
 
 /// Credits to pay for units of a line.
 #[derive(Clone, Debug)]
@@ -70,6 +67,7 @@ pub async fn apply(
     }
     let mut locked = lock(ctx, &txn, call, &input.target).await?;
     let (now, invoice) = (locked.now, &mut locked.invoice);
+    let used_unpaid = invoice.used_unpaid();
     let package_ids = named(&txn, call, &input.packages).await?;
     let is_draft = invoice.state == InvoiceState::Draft;
     let quantity = invoice.line_mut(input.line_id)?.quantity;
@@ -78,7 +76,8 @@ pub async fn apply(
         units: input.units.unwrap_or(quantity),
         package_ids,
         times_out_at: if is_draft {
-            now.checked_add_signed(TimeDelta::days(DRAFT_HOLD_DAYS))
+            let days = call.caller.business.invoicing.draft_hold_days;
+            now.checked_add_signed(TimeDelta::days(days.into()))
         } else {
             None
         },
@@ -95,6 +94,7 @@ pub async fn apply(
         credits.use_up(invoice);
     }
     credits.carry_out().await?;
+    selling::follow(&txn, call, invoice, &used_unpaid, now).await?;
     invoices::update(&txn, invoice).await?;
     let changed = view::view(&txn, locked.invoice, now).await?;
     call.remember(&txn, &changed).await?;
@@ -117,10 +117,12 @@ pub async fn remove(
     }
     let mut locked = lock(ctx, &txn, call, &input.target).await?;
     let (now, invoice) = (locked.now, &mut locked.invoice);
+    let used_unpaid = invoice.used_unpaid();
     let removed = invoice.unapply(input.line_id)?;
     let mut credits = Credits::new(ctx, &txn, call, now);
     credits.free(input.line_id, &removed).await?;
     credits.carry_out().await?;
+    selling::follow(&txn, call, invoice, &used_unpaid, now).await?;
     invoices::update(&txn, invoice).await?;
     let changed = view::view(&txn, locked.invoice, now).await?;
     call.remember(&txn, &changed).await?;
@@ -183,12 +185,12 @@ impl<'a> Credits<'a> {
         line: &InvoiceLine,
         customer_id: CustomerId,
     ) -> Result<(), ServiceError> {
-        let Some(applied) = &line.credits else {
+        let Some((applied, item_id)) = line.credits.as_ref().zip(line.item_id()) else {
             return Ok(());
         };
-        let item = items::get(self.txn, self.call.business_id(), line.item_id)
+        let item = items::get(self.txn, self.call.business_id(), item_id)
             .await?
-            .ok_or_else(|| resolve::not_found("item", &line.item_id))?;
+            .ok_or_else(|| resolve::not_found("item", &item_id))?;
         let taking = Consume {
             customer_id,
             wanted: Wanted::Item {
@@ -231,7 +233,7 @@ impl<'a> Credits<'a> {
     pub(super) async fn secure(&mut self, invoice: &mut Invoice) -> Result<(), ServiceError> {
         let customer_id = invoice.customer_id;
         for line in &mut invoice.lines {
-            let Some(applied) = line.credits.as_mut().filter(|it| it.used_by.is_none()) else {
+            let Some(applied) = line.unused_mut() else {
                 continue;
             };
             let times_out = applied.times_out_at.take().is_some();
@@ -250,7 +252,7 @@ impl<'a> Credits<'a> {
     /// Uses what all lines hold: the invoice is paid. They hold it for certain.
     pub(super) fn use_up(&mut self, invoice: &mut Invoice) {
         for line in &mut invoice.lines {
-            let Some(applied) = line.credits.as_mut().filter(|it| it.used_by.is_none()) else {
+            let Some(applied) = line.unused_mut() else {
                 continue;
             };
             let posting_id = new_uuid(self.now);
@@ -268,7 +270,8 @@ impl<'a> Credits<'a> {
     /// Gives back what all lines hold or have used: the invoice is void (semantics 24).
     pub(super) async fn give_back(&mut self, invoice: &mut Invoice) -> Result<(), ServiceError> {
         for line in &mut invoice.lines {
-            let Some(applied) = line.credits.as_mut() else {
+            let credits = line.credits.as_mut();
+            let Some(applied) = credits.filter(|it| it.returned_at.is_none()) else {
                 continue;
             };
             applied.returned_at = Some(self.now);

@@ -68,7 +68,7 @@ async fn a_job_that_never_finished_is_late_after_its_time(
 ) {
     on(database, async |app| {
         let since = app.clock.now();
-        for (minutes, late) in [(15, 0), (16, 3), (31, 5), (61, 6)] {
+        for (minutes, late) in [(15, 0), (16, 4), (31, 6), (61, 7)] {
             app.clock.set(since + TimeDelta::minutes(minutes));
             let runs = vitals::job_runs(app.context(), since).await.unwrap();
             let found = runs.iter().filter(|run| !run.late_by.is_zero());

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use carnet::clock::Clock;
-use carnet::domain::business::{Business, ReminderPolicy, Sender};
+use carnet::domain::business::{Business, Invoicing, ReminderPolicy, Sender};
 use carnet::domain::calendar;
 use carnet::domain::catalog::CreditType;
 use carnet::domain::change::{self, ChangeKind, Expiry, NewChange};
@@ -305,6 +305,7 @@ fn business(now: DateTime<Utc>) -> Business {
         quarantine_days: 30,
         default_priority: 100,
         reminder_policy: ReminderPolicy::default(),
+        invoicing: Invoicing::default(),
         sender: Sender::default(),
         version: 1,
     }
@@ -381,6 +382,8 @@ fn package(
         use_limit: None,
         booking_rules: None,
         paid_at: Some(now),
+        invoice_line_id: None,
+        unpaid_uses: 0,
         change_seq: 0,
         created_at: now,
         version: 1,

@@ -1,10 +1,10 @@
 //! Every call that lists something, with every filter that it has.
 
-use carnet::ids::{BookingSeriesId, CustomerId, GroupId, ItemId, TemplateId};
+use carnet::ids::{BookingSeriesId, CustomerId, GroupId, ItemId, SaleId, TemplateId};
 use carnet::jobs::{bulk, settle};
 use carnet::proto::v1;
 use carnet::proto::v1::list_entries_request::Scope;
-use carnet::store::{emails, packages, subscriptions};
+use carnet::store::{charge_requests, emails, packages, subscriptions};
 use chrono::TimeDelta;
 use prost_types::Timestamp;
 use tonic::{Response, Status};
@@ -392,6 +392,22 @@ impl<'a> Caller<'a> {
         ] {
             self.ask(name, invoices.list_invoices(request)).await;
         }
+        let all = v1::ListChargeRequestsRequest::default();
+        let pending = v1::ListChargeRequestsRequest {
+            state: v1::ChargeState::Pending.into(),
+            ..all.clone()
+        };
+        let of_sale = v1::ListChargeRequestsRequest {
+            sale_id: SaleId::from_uuid(key(2)).to_string(),
+            ..all.clone()
+        };
+        for (name, request) in [
+            ("ListChargeRequests", all),
+            ("ListChargeRequests of a state", pending),
+            ("ListChargeRequests of a sale", of_sale),
+        ] {
+            self.ask(name, invoices.list_charge_requests(request)).await;
+        }
     }
 
     async fn triggers(&mut self) {
@@ -427,6 +443,10 @@ impl<'a> Caller<'a> {
                 .is_empty()
         );
         self.keep("periods of subscriptions that are due");
+        let late = now + TimeDelta::days(30);
+        let overdue = charge_requests::overdue(ctx.db.reader(), late, 200);
+        assert!(!overdue.await.unwrap().is_empty());
+        self.keep("charge requests that are overdue");
         let txn = ctx.db.begin().await.unwrap();
         assert!(
             emails::lock_due(&txn, business_id, now)

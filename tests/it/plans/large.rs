@@ -74,7 +74,6 @@ const TABLES: [Copied; 35] = [
             ("request_id", "{key}"),
         ],
     ),
-    ("payments", &[("id", "{key}"), ("sale_id", "{key}")]),
     (
         "packages",
         &[
@@ -107,7 +106,22 @@ const TABLES: [Copied; 35] = [
         ],
     ),
     ("invoice_lines", &[("id", "{key}"), ("invoice_id", "{key}")]),
-    ("invoice_money", &[("id", "{key}"), ("invoice_id", "{key}")]),
+    (
+        "payments",
+        &[
+            ("id", "{key}"),
+            ("sale_id", "CASE WHEN {n} % 2 = 0 THEN {key} END"),
+            ("invoice_id", "CASE WHEN {n} % 2 = 1 THEN {key} END"),
+        ],
+    ),
+    (
+        "charge_requests",
+        &[
+            ("id", "{key}"),
+            ("sale_id", "{key}"),
+            ("customer_id", "{owner}"),
+        ],
+    ),
     (
         "package_members",
         &[("customer_id", "{key}"), ("package_id", "{key}")],

@@ -76,6 +76,7 @@ pub(super) async fn plant(tenant: &Tenant, ctx: &Context) -> Seeds {
     tenant.emails().add_suppression(address).await.unwrap();
     close(tenant).await;
     invoice(&shop).await;
+    charge(&shop, &template_id).await;
     subscribe(&shop).await;
     wait_for_event(&shop, &template_id).await;
     let run_id = extend_all(tenant, &template_id).await;
@@ -181,6 +182,15 @@ async fn invoice(shop: &Shop) {
         validate_only: false,
     };
     invoices.record_payment(request).await.unwrap();
+}
+
+/// Sells a package that is to be charged.
+async fn charge(shop: &Shop, template_id: &str) {
+    let entry = v1::SaleEntry {
+        payment: Some(v1::sale_entry::Payment::Charged(v1::Charge::default())),
+        ..shop.entry(template_id)
+    };
+    shop.try_to_sell(vec![entry]).await.unwrap();
 }
 
 async fn close(tenant: &Tenant) {

@@ -1,6 +1,6 @@
 //! A business and the clients that call with its token.
 
-use carnet::domain::business::{Business, ReminderPolicy, Sender};
+use carnet::domain::business::{Business, Invoicing, ReminderPolicy, Sender};
 use carnet::domain::money::Currency;
 use carnet::domain::permission::{Permission, Permissions};
 use carnet::ids::BusinessId;
@@ -71,6 +71,7 @@ impl Tenant {
             quarantine_days: 30,
             default_priority: 0,
             reminder_policy: ReminderPolicy::default(),
+            invoicing: Invoicing::default(),
             sender: Sender::default(),
             version: 1,
         };
