@@ -105,6 +105,7 @@ fn content(kind: EmailKind, locale: &str, packages: usize) -> EmailContent {
         customer_name: "Liis O'Neil".to_owned(),
         packages: all.into_iter().take(packages).collect(),
         today: day(2026, 12, 24),
+        unsubscribe_url: Some("https://carnet.example/unsubscribe/liis".to_owned()),
     }
 }
 

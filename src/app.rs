@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::config::{DatabaseSettings, MailSettings, ServerSettings, Settings};
 use crate::grpc::server;
-use crate::jobs::deliver::{self, Mail};
+use crate::jobs::deliver::{self, Mail, Rates};
 use crate::jobs::schedule::Scheduler;
 use crate::mail::capture::CaptureFolder;
 use crate::mail::session::SmtpSession;
@@ -294,6 +294,11 @@ pub fn mail(settings: &MailSettings) -> anyhow::Result<Mail> {
         settings: deliver::MailSettings {
             from_email: settings.mail_from_address.clone(),
             from_name: Some(settings.mail_from_name.clone()).filter(|name| !name.is_empty()),
+            public_url: settings.public_url.clone(),
+            rates: Rates {
+                all_max: settings.mail_rate_per_minute,
+                business_max: settings.mail_business_rate_per_minute,
+            },
         },
         templates: Arc::new(templates),
         transport,

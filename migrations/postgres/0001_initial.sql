@@ -26,8 +26,25 @@ CREATE TABLE businesses (
     from_email TEXT,
     reply_to TEXT,
     link_base_url TEXT,
+    -- What the links in its e-mails are signed with.
+    link_key BYTEA NOT NULL,
     created_at BIGINT NOT NULL,
     version BIGINT NOT NULL
+);
+
+-- How each way out for e-mails fares, for all replicas: whether it rests, who tries, and what went out of late.
+CREATE TABLE transports (
+    name TEXT PRIMARY KEY,
+    failures INTEGER NOT NULL,
+    rests_until BIGINT,
+    probed_until BIGINT,
+    sent JSONB NOT NULL
+);
+
+-- When each job last finished a run, on any replica.
+CREATE TABLE job_runs (
+    job TEXT PRIMARY KEY,
+    finished_at BIGINT NOT NULL
 );
 
 -- Access.
@@ -190,6 +207,7 @@ CREATE TABLE template_versions (
     PRIMARY KEY (business_id, template_id, definition_version),
     FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id)
 );
+CREATE INDEX template_versions_with_leads ON template_versions (business_id) WHERE reminder_leads IS NOT NULL;
 
 -- What one kind of credits pays for. Never changed, and shared by all packages that were sold with it.
 -- A line of credits given by hand belongs to no template.
@@ -228,6 +246,7 @@ CREATE TABLE customers (
     time_zone TEXT,
     active BOOLEAN NOT NULL,
     may_purchase_on_account BOOLEAN NOT NULL,
+    unsubscribed_at BIGINT,
     merged_into UUID,
     search_text TEXT NOT NULL,
     created_at BIGINT NOT NULL,
@@ -351,6 +370,7 @@ CREATE TABLE packages (
 CREATE INDEX packages_by_customer ON packages (business_id, customer_id, id);
 CREATE INDEX packages_by_expiry ON packages (business_id, expires_at, id);
 CREATE INDEX packages_thawing ON packages (frozen_until_max) WHERE frozen_until_max IS NOT NULL;
+CREATE INDEX packages_frozen ON packages (business_id, id) WHERE frozen_at IS NOT NULL;
 CREATE INDEX packages_by_group ON packages (business_id, group_id, id) WHERE group_id IS NOT NULL;
 CREATE INDEX packages_by_template ON packages (business_id, template_id, id) WHERE template_id IS NOT NULL;
 CREATE INDEX packages_queued ON packages (business_id, queued_behind) WHERE queued_behind IS NOT NULL;
@@ -931,6 +951,7 @@ CREATE TABLE emails (
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
 );
 CREATE INDEX emails_due ON emails (due_at) WHERE finished_at IS NULL;
+CREATE INDEX emails_waiting ON emails (business_id, due_at, id) WHERE finished_at IS NULL;
 CREATE INDEX emails_by_mail_day ON emails (business_id, mail_day);
 CREATE INDEX emails_by_customer ON emails (business_id, customer_id, id);
 CREATE INDEX emails_by_state ON emails (business_id, state, id);
@@ -952,6 +973,7 @@ CREATE TABLE notices (
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
     FOREIGN KEY (business_id, email_id) REFERENCES emails (business_id, id)
 );
+CREATE INDEX notices_by_package ON notices (business_id, package_id);
 CREATE INDEX notices_by_email ON notices (business_id, email_id);
 
 -- One row for each attempt, written before its first byte goes out.
@@ -977,6 +999,12 @@ CREATE TABLE mail_days (
     fence BIGINT NOT NULL,
     done_at BIGINT,
     PRIMARY KEY (business_id, local_day)
+);
+
+-- How many e-mails of a business went out of late; a row only where there is a limit.
+CREATE TABLE mail_rates (
+    business_id UUID PRIMARY KEY REFERENCES businesses (id),
+    sent JSONB NOT NULL
 );
 
 CREATE TABLE suppressions (

@@ -26,8 +26,25 @@ CREATE TABLE businesses (
     from_email TEXT,
     reply_to TEXT,
     link_base_url TEXT,
+    -- What the links in its e-mails are signed with.
+    link_key BLOB NOT NULL,
     created_at INTEGER NOT NULL,
     version INTEGER NOT NULL
+) STRICT;
+
+-- How each way out for e-mails fares, for all replicas: whether it rests, who tries, and what went out of late.
+CREATE TABLE transports (
+    name TEXT PRIMARY KEY,
+    failures INTEGER NOT NULL,
+    rests_until INTEGER,
+    probed_until INTEGER,
+    sent TEXT NOT NULL
+) STRICT;
+
+-- When each job last finished a run, on any replica.
+CREATE TABLE job_runs (
+    job TEXT PRIMARY KEY,
+    finished_at INTEGER NOT NULL
 ) STRICT;
 
 -- Access.
@@ -190,6 +207,7 @@ CREATE TABLE template_versions (
     PRIMARY KEY (business_id, template_id, definition_version),
     FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id)
 ) STRICT;
+CREATE INDEX template_versions_with_leads ON template_versions (business_id) WHERE reminder_leads IS NOT NULL;
 
 -- What one kind of credits pays for. Never changed, and shared by all packages that were sold with it.
 -- A line of credits given by hand belongs to no template.
@@ -228,6 +246,7 @@ CREATE TABLE customers (
     time_zone TEXT,
     active INTEGER NOT NULL,
     may_purchase_on_account INTEGER NOT NULL,
+    unsubscribed_at INTEGER,
     merged_into BLOB,
     search_text TEXT NOT NULL,
     created_at INTEGER NOT NULL,
@@ -351,6 +370,7 @@ CREATE TABLE packages (
 CREATE INDEX packages_by_customer ON packages (business_id, customer_id, id);
 CREATE INDEX packages_by_expiry ON packages (business_id, expires_at, id);
 CREATE INDEX packages_thawing ON packages (frozen_until_max) WHERE frozen_until_max IS NOT NULL;
+CREATE INDEX packages_frozen ON packages (business_id, id) WHERE frozen_at IS NOT NULL;
 CREATE INDEX packages_by_group ON packages (business_id, group_id, id) WHERE group_id IS NOT NULL;
 CREATE INDEX packages_by_template ON packages (business_id, template_id, id) WHERE template_id IS NOT NULL;
 CREATE INDEX packages_queued ON packages (business_id, queued_behind) WHERE queued_behind IS NOT NULL;
@@ -921,6 +941,7 @@ CREATE TABLE emails (
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
 ) STRICT;
 CREATE INDEX emails_due ON emails (due_at) WHERE finished_at IS NULL;
+CREATE INDEX emails_waiting ON emails (business_id, due_at, id) WHERE finished_at IS NULL;
 CREATE INDEX emails_by_mail_day ON emails (business_id, mail_day);
 CREATE INDEX emails_by_customer ON emails (business_id, customer_id, id);
 CREATE INDEX emails_by_state ON emails (business_id, state, id);
@@ -942,6 +963,7 @@ CREATE TABLE notices (
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
     FOREIGN KEY (business_id, email_id) REFERENCES emails (business_id, id)
 ) STRICT;
+CREATE INDEX notices_by_package ON notices (business_id, package_id);
 CREATE INDEX notices_by_email ON notices (business_id, email_id);
 
 -- One row for each attempt, written before its first byte goes out.
@@ -967,6 +989,12 @@ CREATE TABLE mail_days (
     fence INTEGER NOT NULL,
     done_at INTEGER,
     PRIMARY KEY (business_id, local_day)
+) STRICT;
+
+-- How many e-mails of a business went out of late; a row only where there is a limit.
+CREATE TABLE mail_rates (
+    business_id BLOB PRIMARY KEY REFERENCES businesses (id),
+    sent TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE suppressions (

@@ -1,12 +1,15 @@
 //! Businesses: the tenants, with their settings.
 
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::credits::Credits;
 use crate::domain::invoice::IssueWhen;
 use crate::domain::money::Currency;
+use crate::domain::notice::NoticeKind;
 use crate::domain::policies::Policies;
+use crate::domain::quiet::QuietHours;
 use crate::ids::BusinessId;
 
 /// The lead days of a business that has not chosen its own.
@@ -108,6 +111,29 @@ pub struct ReminderPolicy {
     pub extended: bool,
     /// Whether it is told that credits that were held are free again because their time was over.
     pub hold_timed_out: bool,
+    /// The kinds that go to customers who have unsubscribed too, each once.
+    pub mandatory: Vec<NoticeKind>,
+    /// The hours in which nothing goes out; none: there are no such.
+    pub quiet_hours: Option<QuietHours>,
+}
+
+impl ReminderPolicy {
+    /// Whether e-mails of this kind go to customers who have unsubscribed too.
+    pub fn is_mandatory(&self, kind: NoticeKind) -> bool {
+        self.mandatory.contains(&kind)
+    }
+
+    /// When an e-mail that could go out at `at` does: at the end of quiet hours, unless what it says would
+    /// not hold any more then (semantics 44).
+    pub fn goes_out_at(
+        &self,
+        at: DateTime<Utc>,
+        zone: Tz,
+        still_holds: impl FnOnce(DateTime<Utc>) -> bool,
+    ) -> DateTime<Utc> {
+        let end = self.quiet_hours.and_then(|quiet| quiet.end_of(at, zone));
+        end.filter(|end| still_holds(*end)).unwrap_or(at)
+    }
 }
 
 /// The line at or below which little is left of a credit type in a package.
@@ -146,6 +172,8 @@ impl Default for ReminderPolicy {
             used_up: false,
             extended: false,
             hold_timed_out: false,
+            mandatory: Vec::new(),
+            quiet_hours: None,
         }
     }
 }

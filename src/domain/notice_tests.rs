@@ -179,9 +179,9 @@ const RECIPIENT: Recipient = Recipient {
     is_active: true,
     has_address: true,
     is_suppressed: false,
+    is_unsubscribed: false,
 };
 
-/// What is changed about a business or a recipient.
 type Change = fn(&mut Business, &mut Recipient);
 
 #[test]
@@ -197,7 +197,7 @@ fn who_must_not_be_told_is_not_told_and_the_reason_says_why() {
             .collect::<Vec<_>>()
     };
     assert_eq!(check(|_, _| ()), [None, None, None]);
-    let changes: [(Change, DropReason); 4] = [
+    let changes: [(Change, DropReason); 5] = [
         (
             |business, _| business.feature_enabled = false,
             DropReason::FeatureOff,
@@ -213,6 +213,10 @@ fn who_must_not_be_told_is_not_told_and_the_reason_says_why() {
         (
             |_, recipient| recipient.is_suppressed = true,
             DropReason::Suppressed,
+        ),
+        (
+            |_, recipient| recipient.is_unsubscribed = true,
+            DropReason::Unsubscribed,
         ),
     ];
     for (change, reason) in changes {

@@ -28,6 +28,7 @@ pub mod payment;
 pub mod policies;
 pub mod pricing;
 pub mod rate;
+pub mod reminder_policy;
 pub mod reporting;
 pub mod returning;
 pub mod selling;

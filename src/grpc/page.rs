@@ -87,6 +87,7 @@ paged! {
     ListUsablePackagesRequest,
     ListEntriesRequest,
     ListEmailsRequest,
+    ListUpcomingRequest,
     ListSuppressionsRequest,
     ListSubscriptionsRequest,
     ListBookingsRequest,

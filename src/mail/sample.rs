@@ -41,6 +41,7 @@ pub(super) fn content(kind: EmailKind, locale: &str) -> EmailContent {
         customer_name: "Mari".to_owned(),
         packages: vec![package.clone(), package],
         today,
+        unsubscribe_url: Some("https://carnet.example/unsubscribe/mari".to_owned()),
     }
 }
 
@@ -54,6 +55,7 @@ pub(super) fn all(kind: EmailKind, locale: &str) -> [EmailContent; 3] {
         name: "Studio".to_owned(),
         ..BusinessLook::default()
     };
+    least.unsubscribe_url = None;
     for package in &mut least.packages {
         package.start = Start::Begun;
         package.term = None;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use rand::Rng;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::LockType;
 use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
@@ -15,6 +16,8 @@ use crate::store::columns::{from_json, known, micros, to_json};
 use crate::store::error::StoreError;
 
 const TABLE: &str = "businesses";
+/// The bytes of the key that a business's links are signed with: as many as the hash has.
+const LINK_KEY_BYTES: usize = 32;
 
 #[expect(unreachable_pub, reason = "SeaORM derives public items")]
 mod entity {
@@ -41,6 +44,7 @@ mod entity {
         pub from_email: Option<String>,
         pub reply_to: Option<String>,
         pub link_base_url: Option<String>,
+        pub link_key: Vec<u8>,
         pub created_at: i64,
         pub version: i64,
     }
@@ -53,7 +57,7 @@ mod entity {
 
 use entity::{ActiveModel, Column, Entity, Model};
 
-/// Writes a new business.
+/// Writes a new business, with a key of its own for its links.
 pub async fn insert(
     txn: &DatabaseTransaction,
     business: &Business,
@@ -61,6 +65,9 @@ pub async fn insert(
 ) -> Result<(), StoreError> {
     let mut row = row(business)?;
     row.created_at = Set(micros(now));
+    let mut link_key = vec![0_u8; LINK_KEY_BYTES];
+    rand::rng().fill_bytes(&mut link_key);
+    row.link_key = Set(link_key);
     Entity::insert(row).exec_without_returning(txn).await?;
     Ok(())
 }
@@ -81,6 +88,20 @@ pub async fn get(
 ) -> Result<Option<Business>, StoreError> {
     let row = Entity::find_by_id(id.uuid()).one(db).await?;
     row.map(read).transpose()
+}
+
+/// The key that a business's links are signed with. It is no part of the business, which answers are
+/// remembered with.
+pub async fn link_key(
+    db: &impl ConnectionTrait,
+    id: BusinessId,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(Entity::find_by_id(id.uuid())
+        .select_only()
+        .column(Column::LinkKey)
+        .into_tuple()
+        .one(db)
+        .await?)
 }
 
 /// Locks one business and reads it. Rows that refer to it can be written meanwhile: this very command may
@@ -160,6 +181,7 @@ fn row(business: &Business) -> Result<ActiveModel, StoreError> {
         from_email: Set(business.sender.from_email.clone()),
         reply_to: Set(business.sender.reply_to.clone()),
         link_base_url: Set(business.sender.link_base_url.clone()),
+        link_key: sea_orm::NotSet,
         created_at: sea_orm::NotSet,
         version: Set(business.version),
     })

@@ -167,13 +167,33 @@ pub async fn adopt(
     Ok(())
 }
 
-/// Locks the e-mail that has been due for longest and that nobody else has; those of a run that is not
-/// done are left alone.
+/// The businesses with e-mails that are due, in the order of their ids, without locks.
+pub async fn businesses_due(
+    db: &impl ConnectionTrait,
+    now: DateTimeUtc,
+) -> Result<Vec<BusinessId>, StoreError> {
+    let ids: Vec<Uuid> = Entity::find()
+        .select_only()
+        .column(Column::BusinessId)
+        .distinct()
+        .filter(Column::FinishedAt.is_null())
+        .filter(Column::DueAt.lte(micros(now)))
+        .order_by_asc(Column::BusinessId)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(ids.into_iter().map(BusinessId::from_uuid).collect())
+}
+
+/// Locks the e-mail of a business that has been due for longest and that nobody else has; those of a run
+/// that is not done are left alone.
 pub async fn lock_due(
     txn: &DatabaseTransaction,
+    business_id: BusinessId,
     now: DateTimeUtc,
 ) -> Result<Option<Email>, StoreError> {
     let row = Entity::find()
+        .filter(Column::BusinessId.eq(business_id.uuid()))
         .filter(Column::FinishedAt.is_null())
         .filter(Column::DueAt.lte(micros(now)))
         .filter(
@@ -275,6 +295,33 @@ pub async fn list(
     rows.into_iter().map(read).collect()
 }
 
+/// E-mails of a business that have not come to their end, in the order in which they are due, after a position.
+pub async fn waiting(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    after: Option<(DateTimeUtc, EmailId)>,
+    limit: u64,
+) -> Result<Vec<Email>, StoreError> {
+    let condition = Condition::all()
+        .add(Column::BusinessId.eq(business_id.uuid()))
+        .add(Column::FinishedAt.is_null())
+        .add_option(after.map(|(due_at, id)| {
+            let due_at = micros(due_at);
+            let same = Condition::all()
+                .add(Column::DueAt.eq(due_at))
+                .add(Column::Id.gt(id.uuid()));
+            Condition::any().add(Column::DueAt.gt(due_at)).add(same)
+        }));
+    let rows = Entity::find()
+        .filter(condition)
+        .order_by_asc(Column::DueAt)
+        .order_by_asc(Column::Id)
+        .limit(limit)
+        .all(db)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// The newest e-mails of all businesses.
 pub async fn newest(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Email>, StoreError> {
     let rows = Entity::find()
@@ -283,6 +330,46 @@ pub async fn newest(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Email>,
         .all(db)
         .await?;
     rows.into_iter().map(read).collect()
+}
+
+/// When the e-mail is due, of any business, that is due first.
+pub async fn oldest_due(db: &impl ConnectionTrait) -> Result<Option<DateTimeUtc>, StoreError> {
+    let found: Option<(Uuid, i64)> = Entity::find()
+        .select_only()
+        .columns([Column::Id, Column::DueAt])
+        .filter(Column::FinishedAt.is_null())
+        .order_by_asc(Column::DueAt)
+        .limit(1)
+        .into_tuple()
+        .one(db)
+        .await?;
+    found
+        .map(|(id, due_at)| instant(due_at, TABLE, EmailId::from_uuid(id)))
+        .transpose()
+}
+
+/// How many e-mails of any business are in each state that is not their last, by their kinds.
+pub async fn count_waiting(
+    db: &impl ConnectionTrait,
+) -> Result<HashMap<(NoticeKind, EmailState), u64>, StoreError> {
+    let found: Vec<(i16, i16, i64)> = Entity::find()
+        .select_only()
+        .columns([Column::Kind, Column::State])
+        .column_as(Column::Id.count(), "waiting")
+        .filter(Column::FinishedAt.is_null())
+        .group_by(Column::Kind)
+        .group_by(Column::State)
+        .into_tuple()
+        .all(db)
+        .await?;
+    found
+        .into_iter()
+        .map(|(kind, state, waiting)| {
+            let kind = known(NoticeKind::from_code(kind), TABLE, kind)?;
+            let state = known(EmailState::from_code(state), TABLE, state)?;
+            Ok(((kind, state), u64::try_from(waiting).unwrap_or(0)))
+        })
+        .collect()
 }
 
 fn read(row: Model) -> Result<Email, StoreError> {

@@ -14,7 +14,7 @@ use crate::ids::{BusinessId, CustomerId, PackageId, SaleId, TemplateId};
 use crate::store::columns::IDS_PER_STATEMENT_MAX;
 use crate::store::error::StoreError;
 use crate::store::external_ids;
-pub use lists::{Filter, ending_between, list, thawing};
+pub use lists::{Filter, ending_between, frozen, list, thawing};
 use row::{Column, Entity, read, row};
 
 /// The most packages of one statement: a bound on the parameters that databases take.

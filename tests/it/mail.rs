@@ -2,16 +2,23 @@
 //!
 //! What a client can do goes through gRPC; the jobs are called by hand on the test's clock.
 
+mod backlog;
 mod confirmation;
 mod expired;
 mod faults;
 mod killed;
 mod log;
+mod matrix;
 mod policy;
+mod quiet;
+mod rates;
 mod reminders;
 mod reminders_again;
 mod replicas;
 mod starting;
 mod suppressed;
 mod told;
+mod unsubscribing;
+mod upcoming;
+mod vitals;
 mod withheld;

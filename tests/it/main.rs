@@ -35,6 +35,7 @@ mod keeping;
 mod limiting;
 mod mail;
 mod mail_jobs;
+mod mail_model;
 mod metrics;
 mod model;
 mod money_model;

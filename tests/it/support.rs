@@ -20,3 +20,4 @@ pub(crate) mod staff;
 pub(crate) mod steps;
 pub(crate) mod tenant;
 pub(crate) mod tls;
+pub(crate) mod web;

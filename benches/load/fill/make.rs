@@ -80,6 +80,7 @@ impl Maker {
             time_zone: None,
             active: true,
             may_purchase_on_account: true,
+            unsubscribed_at: None,
             merged_into: None,
             created_at: self.now,
             version: 1,

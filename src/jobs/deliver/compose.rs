@@ -26,7 +26,7 @@ use crate::mail::content::{
 };
 use crate::mail::message::{MessageParts, Outgoing, Party, build_message};
 use crate::mail::templates::Rendered;
-use crate::service::ServiceError;
+use crate::service::{ServiceError, unsubscribing};
 use crate::store::credit_types;
 use crate::store::error::StoreError;
 
@@ -52,7 +52,14 @@ pub(super) async fn text(
         .into_iter()
         .map(|credit_type| (credit_type.id, credit_type))
         .collect();
-    let content = content(email, facts, left_out, &types)?;
+    let envelope = Envelope {
+        unsubscribe_url: unsubscribe_url(txn, mail, email, facts).await?,
+        ..envelope(mail, facts)
+    };
+    let mut content = content(email, facts, left_out, &types)?;
+    content
+        .unsubscribe_url
+        .clone_from(&envelope.unsubscribe_url);
     let rendered = match mail.templates.render(&content) {
         Ok(rendered) => rendered,
         Err(error) => {
@@ -61,7 +68,6 @@ pub(super) async fn text(
             return Ok(Err(NOT_RENDERED));
         }
     };
-    let envelope = envelope(mail, facts);
     Ok(Ok(Text {
         message_id: message_id(email.id, &facts.business, &envelope),
         to_address: facts.contact.email.clone().unwrap_or_default(),
@@ -97,6 +103,7 @@ pub(super) fn message(email: &Email) -> Result<Outgoing, &'static str> {
         reply_to: reply_to.as_ref(),
         message_id: &text.message_id,
         date: text.rendered_at,
+        unsubscribe_url: envelope.unsubscribe_url.as_deref(),
     })
     .map_err(|error| {
         let email_id = email.id;
@@ -150,7 +157,26 @@ fn content(
         customer_name: facts.contact.name.clone(),
         packages: packages.into_iter().map(|(_, package)| package).collect(),
         today: calendar::local_day(facts.now, business.zone),
+        unsubscribe_url: None,
     })
+}
+
+/// Where the customer unsubscribes: not from a kind that comes all the same.
+async fn unsubscribe_url(
+    txn: &DatabaseTransaction,
+    mail: &Mail,
+    email: &Email,
+    facts: &Facts,
+) -> Result<Option<String>, ServiceError> {
+    let Some(public_url) = &mail.settings.public_url else {
+        return Ok(None);
+    };
+    if facts.business.reminder_policy.is_mandatory(email.kind) {
+        return Ok(None);
+    }
+    let (business_id, customer_id) = (email.business_id, email.customer_id);
+    let url = unsubscribing::url(txn, public_url, business_id, customer_id).await?;
+    Ok(Some(url))
 }
 
 fn package_facts(
@@ -261,6 +287,7 @@ fn envelope(mail: &Mail, facts: &Facts) -> Envelope {
         from_name: from_name.unwrap_or_else(|| facts.business.name.clone()),
         reply_to: sender.reply_to.clone(),
         to_name: facts.contact.name.clone(),
+        unsubscribe_url: None,
     }
 }
 

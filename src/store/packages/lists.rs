@@ -157,3 +157,23 @@ pub async fn thawing(
         .map(|(business, id)| (BusinessId::from_uuid(business), PackageId::from_uuid(id)));
     Ok(ids.collect())
 }
+
+/// Frozen packages of a business in the order of their ids, behind `after`.
+pub async fn frozen(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    after: Option<PackageId>,
+    limit: u64,
+) -> Result<Vec<Package>, StoreError> {
+    let condition = Condition::all()
+        .add(Column::BusinessId.eq(business_id.uuid()))
+        .add(Column::FrozenAt.is_not_null())
+        .add_option(after.map(|id| Column::Id.gt(id.uuid())));
+    let rows = Entity::find()
+        .filter(condition)
+        .order_by_asc(Column::Id)
+        .limit(limit)
+        .all(db)
+        .await?;
+    rows.into_iter().map(read).collect()
+}

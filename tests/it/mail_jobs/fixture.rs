@@ -19,7 +19,7 @@ use carnet::domain::package::Package;
 use carnet::domain::policies::Policies;
 use carnet::domain::validity::{ExpirySource, Validity};
 use carnet::ids::{self, BusinessId, CreditTypeId, CustomerId, LineId, LotId, PackageId};
-use carnet::jobs::deliver::{Deliverer, Mail, MailSettings};
+use carnet::jobs::deliver::{Deliverer, Mail, MailSettings, Rates};
 use carnet::ledger::post;
 use carnet::mail::capture::CaptureFolder;
 use carnet::mail::session::SmtpSession;
@@ -285,6 +285,8 @@ fn mail(transport: Transport) -> Mail {
         settings: MailSettings {
             from_email: "carnet@example.com".to_owned(),
             from_name: None,
+            public_url: None,
+            rates: Rates::default(),
         },
         templates: Arc::new(TemplateSet::embedded().unwrap()),
         transport,

@@ -284,6 +284,9 @@ impl<'a> Caller<'a> {
         };
         self.ask("ListEmails of a state", emails.list_emails(failed))
             .await;
+        let upcoming = v1::ListUpcomingRequest::default();
+        self.ask("ListUpcoming", emails.list_upcoming(upcoming))
+            .await;
         let suppressions = v1::ListSuppressionsRequest::default();
         let listed = emails.list_suppressions(suppressions);
         self.ask("ListSuppressions", listed).await;
@@ -445,7 +448,12 @@ impl<'a> Caller<'a> {
         assert!(!overdue.await.unwrap().is_empty());
         self.keep("charge requests that are overdue");
         let txn = ctx.db.begin().await.unwrap();
-        assert!(emails::lock_due(&txn, now).await.unwrap().is_some());
+        assert!(
+            emails::lock_due(&txn, business_id, now)
+                .await
+                .unwrap()
+                .is_some()
+        );
         self.keep("an e-mail that is due");
         let week = (now, now + TimeDelta::days(7));
         let page = packages::ending_between(&txn, business_id, week, None, 200)

@@ -60,7 +60,7 @@ fn quoted(text: &str, quote: char) -> usize {
 }
 
 /// The calls that page through all that a business has of something, and of which table.
-const PAGES_OF_ALL: [(&str, &str); 25] = [
+const PAGES_OF_ALL: [(&str, &str); 29] = [
     ("Outstanding", "customers"),
     ("Packages", "packages"),
     ("ListBookings", "bookings"),
@@ -85,6 +85,11 @@ const PAGES_OF_ALL: [(&str, &str); 25] = [
     ("ListTriggers", "triggers"),
     // By an index of nothing but those.
     ("ListAuditEvents, refused ones", "audit_events"),
+    ("ListUpcoming", "emails"),
+    ("ListUpcoming", "template_versions"),
+    ("ListUpcoming", "packages"),
+    // The newest first, one.
+    ("ListUpcoming", "mail_days"),
     ("ListSubscriptions of a state", "subscriptions"),
     // Unlike PostgreSQL, which looks for the ends if they are few.
     ("ListPackages that end in a week", "packages"),
