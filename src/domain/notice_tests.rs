@@ -422,12 +422,8 @@ fn a_timed_notice_is_dropped_when_the_expiry_was_changed() {
 fn nothing_is_told_if_nothing_would_be_lost_or_was_lost() {
     use DropReason::{AlreadyExpired, NotExpired, NothingLost, UsedUp};
     let use_up = |_: &mut Package, lot: &mut Lot| {
-        shift(
-            lot,
-            EntryKind::Consume,
-            Account::Available,
-            Account::Consumed,
-        );
+        let (from, to) = (Account::Available, Account::Consumed);
+        shift(lot, EntryKind::Consume, from, to);
     };
     assert_eq!(
         truths(BEFORE, BEFORE, use_up),
