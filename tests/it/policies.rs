@@ -217,7 +217,7 @@ async fn a13_bookings_are_cancelled_as_the_template_says_or_else_the_business(
             }),
         };
         let policies = v1::Policies {
-            booking_rules: Some(costly.clone()),
+            booking_rules: Some(costly),
             ..Default::default()
         };
         set(app, policies).await.unwrap();

@@ -81,9 +81,11 @@ impl Reader {
     /// The next so many entries; there must be nothing else.
     async fn entries(&mut self, count: usize) -> Vec<v1::Entry> {
         let news = self.news(count).await.into_iter();
-        news.map(|event| match event {
-            Event::Entry(entry) => entry,
-            other => panic!("{other:?}"),
+        news.map(|event| {
+            let Event::Entry(entry) = event else {
+                panic!("{event:?}");
+            };
+            entry
         })
         .collect()
     }

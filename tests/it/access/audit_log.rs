@@ -89,7 +89,7 @@ async fn an_event_says_who_did_what_to_what_and_nothing_personal(
         assert_eq!(events[0].request_id, update.request_id);
         for event in &events {
             assert_eq!(event.user_id, user);
-            assert_eq!(event.subject_ids, [customer.id.clone()]);
+            assert_eq!(event.subject_ids, std::slice::from_ref(&customer.id));
             assert_eq!((event.times, event.denied_reason.as_str()), (1, ""));
             let text = format!("{event:?}");
             for personal in ["Mari", "mari@", "CRM-7", "555"] {

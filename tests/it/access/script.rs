@@ -443,7 +443,11 @@ pub(super) const BILLING: &[Step] = &[
         r#"{"invoice_id": "$charged", "charge": {}}"#,
         &[("charge", "/invoice/charge_requests/0/id")],
     ),
-    ("FailCharge", r#"{"charge_request_id": "$charge"}"#, &[]),
+    (
+        "FailCharge",
+        r#"{"charge_request_id": "$charge", "cause": "declined"}"#,
+        &[],
+    ),
     (
         "CreateBooking",
         r#"{"customer_id": "$mari", "item_id": "$swim", "starts_at": "2026-01-15T10:00:00Z",

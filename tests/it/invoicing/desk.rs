@@ -106,14 +106,6 @@ impl Desk {
         self.void_invoice(request).await
     }
 
-    /// A line that sells a package of a template.
-    pub(super) fn package_of(&self, template_id: &str) -> v1::InvoiceLineInput {
-        v1::InvoiceLineInput {
-            template_id: template_id.to_owned(),
-            ..Default::default()
-        }
-    }
-
     pub(super) async fn change(
         &self,
         invoice: &v1::Invoice,

@@ -36,9 +36,17 @@ async fn offer_with(shop: &Shop, issue_when: IssueWhen, overlap: v1::OverlapPoli
 
 /// An issued invoice for a package of the template.
 async fn invoiced(desk: &Desk, template_id: &str) -> v1::Invoice {
-    let lines = vec![desk.package_of(template_id)];
+    let lines = vec![sale_of(template_id)];
     let draft = desk.create_invoice(desk.creating(lines)).await.unwrap();
     desk.issue(&draft).await.unwrap()
+}
+
+/// A line that sells a package of a template.
+fn sale_of(template_id: &str) -> v1::InvoiceLineInput {
+    v1::InvoiceLineInput {
+        template_id: template_id.to_owned(),
+        ..Default::default()
+    }
 }
 
 fn package_of(invoice: &v1::Invoice) -> &v1::LinePackage {
@@ -153,14 +161,14 @@ async fn a_sale_by_an_invoice_is_linked_both_ways_and_paid_through_it_alone(
     on(database, async |app| {
         let desk = open(app).await;
         let template_id = offer(&desk.shop, IssueWhen::Issued).await;
-        let lines = vec![desk.package_of(&template_id), desk.lessons("1")];
+        let lines = vec![sale_of(&template_id), desk.lessons("1")];
         let draft = desk.create_invoice(desk.creating(lines)).await.unwrap();
         assert_eq!(due(&draft), 13_800);
         assert_eq!(draft.lines[0].tax, Some(euros(2_000)));
         let issued = desk.issue(&draft).await.unwrap();
         let line = package_of(&issued);
         let found = sale(app, &line.sale_id).await;
-        assert_eq!(found.package_ids, [line.package_id.clone()]);
+        assert_eq!(found.package_ids, std::slice::from_ref(&line.package_id));
         assert_eq!(
             (&found.invoice_id, &found.invoice_line_id),
             (&issued.id, &issued.lines[0].id)
@@ -304,7 +312,7 @@ async fn voiding_keeps_the_used_part_charged_if_the_caller_asks_for_it(
         let desk = open(app).await;
         let template_id = offer(&desk.shop, IssueWhen::Issued).await;
         let other = desk.shop.sell_lessons("2", days(30)).await;
-        let lines = vec![desk.package_of(&template_id), desk.lessons("2")];
+        let lines = vec![sale_of(&template_id), desk.lessons("2")];
         let draft = desk.create_invoice(desk.creating(lines)).await.unwrap();
         let issued = desk.issue(&draft).await.unwrap();
         let package_id = package_of(&issued).package_id.clone();
@@ -350,7 +358,7 @@ async fn what_cannot_be_sold_is_told_when_the_invoice_is_made_and_when_it_is_iss
         let make = async |line: v1::InvoiceLineInput| -> Result<v1::Invoice, Status> {
             desk.create_invoice(desk.creating(vec![line])).await
         };
-        let line = desk.package_of(&template_id);
+        let line = sale_of(&template_id);
         let quantity = v1::InvoiceLineInput {
             quantity: "2".to_owned(),
             ..line.clone()
@@ -401,7 +409,7 @@ async fn a_line_keeps_the_version_and_price_of_its_day_and_another_price_needs_i
     on(database, async |app| {
         let desk = open(app).await;
         let template_id = offer(&desk.shop, IssueWhen::FullyPaid).await;
-        let lines = vec![desk.package_of(&template_id)];
+        let lines = vec![sale_of(&template_id)];
         let draft = desk.create_invoice(desk.creating(lines)).await.unwrap();
         let request = v1::UpdateTemplateRequest {
             request_id: app.request_id(),
@@ -415,9 +423,9 @@ async fn a_line_keeps_the_version_and_price_of_its_day_and_another_price_needs_i
         app.catalog().update_template(request).await.unwrap();
         let same = v1::InvoiceLineInput {
             id: draft.lines[0].id.clone(),
-            ..desk.package_of(&template_id)
+            ..sale_of(&template_id)
         };
-        let lines = vec![same, desk.package_of(&template_id)];
+        let lines = vec![same, sale_of(&template_id)];
         let changed = desk.change(&draft, lines).await.unwrap();
         assert_eq!(due(&changed), 32_000);
         let issued = desk.issue(&changed).await.unwrap();
@@ -436,7 +444,7 @@ async fn a_line_keeps_the_version_and_price_of_its_day_and_another_price_needs_i
         };
         let dearer = v1::InvoiceLineInput {
             unit_price: Some(euros(1)),
-            ..desk.package_of(&template_id)
+            ..sale_of(&template_id)
         };
         let made = clerk
             .create_invoice(clerk.creating(vec![dearer.clone()]))
@@ -484,7 +492,7 @@ async fn flight_schedule_pros_package_is_complete_once_its_invoice_is_paid_and_t
         let issued = invoiced(&desk, &template_id).await;
         let package_id = &package_of(&issued).package_id;
         use_up(&desk, package_id, "4").await;
-        let next = || desk.creating(vec![desk.package_of(&template_id)]);
+        let next = || desk.creating(vec![sale_of(&template_id)]);
         let early = desk.create_invoice(next()).await;
         refused(early, REFUSED, "PACKAGE_NOT_COMPLETE");
         desk.pay(&issued, None).await.unwrap();

@@ -92,6 +92,7 @@ impl<'a> Play<'a> {
     }
 
     /// Tries one command; what the rules refuse is no fault.
+    #[expect(clippy::too_many_lines, reason = "a list of commands")]
     async fn step(&mut self) {
         let units = (1 + self.below(3)).to_string();
         let (request_id, app) = (self.app.request_id(), self.app);

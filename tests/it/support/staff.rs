@@ -101,7 +101,7 @@ impl Tenant {
         answer.unwrap().into_inner().audit_events
     }
 
-    /// Reads the settings, which every token of the tests may do that holds SETTINGS_READ.
+    /// Reads the settings, which every token of the tests may do that holds `SETTINGS_READ`.
     pub(crate) async fn read_settings(&self) -> Result<v1::Settings, Status> {
         let request = v1::GetSettingsRequest {};
         let answer = self.business().get_settings(request).await?;
