@@ -213,3 +213,11 @@ pub(super) fn due(invoice: &v1::Invoice) -> i64 {
 pub(super) fn on_line(invoice: &v1::Invoice) -> &v1::LineCredits {
     invoice.lines[0].credits.as_ref().unwrap()
 }
+
+/// A line that sells a package of a template.
+pub(super) fn sale_of(template_id: &str) -> v1::InvoiceLineInput {
+    v1::InvoiceLineInput {
+        template_id: template_id.to_owned(),
+        ..Default::default()
+    }
+}

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use rstest::rstest;
 use tonic::{Code, Status};
 
-use super::desk::{Desk, due, on_line};
+use super::desk::{Desk, due, on_line, sale_of};
 use super::{REFUSED, open};
 use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::on;
@@ -39,14 +39,6 @@ async fn invoiced(desk: &Desk, template_id: &str) -> v1::Invoice {
     let lines = vec![sale_of(template_id)];
     let draft = desk.create_invoice(desk.creating(lines)).await.unwrap();
     desk.issue(&draft).await.unwrap()
-}
-
-/// A line that sells a package of a template.
-fn sale_of(template_id: &str) -> v1::InvoiceLineInput {
-    v1::InvoiceLineInput {
-        template_id: template_id.to_owned(),
-        ..Default::default()
-    }
 }
 
 fn package_of(invoice: &v1::Invoice) -> &v1::LinePackage {
