@@ -304,6 +304,6 @@ impl Scene {
         let other = self.replicas.into_iter().nth(1).unwrap();
         other.db.close().await.unwrap();
         drop(self.shop);
-        self.app.finish().await;
+        Box::pin(self.app.finish()).await;
     }
 }
