@@ -92,25 +92,27 @@ impl<'a> Play<'a> {
     }
 
     /// Tries one command; what the rules refuse is no fault.
-    #[expect(clippy::too_many_lines, reason = "a list of commands")]
     async fn step(&mut self) {
-        let units = (1 + self.below(3)).to_string();
-        let (request_id, app) = (self.app.request_id(), self.app);
-        let which = self.below(12);
-        let package = self.package().await.unwrap_or_default();
-        let package_id = package.id.clone();
-        let done = match which {
+        let done = match self.below(12) {
             0 => {
                 let which = self.below(self.templates.len());
                 let entry = self.shop.entry(&self.templates[which]);
                 self.shop.try_to_sell(vec![entry]).await.map(drop)
             }
-            1..=3 => {
-                let used = self.shop.consume(self.shop.use_lessons(&units)).await;
-                used.map(|used| self.used.push(used.posting_id))
-            }
+            which @ 1..=6 => self.use_or_undo(which).await,
+            which => self.change_a_package(which).await,
+        };
+        if let Err(status) = done {
+            let refused = [Code::FailedPrecondition, Code::InvalidArgument];
+            assert!(refused.contains(&status.code()), "{status:?}");
+        }
+    }
+
+    async fn use_or_undo(&mut self, which: usize) -> Result<(), tonic::Status> {
+        let units = (1 + self.below(3)).to_string();
+        match which {
             4 => {
-                let until = app.clock.now() + TimeDelta::days(9);
+                let until = self.app.clock.now() + TimeDelta::days(9);
                 let request = self.shop.hold_lessons_until(&units, until);
                 let held = self.shop.hold(request).await;
                 held.map(|held| self.holds.push(held))
@@ -130,7 +132,21 @@ impl<'a> Play<'a> {
                 let request = self.shop.reversing_units(&self.used[which], "1");
                 self.shop.reverse(request).await.map(drop)
             }
-            7 if !package_id.is_empty() => {
+            _ => {
+                let used = self.shop.consume(self.shop.use_lessons(&units)).await;
+                used.map(|used| self.used.push(used.posting_id))
+            }
+        }
+    }
+
+    async fn change_a_package(&mut self, which: usize) -> Result<(), tonic::Status> {
+        let Some(package) = self.package().await else {
+            return Ok(());
+        };
+        let (request_id, app) = (self.app.request_id(), self.app);
+        let package_id = package.id.clone();
+        match which {
+            7 => {
                 let change = if self.below(2) == 0 {
                     Change::Remove("1".to_owned())
                 } else {
@@ -161,10 +177,6 @@ impl<'a> Play<'a> {
                 app.packages().transfer_package(request).await.map(drop)
             }
             _ => self.reprice_or_freeze(package_id).await,
-        };
-        if let Err(status) = done {
-            let refused = [Code::FailedPrecondition, Code::InvalidArgument];
-            assert!(refused.contains(&status.code()), "{status:?}");
         }
     }
 
