@@ -9,6 +9,7 @@ pub mod bookings;
 pub mod bulk_results;
 pub mod bulk_runs;
 pub mod businesses;
+mod by_id;
 pub mod changes;
 pub mod charge_requests;
 pub mod closure_packages;

@@ -12,6 +12,7 @@ use crate::domain::charge::{ChargeRequest, ChargeState, ChargeStatus};
 use crate::domain::money::Currency;
 use crate::domain::payment::Payable;
 use crate::ids::{BusinessId, ChargeRequestId, CustomerId, InvoiceId, PaymentId, SaleId};
+use crate::store::by_id;
 use crate::store::columns::{instant, instant_opt, known, micros};
 use crate::store::error::StoreError;
 
@@ -86,9 +87,7 @@ pub async fn get(
     business_id: BusinessId,
     id: ChargeRequestId,
 ) -> Result<Option<ChargeRequest>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 
@@ -98,10 +97,7 @@ pub async fn lock(
     business_id: BusinessId,
     id: ChargeRequestId,
 ) -> Result<Option<ChargeRequest>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .lock(LockType::NoKeyUpdate)
-        .one(txn)
-        .await?;
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 

@@ -11,6 +11,7 @@ use sea_orm::{
 
 use crate::domain::customer::{Customer, fold};
 use crate::ids::{BusinessId, CustomerId};
+use crate::store::by_id;
 use crate::store::columns::{instant, instant_opt, known, micros};
 use crate::store::error::StoreError;
 use crate::store::external_ids;
@@ -95,9 +96,7 @@ pub async fn get(
     business_id: BusinessId,
     id: CustomerId,
 ) -> Result<Option<Customer>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 
@@ -107,10 +106,7 @@ pub async fn lock(
     business_id: BusinessId,
     id: CustomerId,
 ) -> Result<Option<Customer>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .lock(LockType::NoKeyUpdate)
-        .one(txn)
-        .await?;
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 

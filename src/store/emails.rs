@@ -10,6 +10,7 @@ use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unch
 use crate::domain::email::{Email, EmailState, Envelope, Text};
 use crate::domain::notice::NoticeKind;
 use crate::ids::{BusinessId, CustomerId, EmailId, PackageId};
+use crate::store::by_id;
 use crate::store::columns::{from_json, instant, instant_opt, known, micros, to_json};
 use crate::store::error::StoreError;
 use crate::store::notices;
@@ -246,9 +247,7 @@ pub async fn get(
     business_id: BusinessId,
     id: EmailId,
 ) -> Result<Option<Email>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 

@@ -3,11 +3,12 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{ExprTrait, LockType};
+use sea_orm::sea_query::ExprTrait;
 use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set, TryInsertResult};
 
 use crate::domain::trigger::{Event, EventKind, Outcome};
 use crate::ids::{BusinessId, CustomerId, EventId, ItemId, PackageId, TriggerId};
+use crate::store::by_id;
 use crate::store::columns::{instant, known, micros};
 use crate::store::error::StoreError;
 use crate::store::events::runs::Column as RunColumn;
@@ -141,10 +142,7 @@ pub async fn lock_pending(
     business_id: BusinessId,
     id: EventId,
 ) -> Result<bool, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .lock(LockType::NoKeyUpdate)
-        .one(txn)
-        .await?;
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
     Ok(row.is_some_and(|row| row.done_at.is_none()))
 }
 

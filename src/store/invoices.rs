@@ -3,14 +3,13 @@
 use std::collections::HashMap;
 
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::LockType;
 use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 
 use crate::domain::invoice::{Invoice, InvoiceState};
 use crate::ids::{BusinessId, CustomerId, InvoiceId};
 use crate::store::columns::{instant, instant_opt, known, micros};
 use crate::store::error::StoreError;
-use crate::store::{external_ids, invoice_lines, owners, payments};
+use crate::store::{by_id, external_ids, invoice_lines, owners, payments};
 
 const TABLE: &str = "invoices";
 
@@ -78,9 +77,7 @@ pub async fn get(
     business_id: BusinessId,
     id: InvoiceId,
 ) -> Result<Option<Invoice>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     Ok(read(db, business_id, row).await?.pop())
 }
 
@@ -90,10 +87,7 @@ pub async fn lock(
     business_id: BusinessId,
     id: InvoiceId,
 ) -> Result<Option<Invoice>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .lock(LockType::NoKeyUpdate)
-        .one(txn)
-        .await?;
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
     Ok(read(txn, business_id, row).await?.pop())
 }
 

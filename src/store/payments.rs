@@ -8,6 +8,7 @@ use crate::domain::invoice::Invoice;
 use crate::domain::payment::{MoneyKind, MoneyRecord, Payable, Payment, PaymentMethod, Takings};
 use crate::domain::sale::Sale;
 use crate::ids::{BusinessId, InvoiceId, PaymentId, SaleId};
+use crate::store::by_id;
 use crate::store::columns::{instant, instant_opt, known, micros};
 use crate::store::error::StoreError;
 
@@ -123,9 +124,7 @@ pub async fn paid_of(
     business_id: BusinessId,
     id: PaymentId,
 ) -> Result<Option<Payable>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     row.map(|row| payable(&row)).transpose()
 }
 

@@ -1,12 +1,12 @@
 //! `roles`: those that businesses made; the built-in ones are no rows.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::LockType;
 use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 
 use crate::domain::customer::fold;
 use crate::domain::role::Role;
 use crate::ids::{BusinessId, RoleId};
+use crate::store::by_id;
 use crate::store::columns::{from_json, instant, micros, to_json};
 use crate::store::error::StoreError;
 
@@ -75,8 +75,8 @@ pub async fn get(
     business_id: BusinessId,
     id: RoleId,
 ) -> Result<Option<Role>, StoreError> {
-    let found = Entity::find_by_id((business_id.uuid(), id.uuid()));
-    found.one(db).await?.map(read).transpose()
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
+    row.map(read).transpose()
 }
 
 /// Locks one role and reads it.
@@ -85,8 +85,8 @@ pub async fn lock(
     business_id: BusinessId,
     id: RoleId,
 ) -> Result<Option<Role>, StoreError> {
-    let found = Entity::find_by_id((business_id.uuid(), id.uuid())).lock(LockType::NoKeyUpdate);
-    found.one(txn).await?.map(read).transpose()
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
+    row.map(read).transpose()
 }
 
 /// A page of roles, newest first, below the id `before`.

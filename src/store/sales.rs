@@ -2,15 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{Expr, ExprTrait, LockType};
-use sea_orm::{DatabaseTransaction, QuerySelect, Set};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{DatabaseTransaction, Set};
 
 use crate::domain::entry::Actor;
 use crate::domain::sale::{Invoiced, Price, Sale};
 use crate::ids::{BusinessId, CustomerId, GroupId, InvoiceId, InvoiceLineId, PaymentId, SaleId};
 use crate::store::columns::{instant, instant_opt, known, micros};
 use crate::store::error::StoreError;
-use crate::store::{charge_requests, packages, payments};
+use crate::store::{by_id, charge_requests, packages, payments};
 
 const TABLE: &str = "sales";
 
@@ -181,9 +181,7 @@ pub async fn waiting(
     business_id: BusinessId,
     id: SaleId,
 ) -> Result<Option<Json>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(txn)
-        .await?;
+    let row = by_id::get::<Entity>(txn, business_id, id.uuid()).await?;
     Ok(row.and_then(|row| row.waiting))
 }
 
@@ -193,9 +191,7 @@ pub async fn get(
     business_id: BusinessId,
     id: SaleId,
 ) -> Result<Option<Sale>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     match row {
         Some(row) => Ok(Some(read(db, business_id, row).await?)),
         None => Ok(None),
@@ -208,10 +204,7 @@ pub async fn lock(
     business_id: BusinessId,
     id: SaleId,
 ) -> Result<Option<Sale>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .lock(LockType::NoKeyUpdate)
-        .one(txn)
-        .await?;
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
     match row {
         Some(row) => Ok(Some(read(txn, business_id, row).await?)),
         None => Ok(None),

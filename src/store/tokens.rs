@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::LockType;
 use sea_orm::{
     Condition, DatabaseTransaction, FromQueryResult, QueryOrder, QueryResult, QuerySelect, Set,
     Unchanged,
@@ -14,6 +13,7 @@ use crate::domain::access::{HeldToken, Holder, PreviousSecret, Token};
 use crate::domain::permission::Permissions;
 use crate::domain::role::BuiltInRole;
 use crate::ids::{BusinessId, TokenId, UserId};
+use crate::store::by_id;
 use crate::store::columns::{from_json, hash, instant, instant_opt, known, micros, to_json};
 use crate::store::error::StoreError;
 use crate::store::rows::Rows;
@@ -84,9 +84,7 @@ pub async fn get(
     business_id: BusinessId,
     id: TokenId,
 ) -> Result<Option<Token>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 
@@ -96,8 +94,8 @@ pub async fn lock(
     business_id: BusinessId,
     id: TokenId,
 ) -> Result<Option<Token>, StoreError> {
-    let found = Entity::find_by_id((business_id.uuid(), id.uuid())).lock(LockType::NoKeyUpdate);
-    found.one(txn).await?.map(read).transpose()
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
+    row.map(read).transpose()
 }
 
 /// What is read of the user that a token belongs to.

@@ -1,12 +1,12 @@
 //! `users`: the members of a business's staff.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::LockType;
 use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 
 use crate::domain::role::{BuiltInRole, RoleKey};
 use crate::domain::user::User;
 use crate::ids::{BusinessId, RoleId, UserId};
+use crate::store::by_id;
 use crate::store::columns::{instant, known, micros};
 use crate::store::error::StoreError;
 use crate::store::external_ids;
@@ -72,8 +72,8 @@ pub async fn lock(
     business_id: BusinessId,
     id: UserId,
 ) -> Result<Option<User>, StoreError> {
-    let found = Entity::find_by_id((business_id.uuid(), id.uuid())).lock(LockType::NoKeyUpdate);
-    found.one(txn).await?.map(read).transpose()
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
+    row.map(read).transpose()
 }
 
 /// One user.
@@ -82,9 +82,7 @@ pub async fn get(
     business_id: BusinessId,
     id: UserId,
 ) -> Result<Option<User>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 
