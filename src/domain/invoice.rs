@@ -138,14 +138,10 @@ impl InvoiceLine {
         credits.filter(|it| it.used_by.is_none() && it.returned_at.is_none())
     }
 
-    /// Refuses a line at a package rate, which credits do not pay.
-    fn refuse_at_rate(&self) -> Result<(), RateRefusal> {
-        match &self.credits {
-            Some(counted) if counted.rate_line_id.is_some() => Err(RateRefusal::LineAtRate {
-                invoice_line_id: self.id,
-            }),
-            Some(_) | None => Ok(()),
-        }
+    /// Whether it is charged at the rate of a package: then money pays it, though units are set aside for it.
+    fn is_at_rate(&self) -> bool {
+        let counted = self.credits.as_ref();
+        counted.is_some_and(|it| it.rate_line_id.is_some())
     }
 
     /// What is to be paid in money: the units that no credits pay, or what is kept of it. `None` if a number
@@ -154,7 +150,7 @@ impl InvoiceLine {
         if let Some(kept_minor) = self.kept_minor {
             return self.with_tax_on_top(kept_minor);
         }
-        let paying = self.credits.as_ref().filter(|it| it.rate_line_id.is_none());
+        let paying = self.credits.as_ref().filter(|_| !self.is_at_rate());
         let in_credits = paying.map_or(Credits::ZERO, |it| it.units);
         let units = i128::from(self.quantity.checked_sub(in_credits)?.millionths());
         let written = half_up(
@@ -184,14 +180,17 @@ impl InvoiceLine {
     }
 
     /// Refuses to let credits pay it, or to stop that.
-    fn refuse_credits(&self) -> Result<(), InvoiceRefusal> {
+    fn refuse_credits(&self) -> Result<(), Refusal> {
         let invoice_line_id = self.id;
         if self.kept_minor.is_some() {
-            return Err(InvoiceRefusal::LineVoided { invoice_line_id });
+            return Err(InvoiceRefusal::LineVoided { invoice_line_id }.into());
         }
         match self.of {
+            LineOf::Item(_) if self.is_at_rate() => {
+                Err(RateRefusal::LineAtRate { invoice_line_id }.into())
+            }
             LineOf::Item(_) => Ok(()),
-            LineOf::Package(_) => Err(InvoiceRefusal::LineSellsPackage { invoice_line_id }),
+            LineOf::Package(_) => Err(InvoiceRefusal::LineSellsPackage { invoice_line_id }.into()),
         }
     }
 }
@@ -293,7 +292,6 @@ impl Invoice {
         self.state.priced_again(self.owed()?)?;
         let line = self.line_mut(id)?;
         line.refuse_credits()?;
-        line.refuse_at_rate()?;
         if let Some(applied) = &line.credits {
             return Err(InvoiceRefusal::CreditsApplied {
                 invoice_line_id: id,
@@ -331,7 +329,6 @@ impl Invoice {
         self.state.priced_again(self.owed()?)?;
         let line = self.line_mut(id)?;
         line.refuse_credits()?;
-        line.refuse_at_rate()?;
         let invoice_line_id = id;
         let credits = line
             .credits
