@@ -1,25 +1,52 @@
 //! Money that moved elsewhere and is written down here, for whatever it was paid of. Sales are
 //! [`sales::paying`](crate::service::sales::paying), invoices [`invoices::paying`](crate::service::invoices::paying).
 
-use crate::domain::payment::{Payable, PaymentMethod};
+use chrono::{DateTime, Utc};
+
+use crate::domain::payment::{Payable, Payment, PaymentMethod};
 use crate::domain::sale::Sale;
-use crate::ids::{ChargeRequestId, PaymentId, Reference};
+use crate::ids::{ChargeRequestId, InvoiceId, PaymentId, Reference, SaleId};
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::invoices::InvoiceView;
-use crate::service::invoices::paying::{self as of_invoice, MoneyEntry};
+use crate::service::invoices::paying as of_invoice;
 use crate::service::resolve;
-use crate::service::sales::paying::{self as of_sale, SaleMoney};
+use crate::service::sales::PaymentEntry;
+use crate::service::sales::paying as of_sale;
 use crate::store::{charge_requests, payments};
+
+/// Money that came in or went back, and what it is of.
+#[derive(Clone, Debug)]
+pub struct MoneyEntry<T> {
+    /// A sale or an invoice.
+    pub of: T,
+    /// How and how much; none: all that is due, or all that was paid and not refunded.
+    pub recorded: PaymentEntry,
+    /// The charge request that it answers.
+    pub charge_id: Option<ChargeRequestId>,
+}
+
+impl<T> MoneyEntry<T> {
+    /// It as it is written down.
+    pub(super) fn payment(&self, amount_minor: i64, now: DateTime<Utc>) -> Payment {
+        Payment {
+            id: PaymentId::generate(now),
+            method: self.recorded.method,
+            amount_minor,
+            reference: self.recorded.reference.clone(),
+            recorded_at: now,
+        }
+    }
+}
 
 /// A payment of what there is to pay.
 #[derive(Clone, Debug)]
 pub enum PaymentOf {
     /// Of a sale.
-    Sale(SaleMoney),
+    Sale(MoneyEntry<SaleId>),
     /// Of an invoice.
-    Invoice(MoneyEntry),
+    Invoice(MoneyEntry<Reference<InvoiceId>>),
     /// Of what a charge request asks for.
     Charge(Charged),
 }
@@ -28,9 +55,9 @@ pub enum PaymentOf {
 #[derive(Clone, Debug)]
 pub enum RefundOf {
     /// Of a sale.
-    Sale(SaleMoney),
+    Sale(MoneyEntry<SaleId>),
     /// Of an invoice.
-    Invoice(MoneyEntry),
+    Invoice(MoneyEntry<Reference<InvoiceId>>),
 }
 
 /// What the payment system charged.
@@ -42,6 +69,20 @@ pub struct Charged {
     pub amount_minor: Option<i64>,
     /// The payment system's number.
     pub reference: String,
+}
+
+impl Charged {
+    fn money_of<T>(&self, of: T) -> MoneyEntry<T> {
+        MoneyEntry {
+            of,
+            recorded: PaymentEntry {
+                method: PaymentMethod::Charged,
+                amount_minor: self.amount_minor,
+                reference: self.reference.clone(),
+            },
+            charge_id: Some(self.id),
+        }
+    }
 }
 
 /// What the money was of, after it.
@@ -77,30 +118,13 @@ async fn record_charged(
     let id = charged.id;
     let found = charge_requests::get(ctx.db.reader(), call.business_id(), id).await?;
     let request = found.ok_or_else(|| resolve::not_found("charge request", &id))?;
-    let Charged {
-        amount_minor,
-        reference,
-        ..
-    } = charged.clone();
     match request.of {
         Payable::Sale(sale_id) => {
-            let money = SaleMoney {
-                sale_id,
-                method: PaymentMethod::Charged,
-                amount_minor,
-                reference,
-                charge_id: Some(id),
-            };
+            let money = charged.money_of(sale_id);
             Ok(sale(of_sale::record(ctx, call, &money).await?))
         }
         Payable::Invoice(invoice_id) => {
-            let money = MoneyEntry {
-                invoice: Reference::Id(invoice_id),
-                method: PaymentMethod::Charged,
-                amount_minor,
-                reference,
-                charge_id: Some(id),
-            };
+            let money = charged.money_of(Reference::Id(invoice_id));
             Ok(invoice(of_invoice::record(ctx, call, &money).await?))
         }
     }

@@ -8,9 +8,7 @@ use crate::grpc::faults::{Faults, timestamp};
 use crate::proto::v1;
 use crate::proto::v1::{record_payment_request as paying, record_refund_request as refunding};
 use crate::service::Caller;
-use crate::service::invoices::paying::MoneyEntry;
-use crate::service::payments::{Charged, PaymentOf, RefundOf};
-use crate::service::sales::paying::SaleMoney;
+use crate::service::payments::{Charged, MoneyEntry, PaymentOf, RefundOf};
 use crate::service::sales::{ChargeEntry, PaymentEntry};
 
 /// The longest reference of a payment, in characters.
@@ -81,10 +79,12 @@ pub fn payment_of(
     let recorded = ("payment", request.payment.as_ref());
     match &request.target {
         Some(paying::Target::SaleId(id)) => {
-            sale_money(id, recorded, caller, faults).map(PaymentOf::Sale)
+            let sale_id = faults.id("sale_id", id);
+            money_of(sale_id, recorded, caller, faults).map(PaymentOf::Sale)
         }
         Some(paying::Target::InvoiceId(id)) => {
-            invoice_money(id, recorded, caller, faults).map(PaymentOf::Invoice)
+            let invoice = faults.reference("invoice_id", id);
+            money_of(invoice, recorded, caller, faults).map(PaymentOf::Invoice)
         }
         Some(paying::Target::ChargeRequestId(id)) => {
             charged(id, request.payment.as_ref(), caller, faults).map(PaymentOf::Charge)
@@ -109,10 +109,12 @@ pub fn refund_of(
     let recorded = ("refund", request.refund.as_ref());
     match &request.target {
         Some(refunding::Target::SaleId(id)) => {
-            sale_money(id, recorded, caller, faults).map(RefundOf::Sale)
+            let sale_id = faults.id("sale_id", id);
+            money_of(sale_id, recorded, caller, faults).map(RefundOf::Sale)
         }
         Some(refunding::Target::InvoiceId(id)) => {
-            invoice_money(id, recorded, caller, faults).map(RefundOf::Invoice)
+            let invoice = faults.reference("invoice_id", id);
+            money_of(invoice, recorded, caller, faults).map(RefundOf::Invoice)
         }
         None => {
             faults.add("target", "must be given: sale_id or invoice_id");
@@ -132,36 +134,17 @@ fn recorded_money(
     faults.within(field, |faults| payment(recorded, caller, faults))
 }
 
-fn sale_money(
-    sale_id: &str,
+/// Money of what `of` is, if that could be read.
+fn money_of<T>(
+    of: Option<T>,
     recorded: (&str, Option<&v1::RecordedPayment>),
     caller: &Caller,
     faults: &mut Faults,
-) -> Option<SaleMoney> {
-    let sale_id = faults.id("sale_id", sale_id);
-    let recorded = recorded_money(recorded, caller, faults)?;
-    Some(SaleMoney {
-        sale_id: sale_id?,
-        method: recorded.method,
-        amount_minor: recorded.amount_minor,
-        reference: recorded.reference,
-        charge_id: None,
-    })
-}
-
-fn invoice_money(
-    invoice_id: &str,
-    recorded: (&str, Option<&v1::RecordedPayment>),
-    caller: &Caller,
-    faults: &mut Faults,
-) -> Option<MoneyEntry> {
-    let invoice = faults.reference("invoice_id", invoice_id);
-    let recorded = recorded_money(recorded, caller, faults)?;
+) -> Option<MoneyEntry<T>> {
+    let recorded = recorded_money(recorded, caller, faults);
     Some(MoneyEntry {
-        invoice: invoice?,
-        method: recorded.method,
-        amount_minor: recorded.amount_minor,
-        reference: recorded.reference,
+        of: of?,
+        recorded: recorded?,
         charge_id: None,
     })
 }

@@ -1,50 +1,27 @@
 //! Money of invoices, which moves elsewhere and is written down here: payments, those that bounce, and refunds.
 
-use chrono::{DateTime, Utc};
-
 use super::crediting::Credits;
 use super::view::{self, InvoiceView};
 use super::{InvoiceTarget, lock, selling};
 use crate::domain::invoice::InvoiceState;
-use crate::domain::payment::{Payment, PaymentMethod, check_method};
-use crate::ids::{ChargeRequestId, InvoiceId, PaymentId, Reference};
+use crate::domain::payment::check_method;
+use crate::ids::{InvoiceId, PaymentId, Reference};
 use crate::service::call::{Answer, Call};
 use crate::service::charges;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
+use crate::service::payments::MoneyEntry;
 use crate::service::resolve;
 use crate::store::{businesses, invoices, payments};
 
-/// Money that came in or went back.
-#[derive(Clone, Debug)]
-pub struct MoneyEntry {
-    /// For which invoice.
-    pub invoice: Reference<InvoiceId>,
-    /// How.
-    pub method: PaymentMethod,
-    /// How much, in minor units; none: all that is due, or all that was paid and not refunded.
-    pub amount_minor: Option<i64>,
-    /// The receipt's or transfer's number.
-    pub reference: String,
-    /// The charge request that it answers.
-    pub charge_id: Option<ChargeRequestId>,
-}
+/// Money of an invoice.
+type Money = MoneyEntry<Reference<InvoiceId>>;
 
-impl MoneyEntry {
+impl Money {
     fn target(&self) -> InvoiceTarget {
         InvoiceTarget {
-            invoice: self.invoice.clone(),
+            invoice: self.of.clone(),
             etag: None,
-        }
-    }
-
-    fn payment(&self, amount_minor: i64, now: DateTime<Utc>) -> Payment {
-        Payment {
-            id: PaymentId::generate(now),
-            method: self.method,
-            amount_minor,
-            reference: self.reference.clone(),
-            recorded_at: now,
         }
     }
 }
@@ -59,7 +36,7 @@ impl MoneyEntry {
 pub async fn record(
     ctx: &Context,
     call: &Call,
-    input: &MoneyEntry,
+    input: &Money,
 ) -> Result<Answer<InvoiceView>, ServiceError> {
     let txn = ctx.db.begin().await?;
     if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
@@ -70,13 +47,19 @@ pub async fn record(
     let business = businesses::get(&txn, business_id)
         .await?
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
-    check_method(input.method, &business, &locked.customer)?;
+    check_method(input.recorded.method, &business, &locked.customer)?;
     let (now, invoice) = (locked.now, &mut locked.invoice);
     let used_unpaid = invoice.used_unpaid();
-    let answering = charges::lock_answered(&txn, call, input.charge_id, input.amount_minor, now);
+    let answering = charges::lock_answered(
+        &txn,
+        call,
+        input.charge_id,
+        input.recorded.amount_minor,
+        now,
+    );
     let charge = answering.await?;
     let asked_minor = charge.as_ref().map(|charge| charge.amount_minor);
-    let amount_minor = asked_minor.or(input.amount_minor);
+    let amount_minor = asked_minor.or(input.recorded.amount_minor);
     let due_minor = invoice.owed()?.due_minor();
     let payment = input.payment(amount_minor.unwrap_or(due_minor), now);
     let payment_id = payment.id;
@@ -136,7 +119,7 @@ pub async fn reverse(
 pub async fn refund(
     ctx: &Context,
     call: &Call,
-    input: &MoneyEntry,
+    input: &Money,
 ) -> Result<Answer<InvoiceView>, ServiceError> {
     let txn = ctx.db.begin().await?;
     if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
@@ -145,6 +128,7 @@ pub async fn refund(
     let mut locked = lock(ctx, &txn, call, &input.target()).await?;
     let (now, invoice) = (locked.now, &mut locked.invoice);
     let amount_minor = input
+        .recorded
         .amount_minor
         .unwrap_or_else(|| invoice.money.refundable());
     invoice.refund(input.payment(amount_minor, now))?;

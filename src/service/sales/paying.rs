@@ -6,43 +6,17 @@ use sea_orm::DatabaseTransaction;
 
 use super::charging;
 use crate::domain::customer::Customer;
-use crate::domain::payment::{Payable, Payment, PaymentMethod, check_method};
+use crate::domain::payment::{Payable, check_method};
 use crate::domain::refusal::Refusal;
 use crate::domain::sale::Sale;
-use crate::ids::{ChargeRequestId, PaymentId, SaleId};
+use crate::ids::{PaymentId, SaleId};
 use crate::service::call::{Answer, Call};
 use crate::service::charges;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
+use crate::service::payments::MoneyEntry;
 use crate::service::resolve;
 use crate::store::{businesses, customers, packages, sales};
-
-/// Money that came in or went back.
-#[derive(Clone, Debug)]
-pub struct SaleMoney {
-    /// Of which sale.
-    pub sale_id: SaleId,
-    /// How.
-    pub method: PaymentMethod,
-    /// How much, in minor units; none: all that is due, or all that was paid and not refunded.
-    pub amount_minor: Option<i64>,
-    /// The receipt's or transfer's number.
-    pub reference: String,
-    /// The charge request that it answers.
-    pub charge_id: Option<ChargeRequestId>,
-}
-
-impl SaleMoney {
-    fn payment(&self, amount_minor: i64, now: DateTime<Utc>) -> Payment {
-        Payment {
-            id: PaymentId::generate(now),
-            method: self.method,
-            amount_minor,
-            reference: self.reference.clone(),
-            recorded_at: now,
-        }
-    }
-}
 
 /// Writes a payment of a sale down. Packages that wait for it are issued; once all of the sale is paid, so are its
 /// packages, and nothing more is to be charged.
@@ -53,23 +27,29 @@ impl SaleMoney {
 pub async fn record(
     ctx: &Context,
     call: &Call,
-    input: &SaleMoney,
+    input: &MoneyEntry<SaleId>,
 ) -> Result<Answer<Sale>, ServiceError> {
     let business_id = call.business_id();
     let txn = ctx.db.begin().await?;
     if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
         return Ok(earlier);
     }
-    let (mut sale, customer) = lock(&txn, call, input.sale_id).await?;
+    let (mut sale, customer) = lock(&txn, call, input.of).await?;
     let business = businesses::get(&txn, business_id)
         .await?
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
-    check_method(input.method, &business, &customer)?;
+    check_method(input.recorded.method, &business, &customer)?;
     let now = ctx.clock.now();
-    let answering = charges::lock_answered(&txn, call, input.charge_id, input.amount_minor, now);
+    let answering = charges::lock_answered(
+        &txn,
+        call,
+        input.charge_id,
+        input.recorded.amount_minor,
+        now,
+    );
     let charge = answering.await?;
     let asked_minor = charge.as_ref().map(|charge| charge.amount_minor);
-    let amount_minor = asked_minor.or(input.amount_minor);
+    let amount_minor = asked_minor.or(input.recorded.amount_minor);
     let due_minor = sale.owed().due_minor();
     let payment = input.payment(amount_minor.unwrap_or(due_minor), now);
     let payment_id = payment.id;
@@ -84,7 +64,7 @@ pub async fn record(
     }
     let sale = sales::get(&txn, business_id, sale.id)
         .await?
-        .ok_or_else(|| resolve::not_found("sale", &input.sale_id))?
+        .ok_or_else(|| resolve::not_found("sale", &input.of))?
         .as_of(now);
     call.remember(&txn, &sale).await?;
     call.commit(txn).await?;
@@ -125,16 +105,17 @@ pub async fn reverse(
 pub async fn refund(
     ctx: &Context,
     call: &Call,
-    input: &SaleMoney,
+    input: &MoneyEntry<SaleId>,
 ) -> Result<Answer<Sale>, ServiceError> {
     let txn = ctx.db.begin().await?;
     if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
         return Ok(earlier);
     }
-    let (mut sale, _) = lock(&txn, call, input.sale_id).await?;
+    let (mut sale, _) = lock(&txn, call, input.of).await?;
     sale.refuse_invoiced().map_err(Refusal::from)?;
     let now = ctx.clock.now();
     let amount_minor = input
+        .recorded
         .amount_minor
         .unwrap_or_else(|| sale.money.refundable());
     let refunded = sale.money.refund(input.payment(amount_minor, now));

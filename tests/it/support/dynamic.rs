@@ -1,15 +1,13 @@
 //! Calls of any method by its descriptor, so that a test can go through all of them.
 
+use carnet::cli::call::codec::DynamicCodec;
 use carnet::proto::FILE_DESCRIPTOR_SET;
-use prost::Message;
 use prost_reflect::{
-    DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions,
-    ServiceDescriptor,
+    DescriptorPool, DynamicMessage, MethodDescriptor, SerializeOptions, ServiceDescriptor,
 };
 use prost_types::method_options::IdempotencyLevel;
 use serde_json::Value as Json;
 use tonic::client::Grpc;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 
@@ -55,7 +53,7 @@ pub(crate) async fn call(
     let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
     let mut client = Grpc::new(channel.clone());
     client.ready().await.unwrap();
-    let (path, codec) = (path.parse().unwrap(), Dynamic(method.output()));
+    let (path, codec) = (path.parse().unwrap(), DynamicCodec::new(method.output()));
     let answer = if method.is_server_streaming() {
         let mut stream = client
             .server_streaming(request, path, codec)
@@ -70,42 +68,4 @@ pub(crate) async fn call(
         let serializer = serde_json::value::Serializer;
         answer.serialize_with_options(serializer, &options).unwrap()
     }))
-}
-
-/// Sends messages of any type and reads answers of one.
-#[derive(Clone, Debug)]
-struct Dynamic(MessageDescriptor);
-
-impl Codec for Dynamic {
-    type Encode = DynamicMessage;
-    type Decode = DynamicMessage;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        self.clone()
-    }
-
-    fn decoder(&mut self) -> Self {
-        self.clone()
-    }
-}
-
-impl Encoder for Dynamic {
-    type Item = DynamicMessage;
-    type Error = Status;
-
-    fn encode(&mut self, message: DynamicMessage, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        message.encode(to).unwrap();
-        Ok(())
-    }
-}
-
-impl Decoder for Dynamic {
-    type Item = DynamicMessage;
-    type Error = Status;
-
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<DynamicMessage>, Status> {
-        Ok(Some(DynamicMessage::decode(self.0.clone(), from).unwrap()))
-    }
 }
