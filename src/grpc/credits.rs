@@ -14,6 +14,7 @@ use crate::grpc::stream::Messages;
 use crate::grpc::watching;
 use crate::ids::PackageId;
 use crate::proto::v1;
+use crate::service::usable::UsablePage;
 use crate::service::{
     adjust, balances, consume, explain, feed, history as entries, holds, issue, undo, usable,
 };
@@ -156,13 +157,13 @@ impl v1::credit_service_server::CreditService for Credits {
             input.zip(page)
         })?;
         let currency = call.currency();
+        let shown = UsablePage {
+            after: page.after,
+            limit: page.limit(),
+        };
+        let input = (input, shown);
         let found = self.0.run(call, input, use_case!(usable::list)).await?;
-        let seen = page.after.and_then(|after| {
-            let place = found.iter().position(|package| package.package_id == after);
-            place.map(|place| place.saturating_add(1))
-        });
-        let rest = found.into_iter().skip(seen.unwrap_or(0)).collect();
-        let (found, next_page_token) = page.cut(rest, |package| package.package_id)?;
+        let (found, next_page_token) = page.cut(found, |package| package.package_id)?;
         Ok(Response::new(v1::ListUsablePackagesResponse {
             packages: found
                 .into_iter()

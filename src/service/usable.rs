@@ -39,6 +39,15 @@ pub struct UsableQuery {
     pub hide_unusable: bool,
 }
 
+/// Which packages of the list are wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct UsablePage {
+    /// Only those behind this one; none, or one that is not listed any more: from the first on.
+    pub after: Option<PackageId>,
+    /// How many at most.
+    pub limit: u64,
+}
+
 /// A package, and whether it could pay.
 #[derive(Clone, Debug)]
 pub struct UsablePackage {
@@ -83,12 +92,15 @@ pub struct UsableLine {
 /// The packages of a customer: the usable ones in the order in which they would pay, then the others,
 /// the newest first.
 ///
+/// All open lots of the customer are judged, since any of them may come first; packages are read only for what
+/// is shown.
+///
 /// # Errors
 /// [`Refusal::NotFound`].
 pub async fn list(
     ctx: &Context,
     call: &Call,
-    input: &UsableQuery,
+    (input, page): &(UsableQuery, UsablePage),
 ) -> Result<Vec<UsablePackage>, ServiceError> {
     let mut wanted = Vec::with_capacity(input.items.len());
     for (reference, units) in &input.items {
@@ -105,52 +117,65 @@ pub async fn list(
     let now = ctx.clock.now();
     let at = input.at.unwrap_or(now);
     let found = lots::shared::usable_by(&txn, business_id, customer_id).await?;
-    let limited: Vec<Lot> = found
-        .iter()
-        .filter(|lot| lot.terms.is_limited)
-        .cloned()
-        .collect();
+    let allowances = allowances(&txn, call, customer_id, &found, (at, now)).await?;
     let mut by_package: BTreeMap<PackageId, Vec<Lot>> = BTreeMap::new();
     for lot in settled(&txn, business_id, found, now.max(at)).await? {
         by_package.entry(lot.package_id).or_default().push(lot);
     }
-    let ids: Vec<PackageId> = by_package.keys().copied().collect();
-    let found = packages::by_ids(&txn, business_id, &ids).await?;
-    let allowances = allowances(&txn, call, customer_id, (&found, limited), (at, now)).await?;
-    txn.commit().await?;
-    let judged = found
-        .iter()
-        .filter_map(|package| {
-            Some(Judged::of(
-                package,
-                by_package.get(&package.id)?,
-                &wanted,
-                allowances.get(&package.id),
-                (at, now.max(at)),
-            ))
-        })
+    let mut judged: Vec<Judged> = by_package
+        .into_iter()
+        .map(|(id, lots)| Judged::of(id, lots, &wanted, (at, now.max(at)), allowances.get(&id)))
         .filter(|judged| !(input.hide_unusable && judged.why_not.is_some()))
         .collect();
-    Ok(in_order(judged))
+    judged.sort_by(Judged::order);
+    let best = judged.first().filter(|judged| judged.first.is_some());
+    let recommended = best.map(|judged| judged.package_id);
+    let shown = page.cut(judged);
+    let ids: Vec<PackageId> = shown.iter().map(|judged| judged.package_id).collect();
+    let packages = packages::by_ids(&txn, business_id, &ids).await?;
+    txn.commit().await?;
+    let usable = shown.into_iter().filter_map(|judged| {
+        let package = packages
+            .iter()
+            .find(|package| package.id == judged.package_id)?;
+        let is_recommended = recommended == Some(package.id);
+        Some(judged.show(package, &wanted, now.max(at), is_recommended))
+    });
+    Ok(usable.collect())
 }
 
-/// What limits leave the customer of packages, whose limited lots were read, for a service at `at`.
+impl UsablePage {
+    fn cut(self, judged: Vec<Judged>) -> Vec<Judged> {
+        let is_seen = |judged: &Judged| Some(judged.package_id) == self.after;
+        let seen = judged.iter().position(is_seen);
+        let seen = seen.map_or(0, |place| place.saturating_add(1));
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        judged.into_iter().skip(seen).take(limit).collect()
+    }
+}
+
+/// What limits leave the customer of the packages of these lots, for a service at `at`.
 async fn allowances(
     db: &impl ConnectionTrait,
     call: &Call,
     customer_id: CustomerId,
-    (packages, limited): (&[Package], Vec<Lot>),
+    lots: &[Lot],
     (at, now): (DateTime<Utc>, DateTime<Utc>),
 ) -> Result<Allowances, ServiceError> {
     let business_id = call.business_id();
+    let limited = lots.iter().filter(|lot| lot.terms.is_limited);
+    let limited: Vec<Lot> = limited.cloned().collect();
     if limited.is_empty() {
         return Ok(Allowances::new());
     }
     let ids: Vec<LotId> = limited.iter().map(|lot| lot.id).collect();
+    let mut package_ids: Vec<PackageId> = limited.iter().map(|lot| lot.package_id).collect();
+    package_ids.sort_unstable();
+    package_ids.dedup();
     let facts = Facts {
         holds: holds::open_in(db, business_id, &ids).await?,
         uses: uses::around(db, business_id, customer_id, &limited, at).await?,
-        packages: packages.to_vec(),
+        packages: packages::by_ids(db, business_id, &package_ids).await?,
         lots: limited,
         ..Facts::default()
     };
@@ -158,29 +183,27 @@ async fn allowances(
     Ok(allowances_of(&facts, customer_id, at, &stamp))
 }
 
-/// A package with the lot that would pay first.
-struct Judged<'a> {
-    package: &'a Package,
+/// The lots of a package, and which of them would pay first.
+struct Judged {
+    package_id: PackageId,
     lots: Vec<Lot>,
-    lines: Vec<UsableLine>,
-    first: Option<Lot>,
+    /// Its place among the lots.
+    first: Option<usize>,
     why_not: Option<NotUsable>,
-    at: DateTime<Utc>,
 }
 
-impl<'a> Judged<'a> {
+impl Judged {
     fn of(
-        package: &'a Package,
-        lots: &[Lot],
+        package_id: PackageId,
+        lots: Vec<Lot>,
         wanted: &[(ItemFacts, Credits)],
-        allowance: Option<&Allowance>,
         (at, now): (DateTime<Utc>, DateTime<Utc>),
+        allowance: Option<&Allowance>,
     ) -> Self {
         let used_up = allowance.filter(|allowance| allowance.left == Credits::ZERO);
-        let lots = lots.to_vec();
-        let mut payers: Vec<&Lot> = Vec::new();
+        let mut payers: Vec<(usize, &Lot)> = Vec::new();
         let mut reasons: Vec<(WhyNot, Wanted)> = Vec::new();
-        for lot in &lots {
+        for (place, lot) in lots.iter().enumerate() {
             for wanted in wants(lot, wanted) {
                 match judge(lot, &wanted, at, now) {
                     Ok(per_unit) if !pays_a_unit(lot, &lots, &wanted, per_unit) => {
@@ -189,41 +212,55 @@ impl<'a> Judged<'a> {
                     Ok(_) if let Some(allowance) = used_up => {
                         reasons.push((WhyNot::Limited(*allowance), wanted));
                     }
-                    Ok(_) => payers.push(lot),
+                    Ok(_) => payers.push((place, lot)),
                     Err(reason) => reasons.push((reason, wanted)),
                 }
             }
         }
-        payers.sort_unstable_by(|a, b| pay_order(a, b));
-        let first = payers.first().map(|lot| (*lot).clone());
-        let why_not = match (
-            &first,
-            reasons.into_iter().min_by_key(|(reason, _)| *reason),
-        ) {
+        let first = payers.into_iter().min_by(|(_, a), (_, b)| pay_order(a, b));
+        let first = first.map(|(place, _)| place);
+        let why_not = match (first, reasons.into_iter().min_by_key(|(reason, _)| *reason)) {
             (Some(_), _) | (None, None) => None,
             (None, Some((WhyNot::UsedUp, _))) => Some(NotUsable::UsedUp),
             (None, Some((reason, wanted))) => {
-                Some(NotUsable::Refused(refusal(package.id, reason, &wanted)))
+                Some(NotUsable::Refused(refusal(package_id, reason, &wanted)))
             }
         };
         Self {
-            lines: usable_lines(&lots, wanted),
-            package,
+            package_id,
             lots,
             first,
             why_not,
-            at: now,
         }
     }
 
-    fn show(self, recommended: bool) -> UsablePackage {
+    fn first(&self) -> Option<&Lot> {
+        self.lots.get(self.first?)
+    }
+
+    fn order(a: &Self, b: &Self) -> Ordering {
+        match (a.first(), b.first()) {
+            (Some(first), Some(other)) => pay_order(first, other),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => b.package_id.cmp(&a.package_id),
+        }
+    }
+
+    fn show(
+        self,
+        package: &Package,
+        wanted: &[(ItemFacts, Credits)],
+        at: DateTime<Utc>,
+        recommended: bool,
+    ) -> UsablePackage {
         UsablePackage {
-            package_id: self.package.id,
-            name: self.package.name.clone(),
-            status: self.package.status(&self.lots, self.at),
-            expires_at: self.package.expires_at,
-            last_usable_day: self.package.last_usable_day(),
-            lines: self.lines,
+            package_id: package.id,
+            name: package.name.clone(),
+            status: package.status(&self.lots, at),
+            expires_at: package.expires_at,
+            last_usable_day: package.last_usable_day(),
+            lines: usable_lines(&self.lots, wanted),
             why_not: self.why_not,
             recommended,
         }
@@ -294,21 +331,4 @@ fn usable_lines(lots: &[Lot], wanted: &[(ItemFacts, Credits)]) -> Vec<UsableLine
             .collect();
     }
     lines
-}
-
-fn in_order(mut judged: Vec<Judged<'_>>) -> Vec<UsablePackage> {
-    judged.sort_by(|a, b| match (&a.first, &b.first) {
-        (Some(a), Some(b)) => pay_order(a, b),
-        (Some(_), None) => Ordering::Less,
-        (None, Some(_)) => Ordering::Greater,
-        (None, None) => b.package.id.cmp(&a.package.id),
-    });
-    judged
-        .into_iter()
-        .enumerate()
-        .map(|(index, judged)| {
-            let recommended = index == 0 && judged.first.is_some();
-            judged.show(recommended)
-        })
-        .collect()
 }
