@@ -8,7 +8,7 @@ use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unch
 use crate::domain::booking::{Booking, BookingState, BookingStatus, Ended};
 use crate::domain::credits::Credits;
 use crate::ids::{BookingId, BookingSeriesId, BusinessId, CustomerId, HoldId, ItemId};
-use crate::store::columns::{from_json, instant, instant_opt, known, micros, to_json};
+use crate::store::columns::{from_json, instant, instant_opt, is_one_of, known, micros, to_json};
 use crate::store::error::StoreError;
 use crate::store::{by_id, external_ids, owners};
 
@@ -173,7 +173,11 @@ pub async fn list(
         .add(Column::BusinessId.eq(business_id.uuid()))
         .add_option(customer.map(|id| Column::CustomerId.eq(id)))
         .add_option(series.map(|id| Column::SeriesId.eq(id)))
-        .add_option(filter.state.map(|state| Column::State.eq(state.code())))
+        .add_option(
+            filter
+                .state
+                .map(|state| is_one_of(Column::State, [state.code()])),
+        )
         .add_option(
             filter
                 .starts_from

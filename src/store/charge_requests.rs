@@ -13,7 +13,7 @@ use crate::domain::money::Currency;
 use crate::domain::payment::Payable;
 use crate::ids::{BusinessId, ChargeRequestId, CustomerId, InvoiceId, PaymentId, SaleId};
 use crate::store::by_id;
-use crate::store::columns::{instant, instant_opt, known, micros};
+use crate::store::columns::{instant, instant_opt, is_one_of, known, micros};
 use crate::store::error::StoreError;
 
 const TABLE: &str = "charge_requests";
@@ -239,7 +239,7 @@ fn is_of(of: Payable) -> Condition {
 
 /// What is in a state at `now`, whether or not a time-out was written.
 fn is_in(state: ChargeState, now: DateTime<Utc>) -> Condition {
-    let stored = |state: ChargeState| Column::State.eq(state.code());
+    let stored = |state: ChargeState| is_one_of(Column::State, [state.code()]);
     match state {
         ChargeState::Pending => Condition::all()
             .add(stored(ChargeState::Pending))

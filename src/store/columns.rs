@@ -1,7 +1,8 @@
 //! How values of the domain lie in columns, alike on both databases.
 
 use chrono::{DateTime, Utc};
-use sea_orm::JsonValue;
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{ColumnTrait, JsonValue};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -10,6 +11,13 @@ use crate::store::error::StoreError;
 
 /// The most ids that one statement names: a bound on the parameters that databases take.
 pub const IDS_PER_STATEMENT_MAX: usize = 10_000;
+
+/// Whether a column has one of these codes of a closed list. They are written into the statement: its plan is one for
+/// any values that are bound, and which of the codes are rare is what it has to know.
+pub fn is_one_of(column: impl ColumnTrait, codes: impl IntoIterator<Item = i16>) -> Expr {
+    let codes = codes.into_iter().map(|code| Expr::Constant(code.into()));
+    column.into_expr().is_in(codes)
+}
 
 /// An instant as microseconds since 1970, UTC.
 pub fn micros(at: DateTime<Utc>) -> i64 {

@@ -11,7 +11,7 @@ use crate::domain::email::{Email, EmailState, Envelope, Text};
 use crate::domain::notice::NoticeKind;
 use crate::ids::{BusinessId, CustomerId, EmailId, PackageId};
 use crate::store::by_id;
-use crate::store::columns::{from_json, instant, instant_opt, known, micros, to_json};
+use crate::store::columns::{from_json, instant, instant_opt, is_one_of, known, micros, to_json};
 use crate::store::error::StoreError;
 use crate::store::notices;
 
@@ -277,8 +277,8 @@ pub async fn list(
     let condition = Condition::all()
         .add(Column::BusinessId.eq(business_id.uuid()))
         .add_option(customer.map(|id| Column::CustomerId.eq(id.uuid())))
-        .add_option((!filter.states.is_empty()).then(|| Column::State.is_in(states)))
-        .add_option((!filter.kinds.is_empty()).then(|| Column::Kind.is_in(kinds)))
+        .add_option((!filter.states.is_empty()).then(|| is_one_of(Column::State, states)))
+        .add_option((!filter.kinds.is_empty()).then(|| is_one_of(Column::Kind, kinds)))
         .add_option(filter.package_id.map(|id| {
             let mut ids = Query::select();
             notices::select_email_ids(&mut ids, business_id, id);

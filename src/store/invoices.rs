@@ -7,7 +7,7 @@ use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unch
 
 use crate::domain::invoice::{Invoice, InvoiceState};
 use crate::ids::{BusinessId, CustomerId, InvoiceId};
-use crate::store::columns::{instant, instant_opt, known, micros};
+use crate::store::columns::{instant, instant_opt, is_one_of, known, micros};
 use crate::store::error::StoreError;
 use crate::store::{by_id, external_ids, invoice_lines, owners, payments};
 
@@ -128,7 +128,11 @@ pub async fn list(
                 .customer_id
                 .map(|id| Column::CustomerId.eq(id.uuid())),
         )
-        .add_option(filter.state.map(|state| Column::State.eq(state.code())))
+        .add_option(
+            filter
+                .state
+                .map(|state| is_one_of(Column::State, [state.code()])),
+        )
         .add_option(before.map(|id| Column::Id.lt(id.uuid())));
     let rows = Entity::find()
         .filter(condition)

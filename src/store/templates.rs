@@ -7,7 +7,7 @@ use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unch
 use crate::domain::catalog::{Template, TemplateState};
 use crate::ids::{BusinessId, CreditTypeId, TemplateId};
 use crate::store::by_id;
-use crate::store::columns::{instant, known, micros};
+use crate::store::columns::{instant, is_one_of, known, micros};
 use crate::store::error::StoreError;
 use crate::store::external_ids;
 use crate::store::template_versions;
@@ -121,7 +121,7 @@ pub async fn list(
     let codes = states.iter().map(|state| state.code());
     let condition = Condition::all()
         .add(Column::BusinessId.eq(business_id.uuid()))
-        .add_option((!states.is_empty()).then(|| Column::State.is_in(codes)))
+        .add_option((!states.is_empty()).then(|| is_one_of(Column::State, codes)))
         .add_option(before.map(|id| Column::Id.lt(id.uuid())));
     let rows = Entity::find()
         .filter(condition)

@@ -6,7 +6,7 @@ use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unch
 use crate::domain::trigger::{EventKind, Occasion, Trigger};
 use crate::ids::{BusinessId, ItemId, TemplateId, TriggerId};
 use crate::store::by_id;
-use crate::store::columns::{from_json, instant, instant_opt, known, micros, to_json};
+use crate::store::columns::{from_json, instant, instant_opt, is_one_of, known, micros, to_json};
 use crate::store::error::StoreError;
 
 const TABLE: &str = "triggers";
@@ -129,7 +129,11 @@ pub async fn list(
 ) -> Result<Vec<Trigger>, StoreError> {
     let mut condition = Condition::all()
         .add(Column::BusinessId.eq(business_id.uuid()))
-        .add_option(filter.kind.map(|kind| Column::Kind.eq(kind.code())))
+        .add_option(
+            filter
+                .kind
+                .map(|kind| is_one_of(Column::Kind, [kind.code()])),
+        )
         .add_option(before.map(|id| Column::Id.lt(id.uuid())));
     if !filter.include_archived {
         condition = condition.add(Column::ArchivedAt.is_null());

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use carnet::app::{App, Running};
 use carnet::clock::Clock;
+use carnet::ids::BusinessId;
 use carnet::store::db::Database as Connection;
 use chrono::{DateTime, Utc};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
@@ -29,6 +30,16 @@ const KEYS: u128 = 0x0190_0000_0000_7000_8000_0000_0000_0000;
 pub(super) fn key(copy: u32) -> Uuid {
     Uuid::from_u128(KEYS | u128::from(copy))
 }
+
+/// Takes statistics, and never again.
+const NO_STATISTICS_FROM_NOW_ON: [&str; 2] = [
+    "ANALYZE",
+    "DO $$ DECLARE name regclass; BEGIN
+        FOR name IN SELECT oid FROM pg_class
+            WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+        LOOP EXECUTE format('ALTER TABLE %s SET (autovacuum_enabled = off)', name); END LOOP;
+     END $$",
+];
 
 /// A server on a database that is full.
 pub(super) struct Large {
@@ -63,7 +74,14 @@ const TABLES: [Copied; 38] = [
     ),
     ("requests", &[("request_id", "{key}")]),
     ("credit_types", &[("id", "{key}"), ("external_id", "NULL")]),
-    ("items", &[("id", "{key}"), ("external_id", "NULL")]),
+    (
+        "items",
+        &[
+            ("id", "{key}"),
+            ("external_id", "NULL"),
+            ("category", "'category ' || {n} % 20"),
+        ],
+    ),
     ("templates", &[("id", "{key}"), ("external_id", "NULL")]),
     ("template_versions", &[("template_id", "{key}")]),
     ("lines", &[("id", "{key}"), ("template_id", "{key}")]),
@@ -219,15 +237,27 @@ const TABLES: [Copied; 38] = [
 impl Large {
     /// A full database, of which no statistics are kept yet.
     pub(super) async fn filled(database: Database) -> Self {
+        Self::filled_beside(database, &[]).await
+    }
+
+    /// A database whose statistics know another business that is as large, but not this one.
+    pub(super) async fn grown_since_the_statistics() -> Self {
+        Self::filled_beside(Database::Postgres, &NO_STATISTICS_FROM_NOW_ON).await
+    }
+
+    /// A full database; with statements, another business fills it and these are run before this one comes.
+    async fn filled_beside(database: Database, after_the_other: &[&str]) -> Self {
         let fresh = Fresh::migrated(database).await;
         let clock = Clock::manual(STARTS_AT.parse::<DateTime<Utc>>().unwrap());
-        let running = serve(&fresh, &clock).await;
-        let tenant = Tenant::create(running.context(), "Swim school", channel(&running)).await;
-        let seeds = Box::pin(plant(&tenant, running.context())).await;
-        running.stop().await;
-        let connection = fresh.connect().await;
-        copy_all(&connection).await;
-        connection.close().await.unwrap();
+        if !after_the_other.is_empty() {
+            let _ = fill(&fresh, &clock, "Sailing school").await;
+            let connection = fresh.connect().await;
+            for statement in after_the_other {
+                run(&connection, statement).await;
+            }
+            connection.close().await.unwrap();
+        }
+        let (tenant, seeds) = fill(&fresh, &clock, "Swim school").await;
         let running = serve(&fresh, &clock).await;
         Self {
             tenant: tenant.through(channel(&running)),
@@ -258,6 +288,18 @@ impl Large {
     }
 }
 
+/// Makes a business with copies of all that it has.
+async fn fill(fresh: &Fresh, clock: &Clock, name: &str) -> (Tenant, Seeds) {
+    let running = serve(fresh, clock).await;
+    let tenant = Tenant::create(running.context(), name, channel(&running)).await;
+    let seeds = Box::pin(plant(&tenant, running.context())).await;
+    running.stop().await;
+    let connection = fresh.connect().await;
+    copy_all(&connection, tenant.business_id).await;
+    connection.close().await.unwrap();
+    (tenant, seeds)
+}
+
 async fn serve(fresh: &Fresh, clock: &Clock) -> Running {
     let mut settings = settings(&fresh.url);
     settings.database.database_connections_max = u32::try_from(CONNECTIONS).unwrap();
@@ -273,7 +315,8 @@ async fn run(connection: &Connection, sql: &str) {
     txn.commit().await.unwrap();
 }
 
-async fn copy_all(connection: &Connection) {
+async fn copy_all(connection: &Connection, business_id: BusinessId) {
+    let business = literal(business_id.uuid(), connection.backend());
     for (table, changed) in TABLES {
         let columns = columns(connection, table).await;
         let (mut names, mut cells) = (String::new(), String::new());
@@ -293,7 +336,8 @@ async fn copy_all(connection: &Connection) {
         }
         let sql = format!(
             "INSERT INTO {table} ({names}) SELECT {cells}
-             FROM (SELECT * FROM {table} WHERE {} LIMIT 1) AS seed CROSS JOIN {}",
+             FROM (SELECT * FROM {table} WHERE business_id = {business} AND {} LIMIT 1) AS seed
+             CROSS JOIN {}",
             copied(table),
             series(connection.backend())
         );
@@ -317,7 +361,7 @@ async fn copy_all(connection: &Connection) {
         run(connection, &sql).await;
         let count = Statement::from_string(
             connection.backend(),
-            format!("SELECT count(*) FROM {table}"),
+            format!("SELECT count(*) FROM {table} WHERE business_id = {business}"),
         );
         let row = connection.reader().query_one_raw(count).await.unwrap();
         let count: i64 = row.unwrap().try_get_by_index(0).unwrap();
@@ -333,6 +377,14 @@ fn keyed(number: &str, backend: DbBackend) -> String {
         format!("('01900000-0000-7000-8000-' || lpad(to_hex({number}), 12, '0'))::uuid")
     } else {
         format!("unhex('01900000000070008000' || printf('%012x', {number}))")
+    }
+}
+
+fn literal(id: Uuid, backend: DbBackend) -> String {
+    if backend == DbBackend::Postgres {
+        format!("'{id}'::uuid")
+    } else {
+        format!("x'{}'", id.simple())
     }
 }
 

@@ -6,9 +6,11 @@ use serde_json::Value;
 /// Who tells it.
 pub(super) const NOTICES: &str = "sqlx::postgres::notice";
 
+/// Takes statistics.
+pub(super) const ANALYZE: &str = "ANALYZE";
+
 /// Lets every new connection to the database explain what it executes.
-pub(super) const EXPLAIN: [&str; 10] = [
-    "ANALYZE",
+pub(super) const EXPLAIN: [&str; 9] = [
     // As the database does by itself when it comes to it.
     "SELECT brin_summarize_new_values('entries_by_recorded_at')",
     "SELECT brin_summarize_new_values('entries_by_feed')",
