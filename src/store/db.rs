@@ -10,6 +10,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use sea_orm::sqlx;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
@@ -35,6 +36,29 @@ pub const BATCH_CONNECTIONS: u32 = 2;
 const SQLITE_READERS: u32 = 4;
 /// A connection that lay idle for longer is tested before it is used.
 const TEST_AFTER_IDLE: Duration = Duration::from_secs(30);
+
+/// The connections of one pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// What they are for.
+    pub pool: &'static str,
+    /// How many there may be.
+    pub most: u32,
+    /// How many do something.
+    pub used: u32,
+}
+
+impl Connections {
+    fn of<D: sqlx::Database>(connections: &sqlx::Pool<D>, pool: &'static str) -> Self {
+        let open = connections.size();
+        let idle = u32::try_from(connections.num_idle()).unwrap_or(open);
+        Self {
+            pool,
+            most: connections.options().get_max_connections(),
+            used: open.saturating_sub(idle),
+        }
+    }
+}
 
 /// A database that is ready for use.
 #[derive(Clone, Debug)]
@@ -107,6 +131,21 @@ impl Database {
     /// Where a batch writes by a statement that is a transaction of its own.
     pub fn batch_writer(&self) -> &DatabaseConnection {
         &self.batcher
+    }
+
+    /// The connections of each pool at this moment.
+    pub fn connections(&self) -> Vec<Connections> {
+        if self.backend() == DbBackend::Postgres {
+            let of = |connection: &DatabaseConnection, pool| {
+                Connections::of(connection.get_postgres_connection_pool(), pool)
+            };
+            vec![of(&self.writer, "general"), of(&self.batcher, "batches")]
+        } else {
+            let of = |connection: &DatabaseConnection, pool| {
+                Connections::of(connection.get_sqlite_connection_pool(), pool)
+            };
+            vec![of(&self.writer, "writing"), of(&self.reader, "reading")]
+        }
     }
 
     /// Begins a transaction that writes.

@@ -1,7 +1,8 @@
 //! `/metrics`, in the text format of Prometheus.
 //!
 //! The recorder is the process's: whatever part of it counts something is seen here. How the jobs and the
-//! e-mails are is looked up when it is asked for, so every process tells it of all. Samples of histograms
+//! e-mails are is looked up when it is asked for, so every process tells it of all; of the connections to the
+//! database it tells its own. Samples of histograms
 //! are folded every few seconds, so that they take no memory where nobody reads the page.
 
 use std::sync::OnceLock;
@@ -77,16 +78,23 @@ pub(super) async fn page(State(ctx): State<Context>) -> Response {
     }
 }
 
-/// Records how the jobs and the e-mails are.
+/// Records how the jobs and the e-mails are, and how many connections to the database are in use. The label of a job
+/// is not `job`: by that name Prometheus keeps whom it asked.
 async fn look(ctx: &Context) -> Result<(), ServiceError> {
     for run in vitals::job_runs(ctx, DateTime::UNIX_EPOCH).await? {
         let Some(finished_at) = run.finished_at else {
             continue;
         };
-        gauge!("carnet_job_last_finish_timestamp_seconds", "job" => run.job).set(seconds(
+        gauge!("carnet_job_last_finish_timestamp_seconds", "task" => run.job).set(seconds(
             finished_at.signed_duration_since(DateTime::UNIX_EPOCH),
         ));
-        gauge!("carnet_job_late_seconds", "job" => run.job).set(seconds(run.late_by));
+        gauge!("carnet_job_late_seconds", "task" => run.job).set(seconds(run.late_by));
+    }
+    for connections in ctx.db.connections() {
+        for (state, count) in [("most", connections.most), ("used", connections.used)] {
+            let labels = [("pool", connections.pool), ("state", state)];
+            gauge!("carnet_database_connections", &labels).set(f64::from(count));
+        }
     }
     let waiting = vitals::waiting(ctx).await?;
     gauge!("carnet_email_oldest_due_seconds").set(seconds(waiting.oldest_due));

@@ -32,11 +32,11 @@ async fn metrics_tell_what_waits_for_how_long_and_which_job_is_late(
         app.clock.advance(TimeDelta::minutes(20));
         vitals::note_run(ctx, "deliver").await.unwrap();
         let page = get(app, "/metrics").await;
-        let finished = "carnet_job_last_finish_timestamp_seconds{job=\"settle\"}";
+        let finished = "carnet_job_last_finish_timestamp_seconds{task=\"settle\"}";
         let wanted = f64::from(i32::try_from(noted_at.timestamp()).unwrap());
         assert_eq!(metric(&page, finished), Some(wanted));
         // Of the twenty minutes fifteen were in time.
-        let late = |job: &str| metric(&page, &format!("carnet_job_late_seconds{{job=\"{job}\"}}"));
+        let late = |job: &str| metric(&page, &format!("carnet_job_late_seconds{{task=\"{job}\"}}"));
         assert_eq!((late("settle"), late("deliver")), (Some(300.0), Some(0.0)));
         assert_eq!(
             metric(&page, "carnet_email_oldest_due_seconds"),
@@ -44,13 +44,27 @@ async fn metrics_tell_what_waits_for_how_long_and_which_job_is_late(
         );
         let waiting = "carnet_emails_waiting{kind=\"confirmation\",state=\"queued\"}";
         assert_eq!(metric(&page, waiting), Some(1.0));
+        let pool = if database == Sqlite {
+            "writing"
+        } else {
+            "general"
+        };
+        let connections = |state: &str| {
+            let name = format!("carnet_database_connections{{pool=\"{pool}\",state=\"{state}\"}}");
+            metric(&page, &name).unwrap()
+        };
+        assert!(
+            (1.0..=100.0).contains(&connections("most"))
+                && (0.0..=connections("most")).contains(&connections("used")),
+            "{page}"
+        );
 
         Mailroom::capturing(app).deliver().await;
         vitals::note_run(ctx, "settle").await.unwrap();
         let page = get(app, "/metrics").await;
         assert_eq!(metric(&page, waiting), Some(0.0));
         assert_eq!(metric(&page, "carnet_email_oldest_due_seconds"), Some(0.0));
-        let late = metric(&page, "carnet_job_late_seconds{job=\"settle\"}");
+        let late = metric(&page, "carnet_job_late_seconds{task=\"settle\"}");
         assert_eq!(late, Some(0.0));
         let sent = "carnet_emails_total{kind=\"confirmation\",outcome=\"sent\"}";
         assert!(
