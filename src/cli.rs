@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use self::verify::progress::ProgressStyle;
+use self::progress::ProgressStyle;
 use crate::clock::Clock;
 use crate::config::{LogSettings, Settings};
 
@@ -17,8 +17,10 @@ pub mod business;
 pub mod call;
 pub mod demo;
 pub mod describe;
+pub mod import;
 pub mod logging;
 pub mod migrate;
+pub mod progress;
 pub mod remind;
 pub mod serve;
 pub mod token;
@@ -53,6 +55,8 @@ pub enum Command {
     Token(token::TokenCommand),
     /// Show what would go out by e-mail in the next days, to whom, and what not and why.
     Remind(remind::RemindArgs),
+    /// Bring customers and half-used packages of another system into a business, from CSV files.
+    Import(import::ImportArgs),
     /// Prove that every balance is what its entries say.
     Verify(verify::VerifyArgs),
     /// Copy an SQLite database, while it is served.
@@ -93,6 +97,10 @@ async fn perform(command: Command, out: &mut Stdout, err: &mut Stderr) -> ExitCo
         Command::Business(command) => business::run(&command, &clock, out).await,
         Command::Token(command) => token::run(&command, &clock, out).await,
         Command::Remind(args) => remind::run(&args, &clock, out).await,
+        Command::Import(args) => {
+            let style = ProgressStyle::of(err);
+            Box::pin(import::run(&args, &clock, style, (out, err))).await
+        }
         Command::Verify(args) => {
             let style = ProgressStyle::of(err);
             verify::run(&args, &clock, style, (out, err)).await

@@ -37,6 +37,7 @@ pub mod lot;
 pub mod money;
 pub mod notice;
 pub mod offer;
+pub mod opening;
 pub mod overlap;
 pub mod package;
 pub mod part;

@@ -9,8 +9,9 @@ use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest, Sha256};
 use type_safe_id::{DynamicType, TypeSafeId};
-use uuid::{NoContext, Timestamp, Uuid};
+use uuid::{Builder, NoContext, Timestamp, Uuid};
 
 /// Why a text is not an id of the wanted kind.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +36,25 @@ pub fn new_uuid(at: DateTime<Utc>) -> Uuid {
 pub fn first_uuid(at: DateTime<Utc>) -> Uuid {
     let microseconds = u128::try_from(at.timestamp_micros()).unwrap_or(0);
     Uuid::from_u128(microseconds.div_ceil(1_000) << 80)
+}
+
+/// The version-8 UUID that `at` and these texts always give: whoever does the same again finds what was done. It
+/// sorts among the version-7 UUIDs of the millisecond `at`.
+pub fn derived_uuid(at: DateTime<Utc>, texts: &[&str]) -> Uuid {
+    let mut hasher = Sha256::new();
+    for text in texts {
+        let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+        hasher.update(length.to_be_bytes());
+        hasher.update(text);
+    }
+    let mut bytes: [u8; 16] = [0; 16];
+    let milliseconds = u64::try_from(at.timestamp_millis()).unwrap_or(0);
+    let digest: [u8; 32] = hasher.finalize().into();
+    let parts = milliseconds.to_be_bytes().into_iter().skip(2).chain(digest);
+    for (byte, part) in bytes.iter_mut().zip(parts) {
+        *byte = part;
+    }
+    Builder::from_custom_bytes(bytes).into_uuid()
 }
 
 /// Whether a text is an id of ours, of whatever kind.
@@ -255,6 +275,17 @@ mod tests {
         let before = DateTime::from_timestamp_micros(1_700_000_000_122_001).unwrap();
         assert!(new_uuid(before) < first_uuid(at) && first_uuid(at) < new_uuid(at));
         assert_eq!(first_uuid(before), first_uuid(at));
+    }
+
+    #[test]
+    fn a_derived_id_is_always_the_same_and_never_that_of_other_texts() {
+        let at = DateTime::from_timestamp_millis(1_700_000_000_123).unwrap();
+        let id = derived_uuid(at, &["a", "bc"]);
+        assert_eq!(id, derived_uuid(at, &["a", "bc"]));
+        assert_ne!(id, derived_uuid(at, &["ab", "c"]));
+        assert_eq!(id.get_version_num(), 8);
+        let later = DateTime::from_timestamp_millis(1_700_000_000_124).unwrap();
+        assert!(first_uuid(at) < id && id < first_uuid(later));
     }
 
     #[test]

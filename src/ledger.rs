@@ -14,6 +14,7 @@
 
 mod committer;
 mod facts;
+pub mod opening;
 pub mod post;
 pub mod queue;
 pub mod replay;

@@ -34,6 +34,7 @@ pub mod freezing;
 pub mod groups;
 pub mod history;
 pub mod holds;
+pub mod importing;
 pub mod invoices;
 pub mod issue;
 pub mod items;

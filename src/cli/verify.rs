@@ -4,7 +4,6 @@
 //! any later time (`--heads`), whatever was recorded in between.
 
 mod kept;
-pub mod progress;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -16,12 +15,14 @@ use chrono::{DateTime, Utc};
 use clap::Args;
 
 use self::kept::{Kept, NamedHead, hex};
-use self::progress::{Progress, ProgressStyle};
 use crate::app;
+use crate::cli::progress::{Progress, ProgressStyle};
 use crate::clock::Clock;
 use crate::config::DatabaseSettings;
 use crate::ids::BusinessId;
-use crate::ledger::verify::{Asked, Fault, Flaw, Head, Place, Report, instant, settled_at, verify};
+use crate::ledger::verify::{
+    Asked, Done, Fault, Flaw, Head, Place, Report, instant, settled_at, verify,
+};
 use crate::store::db::Database;
 use crate::store::{businesses, migrate};
 
@@ -79,7 +80,7 @@ pub async fn run(
     for business in wanted {
         let id = business.id;
         let of_business = kept.take(id);
-        let mut progress = Progress::new(style, id);
+        let mut progress = Progress::new(style);
         let asked = Asked {
             settled_at,
             heads: of_business
@@ -118,11 +119,21 @@ async fn prove(
     err: &mut impl Write,
 ) -> anyhow::Result<Report> {
     let report = verify(db, id, asked, |done| {
-        progress.show(done, err);
+        progress.show(err, |progress| how_far(id, done, progress));
         ControlFlow::Continue(())
     })
     .await?;
     Ok(report)
+}
+
+fn how_far(id: BusinessId, done: Done, progress: &Progress) -> String {
+    let Done {
+        lots,
+        lots_total,
+        entries,
+    } = done;
+    let rate = progress.per_second(entries);
+    format!("{id}: {lots} of {lots_total} lots, {entries} entries, {rate} entries/s")
 }
 
 /// The heads to check, by business.

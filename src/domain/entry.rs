@@ -20,6 +20,9 @@ use crate::ids::{BookingId, CustomerId, InvoiceLineId, ItemId, LotId, TokenId, U
 /// The version byte of [`Entry::digest`].
 const HASH_VERSION: u8 = 1;
 
+/// The method of what was brought in from another system: it says what was used, not when or how.
+pub const IMPORT: &str = "Import";
+
 /// SHA-256 over an entry.
 pub type Hash = [u8; 32];
 

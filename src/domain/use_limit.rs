@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::calendar;
 use crate::domain::credits::Credits;
-use crate::domain::entry::{Account, Entry, EntryKey, coded};
+use crate::domain::entry::{Account, Entry, EntryKey, IMPORT, coded};
 use crate::domain::package::Package;
 use crate::domain::refusal::{HolderRefusal, Refusal};
 use crate::ids::{CustomerId, PackageId};
@@ -126,7 +126,8 @@ impl Allowance {
     }
 }
 
-/// What a customer used, by entries of a lot of the package: what was undone of it does not count.
+/// What a customer used, by entries of a lot of the package: what was undone of it does not count, nor what was
+/// used in the system that the package came from, since nobody knows when.
 pub fn uses(entries: &[Entry], package_id: PackageId, customer_id: CustomerId) -> Vec<Use> {
     let undone = |key: EntryKey| {
         let undos = entries
@@ -139,6 +140,7 @@ pub fn uses(entries: &[Entry], package_id: PackageId, customer_id: CustomerId) -
     entries
         .iter()
         .filter(|it| it.to == Account::Consumed && it.about.customer_id == Some(customer_id))
+        .filter(|it| it.method != IMPORT)
         .map(|it| Use {
             package_id,
             at: it.effective_at,

@@ -80,6 +80,12 @@ impl Faults {
         self.touched.fields.extend(names);
     }
 
+    /// What was found wrong so far: the path of each field, and what is wanted of it.
+    pub fn found(self) -> impl Iterator<Item = (String, String)> {
+        let found = self.found.into_iter();
+        found.map(|fault| (fault.field, fault.description))
+    }
+
     /// Whether nothing was found wrong.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()

@@ -16,7 +16,7 @@ use crate::domain::package::Package;
 use crate::domain::refusal::Refusal;
 use crate::domain::sale::{LineWeight, Price};
 use crate::domain::validity::Validity;
-use crate::ids::{CreditTypeId, CustomerId, ItemId, LineId, Reference, TemplateId};
+use crate::ids::{BusinessId, CreditTypeId, CustomerId, ItemId, LineId, Reference, TemplateId};
 use crate::ledger::post;
 use crate::ledger::tell::{self, Occasion};
 use crate::service::buyers;
@@ -184,7 +184,7 @@ async fn credits(
     };
     let credit_type = usable_credit_type(txn, business, credit_type).await?;
     let covers = if covers.is_empty() {
-        everything_it_pays_for(txn, business, credit_type.id).await?
+        everything_it_pays_for(txn, business.id, credit_type.id).await?
     } else {
         named(txn, business, covers).await?
     };
@@ -204,14 +204,30 @@ async fn credits(
         quantity: *amount,
         dearest: None,
     };
-    Ok(Offer {
+    let defaults = vec![credit_type.default_validity];
+    Ok(without_template(
+        customer_id,
+        credit_type.name_plural,
+        vec![(line, weight)],
+        defaults,
+    ))
+}
+
+/// The offer of lines that no template has, with the default validities of their credit types: for nothing.
+pub(super) fn without_template(
+    customer_id: CustomerId,
+    name: String,
+    lines: Vec<(Arc<Line>, LineWeight)>,
+    defaults: Vec<Option<Validity>>,
+) -> Offer {
+    Offer {
         customer_id,
         group_id: None,
         share_max: 1,
         external_id: None,
         sale_id: None,
         template: None,
-        name: credit_type.name_plural,
+        name,
         list_price_minor: 0,
         price_minor: 0,
         price: Price::default(),
@@ -219,13 +235,13 @@ async fn credits(
         quarantine_days: None,
         use_limit: None,
         booking_rules: None,
-        lines: vec![(line, weight)],
+        lines,
         validity: None,
-        defaults: vec![credit_type.default_validity],
+        defaults,
         validity_override: None,
         start_date: None,
         is_paid: true,
-    })
+    }
 }
 
 /// A credit type that is not archived.
@@ -270,13 +286,16 @@ async fn named(
 }
 
 /// What the lines of current templates with this credit type cover, as they are now.
-async fn everything_it_pays_for(
+///
+/// # Errors
+/// [`Refusal::CoverageAmbiguous`].
+pub(super) async fn everything_it_pays_for(
     txn: &DatabaseTransaction,
-    business: &Business,
+    business_id: BusinessId,
     credit_type_id: CreditTypeId,
 ) -> Result<Vec<Coverage>, ServiceError> {
     let mut all: Vec<Coverage> = Vec::new();
-    for line in lines::of_credit_type(txn, business.id, credit_type_id).await? {
+    for line in lines::of_credit_type(txn, business_id, credit_type_id).await? {
         for coverage in &line.covers {
             match all.iter().find(|known| known.subject == coverage.subject) {
                 None => all.push(coverage.clone()),

@@ -76,6 +76,19 @@ pub async fn insert(
     Ok(())
 }
 
+/// Writes new customers.
+pub async fn insert_all(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    customers: &[Customer],
+) -> Result<(), StoreError> {
+    let rows = customers.iter().map(|it| row(business_id, it));
+    Entity::insert_many(rows)
+        .exec_without_returning(txn)
+        .await?;
+    Ok(())
+}
+
 /// Writes a locked customer as it is now, and counts its version up.
 pub async fn update(
     txn: &DatabaseTransaction,
@@ -225,6 +238,26 @@ pub async fn by_verified_email(
         .filter(Column::MergedInto.is_null())
         .order_by_asc(Column::Id)
         .limit(limit)
+        .all(db)
+        .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// The customers to whom these addresses are known to belong, in no order that matters.
+pub async fn by_verified_emails(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    emails: impl IntoIterator<Item = &str>,
+) -> Result<Vec<Customer>, StoreError> {
+    let folded: BTreeSet<String> = emails.into_iter().map(fold).collect();
+    if folded.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows = Entity::find()
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::EmailFolded.is_in(folded))
+        .filter(Column::EmailVerified.eq(true))
+        .filter(Column::MergedInto.is_null())
         .all(db)
         .await?;
     rows.into_iter().map(read).collect()

@@ -14,7 +14,7 @@ use sea_orm::{
 };
 
 use crate::domain::credits::Credits;
-use crate::domain::entry::{About, Account, Actor, Balances, Entry, EntryKey, EntryKind};
+use crate::domain::entry::{About, Account, Actor, Balances, Entry, EntryKey, EntryKind, IMPORT};
 use crate::domain::lot::Lot;
 use crate::ids::{BusinessId, CustomerId, ItemId, LotId, UserId};
 use crate::store::columns::{hash, instant, known, micros};
@@ -300,7 +300,7 @@ pub struct Written {
 }
 
 /// The entries of these kinds that were recorded from the first instant through the second, the oldest
-/// first.
+/// first; without those of imports, which say what happened elsewhere.
 pub async fn written(
     db: &impl ConnectionTrait,
     business_id: BusinessId,
@@ -320,6 +320,7 @@ pub async fn written(
         .filter(Column::RecordedAt.gte(micros(from)))
         .filter(Column::RecordedAt.lte(micros(through)))
         .filter(Column::Kind.is_in(kinds.iter().map(|kind| kind.code())))
+        .filter(Column::Method.ne(IMPORT))
         .order_by_asc(Column::RecordedAt)
         .limit(limit)
         .into_tuple()

@@ -30,6 +30,7 @@ mod freezing;
 mod group_commit;
 mod history;
 mod holding;
+mod importing;
 mod invoicing;
 mod keeping;
 mod limiting;

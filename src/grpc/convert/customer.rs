@@ -14,9 +14,9 @@ use crate::service::customers::{CustomerList, CustomerUpdate, NewCustomer};
 use crate::service::merging::Merge;
 
 /// The longest name, in characters.
-pub(super) const NAME_LENGTH_MAX: usize = 200;
+pub(crate) const NAME_LENGTH_MAX: usize = 200;
 /// The longest telephone number, in characters.
-const PHONE_LENGTH_MAX: usize = 40;
+pub(crate) const PHONE_LENGTH_MAX: usize = 40;
 /// The longest search, in characters.
 pub(super) const QUERY_LENGTH_MAX: usize = 100;
 

@@ -28,7 +28,7 @@ const MEMBERS_MAX: usize = 50;
 /// The most customers who may share one package.
 const SHARE_MAX_MAX: i32 = 1_000;
 /// The longest note, in characters.
-pub(super) const NOTE_LENGTH_MAX: usize = 2_000;
+pub(crate) const NOTE_LENGTH_MAX: usize = 2_000;
 
 /// What is to be sold.
 pub fn sale_entries(

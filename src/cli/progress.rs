@@ -1,10 +1,7 @@
-//! How far a proof is: one line that is written over on a terminal, a plain line now and then elsewhere.
+//! How far a long command is: one line that is written over on a terminal, a plain line now and then elsewhere.
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
-
-use crate::ids::BusinessId;
-use crate::ledger::verify::Done;
 
 /// How often the line on a terminal is written anew.
 const LINE_EVERY: Duration = Duration::from_millis(100);
@@ -31,28 +28,26 @@ impl ProgressStyle {
     }
 }
 
-/// The progress of one business.
+/// The progress of one piece of work.
 #[derive(Debug)]
 pub(super) struct Progress {
     style: ProgressStyle,
-    business_id: BusinessId,
     began: Instant,
     shown: Instant,
 }
 
 impl Progress {
-    pub(super) fn new(style: ProgressStyle, business_id: BusinessId) -> Self {
+    pub(super) fn new(style: ProgressStyle) -> Self {
         let now = Instant::now();
         Self {
             style,
-            business_id,
             began: now,
             shown: now,
         }
     }
 
     /// Shows how far it is, if it is time to. What cannot be shown is no reason to stop.
-    pub(super) fn show(&mut self, done: Done, err: &mut impl Write) {
+    pub(super) fn show(&mut self, err: &mut impl Write, text: impl FnOnce(&Self) -> String) {
         let every = match self.style {
             ProgressStyle::Line => LINE_EVERY,
             ProgressStyle::Lines => LINES_EVERY,
@@ -61,7 +56,7 @@ impl Progress {
             return;
         }
         self.shown = Instant::now();
-        let text = self.text(done);
+        let text = text(self);
         let _unshown = match self.style {
             ProgressStyle::Line => write!(err, "\r{text}\x1b[K").and_then(|()| err.flush()),
             ProgressStyle::Lines => writeln!(err, "{text}"),
@@ -75,18 +70,10 @@ impl Progress {
         }
     }
 
-    fn text(&self, done: Done) -> String {
-        let Done {
-            lots,
-            lots_total,
-            entries,
-        } = done;
+    /// How many a second so many have been since it began.
+    pub(super) fn per_second(&self, count: u64) -> u128 {
         let milliseconds = self.began.elapsed().as_millis().max(1);
-        let rate = u128::from(entries)
-            .saturating_mul(1_000)
-            .checked_div(milliseconds)
-            .unwrap_or(0);
-        let business_id = self.business_id;
-        format!("{business_id}: {lots} of {lots_total} lots, {entries} entries, {rate} entries/s")
+        let thousandfold = u128::from(count).saturating_mul(1_000);
+        thousandfold.checked_div(milliseconds).unwrap_or(0)
     }
 }
