@@ -319,7 +319,8 @@ pub struct LogSettings {
         global = true
     )]
     pub log_format: LogFormat,
-    /// What is logged: a level, or levels by module such as `info,carnet::jobs=debug`.
+    /// What is logged: a level, or levels by module such as `info,carnet::jobs=debug`. Of the libraries nothing below
+    /// `info` is logged at any level, since that can hold what somebody wrote.
     #[arg(
         long,
         env = "CARNET_LOG",
