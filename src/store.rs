@@ -46,6 +46,7 @@ mod owners;
 pub mod package_members;
 pub mod packages;
 pub mod payments;
+pub mod personal;
 pub mod posting_notes;
 pub mod requests;
 pub mod roles;

@@ -123,6 +123,7 @@ CREATE TABLE audit_subjects (
     FOREIGN KEY (business_id, audit_event_id) REFERENCES audit_events (business_id, id)
 );
 
+
 -- One row for each command that did something, except those whose request id lies in their entries.
 CREATE TABLE requests (
     business_id UUID NOT NULL REFERENCES businesses (id),
@@ -248,6 +249,7 @@ CREATE TABLE customers (
     may_purchase_on_account BOOLEAN NOT NULL,
     unsubscribed_at BIGINT,
     merged_into UUID,
+    erased_at BIGINT,
     search_text TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     version BIGINT NOT NULL,
@@ -310,6 +312,7 @@ CREATE TABLE sales (
     CHECK ((invoice_id IS NULL) = (invoice_line_id IS NULL)),
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
 );
+CREATE INDEX sales_by_customer ON sales (business_id, customer_id, id);
 CREATE UNIQUE INDEX sales_by_invoice_line ON sales (business_id, invoice_line_id)
     WHERE invoice_line_id IS NOT NULL;
 
@@ -480,6 +483,7 @@ CREATE TABLE events (
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id)
 );
+CREATE INDEX events_by_customer ON events (business_id, customer_id);
 CREATE INDEX events_pending ON events (business_id, occurred_at, id) WHERE done_at IS NULL;
 
 CREATE TABLE trigger_runs (
