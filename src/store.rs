@@ -49,6 +49,7 @@ pub mod payments;
 pub mod personal;
 pub mod posting_notes;
 pub mod requests;
+pub mod retention;
 pub mod roles;
 mod rows;
 pub mod sales;

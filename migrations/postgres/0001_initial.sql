@@ -123,6 +123,7 @@ CREATE TABLE audit_subjects (
     FOREIGN KEY (business_id, audit_event_id) REFERENCES audit_events (business_id, id)
 );
 
+CREATE INDEX audit_subjects_by_event ON audit_subjects (business_id, audit_event_id);
 
 -- One row for each command that did something, except those whose request id lies in their entries.
 CREATE TABLE requests (
@@ -134,6 +135,7 @@ CREATE TABLE requests (
     created_at BIGINT NOT NULL,
     PRIMARY KEY (business_id, request_id)
 );
+CREATE INDEX requests_answered ON requests (business_id, created_at) WHERE answer IS NOT NULL;
 
 -- The catalogue.
 
@@ -958,6 +960,7 @@ CREATE INDEX emails_due ON emails (due_at) WHERE finished_at IS NULL;
 CREATE INDEX emails_waiting ON emails (business_id, due_at, id) WHERE finished_at IS NULL;
 CREATE INDEX emails_by_mail_day ON emails (business_id, mail_day);
 CREATE INDEX emails_by_customer ON emails (business_id, customer_id, id);
+CREATE INDEX emails_with_text ON emails (business_id, finished_at, id) WHERE to_address IS NOT NULL;
 CREATE INDEX emails_by_state ON emails (business_id, state, id);
 
 CREATE TABLE notices (
