@@ -3,7 +3,7 @@
 //!
 //! Not here: the client's own id of a package in an old `changes` row, which nobody can change.
 
-use sea_orm::prelude::DateTimeUtc;
+use sea_orm::prelude::{DateTimeUtc, Uuid};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, Value};
 
 use crate::domain::booking::BookingState;
@@ -15,14 +15,13 @@ use crate::domain::notice::DropReason;
 use crate::domain::trigger::EventKind;
 use crate::ids::{BusinessId, CustomerId};
 use crate::store::columns::micros;
+use crate::store::email_attempts;
 use crate::store::error::StoreError;
 
 /// What clears it; `$1` is the business, `$2` the customer.
-const CLEARED: [&str; 16] = [
+const CLEARED: [&str; 15] = [
     "UPDATE emails SET to_address = NULL, envelope = NULL, subject = NULL, html_body = NULL, text_body = NULL
      WHERE business_id = $1 AND customer_id = $2",
-    "UPDATE email_attempts SET detail = NULL WHERE business_id = $1 AND email_id IN (
-        SELECT id FROM emails WHERE business_id = $1 AND customer_id = $2)",
     "UPDATE bookings SET external_id = NULL, note = '', version = version + 1
      WHERE business_id = $1 AND customer_id = $2",
     "UPDATE invoice_lines SET description = '' WHERE business_id = $1 AND invoice_id IN (
@@ -54,26 +53,31 @@ const CLEARED: [&str; 16] = [
     // their lots.
     "WITH RECURSIVE chain AS (
         SELECT last_posting_id AS posting_id, last_n AS n, customer_id AS owner_id FROM lots
-        WHERE business_id = $1 AND (customer_id = $2 OR package_id IN (
-            SELECT package_id FROM package_members WHERE business_id = $1 AND customer_id = $2))
+        WHERE business_id = $1 AND customer_id = $2
+        UNION ALL
+        SELECT lots.last_posting_id, lots.last_n, lots.customer_id FROM package_members
+        CROSS JOIN lots WHERE package_members.business_id = $1 AND package_members.customer_id = $2
+            AND lots.business_id = $1 AND lots.package_id = package_members.package_id
+            AND lots.customer_id <> $2
         UNION ALL
         SELECT entries.previous_posting_id, entries.previous_n, chain.owner_id FROM chain
-        JOIN entries ON entries.business_id = $1 AND entries.posting_id = chain.posting_id
-            AND entries.n = chain.n
-        WHERE entries.previous_posting_id IS NOT NULL
+        CROSS JOIN entries WHERE entries.business_id = $1 AND entries.posting_id = chain.posting_id
+            AND entries.n = chain.n AND entries.previous_posting_id IS NOT NULL
      )
      DELETE FROM posting_notes WHERE business_id = $1 AND posting_id IN (
         SELECT chain.posting_id FROM chain
-        JOIN entries ON entries.business_id = $1 AND entries.posting_id = chain.posting_id
-            AND entries.n = chain.n
-        WHERE chain.owner_id = $2 OR entries.customer_id = $2)",
+        CROSS JOIN entries WHERE entries.business_id = $1 AND entries.posting_id = chain.posting_id
+            AND entries.n = chain.n AND (chain.owner_id = $2 OR entries.customer_id = $2))",
     "DELETE FROM suppressions WHERE business_id = $1
         AND address_folded IN (
             SELECT email_folded FROM customers WHERE business_id = $1 AND id = $2)
-        AND address_folded NOT IN (
-            SELECT email_folded FROM customers
-            WHERE business_id = $1 AND id <> $2 AND email_folded IS NOT NULL)",
+        AND NOT EXISTS (
+            SELECT 1 FROM customers WHERE customers.business_id = $1
+            AND customers.email_folded = suppressions.address_folded AND customers.id <> $2)",
 ];
+
+/// The e-mails whose attempts are cleared.
+const EMAILS: &str = "SELECT id FROM emails WHERE business_id = $1 AND customer_id = $2";
 
 /// Ends e-mails that wait or are on their way: whoever has one loses its claim, so nothing of it is written
 /// afterwards. `$3` is the instant, `$4` the state, `$5` the reason.
@@ -101,8 +105,10 @@ const ANSWERS: &str = "UPDATE requests SET answer = NULL WHERE business_id = $1 
 
 /// What is open of a customer; `$3` is the instant, `$4` to `$8` are states.
 const OPEN: &str = "SELECT
-        (SELECT COUNT(DISTINCT package_id) FROM lots WHERE business_id = $1 AND customer_id = $2
-            AND (held > 0 OR (available > 0 AND (expires_at IS NULL OR expires_at > $3)))),
+        (SELECT COUNT(*) FROM packages WHERE business_id = $1 AND customer_id = $2 AND EXISTS (
+            SELECT 1 FROM lots WHERE lots.business_id = $1 AND lots.package_id = packages.id
+            AND (lots.held > 0 OR (lots.available > 0
+                AND (lots.expires_at IS NULL OR lots.expires_at > $3))))),
         (SELECT COUNT(*) FROM bookings WHERE business_id = $1 AND customer_id = $2 AND state = $4),
         (SELECT COUNT(*) FROM invoices WHERE business_id = $1 AND customer_id = $2
             AND state IN ($5, $6, $7)),
@@ -180,6 +186,11 @@ pub async fn clear(
     for sql in CLEARED {
         run(txn, sql, key()).await?;
     }
+    let backend = txn.get_database_backend();
+    let emails = Statement::from_sql_and_values(backend, EMAILS, key());
+    let emails = txn.query_all_raw(emails).await?;
+    let emails: Result<Vec<Uuid>, _> = emails.iter().map(|row| row.try_get_by_index(0)).collect();
+    email_attempts::clear_details(txn, business_id, &emails?).await?;
     let subject = customer_id.to_string();
     run(txn, ANSWERS, [business_id.uuid().into(), subject.into()]).await
 }
