@@ -131,8 +131,9 @@ impl App {
         running.start_writing(denials::COUNTED_FOR, denials::write_counts);
         if !settings.server.no_scheduler {
             let mail = mail(&settings.mail)?;
-            running.scheduler =
-                Some(Scheduler::start(running.ctx.clone(), mail, settings.server.verify_at).await?);
+            let (ctx, verify_at) = (running.ctx.clone(), settings.server.verify_at);
+            let scheduler = Scheduler::start(ctx, mail, settings.retention, verify_at);
+            running.scheduler = Some(scheduler.await?);
         }
         if !settings.server.no_grpc {
             running.start_grpc(settings.server.clone()).await?;

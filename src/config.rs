@@ -4,6 +4,7 @@
 //! shown, not even in a `Debug` text.
 
 mod public_url;
+mod retention;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 pub use public_url::PublicUrl;
+pub use retention::RetentionSettings;
 
 /// A text that is not to be shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -56,6 +58,9 @@ pub struct Settings {
     /// How e-mails go out.
     #[command(flatten)]
     pub mail: MailSettings,
+    /// For how long what is for a while only is kept.
+    #[command(flatten)]
+    pub retention: RetentionSettings,
 }
 
 /// Where the data is.
@@ -319,7 +324,8 @@ pub struct LogSettings {
         global = true
     )]
     pub log_format: LogFormat,
-    /// What is logged: a level, or levels by module such as `info,carnet::jobs=debug`.
+    /// What is logged: a level, or levels by module such as `info,carnet::jobs=debug`. Of the libraries nothing below
+    /// `info` is logged at any level, since that can hold what somebody wrote.
     #[arg(
         long,
         env = "CARNET_LOG",

@@ -15,6 +15,7 @@ pub mod customers;
 pub mod emails;
 pub mod exporting;
 pub mod faults;
+pub mod holding;
 pub mod invoices;
 pub mod layers;
 pub mod mask;

@@ -9,6 +9,7 @@ pub mod bulk;
 pub mod charges;
 pub mod deliver;
 pub mod mail_day;
+pub mod retention;
 pub mod schedule;
 pub mod settle;
 pub mod subscriptions;

@@ -80,7 +80,7 @@ mod tests {
     fn every_method_named_as_a_read_only_reads_and_no_other() {
         for method in methods() {
             let verbs = [
-                "Get", "List", "Explain", "Quote", "Preview", "Resolve", "Watch",
+                "Get", "List", "Explain", "Export", "Quote", "Preview", "Resolve", "Watch",
             ];
             let is_report = method.parent_service().name() == "ReportService";
             let named_so = verbs.iter().any(|verb| method.name().starts_with(verb)) || is_report;

@@ -123,6 +123,8 @@ CREATE TABLE audit_subjects (
     FOREIGN KEY (business_id, audit_event_id) REFERENCES audit_events (business_id, id)
 ) STRICT;
 
+CREATE INDEX audit_subjects_by_event ON audit_subjects (business_id, audit_event_id);
+
 -- One row for each command that did something, except those whose request id lies in their entries.
 CREATE TABLE requests (
     business_id BLOB NOT NULL REFERENCES businesses (id),
@@ -133,6 +135,7 @@ CREATE TABLE requests (
     created_at INTEGER NOT NULL,
     PRIMARY KEY (business_id, request_id)
 ) STRICT;
+CREATE INDEX requests_answered ON requests (business_id, created_at) WHERE answer IS NOT NULL;
 
 -- The catalogue.
 
@@ -248,6 +251,7 @@ CREATE TABLE customers (
     may_purchase_on_account INTEGER NOT NULL,
     unsubscribed_at INTEGER,
     merged_into BLOB,
+    erased_at INTEGER,
     search_text TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
@@ -310,6 +314,7 @@ CREATE TABLE sales (
     CHECK ((invoice_id IS NULL) = (invoice_line_id IS NULL)),
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
 ) STRICT;
+CREATE INDEX sales_by_customer ON sales (business_id, customer_id, id);
 CREATE UNIQUE INDEX sales_by_invoice_line ON sales (business_id, invoice_line_id)
     WHERE invoice_line_id IS NOT NULL;
 
@@ -480,6 +485,7 @@ CREATE TABLE events (
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id)
 ) STRICT;
+CREATE INDEX events_by_customer ON events (business_id, customer_id);
 CREATE INDEX events_pending ON events (business_id, occurred_at, id) WHERE done_at IS NULL;
 
 CREATE TABLE trigger_runs (
@@ -944,6 +950,7 @@ CREATE INDEX emails_due ON emails (due_at) WHERE finished_at IS NULL;
 CREATE INDEX emails_waiting ON emails (business_id, due_at, id) WHERE finished_at IS NULL;
 CREATE INDEX emails_by_mail_day ON emails (business_id, mail_day);
 CREATE INDEX emails_by_customer ON emails (business_id, customer_id, id);
+CREATE INDEX emails_with_text ON emails (business_id, finished_at, id) WHERE to_address IS NOT NULL;
 CREATE INDEX emails_by_state ON emails (business_id, state, id);
 
 CREATE TABLE notices (

@@ -2,12 +2,16 @@
 //!
 //! Spans are for traces alone: a line of the log says by itself what it is about. Without a collector they are
 //! switched off where they would begin, and cost nothing.
+//!
+//! Whatever filter is asked for, of the libraries only what they say at `info` or above is logged: below that they
+//! write out statements with their values, headers with their tokens, and dialogues with the mail server.
 
 mod traces;
 
 use std::io::{self, IsTerminal};
 
 use anyhow::Context as _;
+use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -45,11 +49,7 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<Logging> {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).boxed(),
     };
-    #[expect(
-        clippy::redundant_closure_for_method_calls,
-        reason = "the method is not general enough"
-    )]
-    let events = filter_fn(|metadata| metadata.is_event());
+    let events = filter_fn(|metadata| metadata.is_event() && is_discreet(metadata));
     let traces = settings
         .otlp_endpoint
         .as_deref()
@@ -61,4 +61,11 @@ pub fn start(settings: &LogSettings) -> anyhow::Result<Logging> {
         .try_init()
         .map_err(|error| anyhow::anyhow!("cannot log: {error}"))?;
     Ok(Logging { traces })
+}
+
+/// Whether an event can hold nothing that somebody wrote: our own never do.
+fn is_discreet(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    let is_ours = target == "carnet" || target.starts_with("carnet::");
+    is_ours || *metadata.level() <= Level::INFO
 }

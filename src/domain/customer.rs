@@ -33,6 +33,8 @@ pub struct Customer {
     pub unsubscribed_at: Option<DateTime<Utc>>,
     /// The customer that took this one's place when both were merged.
     pub merged_into: Option<CustomerId>,
+    /// When what was known of the customer was erased.
+    pub erased_at: Option<DateTime<Utc>>,
     /// When the customer was added.
     pub created_at: DateTime<Utc>,
     /// How often it changed; the caller's etag.
@@ -51,6 +53,59 @@ impl Customer {
         ];
         let given: Vec<&str> = fields.into_iter().flatten().collect();
         fold(&given.join("\n"))
+    }
+}
+
+impl Customer {
+    /// Forgets the person; what is left is the row that entries, sales and invoices name (B5).
+    pub fn erase(&mut self, now: DateTime<Utc>) {
+        self.external_id = None;
+        self.name = String::new();
+        self.email = None;
+        self.email_verified = false;
+        self.phone = None;
+        self.locale = None;
+        self.time_zone = None;
+        self.active = false;
+        self.may_purchase_on_account = false;
+        self.unsubscribed_at = None;
+        self.erased_at = Some(now);
+    }
+}
+
+/// What is open of a customer: how much must be settled before it can be erased.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Open {
+    /// Packages with credits that are held or can still be used.
+    pub packages: i64,
+    /// Bookings that are not ended.
+    pub bookings: i64,
+    /// Invoices that are neither paid nor void.
+    pub invoices: i64,
+    /// Sales that wait for money before they are issued, or for what the payment system charges.
+    pub sales: i64,
+    /// Subscriptions that run.
+    pub subscriptions: i64,
+    /// Active groups whose contact it is.
+    pub groups: i64,
+}
+
+impl Open {
+    /// Whether there is nothing.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Every number by its published key.
+    pub const fn counts(&self) -> [(&'static str, i64); 6] {
+        [
+            ("packages", self.packages),
+            ("bookings", self.bookings),
+            ("invoices", self.invoices),
+            ("sales", self.sales),
+            ("subscriptions", self.subscriptions),
+            ("groups", self.groups),
+        ]
     }
 }
 
@@ -78,6 +133,7 @@ mod tests {
             may_purchase_on_account: false,
             unsubscribed_at: None,
             merged_into: None,
+            erased_at: None,
             created_at: DateTime::UNIX_EPOCH,
             version: 1,
         };

@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::entry::coded;
-use crate::domain::notice::NoticeKind;
+use crate::domain::notice::{DropReason, NoticeKind};
 use crate::ids::{BusinessId, CustomerId, EmailId};
 
 coded! {
@@ -145,6 +145,11 @@ impl Email {
         self.reason = reason.map(str::to_owned);
         self.lease_until = None;
         self.finished_at = Some(now);
+    }
+
+    /// Whether it was ended because its customer was erased, so that nothing of its address may be written.
+    pub fn is_erased(&self) -> bool {
+        self.reason.as_deref() == Some(DropReason::Erased.as_str())
     }
 
     /// Puts it back, to be tried again at `due_at`.

@@ -88,6 +88,8 @@ coded! {
         NotLow = 18, "not_low";
         /// The customer wants no e-mails but mandatory ones.
         Unsubscribed = 19, "unsubscribed";
+        /// What was known of the customer was erased.
+        Erased = 20, "erased";
     }
 }
 
@@ -301,6 +303,8 @@ fn is_low(lots: &[Lot], line: Option<LowBalance>) -> bool {
 )]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recipient {
+    /// Whether what was known of the customer was erased.
+    pub is_erased: bool,
     /// Whether the customer is active.
     pub is_active: bool,
     /// Whether there is an address.
@@ -340,6 +344,8 @@ pub fn may_be_told(
         Err(DropReason::FeatureOff)
     } else if !is_on(kind, &business.reminder_policy, leads) {
         Err(DropReason::KindOff)
+    } else if recipient.is_erased {
+        Err(DropReason::Erased)
     } else if !recipient.is_active {
         Err(DropReason::Inactive)
     } else if !recipient.has_address {

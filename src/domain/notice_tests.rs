@@ -176,6 +176,7 @@ fn a_run_looks_at_each_day_once() {
 }
 
 const RECIPIENT: Recipient = Recipient {
+    is_erased: false,
     is_active: true,
     has_address: true,
     is_suppressed: false,
@@ -197,27 +198,13 @@ fn who_must_not_be_told_is_not_told_and_the_reason_says_why() {
             .collect::<Vec<_>>()
     };
     assert_eq!(check(|_, _| ()), [None, None, None]);
-    let changes: [(Change, DropReason); 5] = [
-        (
-            |business, _| business.feature_enabled = false,
-            DropReason::FeatureOff,
-        ),
-        (
-            |_, recipient| recipient.is_active = false,
-            DropReason::Inactive,
-        ),
-        (
-            |_, recipient| recipient.has_address = false,
-            DropReason::NoAddress,
-        ),
-        (
-            |_, recipient| recipient.is_suppressed = true,
-            DropReason::Suppressed,
-        ),
-        (
-            |_, recipient| recipient.is_unsubscribed = true,
-            DropReason::Unsubscribed,
-        ),
+    let changes: [(Change, DropReason); 6] = [
+        (|it, _| it.feature_enabled = false, DropReason::FeatureOff),
+        (|_, it| it.is_erased = true, DropReason::Erased),
+        (|_, it| it.is_active = false, DropReason::Inactive),
+        (|_, it| it.has_address = false, DropReason::NoAddress),
+        (|_, it| it.is_suppressed = true, DropReason::Suppressed),
+        (|_, it| it.is_unsubscribed = true, DropReason::Unsubscribed),
     ];
     for (change, reason) in changes {
         assert_eq!(check(change), [Some(reason); 3]);

@@ -123,6 +123,10 @@ permissions! {
     AuditRead = "AUDIT_READ";
     /// Add invoices.
     InvoicesCreate = "INVOICES_CREATE";
+    /// Take out everything that is held on a customer.
+    CustomersExport = "CUSTOMERS_EXPORT";
+    /// Erase what is known of a customer as a person.
+    CustomersErase = "CUSTOMERS_ERASE";
 }
 
 impl Permission {

@@ -322,6 +322,16 @@ pub enum Refusal {
         /// The id.
         request_id: Uuid,
     },
+    /// What was answered to the request is kept no more.
+    #[error("{method} with the request_id {request_id} took effect; its answer is kept no more")]
+    AnswerCleared {
+        /// The id.
+        request_id: Uuid,
+        /// The method that was called.
+        method: String,
+        /// When.
+        requested_at: DateTime<Utc>,
+    },
     /// Another thing of this kind has this external id.
     #[error("another {kind} has the external id {external_id:?}")]
     ExternalIdTaken {

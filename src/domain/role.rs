@@ -25,12 +25,13 @@ pub enum BuiltInRole {
 }
 
 /// What a manager may not do.
-const OWNERS_ONLY: [Permission; 5] = [
+const OWNERS_ONLY: [Permission; 6] = [
     Permission::SettingsManage,
     Permission::TokensManage,
     Permission::UsersManage,
     Permission::RolesManage,
     Permission::AuditRead,
+    Permission::CustomersErase,
 ];
 
 /// What the front desk may do.

@@ -154,6 +154,7 @@ commands! {
         "RemoveSuppression" RemoveSuppressionRequest,
         "ReportBounce" ReportBounceRequest,
         "MergeCustomers" MergeCustomersRequest,
+        "EraseCustomer" EraseCustomerRequest,
         "CreateGroup" CreateGroupRequest,
         "UpdateGroup" UpdateGroupRequest,
         "AddGroupMember" AddGroupMemberRequest,

@@ -5,8 +5,10 @@ use tonic::{Request, Response, Status};
 use crate::grpc::api::{Api, use_case};
 use crate::grpc::convert::customer::{self, to_customer};
 use crate::grpc::convert::group::{self, to_group, to_group_view};
+use crate::grpc::holding;
+use crate::grpc::stream::Messages;
 use crate::proto::v1;
-use crate::service::{customers, groups, merging};
+use crate::service::{customers, erasing, groups, holdings, merging};
 
 /// The handlers of `CustomerService`.
 #[derive(Clone, Debug)]
@@ -110,6 +112,40 @@ impl v1::customer_service_server::CustomerService for Customers {
                 customer::merge,
                 use_case!(merging::merge),
                 |answer, _| v1::MergeCustomersResponse {
+                    customer: Some(to_customer(answer.value)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    type ExportCustomerStream = Messages<v1::ExportCustomerResponse>;
+
+    async fn export_customer(
+        &self,
+        request: Request<v1::ExportCustomerRequest>,
+    ) -> Answered<Messages<v1::ExportCustomerResponse>> {
+        let (call, id) = Api::query(request, |message, _, faults| {
+            faults.reference("customer_id", &message.customer_id)
+        })?;
+        let people = self.0.run(call.clone(), id, use_case!(holdings::people));
+        let people = people.await?;
+        let api = self.0.clone();
+        self.0.stream(move |feeder| {
+            Box::pin(async move { holding::write(api, &call, people, feeder).await })
+        })
+    }
+
+    async fn erase_customer(
+        &self,
+        request: Request<v1::EraseCustomerRequest>,
+    ) -> Answered<v1::EraseCustomerResponse> {
+        self.0
+            .write(
+                request,
+                customer::erasure,
+                use_case!(erasing::erase),
+                |answer, _| v1::EraseCustomerResponse {
                     customer: Some(to_customer(answer.value)),
                     replayed: answer.replayed,
                 },

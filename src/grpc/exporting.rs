@@ -207,7 +207,7 @@ pub async fn write(
 }
 
 /// A request of the same caller.
-fn from<M>(caller: &Caller, message: M) -> Request<M> {
+pub(super) fn from<M>(caller: &Caller, message: M) -> Request<M> {
     let mut request = Request::new(message);
     request.extensions_mut().insert(caller.clone());
     request

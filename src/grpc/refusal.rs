@@ -216,6 +216,14 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
             .with("not_before", &rfc3339(*old)),
         Refusal::EtagMismatch { kind, id } => failure.with("kind", *kind).with("id", id),
         Refusal::RequestIdReused { request_id } => failure.with("request_id", request_id),
+        Refusal::AnswerCleared {
+            request_id,
+            method,
+            requested_at,
+        } => failure
+            .with("request_id", request_id)
+            .with("method", method)
+            .with("requested_at", &rfc3339(*requested_at)),
         Refusal::ExternalIdTaken { kind, external_id } => {
             failure.with("kind", *kind).with("external_id", external_id)
         }

@@ -17,8 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::deliver::{Deliverer, Mail};
-use super::{bulk, charges, mail_day, settle, subscriptions, triggers, verify};
-use crate::config::TimeOfDay;
+use super::{bulk, charges, mail_day, retention, settle, subscriptions, triggers, verify};
+use crate::config::{RetentionSettings, TimeOfDay};
 use crate::service::{Context, ServiceError, vitals};
 
 /// When lots are settled; seconds come first.
@@ -35,6 +35,8 @@ const TRIGGERS: &str = "17,47 * * * * *";
 const MAIL_DAY: &str = "2 * * * * *";
 /// When e-mails are delivered.
 const DELIVER: &str = "*/5 * * * * *";
+/// When what is over is removed: every hour.
+const RETENTION: &str = "42 9 * * * *";
 /// When it is looked whether all of them finish their runs in time.
 const WATCH: &str = "33 * * * * *";
 /// How often it is noted that a job has finished a run.
@@ -54,6 +56,7 @@ pub struct Scheduler {
 /// The work of each job behind a lock of its own, which keeps it from overlapping itself.
 struct Jobs {
     ctx: Context,
+    keep: RetentionSettings,
     settle: Mutex<()>,
     bulk: Mutex<()>,
     subscriptions: Mutex<()>,
@@ -61,6 +64,7 @@ struct Jobs {
     triggers: Mutex<()>,
     mail_day: Mutex<()>,
     deliverer: Mutex<Deliverer>,
+    retention: Mutex<()>,
     verify: Mutex<()>,
     runs: Mutex<Runs>,
     stop: CancellationToken,
@@ -89,7 +93,7 @@ enum Beat {
 }
 
 /// The jobs that look often for what is due: name, beat, and what each does.
-const JOBS: [(&str, &str, Body); 8] = [
+const JOBS: [(&str, &str, Body); 9] = [
     ("settle", SETTLE, |jobs| Box::pin(jobs.settle())),
     ("bulk", BULK, |jobs| Box::pin(jobs.bulk())),
     ("subscriptions", SUBSCRIPTIONS, |jobs| {
@@ -99,6 +103,7 @@ const JOBS: [(&str, &str, Body); 8] = [
     ("triggers", TRIGGERS, |jobs| Box::pin(jobs.triggers())),
     ("mail day", MAIL_DAY, |jobs| Box::pin(jobs.mail_day())),
     ("deliver", DELIVER, |jobs| Box::pin(jobs.deliver())),
+    ("retention", RETENTION, |jobs| Box::pin(jobs.retention())),
     ("watch", WATCH, |jobs| Box::pin(jobs.watch())),
 ];
 
@@ -117,6 +122,7 @@ impl Scheduler {
     pub async fn start(
         ctx: Context,
         mail: Mail,
+        keep: RetentionSettings,
         verify_at: TimeOfDay,
     ) -> Result<Self, JobSchedulerError> {
         let deliverer = Deliverer::new(ctx.clone(), mail);
@@ -129,12 +135,14 @@ impl Scheduler {
             triggers: Mutex::new(()),
             mail_day: Mutex::new(()),
             deliverer: Mutex::new(deliverer),
+            retention: Mutex::new(()),
             verify: Mutex::new(()),
             runs: Mutex::new(Runs {
                 since: ctx.clock.now(),
                 ..Runs::default()
             }),
             ctx,
+            keep,
             stop: stop.clone(),
         });
         let bodies = TaskTracker::new();
@@ -268,6 +276,14 @@ impl Jobs {
             return Ok(Beat::Busy);
         };
         while deliverer.step().await?.is_full() && !self.stop.is_cancelled() {}
+        Ok(Beat::Finished)
+    }
+
+    async fn retention(&self) -> Result<Beat, ServiceError> {
+        let Ok(_guard) = self.retention.try_lock() else {
+            return Ok(Beat::Busy);
+        };
+        retention::step(&self.ctx, &self.keep).await?;
         Ok(Beat::Finished)
     }
 

@@ -11,7 +11,7 @@ use sea_orm::{DatabaseTransaction, JsonValue};
 
 use crate::domain::audit::{About, AuditEvent, SUBJECTS_MAX};
 use crate::domain::entry::Actor;
-use crate::ids::{AuditEventId, UserId, is_id};
+use crate::ids::{AuditEventId, CustomerId, UserId, is_id};
 use crate::service::call::Call;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
@@ -42,13 +42,14 @@ pub(super) async fn record(
     let named = call.touched.ids.iter().filter(|text| is_id(text));
     let mut subjects: BTreeSet<String> = named.cloned().collect();
     subjects.extend(made(answer).map(str::to_owned));
+    customers_in(answer, &mut subjects);
     let event = AuditEvent {
         id: AuditEventId::generate(now),
         method: call.method.to_owned(),
         token_id: Some(call.caller.token_id),
         user_id: user(call.caller.actor),
         request_id: call.request_id,
-        subjects: subjects.into_iter().take(SUBJECTS_MAX).collect(),
+        subjects: subjects.iter().take(SUBJECTS_MAX).cloned().collect(),
         fields: call
             .touched
             .fields
@@ -59,7 +60,7 @@ pub(super) async fn record(
         times: 1,
         recorded_at: now,
     };
-    Ok(audit_events::insert(txn, call.business_id(), &event).await?)
+    Ok(audit_events::insert(txn, call.business_id(), &event, &subjects).await?)
 }
 
 /// The user among actors.
@@ -77,6 +78,26 @@ fn made(answer: &JsonValue) -> impl Iterator<Item = &str> {
     let ids = [Some(answer), answer.get("id")].into_iter().flatten();
     let texts = ids.chain(inner).filter_map(JsonValue::as_str);
     texts.filter(|text| is_id(text))
+}
+
+/// Adds every customer whom an answer names, however deep: by them is found what to erase.
+fn customers_in(answer: &JsonValue, found: &mut BTreeSet<String>) {
+    match answer {
+        JsonValue::String(text) if text.parse::<CustomerId>().is_ok() => {
+            found.insert(text.clone());
+        }
+        JsonValue::Array(values) => {
+            for value in values {
+                customers_in(value, found);
+            }
+        }
+        JsonValue::Object(fields) => {
+            for value in fields.values() {
+                customers_in(value, found);
+            }
+        }
+        JsonValue::String(_) | JsonValue::Null | JsonValue::Bool(_) | JsonValue::Number(_) => {}
+    }
 }
 
 /// A page of events, the latest first.
@@ -97,6 +118,22 @@ pub async fn list(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_customers_of_an_answer_are_found_wherever_they_stand() {
+        let ids: Vec<String> = (0..3)
+            .map(|_| CustomerId::generate(DateTime::UNIX_EPOCH).to_string())
+            .collect();
+        let answer = serde_json::json!({
+            "sales": [{"customer_id": ids[0]}, {"buyer": {"customer": ids[1]}}],
+            "owner": ids[2],
+            "note": format!("of {}", CustomerId::generate(DateTime::UNIX_EPOCH)),
+            "user_id": UserId::generate(DateTime::UNIX_EPOCH),
+        });
+        let mut found = BTreeSet::new();
+        customers_in(&answer, &mut found);
+        assert_eq!(found, ids.into_iter().collect());
+    }
 
     #[test]
     fn an_answer_is_about_itself_or_the_things_in_it_and_never_about_texts() {

@@ -12,7 +12,7 @@ use crate::domain::lot::Lot;
 use crate::domain::selection::{Wanted, judge};
 use crate::domain::settle;
 use crate::ids::{BusinessId, CreditTypeId, CustomerId, PackageId, Reference};
-use crate::service::buyers::check_merged;
+use crate::service::buyers::check_there;
 use crate::service::call::Call;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
@@ -139,7 +139,7 @@ pub(super) async fn lots_of(
             let customer = customers::get(db, business_id, id)
                 .await?
                 .ok_or_else(|| resolve::not_found("customer", reference))?;
-            check_merged(&customer)?;
+            check_there(&customer)?;
             lots::shared::usable_by(db, business_id, id).await?
         }
         BalanceScope::Package(reference) => {

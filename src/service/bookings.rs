@@ -18,7 +18,7 @@ use crate::domain::credits::Credits;
 use crate::domain::line::ItemFacts;
 use crate::domain::refusal::Refusal;
 use crate::ids::{BookingId, BookingSeriesId, CustomerId, ItemId, PackageId, Reference};
-use crate::service::buyers::check_merged;
+use crate::service::buyers::check_there;
 use crate::service::call::{Answer, Call};
 use crate::service::consume::{item_facts, known_packages};
 use crate::service::context::Context;
@@ -127,7 +127,7 @@ async fn planned(
     let customer = customers::share(txn, business_id, customer_id)
         .await?
         .ok_or_else(|| resolve::not_found("customer", &input.customer))?;
-    check_merged(&customer)?;
+    check_there(&customer)?;
     let item = item_facts(ctx, call, &input.item).await?;
     if !item.active {
         return Err(Refusal::ItemInactive { item_id: item.id }.into());

@@ -35,7 +35,7 @@ pub(super) struct Party<'a> {
 
 /// Refuses a customer to whom nothing may be sold or given: only active ones may get packages (B2).
 pub(super) fn check(customer: &Customer) -> Result<(), Refusal> {
-    check_merged(customer)?;
+    check_there(customer)?;
     if !customer.active {
         return Err(Refusal::CustomerInactive {
             customer_id: customer.id,
@@ -44,8 +44,16 @@ pub(super) fn check(customer: &Customer) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Refuses a customer whose place another one took (semantics 25).
-pub(super) fn check_merged(customer: &Customer) -> Result<(), Refusal> {
+/// Refuses a customer who is nobody any more: erased, or one whose place another one took (semantics 25).
+pub(super) fn check_there(customer: &Customer) -> Result<(), Refusal> {
+    if let Some(erased_at) = customer.erased_at {
+        let customer_id = customer.id;
+        return Err(HolderRefusal::CustomerErased {
+            customer_id,
+            erased_at,
+        }
+        .into());
+    }
     match customer.merged_into {
         Some(merged_into) => Err(HolderRefusal::CustomerMerged {
             customer_id: customer.id,

@@ -124,7 +124,8 @@ impl Call {
     /// Claims the request id for this transaction, or answers what was answered to it before.
     ///
     /// # Errors
-    /// [`Refusal::RequestIdReused`] if it was used for another request.
+    /// [`Refusal::RequestIdReused`] if it was used for another request, [`Refusal::AnswerCleared`] if what was
+    /// answered is kept no more.
     pub async fn claim<T: DeserializeOwned>(
         &self,
         txn: &DatabaseTransaction,
@@ -146,7 +147,11 @@ impl Call {
         let Some(earlier) = earlier.filter(|earlier| earlier.hash == self.hash) else {
             return Err(Refusal::RequestIdReused { request_id }.into());
         };
-        let answer = earlier.answer.unwrap_or_default();
+        let answer = earlier.answer.ok_or(Refusal::AnswerCleared {
+            request_id,
+            method: earlier.method,
+            requested_at: earlier.created_at,
+        })?;
         Ok(Some(Answer {
             value: from_json(answer, "requests", request_id)?,
             replayed: true,

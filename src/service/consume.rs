@@ -9,7 +9,7 @@ use crate::domain::permission::Permission;
 use crate::domain::refusal::Refusal;
 use crate::domain::selection::Wanted;
 use crate::ids::{CreditTypeId, CustomerId, ItemId, PackageId, Reference, UserId};
-use crate::service::buyers::check_merged;
+use crate::service::buyers::check_there;
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
@@ -89,7 +89,7 @@ pub(super) async fn refuse_unknown(
     let customer = customers::get(reader, business_id, asked.customer_id)
         .await?
         .ok_or_else(|| resolve::not_found("customer", &input.customer))?;
-    check_merged(&customer)?;
+    check_there(&customer)?;
     known_packages(ctx, call, &input.packages).await?;
     Ok(())
 }

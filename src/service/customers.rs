@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 use crate::domain::customer::Customer;
 use crate::domain::refusal::{HolderRefusal, Refusal};
 use crate::ids::{CustomerId, Reference};
-use crate::service::buyers::check_merged;
+use crate::service::buyers::check_there;
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
@@ -112,6 +112,7 @@ pub async fn create(
         may_purchase_on_account: input.may_purchase_on_account,
         unsubscribed_at: input.unsubscribed.then_some(now),
         merged_into: None,
+        erased_at: None,
         created_at: now,
         version: 1,
     };
@@ -193,7 +194,7 @@ pub async fn update(
     let old = customers::lock(&txn, call.business_id(), id)
         .await?
         .ok_or_else(|| resolve::not_found(KIND, &input.id))?;
-    check_merged(&old)?;
+    check_there(&old)?;
     resolve::check_etag(KIND, id, old.version, input.etag.as_deref())?;
     let mut customer = changed(old, input, ctx.clock.now());
     let external_id = customer.external_id.clone();
@@ -229,6 +230,7 @@ fn changed(old: Customer, input: &CustomerUpdate, now: DateTime<Utc>) -> Custome
             Some(false) => None,
         },
         merged_into: old.merged_into,
+        erased_at: old.erased_at,
         created_at: old.created_at,
         version: old.version,
     }

@@ -4,8 +4,8 @@
 //! A kind is a token, a method and a reason. A business has a bounded number of kinds at a time; what is
 //! beyond them is counted as calls of any method. What a crash loses are counts, never the first of a kind.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -145,7 +145,7 @@ async fn write(ctx: &Context, denial: Denial, times: i64) {
     };
     let written = tokio::spawn(async move {
         let txn = db.begin().await?;
-        audit_events::insert(&txn, business_id, &event).await?;
+        audit_events::insert(&txn, business_id, &event, &BTreeSet::new()).await?;
         Ok::<_, StoreError>(txn.commit().await?)
     });
     if let Ok(Err(error)) = written.await {

@@ -1,6 +1,6 @@
 //! Groups of customers: added, found, changed, joined and left; never deleted (B2).
 
-use sea_orm::{ConnectionTrait, DatabaseTransaction};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbErr};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::group::Group;
@@ -12,6 +12,7 @@ use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::{resolve, sharing};
 use crate::store::customers::{self, Filter};
+use crate::store::error::StoreError;
 use crate::store::{group_members, groups};
 
 /// What the things of this file are called.
@@ -241,6 +242,46 @@ pub async fn remove_member(
     sharing::dismiss(&txn, business_id, &owned, customer_id, ctx.clock.now()).await?;
     groups::update(&txn, business_id, &mut group).await?;
     keep(call, txn, group).await
+}
+
+/// The groups of a customer, locked: before the customer itself.
+pub(super) async fn lock_of(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    customer_id: CustomerId,
+) -> Result<Vec<Group>, ServiceError> {
+    let ids = group_members::groups_of(txn, business_id, customer_id).await?;
+    Ok(groups::lock_all(txn, business_id, ids).await?)
+}
+
+/// Fails, to be tried again, if a customer who is locked by now joined or left a group before it was.
+pub(super) async fn check_unchanged(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    customer_id: CustomerId,
+    locked: &[Group],
+) -> Result<(), ServiceError> {
+    let ids = group_members::groups_of(txn, business_id, customer_id).await?;
+    if ids.iter().eq(locked.iter().map(|group| &group.id)) {
+        return Ok(());
+    }
+    let changed = DbErr::Custom("the groups of a customer changed".to_owned());
+    Err(StoreError::Contention(changed).into())
+}
+
+/// Takes a customer out of those of these locked groups whose contact it is not.
+pub(super) async fn leave(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    locked: Vec<Group>,
+    customer_id: CustomerId,
+) -> Result<(), ServiceError> {
+    let others = locked.into_iter();
+    for mut group in others.filter(|group| group.contact_id != customer_id) {
+        group_members::remove(txn, business_id, group.id, customer_id).await?;
+        groups::update(txn, business_id, &mut group).await?;
+    }
+    Ok(())
 }
 
 /// Names another contact in a locked group and in its packages.

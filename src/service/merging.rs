@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use chrono::{DateTime, Utc};
-use sea_orm::{DatabaseTransaction, DbErr};
+use sea_orm::DatabaseTransaction;
 
 use crate::domain::change::{ChangeKind, Value};
 use crate::domain::customer::Customer;
@@ -14,16 +14,15 @@ use crate::domain::group::Group;
 use crate::domain::lot::Stamp;
 use crate::domain::package::Package;
 use crate::domain::refusal::{HolderRefusal, Refusal};
-use crate::ids::{BusinessId, CustomerId, GroupId, LotId, PackageId, Reference};
-use crate::service::buyers::{check, check_merged};
+use crate::ids::{BusinessId, CustomerId, LotId, PackageId, Reference};
+use crate::service::buyers::{check, check_there};
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
-use crate::service::{resolve, sharing};
-use crate::store::error::StoreError;
+use crate::service::{groups, resolve, sharing};
 use crate::store::{
-    bookings, charge_requests, customers, group_members, groups, holds, invoices, lots,
-    package_members, packages, sales, subscriptions,
+    bookings, charge_requests, customers, group_members, holds, invoices, lots, package_members,
+    packages, sales, subscriptions,
 };
 
 /// Two customers who are one.
@@ -66,20 +65,16 @@ pub async fn merge(
         let customer_id = merged;
         return Err(Refusal::from(HolderRefusal::MergedIntoItself { customer_id }).into());
     }
-    let groups = lock_groups(&txn, business_id, merged).await?;
+    let groups = groups::lock_of(&txn, business_id, merged).await?;
     let found = customers::lock_all(&txn, business_id, [merged, survivor]).await?;
     let find = |id| found.iter().find(|customer| customer.id == id).cloned();
     let mut given_up =
         find(merged).ok_or_else(|| resolve::not_found("customer", &input.customer))?;
     let mut kept = find(survivor).ok_or_else(|| resolve::not_found("customer", &input.into))?;
-    check_merged(&given_up)?;
+    check_there(&given_up)?;
     check(&kept)?;
     resolve::check_etag("customer", merged, given_up.version, input.etag.as_deref())?;
-    if group_members::groups_of(&txn, business_id, merged).await? != ids_of(&groups) {
-        // It joined or left a group meanwhile: tried again, with that group locked first.
-        let changed = DbErr::Custom("the groups of a customer changed".to_owned());
-        return Err(StoreError::Contention(changed).into());
-    }
+    groups::check_unchanged(&txn, business_id, merged, &groups).await?;
     let now = ctx.clock.now();
     let merging = Merging {
         txn: &txn,
@@ -107,20 +102,6 @@ pub async fn merge(
     call.remember(&txn, &kept).await?;
     call.commit(txn).await?;
     Ok(Answer::fresh(kept))
-}
-
-/// The groups of a customer, locked.
-async fn lock_groups(
-    txn: &DatabaseTransaction,
-    business_id: BusinessId,
-    customer_id: CustomerId,
-) -> Result<Vec<Group>, ServiceError> {
-    let ids = group_members::groups_of(txn, business_id, customer_id).await?;
-    Ok(groups::lock_all(txn, business_id, ids).await?)
-}
-
-fn ids_of(groups: &[Group]) -> Vec<GroupId> {
-    groups.iter().map(|group| group.id).collect()
 }
 
 impl Merging<'_> {
@@ -168,7 +149,7 @@ impl Merging<'_> {
             if group.contact_id == self.merged {
                 group.contact_id = self.survivor;
             }
-            groups::update(txn, business_id, &mut group).await?;
+            crate::store::groups::update(txn, business_id, &mut group).await?;
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::domain::change::Change;
 use crate::domain::package::Status;
 use crate::ids::{BusinessId, CustomerId, GroupId, PackageId, Reference, TemplateId};
-use crate::service::buyers::check_merged;
+use crate::service::buyers::check_there;
 use crate::service::call::Call;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
@@ -93,7 +93,7 @@ impl Scope {
         if let Some(reference) = &self.customer {
             let id = resolve::customer(db, business_id, reference).await?;
             let found = customers::get(db, business_id, id).await?;
-            check_merged(&found.ok_or_else(|| resolve::not_found("customer", reference))?)?;
+            check_there(&found.ok_or_else(|| resolve::not_found("customer", reference))?)?;
             filter.customer_id = Some(id);
         }
         if let Some(reference) = &self.group {

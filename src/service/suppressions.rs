@@ -2,7 +2,10 @@
 //!
 //! Whoever delivers looks here right before each attempt, so a change counts for all that waits.
 
-use crate::domain::email::{StatusCode, Suppression};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::email::{StatusCode, Suppression, folded};
 use crate::domain::refusal::Refusal;
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
@@ -39,6 +42,33 @@ pub struct Bounce {
     pub address: String,
     /// What the report says.
     pub status: StatusCode,
+}
+
+/// What is kept of an answer: all but the address, which is in any repeat of the request and must not outlive
+/// the customer whose it is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Kept {
+    reason: String,
+    created_at: DateTime<Utc>,
+}
+
+impl From<&Suppression> for Kept {
+    fn from(suppression: &Suppression) -> Self {
+        Self {
+            reason: suppression.reason.clone(),
+            created_at: suppression.created_at,
+        }
+    }
+}
+
+impl Kept {
+    fn of(self, address: &str) -> Suppression {
+        Suppression {
+            address: folded(address),
+            reason: self.reason,
+            created_at: self.created_at,
+        }
+    }
 }
 
 /// A page of addresses.
@@ -83,14 +113,17 @@ async fn suppress(
 ) -> Result<Answer<Option<Suppression>>, ServiceError> {
     let (business_id, now) = (call.business_id(), ctx.clock.now());
     let txn = ctx.db.begin().await?;
-    if let Some(earlier) = call.claim(&txn, now).await? {
-        return Ok(earlier);
+    if let Some(earlier) = call.claim::<Option<Kept>>(&txn, now).await? {
+        return Ok(Answer {
+            value: earlier.value.map(|kept| kept.of(address)),
+            replayed: earlier.replayed,
+        });
     }
     if let Some(reason) = reason {
         suppressions::insert(&txn, business_id, address, reason, now).await?;
     }
     let known = suppressions::get(&txn, business_id, address).await?;
-    call.remember(&txn, &known).await?;
+    call.remember(&txn, &known.as_ref().map(Kept::from)).await?;
     call.commit(txn).await?;
     Ok(Answer::fresh(known))
 }
@@ -106,13 +139,16 @@ pub async fn remove(
 ) -> Result<Answer<Suppression>, ServiceError> {
     let (business_id, address) = (call.business_id(), &input.address);
     let txn = ctx.db.begin().await?;
-    if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
-        return Ok(earlier);
+    if let Some(earlier) = call.claim::<Kept>(&txn, ctx.clock.now()).await? {
+        return Ok(Answer {
+            value: earlier.value.of(address),
+            replayed: earlier.replayed,
+        });
     }
     let known = suppressions::get(&txn, business_id, address).await?;
     let known = known.ok_or_else(|| -> Refusal { resolve::not_found("suppression", address) })?;
     suppressions::remove(&txn, business_id, address).await?;
-    call.remember(&txn, &known).await?;
+    call.remember(&txn, &Kept::from(&known)).await?;
     call.commit(txn).await?;
     Ok(Answer::fresh(known))
 }

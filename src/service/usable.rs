@@ -17,7 +17,7 @@ use crate::domain::selection::{Wanted, WhyNot, judge, pay_order};
 use crate::domain::use_limit::{Allowance, Allowances};
 use crate::ids::{CustomerId, ItemId, LotId, PackageId, Reference};
 use crate::ledger::uses;
-use crate::service::buyers::check_merged;
+use crate::service::buyers::check_there;
 use crate::service::call::Call;
 use crate::service::consume::item_facts;
 use crate::service::context::Context;
@@ -113,7 +113,7 @@ pub async fn list(
     let customer = customers::get(&txn, business_id, customer_id)
         .await?
         .ok_or_else(|| resolve::not_found("customer", &input.customer))?;
-    check_merged(&customer)?;
+    check_there(&customer)?;
     let now = ctx.clock.now();
     let at = input.at.unwrap_or(now);
     let found = lots::shared::usable_by(&txn, business_id, customer_id).await?;

@@ -15,7 +15,7 @@ use crate::store::{emails, job_runs};
 
 /// The jobs that look often for what is due, and how long after a finished run the next is late. Where there
 /// is much to do a run may take a while.
-pub const JOBS: [(&str, TimeDelta); 7] = [
+pub const JOBS: [(&str, TimeDelta); 8] = [
     ("settle", TimeDelta::minutes(15)),
     ("bulk", TimeDelta::minutes(60)),
     ("subscriptions", TimeDelta::minutes(15)),
@@ -23,6 +23,7 @@ pub const JOBS: [(&str, TimeDelta); 7] = [
     ("triggers", TimeDelta::minutes(15)),
     ("mail day", TimeDelta::minutes(30)),
     ("deliver", TimeDelta::minutes(30)),
+    ("retention", TimeDelta::minutes(180)),
 ];
 
 /// When a job last finished a run.

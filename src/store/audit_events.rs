@@ -1,6 +1,8 @@
 //! `audit_events` and `audit_subjects`: what commands did and what was refused, and the ids that each event
 //! names.
 
+use std::collections::BTreeSet;
+
 use chrono::SubsecRound;
 use sea_orm::entity::prelude::*;
 use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set};
@@ -75,11 +77,12 @@ pub struct Filter {
     pub until: Option<DateTimeUtc>,
 }
 
-/// Writes an event and the subjects that it names, each of them once.
+/// Writes an event and by which subjects it is found: all that it is about, of which it tells a bounded number.
 pub async fn insert(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
     event: &AuditEvent,
+    subjects: &BTreeSet<String>,
 ) -> Result<(), StoreError> {
     let row = ActiveModel {
         business_id: Set(business_id.uuid()),
@@ -96,7 +99,7 @@ pub async fn insert(
         recorded_at: Set(micros(event.recorded_at.trunc_subsecs(3))),
     };
     Entity::insert(row).exec_without_returning(txn).await?;
-    let subjects = event.subjects.iter().map(|name| subject::ActiveModel {
+    let subjects = subjects.iter().map(|name| subject::ActiveModel {
         business_id: Set(business_id.uuid()),
         subject: Set(name.clone()),
         audit_event_id: Set(event.id.uuid()),

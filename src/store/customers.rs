@@ -43,6 +43,7 @@ mod entity {
         pub may_purchase_on_account: bool,
         pub unsubscribed_at: Option<i64>,
         pub merged_into: Option<Uuid>,
+        pub erased_at: Option<i64>,
         pub search_text: String,
         pub created_at: i64,
         pub version: i64,
@@ -341,6 +342,7 @@ fn read(row: Model) -> Result<Customer, StoreError> {
         may_purchase_on_account: row.may_purchase_on_account,
         unsubscribed_at: instant_opt(row.unsubscribed_at, TABLE, id)?,
         merged_into: row.merged_into.map(CustomerId::from_uuid),
+        erased_at: instant_opt(row.erased_at, TABLE, id)?,
         created_at: instant(row.created_at, TABLE, id)?,
         version: row.version,
     })
@@ -362,6 +364,7 @@ fn row(business_id: BusinessId, customer: &Customer) -> ActiveModel {
         may_purchase_on_account: Set(customer.may_purchase_on_account),
         unsubscribed_at: Set(customer.unsubscribed_at.map(micros)),
         merged_into: Set(customer.merged_into.map(CustomerId::uuid)),
+        erased_at: Set(customer.erased_at.map(micros)),
         search_text: Set(customer.search_text()),
         created_at: Set(micros(customer.created_at)),
         version: Set(customer.version),

@@ -1,6 +1,7 @@
 //! `email_attempts`: one row for each attempt to hand an e-mail over, written before its first byte.
 
 use sea_orm::entity::prelude::*;
+use sea_orm::sea_query::Expr;
 use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set};
 
 use crate::domain::email::{Attempt, AttemptOutcome};
@@ -9,6 +10,8 @@ use crate::store::columns::{instant, instant_opt, known, micros};
 use crate::store::error::StoreError;
 
 const TABLE: &str = "email_attempts";
+/// The most e-mails of one statement: a bound on the parameters that databases take.
+const EMAILS_PER_STATEMENT_MAX: usize = 400;
 
 #[expect(unreachable_pub, reason = "SeaORM derives public items")]
 mod entity {
@@ -81,6 +84,23 @@ pub async fn finish(
         .filter(Column::Attempt.eq(attempt.number))
         .exec(txn)
         .await?;
+    Ok(())
+}
+
+/// Clears what mail servers said of these e-mails, which may name an address.
+pub async fn clear_details(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    email_ids: &[Uuid],
+) -> Result<(), StoreError> {
+    for chunk in email_ids.chunks(EMAILS_PER_STATEMENT_MAX) {
+        Entity::update_many()
+            .col_expr(Column::Detail, Expr::value(None::<String>))
+            .filter(Column::BusinessId.eq(business_id.uuid()))
+            .filter(Column::EmailId.is_in(chunk.iter().copied()))
+            .exec(txn)
+            .await?;
+    }
     Ok(())
 }
 

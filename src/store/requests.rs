@@ -9,7 +9,7 @@ use sea_orm::{DatabaseTransaction, Set, TryInsertResult, Unchanged};
 
 use crate::domain::entry::Hash;
 use crate::ids::BusinessId;
-use crate::store::columns::{hash, micros};
+use crate::store::columns::{hash, instant, micros};
 use crate::store::error::StoreError;
 use crate::store::rows::Rows;
 
@@ -49,6 +49,8 @@ pub struct Earlier {
     pub hash: Hash,
     /// What was answered; none once it was cleared.
     pub answer: Option<Json>,
+    /// When it took effect.
+    pub created_at: DateTimeUtc,
 }
 
 /// Claims an id for this transaction; false if it is taken.
@@ -107,6 +109,7 @@ pub async fn earlier(
             method: row.method,
             hash: hash(&row.hash, TABLE, request_id)?,
             answer: row.answer,
+            created_at: instant(row.created_at, TABLE, request_id)?,
         })
     })
     .transpose()

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{DatabaseTransaction, Set};
+use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set};
 
 use crate::domain::entry::Actor;
 use crate::domain::sale::{Invoiced, Price, Sale};
@@ -196,6 +196,31 @@ pub async fn get(
         Some(row) => Ok(Some(read(db, business_id, row).await?)),
         None => Ok(None),
     }
+}
+
+/// A page of the sales to a customer, newest first, below the id `before`.
+pub async fn ids_of_customer(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    customer_id: CustomerId,
+    before: Option<SaleId>,
+    limit: u64,
+) -> Result<Vec<SaleId>, StoreError> {
+    let mut query = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::CustomerId.eq(customer_id.uuid()));
+    if let Some(before) = before {
+        query = query.filter(Column::Id.lt(before.uuid()));
+    }
+    let found: Vec<Uuid> = query
+        .order_by_desc(Column::Id)
+        .limit(limit)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(found.into_iter().map(SaleId::from_uuid).collect())
 }
 
 /// Locks one sale and reads it.

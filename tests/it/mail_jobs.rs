@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Request;
-use carnet::config::TimeOfDay;
+use carnet::config::{RetentionSettings, TimeOfDay};
 use carnet::domain::email::{AttemptOutcome, EmailState};
 use carnet::domain::notice::NoticeKind;
 use carnet::jobs::schedule::Scheduler;
@@ -20,6 +20,12 @@ use tower::ServiceExt;
 
 use fixture::{Backend, Fixture, instant};
 
+/// For so long that nothing of a test is over.
+const KEEP: RetentionSettings = RetentionSettings {
+    keep_answers_days: 3_650,
+    keep_email_texts_days: 3_650,
+    keep_audit_days: 3_650,
+};
 /// The morning on which seven days are left of what can be used through 10 January.
 const SEVEN_DAYS_BEFORE: &str = "2026-01-03T07:00:00Z";
 
@@ -230,7 +236,7 @@ async fn the_scheduler_runs_every_job_at_its_start_and_stops_cleanly() {
     fixture.package(customer, "2026-01-10").await;
     fixture.clock().set(instant(SEVEN_DAYS_BEFORE));
     let mail = fixture.capture_mail();
-    let scheduler = Scheduler::start(fixture.ctx.clone(), mail, TimeOfDay::Never)
+    let scheduler = Scheduler::start(fixture.ctx.clone(), mail, KEEP, TimeOfDay::Never)
         .await
         .unwrap();
     // Stopping waits for the first round, which began with the start.

@@ -45,6 +45,7 @@ mod paying;
 mod plans;
 mod policies;
 mod postgres;
+mod privacy;
 mod queueing;
 mod races;
 mod reports;

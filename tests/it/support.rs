@@ -1,6 +1,8 @@
 //! What the tests stand on.
 
 pub(crate) mod app;
+pub(crate) mod day;
+pub(crate) mod dump;
 pub(crate) mod dynamic;
 pub(crate) mod fresh;
 pub(crate) mod ledger;

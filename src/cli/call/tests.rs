@@ -3,7 +3,7 @@
 use chrono::DateTime;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio_stream::wrappers::TcpListenerStream;
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::transport::Server;
 use tonic::{Code, Request, Response};
 
@@ -86,6 +86,22 @@ impl CustomerService for OneCustomer {
         &self,
         _: Request<v1::MergeCustomersRequest>,
     ) -> Result<Response<v1::MergeCustomersResponse>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    type ExportCustomerStream = ReceiverStream<Result<v1::ExportCustomerResponse, Status>>;
+
+    async fn export_customer(
+        &self,
+        _: Request<v1::ExportCustomerRequest>,
+    ) -> Result<Response<Self::ExportCustomerStream>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn erase_customer(
+        &self,
+        _: Request<v1::EraseCustomerRequest>,
+    ) -> Result<Response<v1::EraseCustomerResponse>, Status> {
         Err(Status::unimplemented("not here"))
     }
 

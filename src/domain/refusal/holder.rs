@@ -1,5 +1,8 @@
 //! Every "no" about who holds packages: customers, groups, and those who share.
 
+use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::domain::customer::Open;
 use crate::domain::use_limit::Allowance;
 use crate::ids::{CustomerId, GroupId, PackageId};
 
@@ -19,6 +22,25 @@ pub enum HolderRefusal {
         customer_id: CustomerId,
         /// Who took its place.
         merged_into: CustomerId,
+    },
+    /// What was known of the customer was erased.
+    #[error("customer {customer_id} was erased")]
+    CustomerErased {
+        /// The customer.
+        customer_id: CustomerId,
+        /// When.
+        erased_at: DateTime<Utc>,
+    },
+    /// Something of the customer is open, so it is not erased.
+    #[error(
+        "customer {customer_id} is not erased while something is open: {}",
+        counted(open)
+    )]
+    CustomerHasOpen {
+        /// The customer.
+        customer_id: CustomerId,
+        /// How much of what.
+        open: Open,
     },
     /// Nothing can be sold to the group.
     #[error("group {group_id} is not active")]
@@ -93,6 +115,8 @@ impl HolderRefusal {
         match self {
             Self::AmbiguousCustomer { .. } => "AMBIGUOUS_CUSTOMER",
             Self::CustomerMerged { .. } => "CUSTOMER_MERGED",
+            Self::CustomerErased { .. } => "CUSTOMER_ERASED",
+            Self::CustomerHasOpen { .. } => "CUSTOMER_HAS_OPEN",
             Self::GroupInactive { .. } => "GROUP_INACTIVE",
             Self::UseLimit { .. } => "USE_LIMIT",
             Self::ShareLimitExceeded { .. } => "SHARE_LIMIT_EXCEEDED",
@@ -127,6 +151,22 @@ impl HolderRefusal {
                 ("customer_id", customer_id.to_string()),
                 ("merged_into", merged_into.to_string()),
             ],
+            Self::CustomerErased {
+                customer_id,
+                erased_at,
+            } => vec![
+                ("customer_id", customer_id.to_string()),
+                (
+                    "erased_at",
+                    erased_at.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+                ),
+            ],
+            Self::CustomerHasOpen { customer_id, open } => {
+                let counts = open.counts().into_iter();
+                let counts = counts.map(|(key, count)| (key, count.to_string()));
+                let customer = [("customer_id", customer_id.to_string())];
+                customer.into_iter().chain(counts).collect()
+            }
             Self::MergedIntoItself { customer_id } => {
                 vec![("customer_id", customer_id.to_string())]
             }
@@ -152,6 +192,12 @@ impl HolderRefusal {
             ],
         }
     }
+}
+
+fn counted(open: &Open) -> String {
+    let some = open.counts().into_iter().filter(|(_, count)| *count > 0);
+    let texts: Vec<String> = some.map(|(of, count)| format!("{count} {of}")).collect();
+    texts.join(", ")
 }
 
 fn listed(ids: &[CustomerId]) -> String {

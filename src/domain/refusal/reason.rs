@@ -46,6 +46,7 @@ impl Refusal {
             Self::QuarantineOver { .. } => "QUARANTINE_OVER",
             Self::EtagMismatch { .. } => "ETAG_MISMATCH",
             Self::RequestIdReused { .. } => "REQUEST_ID_REUSED",
+            Self::AnswerCleared { .. } => "ANSWER_CLEARED",
             Self::ExternalIdTaken { .. } => "EXTERNAL_ID_TAKEN",
             Self::FeatureOff => "FEATURE_OFF",
             Self::FeedRestarted => "FEED_RESTARTED",

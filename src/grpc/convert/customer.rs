@@ -11,6 +11,7 @@ use crate::ids::CustomerId;
 use crate::proto::v1;
 use crate::service::Caller;
 use crate::service::customers::{CustomerList, CustomerUpdate, NewCustomer};
+use crate::service::erasing::Erasure;
 use crate::service::merging::Merge;
 
 /// The longest name, in characters.
@@ -146,6 +147,18 @@ pub fn merge(
     })
 }
 
+/// Who is to be erased.
+pub fn erasure(
+    request: &v1::EraseCustomerRequest,
+    _: &Caller,
+    faults: &mut Faults,
+) -> Option<Erasure> {
+    Some(Erasure {
+        customer: faults.reference("customer_id", &request.customer_id)?,
+        etag: optional_etag(&request.etag),
+    })
+}
+
 /// Which customers to list.
 pub fn customer_list(
     request: &v1::ListCustomersRequest,
@@ -182,6 +195,7 @@ pub fn to_customer(customer: Customer) -> v1::Customer {
             .merged_into
             .map(|id| id.to_string())
             .unwrap_or_default(),
+        erased_at: to_timestamp(customer.erased_at),
         created_at: Some(timestamp(customer.created_at)),
         etag: etag(customer.version),
     }

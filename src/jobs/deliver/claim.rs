@@ -311,6 +311,7 @@ impl Facts {
 
     fn check(&self, notice: &Notice) -> Result<(), DropReason> {
         let recipient = Recipient {
+            is_erased: self.contact.erased_at.is_some(),
             is_active: self.contact.active,
             has_address: self.contact.email.is_some(),
             is_suppressed: self.is_suppressed,

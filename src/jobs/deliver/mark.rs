@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::RngExt;
+use sea_orm::DatabaseTransaction;
 
 use super::claim::Claim;
 use crate::domain::email::{Attempt, AttemptOutcome, Email, EmailState};
@@ -76,7 +77,12 @@ async fn write(
     let txn = ctx.db.begin().await?;
     let locked = emails::lock_claimed(&txn, claim.business_id, claim.email_id, claim.fence).await?;
     let now = ctx.clock.now();
-    let attempt = attempt(claim.number, outcome, now);
+    let is_erased = locked.is_none() && is_erased(&txn, claim).await?;
+    let mut attempt = attempt(claim.number, outcome, now);
+    if is_erased {
+        // What the mail server says may name the address.
+        attempt.detail.clear();
+    }
     email_attempts::finish(&txn, claim.business_id, claim.email_id, &attempt).await?;
     let marked = match locked {
         None => Marked::Lost,
@@ -86,7 +92,7 @@ async fn write(
             marked
         }
     };
-    if outcome.suppresses_address() {
+    if outcome.suppresses_address() && !is_erased {
         let address = &claim.to_address;
         suppressions::insert(&txn, claim.business_id, address, BAD_ADDRESS, now).await?;
     }
@@ -94,6 +100,12 @@ async fn write(
     let email_id = claim.email_id;
     tracing::info!(%email_id, ?marked, "attempt {} of {email_id}: {marked:?}", claim.number);
     Ok(marked)
+}
+
+/// Whether the customer of an e-mail was erased while it was on its way.
+async fn is_erased(txn: &DatabaseTransaction, claim: &Claim) -> Result<bool, ServiceError> {
+    let found = emails::get(txn, claim.business_id, claim.email_id).await?;
+    Ok(found.is_some_and(|email| email.is_erased()))
 }
 
 /// What the outcome makes of the e-mail.

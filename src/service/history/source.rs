@@ -9,7 +9,7 @@ use sea_orm::DatabaseTransaction;
 use crate::domain::entry::{Entry, EntryKey};
 use crate::domain::lot::Lot;
 use crate::ids::{BusinessId, CustomerId};
-use crate::service::buyers::check_merged;
+use crate::service::buyers::check_there;
 use crate::service::error::ServiceError;
 use crate::service::history::wanted::{Wanted, of_customer};
 use crate::service::history::{EntryList, EntryScope, Position};
@@ -69,7 +69,7 @@ impl Source {
                 let customer = customers::get(txn, business_id, id)
                     .await?
                     .ok_or_else(|| resolve::not_found("customer", reference))?;
-                check_merged(&customer)?;
+                check_there(&customer)?;
                 lots_of(txn, business_id, id, wanted).await?
             }
             EntryScope::Invoice(reference) => {

@@ -15,7 +15,7 @@ use crate::domain::invoice::InvoiceLine;
 use crate::domain::line::ItemFacts;
 use crate::domain::refusal::Refusal;
 use crate::ids::{CustomerId, InvoiceLineId, ItemId, Reference};
-use crate::service::buyers::check_merged;
+use crate::service::buyers::check_there;
 use crate::service::call::Call;
 use crate::service::consume::past_expiry;
 use crate::service::context::Context;
@@ -62,7 +62,7 @@ pub async fn resolve(
     let customer = customers::get(&txn, business_id, customer_id)
         .await?
         .ok_or_else(|| resolve::not_found("customer", &input.customer))?;
-    check_merged(&customer)?;
+    check_there(&customer)?;
     let item_id = resolve::item(&txn, business_id, &input.item).await?;
     let item = items::get(&txn, business_id, item_id)
         .await?

@@ -138,6 +138,7 @@ impl<'a> Judge<'a> {
         to_email: Option<&str>,
     ) -> Option<DropReason> {
         let recipient = Recipient {
+            is_erased: customer.is_some_and(|it| it.erased_at.is_some()),
             is_active: customer.is_some_and(|it| it.active),
             has_address: customer.is_some_and(|it| it.email.is_some()),
             is_suppressed: to_email.is_some_and(|it| self.suppressed.contains(&folded(it))),

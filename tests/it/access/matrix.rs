@@ -6,19 +6,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use carnet::domain::permission::Permission;
 use carnet::proto::v1;
 use chrono::TimeDelta;
-use prost_reflect::MethodDescriptor;
 use rstest::rstest;
 use serde_json::Value as Json;
-use tonic::{Code, Status};
-use tonic_types::StatusExt;
+use tonic::Code;
 
-use super::script::{Step, steps};
+use super::script::steps;
 use crate::support::app::Database::{self, Postgres, Sqlite};
-use crate::support::app::{TestApp, on};
+use crate::support::app::on;
+use crate::support::day::{Day, reason};
 use crate::support::dynamic::{call, methods, only_reads, permission};
 use crate::support::refused::refused;
 use crate::support::staff::token;
-use crate::support::tenant::Tenant;
 
 /// What calls with another's id are told that are not told `NOT_FOUND`: lists by a filter show nothing, a line
 /// of another's package is none of the package, and a sale tells the reason of each entry in its details.
@@ -31,11 +29,6 @@ const OTHERWISE: [(&str, &str); 5] = [
 ];
 /// Stands for an answer with nothing in it.
 const NOTHING: &str = "an empty answer";
-
-fn reason(status: &Status) -> String {
-    let info = status.get_details_error_info();
-    info.map(|info| info.reason).unwrap_or_default()
-}
 
 #[rstest]
 #[tokio::test]
@@ -102,76 +95,6 @@ async fn no_method_answers_who_lacks_its_permission(
     .await;
 }
 
-/// A business that goes through its day.
-struct Day<'a> {
-    app: &'a TestApp,
-    tenant: Tenant,
-    methods: BTreeMap<String, MethodDescriptor>,
-    /// What earlier answers gave, by name.
-    known: BTreeMap<&'static str, String>,
-}
-
-impl<'a> Day<'a> {
-    fn new(app: &'a TestApp, tenant: &Tenant) -> Self {
-        let methods = methods().into_iter();
-        Self {
-            app,
-            tenant: tenant.clone(),
-            methods: methods.map(|it| (it.name().to_owned(), it)).collect(),
-            known: BTreeMap::new(),
-        }
-    }
-
-    /// The names of the ids in a request.
-    fn names(request: &str) -> BTreeSet<&str> {
-        let parts = request.split("\"$").skip(1);
-        parts.map(|part| part.split('"').next().unwrap()).collect()
-    }
-
-    /// The request of a step, with the ids that `id` gives for their names.
-    fn request(&self, step: &Step, id: impl Fn(&str) -> String) -> Json {
-        let mut text = step.1.to_owned();
-        for name in Self::names(step.1) {
-            text = text.replace(&format!("\"${name}\""), &format!("\"{}\"", id(name)));
-        }
-        let mut request: Json = serde_json::from_str(&text).unwrap();
-        if !only_reads(&self.methods[step.0]) {
-            request["request_id"] = self.tenant.request_id().into();
-        }
-        request
-    }
-
-    async fn call(&self, step: &Step, request: &Json) -> Result<Json, Status> {
-        let token = Some(self.tenant.token.as_str());
-        call(&self.app.channel, token, &self.methods[step.0], request).await
-    }
-
-    /// Takes a step; the answer is the request that did it.
-    async fn take(&mut self, step: &Step) -> Json {
-        let request = self.request(step, |name| self.known[name].clone());
-        let answer = self.call(step, &request).await;
-        let answer = answer.unwrap_or_else(|error| {
-            panic!("{} {request}: {} {error}", step.0, reason(&error));
-        });
-        for (name, path) in step.2 {
-            let id = answer.pointer(path).and_then(Json::as_str);
-            let id = id.unwrap_or_else(|| panic!("{} has no {path}: {answer}", step.0));
-            self.known.insert(name, id.to_owned());
-        }
-        request
-    }
-
-    /// What all reads of the day say now.
-    async fn seen(&self) -> Vec<Json> {
-        let mut seen = Vec::new();
-        for step in steps().filter(|step| only_reads(&self.methods[step.0])) {
-            let request = self.request(step, |name| self.known[name].clone());
-            seen.push(self.call(step, &request).await.unwrap());
-        }
-        seen
-    }
-}
-
 #[test]
 fn the_day_has_every_method_that_writes_or_gets() {
     let taken: BTreeSet<_> = steps().map(|step| step.0).collect();
@@ -191,12 +114,12 @@ async fn ids_of_another_business_are_found_by_no_method(
     #[values(Sqlite, Postgres)] database: Database,
 ) {
     on(database, async |app| {
-        let mut first = Day::new(app, app);
+        let mut first = Day::new(&app.channel, app);
         for step in steps() {
             first.take(step).await;
         }
-        let before = first.seen().await;
-        let mut second = Day::new(app, &app.second_business().await);
+        let before = first.seen(steps()).await;
+        let mut second = Day::new(&app.channel, &app.second_business().await);
         let mut faults = Vec::new();
         for step in steps() {
             // One id at a time is the other's, so nothing else can be wrong with the call.
@@ -219,7 +142,7 @@ async fn ids_of_another_business_are_found_by_no_method(
             second.take(step).await;
         }
         assert!(faults.is_empty(), "{}", faults.join("\n"));
-        assert_eq!(first.seen().await, before);
+        assert_eq!(first.seen(steps()).await, before);
     })
     .await;
 }
@@ -230,7 +153,7 @@ async fn every_write_leaves_an_audit_event_or_a_posting(
     #[values(Sqlite, Postgres)] database: Database,
 ) {
     on(database, async |app| {
-        let mut day = Day::new(app, app);
+        let mut day = Day::new(&app.channel, app);
         let mut unseen = Vec::new();
         for step in steps() {
             let request = day.take(step).await;

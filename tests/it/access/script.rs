@@ -1,12 +1,7 @@
 //! A day in the life of a business: calls of every method that takes an id or writes, each of which does
 //! something. `$name` stands for an id that an earlier answer gave.
 
-/// One call: its service and method, its request, and what is kept of the answer, by the path there.
-pub(super) type Step = (
-    &'static str,
-    &'static str,
-    &'static [(&'static str, &'static str)],
-);
+use crate::support::day::Step;
 
 pub(super) const ACCESS: &[Step] = &[
     (
@@ -145,6 +140,12 @@ pub(super) const PEOPLE: &[Step] = &[
         r#"{"customer_id": "$twice", "into_id": "$jaan"}"#,
         &[],
     ),
+    (
+        "CreateCustomer",
+        r#"{"customer": {"name": "Forgotten"}}"#,
+        &[("forgotten", "/customer/id")],
+    ),
+    ("EraseCustomer", r#"{"customer_id": "$forgotten"}"#, &[]),
     (
         "CreateGroup",
         r#"{"group": {"name": "Club", "contact_id": "$mari"}}"#,

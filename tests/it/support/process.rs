@@ -19,8 +19,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub(crate) struct Serving {
     child: Child,
     address: String,
-    /// Reads on, so that the process never waits for its log to be read.
-    log: JoinHandle<()>,
+    /// What it logs, read on so that the process never waits for that.
+    log: JoinHandle<Vec<String>>,
 }
 
 impl Serving {
@@ -39,8 +39,14 @@ impl Serving {
             .unwrap();
         let stderr = child.stderr.take().unwrap();
         let mut lines = BufReader::new(stderr).lines();
-        let address = timeout(STARTED_BY, grpc_address(&mut lines)).await.unwrap();
-        let log = tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let started = timeout(STARTED_BY, grpc_address(&mut lines)).await;
+        let (address, mut logged) = started.unwrap();
+        let log = tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                logged.push(line);
+            }
+            logged
+        });
         Self {
             child,
             address,
@@ -55,25 +61,25 @@ impl Serving {
             .connect_lazy()
     }
 
-    /// Ends it without warning (SIGKILL).
-    pub(crate) async fn kill(mut self) {
+    /// Ends it without warning (SIGKILL); the answer is all that it logged.
+    pub(crate) async fn kill(mut self) -> Vec<String> {
         self.child.kill().await.unwrap();
-        self.log.await.unwrap();
+        self.log.await.unwrap()
     }
 }
 
-/// Where the log says that gRPC is served.
-async fn grpc_address(lines: &mut Lines<BufReader<ChildStderr>>) -> String {
+/// Where the log says that gRPC is served, and all that it said until then.
+async fn grpc_address(lines: &mut Lines<BufReader<ChildStderr>>) -> (String, Vec<String>) {
     let mut seen = Vec::new();
     while let Some(line) = lines.next_line().await.unwrap() {
         let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
         let is_it = entry["message"]
             .as_str()
             .is_some_and(|message| message.starts_with("gRPC is served"));
-        if is_it {
-            return entry["address"].as_str().unwrap().to_owned();
-        }
         seen.push(line);
+        if is_it {
+            return (entry["address"].as_str().unwrap().to_owned(), seen);
+        }
     }
     panic!("the server ended: {seen:#?}");
 }

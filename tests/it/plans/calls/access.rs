@@ -54,5 +54,22 @@ impl Caller<'_> {
         ] {
             self.ask(name, business.list_audit_events(request)).await;
         }
+        let mut customers = self.large.tenant.customers();
+        let create = v1::CreateCustomerRequest {
+            customer: Some(v1::Customer {
+                name: "Forgotten".to_owned(),
+                email: "forgotten@example.com".to_owned(),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let made = customers.create_customer(create).await.unwrap();
+        let erase = v1::EraseCustomerRequest {
+            customer_id: made.into_inner().customer.unwrap().id,
+            validate_only: true,
+            ..Default::default()
+        };
+        self.ask("EraseCustomer", customers.erase_customer(erase))
+            .await;
     }
 }
