@@ -2,7 +2,9 @@
 
 pub(crate) mod app;
 pub(crate) mod dynamic;
+pub(crate) mod frames;
 pub(crate) mod fresh;
+pub(crate) mod held;
 pub(crate) mod ledger;
 pub(crate) mod mailroom;
 pub(crate) mod partition;
