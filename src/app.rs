@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::config::{DatabaseSettings, MailSettings, ServerSettings, Settings};
 use crate::grpc::server;
+use crate::grpc::tls::Tls;
 use crate::jobs::deliver::{self, Mail, Rates};
 use crate::jobs::schedule::Scheduler;
 use crate::mail::capture::CaptureFolder;
@@ -104,7 +105,7 @@ impl App {
     /// Starts everything that the settings ask for and says where it is.
     ///
     /// # Errors
-    /// If an address is taken.
+    /// If an address is taken, or certificates cannot be used.
     pub async fn bind(self) -> anyhow::Result<Running> {
         let Self {
             settings,
@@ -112,6 +113,7 @@ impl App {
             lock,
         } = self;
         web::metrics::install();
+        let tls = Tls::open(&settings.server.tls).await?;
         let (listener, http_address) = listen(settings.server.http_address).await?;
         let mut running = Running {
             grpc_address: None,
@@ -136,7 +138,7 @@ impl App {
             running.scheduler = Some(scheduler.await?);
         }
         if !settings.server.no_grpc {
-            running.start_grpc(settings.server.clone()).await?;
+            running.start_grpc(settings.server.clone(), tls).await?;
         }
         // Last, so that nobody hears of a readiness that has nothing behind it.
         running.start_http(listener, &settings);
@@ -195,14 +197,25 @@ impl Running {
         });
     }
 
-    async fn start_grpc(&mut self, settings: ServerSettings) -> anyhow::Result<()> {
+    async fn start_grpc(
+        &mut self,
+        settings: ServerSettings,
+        tls: Option<Tls>,
+    ) -> anyhow::Result<()> {
         let (listener, address) = listen(settings.grpc_address).await?;
+        if tls.is_none() && !address.ip().is_loopback() {
+            tracing::warn!(
+                %address,
+                "gRPC is served without TLS where others may listen: tokens can be read on the way; \
+                 see --tls-certificate, unless a proxy encrypts"
+            );
+        }
         self.grpc_address = Some(address);
         let (ctx, tasks) = (self.ctx.clone(), self.tasks.clone());
         let stopped = self.stopped.clone();
         self.parts.spawn(async move {
             let stopped = stopped.cancelled();
-            server::serve(listener, &settings, &ctx, tasks, stopped).await?;
+            server::serve((listener, tls), &settings, &ctx, tasks, stopped).await?;
             Ok(())
         });
         Ok(())

@@ -3,8 +3,10 @@
 //! Nothing else asks the environment. URLs that may hold a password are [`Secret`]: they are never
 //! shown, not even in a `Debug` text.
 
+mod limits;
 mod public_url;
 mod retention;
+mod tls;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -15,8 +17,10 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+pub use limits::{CallRate, LimitSettings};
 pub use public_url::PublicUrl;
 pub use retention::RetentionSettings;
+pub use tls::TlsSettings;
 
 /// A text that is not to be shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -149,6 +153,12 @@ pub struct ServerSettings {
         value_parser = clap::value_parser!(u64).range(0..=3_600)
     )]
     pub drain_seconds: u64,
+    /// How connections of gRPC clients are encrypted.
+    #[command(flatten)]
+    pub tls: TlsSettings,
+    /// How much anybody may take.
+    #[command(flatten)]
+    pub limits: LimitSettings,
 }
 
 /// A time of each day in UTC, or none.

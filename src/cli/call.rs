@@ -5,7 +5,6 @@
 //! field names of the proto files. There is no client streaming, because no service has any.
 
 use std::io::{self, Read, Write};
-use std::time::Duration;
 
 use clap::Args;
 use http::uri::PathAndQuery;
@@ -14,20 +13,19 @@ use prost_reflect::{
 };
 use tonic::client::Grpc;
 use tonic::metadata::AsciiMetadataValue;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Channel;
 use tonic::{Request, Status};
 
 use self::codec::DynamicCodec;
+use self::connection::{TlsArgs, connect};
 use self::methods::Methods;
 use crate::clock::Clock;
 use crate::ids::new_uuid;
 
 pub mod codec;
+pub mod connection;
 pub mod methods;
 pub mod report;
-
-/// How long to try to reach the server.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The largest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -40,9 +38,12 @@ pub struct CallArgs {
     /// The request as JSON; "-" reads it from standard input.
     #[arg(default_value = "{}")]
     pub json: String,
-    /// Where the server is.
+    /// Where the server is: `http://…`, or `https://…` where it is served in TLS.
     #[arg(long, env = "CARNET_ADDRESS", default_value = "http://127.0.0.1:50051")]
     pub address: String,
+    /// How the connection is encrypted.
+    #[command(flatten)]
+    pub tls: TlsArgs,
     /// The API token.
     #[arg(long, env = "CARNET_TOKEN", hide_env_values = true)]
     pub token: Option<String>,
@@ -117,7 +118,7 @@ pub async fn run(
         writeln!(err, "request_id {request_id}")?;
     }
     let request = authorized(message, args.token.as_deref())?;
-    let channel = connect(&args.address).await?;
+    let channel = connect(&args.address, &args.tls).await?;
     send(channel, &method, request, args.all_fields, out).await
 }
 
@@ -168,19 +169,6 @@ fn authorized(
         request.metadata_mut().insert("authorization", value);
     }
     Ok(request)
-}
-
-async fn connect(address: &str) -> Result<Channel, CallError> {
-    let unreachable = |error: tonic::transport::Error| CallError::Unreachable {
-        address: address.to_owned(),
-        cause: report::with_causes(&error),
-    };
-    Endpoint::from_shared(address.to_owned())
-        .map_err(unreachable)?
-        .connect_timeout(CONNECT_TIMEOUT)
-        .connect()
-        .await
-        .map_err(unreachable)
 }
 
 async fn send(

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use crate::domain::audit::Touched;
 use crate::grpc::faults::Faults;
 use crate::grpc::layers::panic::internal;
+use crate::grpc::layers::shed::Place;
 use crate::grpc::page::{Page, Paged};
 use crate::grpc::refusal;
 use crate::grpc::stream::{End, Feeder, Messages};
@@ -247,7 +248,9 @@ impl Api {
             + 'static,
     {
         let ctx = self.ctx.clone();
+        let place = Place::of_this_call();
         let unit = async move {
+            let _place = place;
             let mut tries = 1;
             loop {
                 let result = work(&ctx, &call, &input).await;
@@ -327,7 +330,9 @@ impl Api {
         F: for<'a> FnOnce(&'a mut Feeder<T>) -> BoxFuture<'a, Result<(), End>> + Send + 'static,
     {
         let (mut feeder, messages) = Feeder::open(&self.ctx.readiness)?;
+        let place = Place::of_this_call();
         self.tasks.spawn(async move {
+            let _place = place;
             let end = feed(&mut feeder).await;
             feeder.end(end);
         });

@@ -4,7 +4,7 @@
 //! which older clients need) stand behind the same layers and need no token. Health follows the
 //! readiness of the process, under the empty name and under that of each service.
 
-use std::future::Future;
+use std::future::{Future, pending};
 use std::time::Duration;
 
 use prost_reflect::DescriptorPool;
@@ -12,7 +12,6 @@ use tokio::net::TcpListener;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
@@ -31,10 +30,13 @@ use crate::grpc::layers::deadline::DeadlineLayer;
 use crate::grpc::layers::measure::MeasureLayer;
 use crate::grpc::layers::panic;
 use crate::grpc::layers::shed::ShedLayer;
+use crate::grpc::limits::Limits;
+use crate::grpc::listener::connections;
 use crate::grpc::packages::Packages;
 use crate::grpc::permission::Permissions;
 use crate::grpc::reports::Reports;
 use crate::grpc::subscriptions::Subscriptions;
+use crate::grpc::tls::Tls;
 use crate::grpc::triggers::Triggers;
 use crate::proto::FILE_DESCRIPTOR_SET;
 use crate::proto::v1::booking_service_server::BookingServiceServer;
@@ -54,8 +56,18 @@ use crate::service::readiness::{NotReady, Readiness};
 /// The largest message that a service takes or gives, in bytes.
 pub const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// How often a quiet connection is asked whether its client is still there.
+const PING_EVERY: Duration = Duration::from_secs(30);
 /// A client that answers no ping for this long is gone.
-const KEEPALIVE: Duration = Duration::from_secs(30);
+const PING_LIMIT: Duration = Duration::from_secs(20);
+/// How many calls a connection has under way at most; a client keeps more waiting at its own end.
+const STREAMS_MAX: u32 = 256;
+/// How many calls a client may take back before they are begun, until its connection is closed.
+const RESETS_PENDING_MAX: usize = 32;
+/// How many calls may break the protocol until their connection is closed.
+const RESETS_FOR_FAULTS_MAX: usize = 64;
+/// The most bytes of a call's headers, as HTTP/2 counts them.
+const HEADER_BYTES_MAX: u32 = 16 * 1024;
 
 /// Why there is no server.
 #[derive(Debug, thiserror::Error)]
@@ -94,10 +106,22 @@ pub fn routes(api: &Api) -> Routes {
         .add_service(bounded!(ReportServiceServer, Reports))
 }
 
-/// Serves on `listener` until `stopped`, then lets the calls under way end. That may take for ever, since
+/// The transport: HTTP/2 within limits. Most are the framework's own, which it sets aside where nobody names
+/// them.
+fn transport() -> Server {
+    Server::builder()
+        .http2_keepalive_interval(Some(PING_EVERY))
+        .http2_keepalive_timeout(Some(PING_LIMIT))
+        .max_concurrent_streams(STREAMS_MAX)
+        .http2_max_pending_accept_reset_streams(Some(RESETS_PENDING_MAX))
+        .http2_max_local_error_reset_streams(Some(RESETS_FOR_FAULTS_MAX))
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+}
+
+/// Serves on `listener`, in `tls` if there is one, until `stopped`, then lets the calls under way end. That may take for ever, since
 /// a client may open a connection and say nothing: the caller sets the limit.
 pub async fn serve(
-    listener: TcpListener,
+    (listener, tls): (TcpListener, Option<Tls>),
     settings: &ServerSettings,
     ctx: &Context,
     tasks: TaskTracker,
@@ -112,21 +136,28 @@ pub async fn serve(
     report(&health, &names, ctx.readiness.get()).await;
     let routes = with_common_services(routes(&Api::new(ctx.clone(), tasks)), &health)?;
     let calls_max = usize::try_from(settings.calls_max).unwrap_or(usize::MAX);
-    let server = Server::builder()
-        .http2_keepalive_interval(Some(KEEPALIVE))
+    let connections_max = usize::try_from(settings.limits.connections_max).unwrap_or(usize::MAX);
+    let limits = Limits::new(&settings.limits, &ctx.clock);
+    let authenticate = AuthenticateLayer::new(ctx.clone(), Permissions::read()?, limits.clone());
+    let server = transport()
         .layer(MeasureLayer::new(&pool))
         .layer(panic::layer())
         .layer(ShedLayer::new(calls_max))
         .layer(DeadlineLayer::new(settings.deadline()))
-        .layer(AuthenticateLayer::new(ctx.clone(), Permissions::read()?))
+        .layer(authenticate)
         .add_routes(routes)
-        .serve_with_incoming_shutdown(
-            TcpIncoming::from(listener).with_nodelay(Some(true)),
-            stopped,
-        );
+        .serve_with_incoming_shutdown(connections(listener, tls.clone(), connections_max), stopped);
+    let follow_files = async {
+        match &tls {
+            Some(tls) => tls.follow_files().await,
+            None => pending().await,
+        }
+    };
     tokio::select! {
         ended = server => Ok(ended?),
         () = keep_reporting(health, names, ctx.readiness.clone()) => Ok(()),
+        () = follow_files => Ok(()),
+        () = limits.keep_forgetting() => Ok(()),
     }
 }
 

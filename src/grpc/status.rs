@@ -80,6 +80,14 @@ impl Failure {
         self
     }
 
+    /// The same with a quota that was used up: whose, and what it is.
+    #[must_use]
+    pub fn with_quota(mut self, subject: &str, description: &str) -> Self {
+        self.details
+            .add_quota_failure_violation(subject, description);
+        self
+    }
+
     /// The status that the caller gets.
     pub fn into_status(mut self) -> Status {
         self.details

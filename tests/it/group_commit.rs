@@ -4,7 +4,6 @@
 //! they queue up behind it.
 
 mod crowd;
-mod held;
 
 use carnet::config::Settings;
 use carnet::proto::v1;

@@ -5,6 +5,7 @@ use serde_json::Value;
 use tonic::Status;
 
 use crate::app::Running;
+use crate::cli::call::connection::TlsArgs;
 use crate::cli::call::{self, CallArgs, CallError};
 use crate::clock::Clock;
 
@@ -46,6 +47,7 @@ impl Caller {
             method: Some(method.to_owned()),
             json: request.to_string(),
             address: self.address.clone(),
+            tls: TlsArgs::default(),
             token: Some(self.token.clone()),
             describe: false,
             all_fields: false,

@@ -1,7 +1,8 @@
 //! Finds out who calls, before anything of the request is read.
 //!
 //! Every method of Carnet needs a token with the permission that the method declares; health and
-//! reflection need none. A caller learns that a token is wrong, never why.
+//! reflection need none. A caller learns that a token is wrong, never why. Once it is known who calls, the call
+//! counts against its limits, whatever becomes of it.
 
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -14,6 +15,8 @@ use tower::{Layer, Service};
 
 use crate::domain::permission::Permission;
 use crate::domain::refusal::Refusal;
+use crate::grpc::connection::Peer;
+use crate::grpc::limits::Limits;
 use crate::grpc::permission::{Permissions, permission_name};
 use crate::grpc::refusal;
 use crate::grpc::status::{Failure, reason_name};
@@ -32,14 +35,16 @@ const ALWAYS_ON: &str = "/carnet.v1.BusinessService/";
 pub struct AuthenticateLayer {
     ctx: Context,
     permissions: Arc<Permissions>,
+    limits: Limits,
 }
 
 impl AuthenticateLayer {
     /// A layer that looks tokens up through `ctx`.
-    pub fn new(ctx: Context, permissions: Permissions) -> Self {
+    pub fn new(ctx: Context, permissions: Permissions, limits: Limits) -> Self {
         Self {
             ctx,
             permissions: Arc::new(permissions),
+            limits,
         }
     }
 }
@@ -85,7 +90,8 @@ where
                 return inner.call(request).await;
             }
             let token = bearer(&request).map(str::to_owned);
-            match admit(&layer, &path, token).await {
+            let peer = request.extensions().get::<Peer>().copied();
+            match admit(&layer, &path, token, peer).await {
                 Ok(caller) => {
                     request.extensions_mut().insert(caller);
                     inner.call(request).await
@@ -100,16 +106,27 @@ async fn admit(
     layer: &AuthenticateLayer,
     path: &str,
     token: Option<String>,
+    peer: Option<Peer>,
 ) -> Result<Caller, Status> {
     let text = token.ok_or_else(unauthenticated)?;
+    if let Some(peer) = peer {
+        layer.limits.may_try(peer, &text)?;
+    }
     let found = access::authenticate(&layer.ctx, &text)
         .await
         .map_err(|error| refusal::status(&error))?;
     let needed = layer.permissions.required(path);
     let method = path.rsplit('/').next().unwrap_or_default();
     let caller = match found {
-        Found::Caller(caller) => caller,
+        Found::Caller(caller) => {
+            layer.limits.was_right(&text);
+            layer.limits.count(&caller)?;
+            caller
+        }
         Found::Nobody(named) => {
+            if let Some(peer) = peer {
+                layer.limits.was_wrong(peer);
+            }
             // Who guesses neither names a method of ours nor a token of anybody's.
             if let Some((business_id, token_id)) = named.filter(|_| needed.is_some()) {
                 let denial = Denial {

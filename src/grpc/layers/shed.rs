@@ -2,7 +2,8 @@
 //!
 //! One semaphore for all connections. There is no queue: a call gets a place or is refused with
 //! `RESOURCE_EXHAUSTED` and the advice when to come back. A place is held until the answer's body
-//! has ended or the client is gone. Health and reflection are never refused, since an orchestrator
+//! has ended or the client is gone, and by a unit of the database until it is done: who hangs up at once has
+//! not thereby made room for more. Health and reflection are never refused, since an orchestrator
 //! that cannot ask would kill a server that is merely busy.
 
 use std::pin::Pin;
@@ -27,6 +28,23 @@ const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// Where the paths of health and reflection begin.
 const ALWAYS_ANSWERED: &str = "/grpc.";
+
+tokio::task_local! {
+    static PLACE: Place;
+}
+
+/// A place of a call; free again when all that it is held by is gone.
+#[derive(Clone, Debug)]
+pub struct Place {
+    _permit: Arc<OwnedSemaphorePermit>,
+}
+
+impl Place {
+    /// That of the call that this task works for, if it has one: whoever goes on after the call takes it along.
+    pub fn of_this_call() -> Option<Self> {
+        PLACE.try_with(Clone::clone).ok()
+    }
+}
 
 /// Limits how many calls are under way at once, over all connections.
 #[derive(Clone, Debug)]
@@ -82,10 +100,13 @@ where
             let answer = self.inner.call(request);
             return Box::pin(async move { Ok(answer.await?.map(Body::new)) });
         }
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+        let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() else {
             return Box::pin(std::future::ready(Ok(overloaded().into_http())));
         };
-        let answer = self.inner.call(request);
+        let place = Place {
+            _permit: Arc::new(permit),
+        };
+        let answer = PLACE.scope(place.clone(), self.inner.call(request));
         Box::pin(async move { Ok(answer.await?.map(|body| holding(place, Body::new(body)))) })
     }
 }
@@ -101,7 +122,7 @@ pub fn overloaded() -> Status {
     .into_status()
 }
 
-fn holding(place: OwnedSemaphorePermit, body: Body) -> Body {
+fn holding(place: Place, body: Body) -> Body {
     Body::new(HoldingBody {
         body,
         _place: place,
@@ -111,7 +132,7 @@ fn holding(place: OwnedSemaphorePermit, body: Body) -> Body {
 /// A body that keeps its call's place until it is dropped.
 struct HoldingBody {
     body: Body,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl http_body::Body for HoldingBody {
@@ -177,6 +198,30 @@ mod tests {
         drop(first);
         let third = service.oneshot(call(path)).await.unwrap();
         assert_eq!(code(&third), None, "the place of a finished answer is free");
+    }
+
+    #[tokio::test]
+    async fn what_goes_on_after_its_caller_is_gone_keeps_the_place() {
+        let (left, mut leaves) = tokio::sync::mpsc::channel(1);
+        let unit = move |_: Request<Body>| {
+            let left = left.clone();
+            async move {
+                left.send(Place::of_this_call()).await.unwrap();
+                std::future::pending::<Result<Response<Body>, Infallible>>().await
+            }
+        };
+        let service = ShedLayer::new(1).layer(service_fn(unit));
+        let first = tokio::spawn(service.clone().oneshot(call("/x/Y")));
+        let place = leaves.recv().await.unwrap();
+        assert!(place.is_some());
+        first.abort();
+        assert!(first.await.unwrap_err().is_cancelled());
+        let second = service.clone().oneshot(call("/x/Y")).await.unwrap();
+        assert_eq!(code(&second), Some(Code::ResourceExhausted));
+        drop(place);
+        let third = tokio::spawn(service.oneshot(call("/x/Y")));
+        assert!(leaves.recv().await.unwrap().is_some());
+        third.abort();
     }
 
     #[tokio::test]

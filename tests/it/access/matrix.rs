@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use carnet::config::{CallRate, Settings};
 use carnet::domain::permission::Permission;
 use carnet::proto::v1;
 use chrono::TimeDelta;
@@ -12,7 +13,7 @@ use tonic::Code;
 
 use super::script::steps;
 use crate::support::app::Database::{self, Postgres, Sqlite};
-use crate::support::app::on;
+use crate::support::app::{on, on_tuned};
 use crate::support::day::{Day, reason};
 use crate::support::dynamic::{call, methods, only_reads, permission};
 use crate::support::refused::refused;
@@ -33,7 +34,11 @@ const NOTHING: &str = "an empty answer";
 #[rstest]
 #[tokio::test]
 async fn no_method_answers_who_has_no_good_token(#[values(Sqlite, Postgres)] database: Database) {
-    on(database, async |app| {
+    // It tries more of them than an address may.
+    let any_number = |settings: &mut Settings| {
+        settings.server.limits.rate_of_wrong_tokens = CallRate::Unlimited;
+    };
+    on_tuned(database, any_number, async |app| {
         let everything = carnet::grpc::permission::all_permissions();
         let revoked = app.try_token(token("", &everything)).await.unwrap();
         let revoke = v1::RevokeTokenRequest {

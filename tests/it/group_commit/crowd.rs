@@ -13,9 +13,9 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use super::held::Held;
 use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::{TestApp, on, on_tuned};
+use crate::support::held::Held;
 use crate::support::refused::refused;
 use crate::support::shop::{Shop, never};
 

@@ -134,6 +134,11 @@ impl TestApp {
         &self.fresh.url
     }
 
+    /// Where gRPC is served.
+    pub(crate) fn grpc_address(&self) -> std::net::SocketAddr {
+        self.running.grpc_address.unwrap()
+    }
+
     /// Where the HTTP side is served.
     pub(crate) fn http_address(&self) -> std::net::SocketAddr {
         self.running.http_address

@@ -11,7 +11,7 @@ const WAITING: &str = "SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock'";
 
 /// Somebody else's transaction.
-pub(super) struct Held {
+pub(crate) struct Held {
     connection: Connection,
     watching: Connection,
     txn: DatabaseTransaction,
@@ -19,12 +19,12 @@ pub(super) struct Held {
 
 impl Held {
     /// Keeps everybody from writing entries; reading goes on. On SQLite the transaction itself does.
-    pub(super) async fn entries(app: &TestApp) -> Self {
+    pub(crate) async fn entries(app: &TestApp) -> Self {
         Self::by(app, "LOCK TABLE entries IN SHARE ROW EXCLUSIVE MODE").await
     }
 
     /// Holds the lots of a package.
-    pub(super) async fn lots_of(app: &TestApp, package_id: &str) -> Self {
+    pub(crate) async fn lots_of(app: &TestApp, package_id: &str) -> Self {
         let id = package_id.parse::<PackageId>().unwrap().uuid();
         Self::by(
             app,
@@ -48,7 +48,7 @@ impl Held {
     }
 
     /// Waits until somebody waits for this. SQLite does not tell.
-    pub(super) async fn until_somebody_waits(&self) {
+    pub(crate) async fn until_somebody_waits(&self) {
         while self.watching.backend() == DbBackend::Postgres {
             let statement = Statement::from_string(DbBackend::Postgres, WAITING);
             let row = self.watching.reader().query_one_raw(statement).await;
@@ -59,14 +59,14 @@ impl Held {
     }
 
     /// Ends the sessions that wait for this.
-    pub(super) async fn end_those_who_wait(&self) {
+    pub(crate) async fn end_those_who_wait(&self) {
         let ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
             WHERE datname = current_database() AND wait_event_type = 'Lock'";
         let watching = self.watching.reader();
         watching.execute_unprepared(ended).await.unwrap();
     }
 
-    pub(super) async fn let_go(self) {
+    pub(crate) async fn let_go(self) {
         self.txn.rollback().await.unwrap();
         self.watching.close().await.unwrap();
         self.connection.close().await.unwrap();
