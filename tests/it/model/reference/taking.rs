@@ -6,9 +6,8 @@ use carnet::proto::v1::{Account, EntryKind};
 
 use crate::model::catalogue;
 use crate::model::reference::calls::{Answer, Ask, Outcome, Taken, What};
-use crate::model::reference::{
-    Hold, HoldState, Instant, Ledger, Lot, ONE, Part, Refusal, Use, refuse, share_leaving, slot,
-};
+use crate::model::reference::lot::{Lot, share_leaving};
+use crate::model::reference::{Hold, HoldState, Instant, Ledger, ONE, Part, Refusal, Use, refuse};
 
 /// When a service is or was delivered, and whether a later end counts.
 #[derive(Clone, Copy)]
@@ -36,6 +35,7 @@ enum Standing {
     Usable,
     NotStarted,
     Ended,
+    Frozen,
 }
 
 fn per_unit(ledger: &Ledger, lot: &Lot, what: What) -> Option<i64> {
@@ -183,7 +183,7 @@ impl Ledger {
             return;
         }
         let lost = self.lots[lot].of(Account::Expired);
-        let lost_value = self.lots[lot].worth[slot(Account::Expired)];
+        let lost_value = self.lots[lot].worth_of(Account::Expired);
         let value = share_leaving(lost_value, (lost_value, lost), lost - amount);
         let accounts = (Account::Expired, Account::Available);
         let now = self.now;
@@ -213,6 +213,9 @@ impl Ledger {
     /// Whether the lot can be used for a service at this moment, and how much of it.
     fn standing(&self, lot: &Lot, moment: Moment) -> (Standing, i64) {
         let package = &self.packages[lot.package];
+        if package.frozen.is_some() {
+            return (Standing::Frozen, 0);
+        }
         if package.starts_at.max(lot.created_at) > moment.at {
             return (Standing::NotStarted, 0);
         }
@@ -285,6 +288,8 @@ impl Ledger {
         }
         if covering.contains(&Standing::Usable) {
             Ok(())
+        } else if covering.contains(&Standing::Frozen) {
+            refuse("PACKAGE_FROZEN")
         } else if covering.contains(&Standing::Ended) {
             refuse("PACKAGE_EXPIRED")
         } else {

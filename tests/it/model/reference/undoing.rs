@@ -5,10 +5,10 @@ use chrono::NaiveDate;
 
 use crate::model::reference::calls::{Answer, Ask, Outcome, Portion, Returned, What, by_lot};
 use crate::model::reference::ending::{CannotTake, Slice, take};
+use crate::model::reference::lot::share_leaving;
+use crate::model::reference::package::{Package, end_of};
 use crate::model::reference::taking::Moment;
-use crate::model::reference::{
-    Instant, Ledger, Package, Refusal, Use, end_of, refuse, share_leaving,
-};
+use crate::model::reference::{Instant, Ledger, Refusal, Use, refuse};
 
 impl Ledger {
     fn used_by(&self, call: usize) -> usize {
@@ -80,7 +80,7 @@ impl Ledger {
             taken,
             returned,
             effective_at: Some(at),
-            done_by: None,
+            ..Answer::default()
         })
     }
 
@@ -160,6 +160,7 @@ impl Ledger {
                 self.packages.push(Package {
                     expires_at: Some(end),
                     clock: None,
+                    freezes: (0, 0),
                     ..ended
                 });
                 made.push((old.package, self.packages.len() - 1));

@@ -7,7 +7,8 @@ use carnet::proto::v1::{Account, PackageStatus};
 use futures_util::future::join_all;
 
 use crate::model::catalogue::CUSTOMERS;
-use crate::model::reference::{Entry, Instant, Ledger};
+use crate::model::reference::lot::Entry;
+use crate::model::reference::{Instant, Ledger};
 use crate::model::run::Service;
 use crate::model::run::names::{balances, cents, instant, millionths};
 
@@ -43,23 +44,7 @@ impl Service {
     async fn compare_package(&self, ledger: &Ledger, number: usize) {
         let package = self.package(&self.names.packages[number].id).await;
         let context = format!("{}: package {number} at {}", self.label, ledger.now);
-        let expected = &ledger.packages[number];
-        let ends = (instant(package.starts_at), instant(package.expires_at));
-        assert_eq!(
-            ends,
-            (Some(expected.starts_at), expected.expires_at),
-            "{context}: when it is valid"
-        );
-        assert_eq!(
-            package.status(),
-            status(ledger, number),
-            "{context}: status"
-        );
-        assert_eq!(
-            instant(package.restorable_until),
-            expected.restorable_until(),
-            "{context}"
-        );
+        assert_eq!(shown(&package), Facts::of(ledger, number), "{context}");
         let mut seen = 0;
         for lot in package.lines.iter().flat_map(|line| &line.lots) {
             let index = self.names.lot(&lot.id);
@@ -189,13 +174,53 @@ impl Service {
     }
 }
 
-/// What changes with a package: how many entries it has, its end and its status.
-pub(super) type Mark = (usize, Option<Instant>, PackageStatus);
+/// What a package shows of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Facts {
+    status: PackageStatus,
+    starts_at: Option<Instant>,
+    expires_at: Option<Instant>,
+    restorable_until: Option<Instant>,
+    frozen_at: Option<Instant>,
+    frozen_until: String,
+    expires_if_thawed: Option<Instant>,
+}
+
+impl Facts {
+    fn of(ledger: &Ledger, number: usize) -> Self {
+        let package = &ledger.packages[number];
+        let frozen = package.frozen.as_ref();
+        let through = frozen.map(|freeze| freeze.through.to_string());
+        Self {
+            status: status(ledger, number),
+            starts_at: Some(package.starts_at),
+            expires_at: package.expires_at,
+            restorable_until: package.restorable_until(),
+            frozen_at: frozen.map(|freeze| freeze.at),
+            frozen_until: through.unwrap_or_default(),
+            expires_if_thawed: frozen.map(|freeze| freeze.end),
+        }
+    }
+}
+
+fn shown(package: &v1::Package) -> Facts {
+    Facts {
+        status: package.status(),
+        starts_at: instant(package.starts_at),
+        expires_at: instant(package.expires_at),
+        restorable_until: instant(package.restorable_until),
+        frozen_at: instant(package.frozen_at),
+        frozen_until: package.frozen_until_date.clone(),
+        expires_if_thawed: instant(package.expires_if_thawed),
+    }
+}
+
+/// What changes with a package: how many entries it has, and what it shows of itself.
+pub(super) type Mark = (usize, Facts);
 
 fn mark(ledger: &Ledger, number: usize) -> Mark {
     let entries = ledger.lots_of(number).map(|(_, lot)| lot.entries.len());
-    let expires_at = ledger.packages[number].expires_at;
-    (entries.sum(), expires_at, status(ledger, number))
+    (entries.sum(), Facts::of(ledger, number))
 }
 
 fn known(entry: &v1::Entry) -> Entry {
@@ -216,6 +241,8 @@ fn status(ledger: &Ledger, number: usize) -> PackageStatus {
     let nothing_lost = lots().all(|(_, lot)| lot.of(Account::Expired) == 0);
     if nothing_left && nothing_lost {
         PackageStatus::Completed
+    } else if ledger.packages[number].frozen.is_some() {
+        PackageStatus::Frozen
     } else if ledger.packages[number].has_ended(ledger.now) {
         PackageStatus::Expired
     } else if nothing_left {

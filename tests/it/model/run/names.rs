@@ -108,6 +108,12 @@ impl Names {
             validity: Some(validity),
             lines: template.lines.iter().map(|line| self.line(line)).collect(),
             priority: Some(template.priority),
+            freeze: template
+                .freezes_max
+                .map(|(times_max, days_max)| v1::FreezePolicy {
+                    times_max: times_max.try_into().unwrap(),
+                    days_max: days_max.try_into().unwrap(),
+                }),
             ..Default::default()
         }
     }
