@@ -54,6 +54,8 @@ pub(super) enum Loose {
     /// Through so many days after today.
     Freeze(usize, i64),
     Unfreeze(usize),
+    Revoke(usize),
+    Reinstate(usize),
 }
 
 #[derive(Clone, Debug)]
@@ -189,8 +191,11 @@ impl State {
             && let Some(by) = answer.done_by
         {
             is_repeat = true;
-            answer.clone_from(self.requests[by].outcome.as_ref().unwrap());
-            answer.done_by = Some(by);
+            // A hold that ended because its package was taken away answers with what came back then.
+            if !matches!(self.requests[by].call, Call::Revoke { .. }) {
+                answer.clone_from(self.requests[by].outcome.as_ref().unwrap());
+                answer.done_by = Some(by);
+            }
         }
         self.step = Step::Call {
             number,

@@ -17,6 +17,7 @@ mod extending;
 mod freezing;
 pub(super) mod lot;
 pub(super) mod package;
+mod revoking;
 mod settling;
 mod taking;
 mod undoing;
@@ -69,6 +70,8 @@ struct Hold {
     captures: bool,
     state: HoldState,
     parts: Vec<Part>,
+    /// What came back when its package was taken away.
+    returned: Vec<calls::Returned>,
 }
 
 /// A posting that used credits.
@@ -138,6 +141,11 @@ impl Ledger {
         lots.filter(move |(_, lot)| lot.package == package)
     }
 
+    /// Whether there is a lot of the line: not all of a package is restored as one of its own.
+    fn has_line(&self, package: usize, line: usize) -> bool {
+        self.lots_of(package).any(|(_, lot)| lot.line == line)
+    }
+
     fn is_over(&self, lot: usize, at: Instant) -> bool {
         self.packages[self.lots[lot].package].has_ended(at)
     }
@@ -173,13 +181,19 @@ impl Ledger {
         self.move_credits(lot, EntryKind::Expire, accounts, (amount, value), at);
     }
 
-    /// What came back into a package that has ended is lost at once.
-    fn send_on(&mut self, lot: usize, at: Instant) -> bool {
-        let goes_on = self.lots[lot].available() > 0 && self.is_over(lot, at);
-        if goes_on {
+    /// What came back into a package that was taken away or has ended goes on to there at once.
+    fn send_on(&mut self, lot: usize, at: Instant) -> Option<Account> {
+        if self.lots[lot].available() == 0 {
+            None
+        } else if self.packages[self.lots[lot].package].is_revoked() {
+            self.take_away(lot, at);
+            Some(Account::Revoked)
+        } else if self.is_over(lot, at) {
             self.expire(lot, at);
+            Some(Account::Expired)
+        } else {
+            None
         }
-        goes_on
     }
 
     /// Semantics 9: if all of it is undone the clock is unset again; a package that has ended stays so.
@@ -194,10 +208,12 @@ impl Ledger {
         self.send_on_all(package, at)
     }
 
-    /// What is left in a package whose end was set into the past is lost at once; in which lots.
+    /// What a package cannot keep goes on; from which lots.
     fn send_on_all(&mut self, package: usize, at: Instant) -> Vec<usize> {
         let lots: Vec<usize> = self.lots_of(package).map(|(index, _)| index).collect();
-        let sent = lots.into_iter().filter(|lot| self.send_on(*lot, at));
+        let sent = lots
+            .into_iter()
+            .filter(|lot| self.send_on(*lot, at).is_some());
         sent.collect()
     }
 

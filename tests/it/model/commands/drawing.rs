@@ -120,6 +120,8 @@ fn calls() -> impl Strategy<Value = Loose> {
             .prop_map(|(package, until, bonus, force)| Loose::Extend(package, until, bonus, force)),
         3 => (0..16_usize, -1..4_i64).prop_map(|(package, days)| Loose::Freeze(package, days)),
         2 => (0..16_usize).prop_map(Loose::Unfreeze),
+        2 => (0..16_usize).prop_map(Loose::Revoke),
+        2 => (0..16_usize).prop_map(Loose::Reinstate),
     ]
 }
 

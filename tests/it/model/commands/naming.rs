@@ -95,6 +95,12 @@ impl State {
             Loose::Unfreeze(index) => Call::Unfreeze {
                 package: ledger.mostly(*index, |package| package.frozen.is_some())?,
             },
+            Loose::Revoke(index) => Call::Revoke {
+                package: package(index)?,
+            },
+            Loose::Reinstate(index) => Call::Reinstate {
+                package: ledger.mostly(*index, Package::is_revoked)?,
+            },
         })
     }
 }

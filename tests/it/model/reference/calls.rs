@@ -109,6 +109,12 @@ pub(in crate::model) enum Call {
     Unfreeze {
         package: usize,
     },
+    Revoke {
+        package: usize,
+    },
+    Reinstate {
+        package: usize,
+    },
 }
 
 /// What was taken from a lot.
@@ -119,7 +125,7 @@ pub(in crate::model) struct Taken {
     pub(in crate::model) units: Option<i64>,
     /// Held credits carry none.
     pub(in crate::model) value: i64,
-    pub(in crate::model) balances: [i64; 6],
+    pub(in crate::model) balances: [i64; 7],
 }
 
 /// What came back into a lot, all of it.
@@ -140,7 +146,7 @@ pub(in crate::model) struct Answer {
     pub(in crate::model) taken: Vec<Taken>,
     /// By lot.
     pub(in crate::model) returned: Vec<Returned>,
-    /// What holds hold in a package that was frozen or thawed, by hold.
+    /// What holds hold in a package that was frozen or thawed, or held in one that was taken away; by hold.
     pub(in crate::model) held: Vec<(usize, i64)>,
     /// When it was true, of uses.
     pub(in crate::model) effective_at: Option<Instant>,
@@ -235,6 +241,8 @@ impl Ledger {
             } => self.extend(*package, *until, *bonus, *force),
             Call::Freeze { package, through } => self.freeze(*package, *through),
             Call::Unfreeze { package } => self.unfreeze(*package),
+            Call::Revoke { package } => self.revoke(number, *package),
+            Call::Reinstate { package } => self.reinstate(*package),
         }
     }
 
@@ -264,6 +272,7 @@ impl Ledger {
             expires_at,
             clock,
             frozen: None,
+            revoked_at: None,
             freezes: (0, 0),
             freezes_max: template.freezes_max,
         });
@@ -287,6 +296,7 @@ impl Ledger {
             expires_at: days.map(|days| end_of(today + Days::new(days))),
             clock: None,
             frozen: None,
+            revoked_at: None,
             freezes: (0, 0),
             freezes_max: None,
         });

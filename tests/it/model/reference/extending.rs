@@ -21,10 +21,18 @@ impl Ledger {
         if end.is_none() && matches!(until, Until::By(_)) {
             return refuse("PACKAGE_NEVER_EXPIRES");
         }
+        if let Some((line, _)) = bonus
+            && !self.has_line(package, line)
+        {
+            return refuse("NOT_FOUND");
+        }
         if let Some((line, amount)) = bonus
             && catalogue::is_too_fine(self.packages[package].lines[line].kind, amount)
         {
             return refuse("AMOUNT_TOO_FINE");
+        }
+        if self.packages[package].is_revoked() {
+            return refuse("PACKAGE_REVOKED");
         }
         let Some(old) = end else {
             return refuse("PACKAGE_NEVER_EXPIRES");

@@ -15,6 +15,9 @@ impl Ledger {
     pub(super) fn freeze(&mut self, package: usize, through: NaiveDate) -> Outcome {
         let now = self.now;
         let known = &mut self.packages[package];
+        if known.is_revoked() {
+            return refuse("PACKAGE_REVOKED");
+        }
         if known.frozen.is_some() {
             return refuse("PACKAGE_FROZEN");
         }
@@ -55,6 +58,9 @@ impl Ledger {
     }
 
     pub(super) fn unfreeze(&mut self, package: usize) -> Outcome {
+        if self.packages[package].is_revoked() {
+            return refuse("PACKAGE_REVOKED");
+        }
         if self.packages[package].frozen.is_none() {
             return refuse("PACKAGE_NOT_FROZEN");
         }

@@ -98,13 +98,14 @@ impl Lot {
     }
 
     /// The balances as the service shows them: issued is what was put in.
-    pub(in crate::model) fn balances(&self) -> [i64; 6] {
+    pub(in crate::model) fn balances(&self) -> [i64; 7] {
         [
             -self.of(Account::Issued),
             self.available(),
             self.of(Account::Held),
             self.of(Account::Consumed),
             self.of(Account::Expired),
+            self.of(Account::Revoked),
             self.of(Account::Transferred),
         ]
     }
@@ -133,6 +134,7 @@ impl Lot {
             Account::Held,
             Account::Consumed,
             Account::Expired,
+            Account::Revoked,
         ] {
             assert!(self.credits[slot(account)] >= 0 && self.worth[slot(account)] >= 0);
         }

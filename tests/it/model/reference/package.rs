@@ -42,6 +42,7 @@ pub(in crate::model) struct Package {
     pub(in crate::model) expires_at: Option<Instant>,
     pub(super) clock: Option<UseClock>,
     pub(in crate::model) frozen: Option<Freeze>,
+    pub(in crate::model) revoked_at: Option<Instant>,
     /// How often it was frozen, and for how many local days before this freeze.
     pub(super) freezes: (i64, i64),
     /// How often and for how many local days its template lets it be.

@@ -49,9 +49,13 @@ impl Ledger {
         self.holds[hold].state = HoldState::TimedOut;
         let held = self.holds[hold].clone();
         let mut captured = Vec::new();
+        let left = held.parts.iter().filter(|part| part.left > 0);
         for Part {
-            lot, amount, units, ..
-        } in &held.parts
+            lot,
+            left: amount,
+            units,
+            ..
+        } in left
         {
             let (kind, to, value) = if held.captures {
                 let value = self.lots[*lot].leaving(*amount);
@@ -61,7 +65,7 @@ impl Ledger {
             };
             self.move_credits(*lot, kind, (Account::Held, to), (*amount, value), at);
             self.by_time(*lot);
-            if self.send_on(*lot, at) {
+            if self.send_on(*lot, at).is_some() {
                 self.by_time(*lot);
             }
             captured.push(Part::whole(*lot, (*amount, value), *units));

@@ -36,6 +36,7 @@ enum Standing {
     NotStarted,
     Ended,
     Frozen,
+    Revoked,
 }
 
 fn per_unit(ledger: &Ledger, lot: &Lot, what: What) -> Option<i64> {
@@ -173,6 +174,7 @@ impl Ledger {
             captures,
             state: HoldState::Open,
             parts,
+            returned: Vec::new(),
         });
         Ok(answer)
     }
@@ -213,6 +215,9 @@ impl Ledger {
     /// Whether the lot can be used for a service at this moment, and how much of it.
     fn standing(&self, lot: &Lot, moment: Moment) -> (Standing, i64) {
         let package = &self.packages[lot.package];
+        if package.is_revoked() {
+            return (Standing::Revoked, 0);
+        }
         if package.frozen.is_some() {
             return (Standing::Frozen, 0);
         }
@@ -288,6 +293,8 @@ impl Ledger {
         }
         if covering.contains(&Standing::Usable) {
             Ok(())
+        } else if covering.contains(&Standing::Revoked) {
+            refuse("PACKAGE_REVOKED")
         } else if covering.contains(&Standing::Frozen) {
             refuse("PACKAGE_FROZEN")
         } else if covering.contains(&Standing::Ended) {
@@ -375,6 +382,9 @@ impl Ledger {
             .lots_of(package)
             .filter(|(_, lot)| lot.line == line && lot.available() > 0)
             .collect();
+        if !self.has_line(package, line) {
+            return refuse("LINE_NOT_IN_PACKAGE");
+        }
         if catalogue::is_too_fine(self.packages[package].lines[line].kind, amount) {
             return refuse("AMOUNT_TOO_FINE");
         }
@@ -401,8 +411,14 @@ impl Ledger {
 
     /// Semantics 1: up by a lot of its own.
     pub(super) fn add(&mut self, package: usize, line: usize, issued: (i64, i64)) -> Outcome {
+        if !self.has_line(package, line) {
+            return refuse("LINE_NOT_IN_PACKAGE");
+        }
         if catalogue::is_too_fine(self.packages[package].lines[line].kind, issued.1) {
             return refuse("AMOUNT_TOO_FINE");
+        }
+        if self.packages[package].is_revoked() {
+            return refuse("PACKAGE_REVOKED");
         }
         if self.packages[package].has_ended(self.now) {
             return refuse("PACKAGE_EXPIRED");

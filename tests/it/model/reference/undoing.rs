@@ -128,9 +128,7 @@ impl Ledger {
     fn settle_returned(&mut self, returned: &mut [Returned]) {
         let now = self.now;
         for back in returned.iter_mut() {
-            if self.send_on(back.lot, now) {
-                back.account = Account::Expired;
-            }
+            back.account = self.send_on(back.lot, now).unwrap_or(back.account);
         }
         let mut packages: Vec<usize> = returned
             .iter()
@@ -149,7 +147,8 @@ impl Ledger {
         let mut made: Vec<(usize, usize)> = Vec::new();
         for back in returned.iter_mut() {
             let old = self.lots[back.lot].clone();
-            if !self.packages[old.package].has_ended(now) {
+            let ended = &self.packages[old.package];
+            if ended.is_revoked() || !ended.has_ended(now) {
                 continue;
             }
             let place = made.iter().find(|(from, _)| *from == old.package);

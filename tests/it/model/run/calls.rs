@@ -195,9 +195,11 @@ impl Service {
         let mut credits = tenant.credits();
         match call {
             Call::Sell { .. } | Call::Give { .. } => self.send_new(&tenant, call, sending).await,
-            Call::Extend { .. } | Call::Freeze { .. } | Call::Unfreeze { .. } => {
-                self.send_amending(&tenant, call, sending).await
-            }
+            Call::Extend { .. }
+            | Call::Freeze { .. }
+            | Call::Unfreeze { .. }
+            | Call::Revoke { .. }
+            | Call::Reinstate { .. } => self.send_amending(&tenant, call, sending).await,
             Call::Consume { ask, delivered_at } => {
                 let request = v1::ConsumeRequest {
                     request_id,

@@ -85,7 +85,7 @@ impl Service {
         };
         let sheet = self.tenant().credits().get_balance(request).await.unwrap();
         let context = format!("{}: customer {customer} at {}", self.label, ledger.now);
-        let mut expected: BTreeMap<usize, ([i64; 6], i64)> = BTreeMap::new();
+        let mut expected: BTreeMap<usize, ([i64; 7], i64)> = BTreeMap::new();
         for lot in &ledger.lots {
             if ledger.packages[lot.package].customer == customer {
                 let (sum, usable) = expected.entry(ledger.line_of(lot).kind).or_default();
@@ -181,6 +181,7 @@ pub(super) struct Facts {
     starts_at: Option<Instant>,
     expires_at: Option<Instant>,
     restorable_until: Option<Instant>,
+    revoked_at: Option<Instant>,
     frozen_at: Option<Instant>,
     frozen_until: String,
     expires_if_thawed: Option<Instant>,
@@ -196,6 +197,7 @@ impl Facts {
             starts_at: Some(package.starts_at),
             expires_at: package.expires_at,
             restorable_until: package.restorable_until(),
+            revoked_at: package.revoked_at,
             frozen_at: frozen.map(|freeze| freeze.at),
             frozen_until: through.unwrap_or_default(),
             expires_if_thawed: frozen.map(|freeze| freeze.end),
@@ -209,6 +211,7 @@ fn shown(package: &v1::Package) -> Facts {
         starts_at: instant(package.starts_at),
         expires_at: instant(package.expires_at),
         restorable_until: instant(package.restorable_until),
+        revoked_at: instant(package.revoked_at),
         frozen_at: instant(package.frozen_at),
         frozen_until: package.frozen_until_date.clone(),
         expires_if_thawed: instant(package.expires_if_thawed),
@@ -239,7 +242,9 @@ fn status(ledger: &Ledger, number: usize) -> PackageStatus {
     let lots = || ledger.lots_of(number);
     let nothing_left = lots().all(|(_, lot)| lot.unused() == 0);
     let nothing_lost = lots().all(|(_, lot)| lot.of(Account::Expired) == 0);
-    if nothing_left && nothing_lost {
+    if ledger.packages[number].is_revoked() {
+        PackageStatus::Revoked
+    } else if nothing_left && nothing_lost {
         PackageStatus::Completed
     } else if ledger.packages[number].frozen.is_some() {
         PackageStatus::Frozen

@@ -46,15 +46,15 @@ pub(super) fn millionths(text: &str) -> i64 {
 }
 
 /// Balances in the order of the reference's.
-pub(super) fn balances(balances: Option<&v1::Balances>) -> [i64; 6] {
+pub(super) fn balances(balances: Option<&v1::Balances>) -> [i64; 7] {
     let balances = balances.unwrap();
-    assert_eq!(balances.revoked, "0");
     [
         &balances.issued,
         &balances.available,
         &balances.held,
         &balances.consumed,
         &balances.expired,
+        &balances.revoked,
         &balances.transferred,
     ]
     .map(|text| millionths(text))

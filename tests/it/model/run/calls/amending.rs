@@ -70,6 +70,28 @@ impl Service {
                 let got = packages.unfreeze_package(request).await?.into_inner();
                 (got.package, got.holds, got.replayed)
             }
+            Call::Revoke { package } => {
+                let request = v1::RevokePackageRequest {
+                    request_id,
+                    package_id: names.packages[*package].id.clone(),
+                    reason,
+                    validate_only,
+                    ..Default::default()
+                };
+                let got = packages.revoke_package(request).await?.into_inner();
+                (got.package, got.released, got.replayed)
+            }
+            Call::Reinstate { package } => {
+                let request = v1::ReinstatePackageRequest {
+                    request_id,
+                    package_id: names.packages[*package].id.clone(),
+                    reason,
+                    validate_only,
+                    ..Default::default()
+                };
+                let got = packages.reinstate_package(request).await?.into_inner();
+                (got.package, Vec::new(), got.replayed)
+            }
             other => panic!("{other:?} changes no package"),
         };
         Ok(Got {
