@@ -44,6 +44,8 @@ pub(super) struct Template {
     pub(super) validity: Validity,
     /// How often and for how many days in all its packages may be frozen, if it says so.
     pub(super) freezes_max: Option<(i64, i64)>,
+    /// Whether its packages may be moved to other customers.
+    pub(super) transferable: bool,
     pub(super) lines: Vec<Line>,
 }
 
@@ -64,6 +66,7 @@ pub(super) fn templates() -> Vec<Template> {
             priority: 0,
             validity: Validity::FromSale(2),
             freezes_max: None,
+            transferable: true,
             lines: vec![line(0, 7 * ONE, &[(swim, ONE)])],
         },
         Template {
@@ -71,6 +74,7 @@ pub(super) fn templates() -> Vec<Template> {
             priority: -1,
             validity: Validity::FromSale(4),
             freezes_max: Some((2, 3)),
+            transferable: true,
             lines: vec![
                 line(0, 3 * ONE, &[(Target::CategoryOf(0), ONE)]),
                 line(1, 2_500_000, &[(massage, 750_000)]),
@@ -81,6 +85,7 @@ pub(super) fn templates() -> Vec<Template> {
             priority: 0,
             validity: Validity::Never,
             freezes_max: None,
+            transferable: false,
             lines: vec![line(1, 3 * ONE, &[(swim, 1_500_000), (massage, ONE)])],
         },
         Template {
@@ -91,6 +96,7 @@ pub(super) fn templates() -> Vec<Template> {
                 within: Some(3),
             },
             freezes_max: None,
+            transferable: true,
             lines: vec![line(0, 3 * ONE, &[(swim, 2 * ONE)])],
         },
         Template {
@@ -101,6 +107,7 @@ pub(super) fn templates() -> Vec<Template> {
                 within: None,
             },
             freezes_max: None,
+            transferable: true,
             lines: vec![line(1, 4 * ONE, &[(swim, 500_000), (massage, ONE)])],
         },
     ]

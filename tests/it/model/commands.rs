@@ -56,6 +56,8 @@ pub(super) enum Loose {
     Unfreeze(usize),
     Revoke(usize),
     Reinstate(usize),
+    /// To its owner, or to another customer.
+    Transfer(usize, bool),
 }
 
 #[derive(Clone, Debug)]

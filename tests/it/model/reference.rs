@@ -20,6 +20,7 @@ pub(super) mod package;
 mod revoking;
 mod settling;
 mod taking;
+mod transferring;
 mod undoing;
 
 /// One credit.
@@ -181,10 +182,14 @@ impl Ledger {
         self.move_credits(lot, EntryKind::Expire, accounts, (amount, value), at);
     }
 
-    /// What came back into a package that was taken away or has ended goes on to there at once.
+    /// What came back into a package that was moved, was taken away or has ended goes on to there at once.
     fn send_on(&mut self, lot: usize, at: Instant) -> Option<Account> {
         if self.lots[lot].available() == 0 {
             None
+        } else if let Some(to) = self.lots[lot].moved_to {
+            self.follow(lot, to, at);
+            self.send_on(to, at);
+            Some(Account::Transferred)
         } else if self.packages[self.lots[lot].package].is_revoked() {
             self.take_away(lot, at);
             Some(Account::Revoked)
@@ -238,7 +243,10 @@ impl Ledger {
                     == i128::from(issued.0) * i128::from(other.issued.1)
         };
         let twin_line = self.lots.iter().any(|other| {
-            other.package == package && other.line == line && other.created_at == lot.created_at
+            other.package == package
+                && other.line == line
+                && other.created_at == lot.created_at
+                && other.issued == issued
         });
         self.ambiguous |= twin_line || self.lots.iter().any(same);
         self.lots.push(lot);

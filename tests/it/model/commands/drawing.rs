@@ -120,8 +120,10 @@ fn calls() -> impl Strategy<Value = Loose> {
             .prop_map(|(package, until, bonus, force)| Loose::Extend(package, until, bonus, force)),
         3 => (0..16_usize, -1..4_i64).prop_map(|(package, days)| Loose::Freeze(package, days)),
         2 => (0..16_usize).prop_map(Loose::Unfreeze),
-        2 => (0..16_usize).prop_map(Loose::Revoke),
-        2 => (0..16_usize).prop_map(Loose::Reinstate),
+        1 => (0..16_usize).prop_map(Loose::Revoke),
+        1 => (0..16_usize).prop_map(Loose::Reinstate),
+        2 => (0..16_usize, prop::bool::weighted(0.1))
+            .prop_map(|(package, to_owner)| Loose::Transfer(package, to_owner)),
     ]
 }
 

@@ -89,18 +89,30 @@ impl State {
                 }
             }
             Loose::Freeze(index, days) => Call::Freeze {
-                package: package(index)?,
+                package: ledger.mostly(*index, |package| {
+                    ledger.goes_on(package) && package.expires_at.is_some()
+                })?,
                 through: local_day(ledger.now) + TimeDelta::days(*days),
             },
             Loose::Unfreeze(index) => Call::Unfreeze {
                 package: ledger.mostly(*index, |package| package.frozen.is_some())?,
             },
             Loose::Revoke(index) => Call::Revoke {
-                package: package(index)?,
+                package: ledger.mostly(*index, |package| ledger.goes_on(package))?,
             },
             Loose::Reinstate(index) => Call::Reinstate {
                 package: ledger.mostly(*index, Package::is_revoked)?,
             },
+            Loose::Transfer(index, to_owner) => {
+                let package = ledger.mostly(*index, |package| ledger.goes_on(package))?;
+                let owner = ledger.packages[package].customer;
+                let receiver = if *to_owner {
+                    owner
+                } else {
+                    (owner + 1) % CUSTOMERS
+                };
+                Call::Transfer { package, receiver }
+            }
         })
     }
 }
@@ -108,13 +120,18 @@ impl State {
 impl Ledger {
     /// Mostly one of the packages that are fit, seldom any.
     fn mostly(&self, index: usize, fit: impl Fn(&Package) -> bool) -> Option<usize> {
+        if index % 8 == 7 {
+            return index.checked_rem(self.packages.len());
+        }
         let all = self.packages.iter().enumerate();
         let fit = all.filter(|(_, package)| fit(package));
         let fit: Vec<usize> = fit.map(|(number, _)| number).collect();
-        if fit.is_empty() || index % 4 == 3 {
-            return index.checked_rem(self.packages.len());
-        }
-        Some(fit[index % fit.len()])
+        Some(fit[index.checked_rem(fit.len())?])
+    }
+
+    /// Neither over nor taken away nor somebody else's by now.
+    fn goes_on(&self, package: &Package) -> bool {
+        !package.has_ended(self.now) && !package.is_revoked() && !package.is_transferred()
     }
 
     fn resolve_named(&self, named: &[usize]) -> Vec<usize> {

@@ -115,6 +115,10 @@ pub(in crate::model) enum Call {
     Reinstate {
         package: usize,
     },
+    Transfer {
+        package: usize,
+        receiver: usize,
+    },
 }
 
 /// What was taken from a lot.
@@ -243,6 +247,7 @@ impl Ledger {
             Call::Unfreeze { package } => self.unfreeze(*package),
             Call::Revoke { package } => self.revoke(number, *package),
             Call::Reinstate { package } => self.reinstate(*package),
+            Call::Transfer { package, receiver } => self.transfer(*package, *receiver),
         }
     }
 
@@ -273,8 +278,11 @@ impl Ledger {
             clock,
             frozen: None,
             revoked_at: None,
+            transferred: None,
+            came_from: None,
             freezes: (0, 0),
             freezes_max: template.freezes_max,
+            transferable: template.transferable,
         });
         let package = self.packages.len() - 1;
         for (line, (sold, value)) in template.lines.iter().zip(values).enumerate() {
@@ -297,8 +305,11 @@ impl Ledger {
             clock: None,
             frozen: None,
             revoked_at: None,
+            transferred: None,
+            came_from: None,
             freezes: (0, 0),
             freezes_max: None,
+            transferable: false,
         });
         self.issue(self.packages.len() - 1, 0, (0, amount));
         Ok(Answer::default())

@@ -34,6 +34,9 @@ impl Ledger {
         if self.packages[package].is_revoked() {
             return refuse("PACKAGE_REVOKED");
         }
+        if self.packages[package].is_transferred() {
+            return refuse("PACKAGE_TRANSFERRED");
+        }
         let Some(old) = end else {
             return refuse("PACKAGE_NEVER_EXPIRES");
         };

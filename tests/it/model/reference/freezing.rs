@@ -18,6 +18,9 @@ impl Ledger {
         if known.is_revoked() {
             return refuse("PACKAGE_REVOKED");
         }
+        if known.is_transferred() {
+            return refuse("PACKAGE_TRANSFERRED");
+        }
         if known.frozen.is_some() {
             return refuse("PACKAGE_FROZEN");
         }

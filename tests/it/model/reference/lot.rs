@@ -26,6 +26,8 @@ pub(in crate::model) struct Lot {
     pub(in crate::model) issued: (i64, i64),
     /// Value and quantity that shares are counted by.
     basis: (i64, i64),
+    /// The lot to which all its credits were moved.
+    pub(super) moved_to: Option<usize>,
     /// Credits by account; they sum to zero.
     credits: [i64; 8],
     /// Value by account; held credits' value lies with the available ones'.
@@ -69,6 +71,7 @@ impl Lot {
             created_at,
             issued,
             basis: (0, 0),
+            moved_to: None,
             credits: [0; 8],
             worth: [0; 8],
             entries: Vec::new(),

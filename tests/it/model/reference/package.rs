@@ -43,6 +43,11 @@ pub(in crate::model) struct Package {
     pub(super) clock: Option<UseClock>,
     pub(in crate::model) frozen: Option<Freeze>,
     pub(in crate::model) revoked_at: Option<Instant>,
+    pub(super) transferable: bool,
+    /// When and into which package its credits were moved.
+    pub(in crate::model) transferred: Option<(Instant, usize)>,
+    /// The package that its credits came from.
+    pub(in crate::model) came_from: Option<usize>,
     /// How often it was frozen, and for how many local days before this freeze.
     pub(super) freezes: (i64, i64),
     /// How often and for how many local days its template lets it be.

@@ -13,6 +13,9 @@ impl Ledger {
         if self.packages[package].is_revoked() {
             return refuse("PACKAGE_ALREADY_REVOKED");
         }
+        if self.packages[package].is_transferred() {
+            return refuse("PACKAGE_TRANSFERRED");
+        }
         let held = self.held_in(package);
         for (hold, _) in &held {
             self.release_in(package, (call, *hold));

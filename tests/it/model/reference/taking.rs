@@ -420,6 +420,9 @@ impl Ledger {
         if self.packages[package].is_revoked() {
             return refuse("PACKAGE_REVOKED");
         }
+        if self.packages[package].is_transferred() {
+            return refuse("PACKAGE_TRANSFERRED");
+        }
         if self.packages[package].has_ended(self.now) {
             return refuse("PACKAGE_EXPIRED");
         }

@@ -32,6 +32,8 @@ struct Got {
     replayed: bool,
     posting_id: String,
     package: Option<v1::Package>,
+    /// What another customer got of it.
+    received: Option<v1::Package>,
     hold_id: Option<String>,
     moved: Vec<(usize, String)>,
 }
@@ -161,6 +163,14 @@ impl Service {
             let number = number.unwrap_or(self.names.packages.len());
             self.names.learn(number, package, ledger);
         }
+        if let (Some(left), Some(received)) = (&got.package, &got.received) {
+            let from = self.names.package(&left.id).unwrap();
+            let number = self.names.packages.len();
+            let lines = self.names.packages[from].lines.clone();
+            let id = received.id.clone();
+            self.names.packages.push(PackageNames { id, lines });
+            self.names.learn(number, received, ledger);
+        }
         for taken in &got.answer.taken {
             if taken.lot == self.names.lots.len() {
                 let package = self.names.packages[ledger.lots[taken.lot].package]
@@ -199,7 +209,8 @@ impl Service {
             | Call::Freeze { .. }
             | Call::Unfreeze { .. }
             | Call::Revoke { .. }
-            | Call::Reinstate { .. } => self.send_amending(&tenant, call, sending).await,
+            | Call::Reinstate { .. }
+            | Call::Transfer { .. } => self.send_amending(&tenant, call, sending).await,
             Call::Consume { ask, delivered_at } => {
                 let request = v1::ConsumeRequest {
                     request_id,

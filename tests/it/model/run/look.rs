@@ -44,7 +44,7 @@ impl Service {
     async fn compare_package(&self, ledger: &Ledger, number: usize) {
         let package = self.package(&self.names.packages[number].id).await;
         let context = format!("{}: package {number} at {}", self.label, ledger.now);
-        assert_eq!(shown(&package), Facts::of(ledger, number), "{context}");
+        assert_eq!(self.shown(&package), Facts::of(ledger, number), "{context}");
         let mut seen = 0;
         for lot in package.lines.iter().flat_map(|line| &line.lots) {
             let index = self.names.lot(&lot.id);
@@ -60,11 +60,8 @@ impl Service {
             assert_eq!(value, known.unused_value(), "{context}: value");
             assert_eq!(instant(lot.created_at), Some(known.created_at), "{context}");
             let as_issued = (cents(lot.value.as_ref()), millionths(&lot.quantity));
-            let moved_in = known.of(Account::Transferred) < 0;
-            if !moved_in {
-                assert_eq!(as_issued, known.issued, "{context}: as issued");
-            }
-            if !known.undone && !moved_in && known.of(Account::Issued) == -known.issued.1 {
+            assert_eq!(as_issued, known.issued, "{context}: as issued");
+            if !known.undone && known.of(Account::Issued) == -known.issued.1 {
                 // Half a cent: 2 × |value × quantity − all × unused| ≤ quantity.
                 let share = i128::from(known.issued.0) * i128::from(known.unused());
                 let stray = i128::from(value) * i128::from(known.issued.1) - share;
@@ -75,6 +72,24 @@ impl Service {
             }
         }
         assert_eq!(seen, ledger.lots_of(number).count(), "{context}: lots");
+    }
+
+    fn shown(&self, package: &v1::Package) -> Facts {
+        let customers = &self.names.customers;
+        let moved_to = self.names.package(&package.transferred_to_package_id);
+        Facts {
+            customer: customers.iter().position(|id| *id == package.customer_id),
+            transferred: instant(package.transferred_at).zip(moved_to),
+            came_from: self.names.package(&package.came_from_package_id),
+            status: package.status(),
+            starts_at: instant(package.starts_at),
+            expires_at: instant(package.expires_at),
+            restorable_until: instant(package.restorable_until),
+            revoked_at: instant(package.revoked_at),
+            frozen_at: instant(package.frozen_at),
+            frozen_until: package.frozen_until_date.clone(),
+            expires_if_thawed: instant(package.expires_if_thawed),
+        }
     }
 
     async fn compare_balances(&self, ledger: &Ledger, customer: usize) {
@@ -178,6 +193,7 @@ impl Service {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Facts {
     status: PackageStatus,
+    customer: Option<usize>,
     starts_at: Option<Instant>,
     expires_at: Option<Instant>,
     restorable_until: Option<Instant>,
@@ -185,6 +201,8 @@ pub(super) struct Facts {
     frozen_at: Option<Instant>,
     frozen_until: String,
     expires_if_thawed: Option<Instant>,
+    transferred: Option<(Instant, usize)>,
+    came_from: Option<usize>,
 }
 
 impl Facts {
@@ -194,6 +212,7 @@ impl Facts {
         let through = frozen.map(|freeze| freeze.through.to_string());
         Self {
             status: status(ledger, number),
+            customer: Some(package.customer),
             starts_at: Some(package.starts_at),
             expires_at: package.expires_at,
             restorable_until: package.restorable_until(),
@@ -201,20 +220,9 @@ impl Facts {
             frozen_at: frozen.map(|freeze| freeze.at),
             frozen_until: through.unwrap_or_default(),
             expires_if_thawed: frozen.map(|freeze| freeze.end),
+            transferred: package.transferred,
+            came_from: package.came_from,
         }
-    }
-}
-
-fn shown(package: &v1::Package) -> Facts {
-    Facts {
-        status: package.status(),
-        starts_at: instant(package.starts_at),
-        expires_at: instant(package.expires_at),
-        restorable_until: instant(package.restorable_until),
-        revoked_at: instant(package.revoked_at),
-        frozen_at: instant(package.frozen_at),
-        frozen_until: package.frozen_until_date.clone(),
-        expires_if_thawed: instant(package.expires_if_thawed),
     }
 }
 
@@ -244,6 +252,8 @@ fn status(ledger: &Ledger, number: usize) -> PackageStatus {
     let nothing_lost = lots().all(|(_, lot)| lot.of(Account::Expired) == 0);
     if ledger.packages[number].is_revoked() {
         PackageStatus::Revoked
+    } else if ledger.packages[number].is_transferred() {
+        PackageStatus::Transferred
     } else if nothing_left && nothing_lost {
         PackageStatus::Completed
     } else if ledger.packages[number].frozen.is_some() {

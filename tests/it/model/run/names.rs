@@ -108,6 +108,7 @@ impl Names {
             validity: Some(validity),
             lines: template.lines.iter().map(|line| self.line(line)).collect(),
             priority: Some(template.priority),
+            transferable: Some(template.transferable),
             freeze: template
                 .freezes_max
                 .map(|(times_max, days_max)| v1::FreezePolicy {
@@ -158,7 +159,7 @@ impl Names {
         ids.collect()
     }
 
-    /// Names the lots of a package that have none yet, the oldest of each line first.
+    /// Names the lots of a package that have none yet, the oldest of each line and value first.
     pub(super) fn learn(&mut self, number: usize, package: &v1::Package, ledger: &Ledger) {
         if number == self.packages.len() {
             let lines = package.lines.iter().map(|line| line.id.clone());
@@ -177,8 +178,10 @@ impl Names {
                 if self.lots.contains(&lot.id) {
                     continue;
                 }
+                let issued = (cents(lot.value.as_ref()), millionths(&lot.quantity));
                 let mut unnamed = ledger.lots_of(number).filter(|(index, known)| {
-                    Some(known.line) == place && self.lots[*index].is_empty()
+                    let is_here = (Some(known.line), known.issued) == (place, issued);
+                    is_here && self.lots[*index].is_empty()
                 });
                 let (index, _) = unnamed.next().unwrap();
                 drop(unnamed);

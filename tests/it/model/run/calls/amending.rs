@@ -22,6 +22,7 @@ impl Service {
         let reason = sending.note.to_owned();
         let validate_only = sending.is_trial;
         let mut packages = tenant.packages();
+        let mut received = None;
         let (package, holds, replayed) = match call {
             Call::Extend {
                 package,
@@ -92,6 +93,19 @@ impl Service {
                 let got = packages.reinstate_package(request).await?.into_inner();
                 (got.package, Vec::new(), got.replayed)
             }
+            Call::Transfer { package, receiver } => {
+                let request = v1::TransferPackageRequest {
+                    request_id,
+                    package_id: names.packages[*package].id.clone(),
+                    customer_id: names.customers[*receiver].clone(),
+                    reason,
+                    validate_only,
+                    ..Default::default()
+                };
+                let got = packages.transfer_package(request).await?.into_inner();
+                received = got.received;
+                (got.package, Vec::new(), got.replayed)
+            }
             other => panic!("{other:?} changes no package"),
         };
         Ok(Got {
@@ -101,6 +115,7 @@ impl Service {
             },
             replayed,
             package,
+            received,
             ..Got::default()
         })
     }
