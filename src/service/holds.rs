@@ -1,6 +1,7 @@
 //! Setting credits aside, and using or freeing what is held (D7).
 
 use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use crate::domain::decide::{Capture, Command, Consume, PlaceHold, Release};
 use crate::domain::hold::OnTimeOut;
@@ -112,7 +113,13 @@ pub async fn release(
     let done = posted::submit(ctx, call, Ok(command), &input.note).await;
     match done {
         Err(ServiceError::Refused(refusal @ Refusal::HoldAlreadyReleased { posting_id, .. })) => {
-            posted::done_before(ctx, call, posting_id, refusal).await
+            let mut earlier = posted::done_before(ctx, call, posting_id, refusal).await?;
+            let other =
+                |hold_id: Option<Uuid>| hold_id.is_some_and(|id| id != input.hold_id.uuid());
+            // Whatever took a package away released all that was held in it.
+            let parts = &mut earlier.value.parts;
+            parts.retain(|(entry, _)| !other(entry.about.hold_id));
+            Ok(earlier)
         }
         done => done,
     }

@@ -29,7 +29,8 @@ use proptest::test_runner::{Config, FileFailurePersistence, RngSeed};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use tokio::runtime::Runtime;
 
-use crate::model::commands::{Command, State, commands};
+use crate::model::commands::drawing::commands;
+use crate::model::commands::{Command, State};
 use crate::model::run::{Service, Sweeps, starts_at};
 use crate::support::fresh::Database;
 

@@ -2,7 +2,7 @@
 
 use carnet::domain::permission::Permission;
 use carnet::proto::v1;
-use carnet::proto::v1::{ChangeKind, EntryKind, PackageStatus};
+use carnet::proto::v1::{Account, ChangeKind, EntryKind, PackageStatus};
 use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use tonic::{Code, Status};
@@ -168,6 +168,32 @@ async fn a_hold_in_two_packages_goes_on_in_the_one_that_stays(
         let captured = shop.capture(shop.capturing(&held)).await.unwrap();
         assert_eq!(captured.total, "2");
         assert_eq!(captured.parts[0].package_id, second.id);
+    })
+    .await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn releasing_a_hold_that_ended_with_its_package_answers_with_what_came_back_of_it_alone(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on(database, async |app| {
+        let shop = Shop::open(app).await;
+        let package = shop.sell_lessons("8", days(30)).await;
+        let mut held = Vec::new();
+        for units in ["1", "3"] {
+            held.push(shop.hold(shop.hold_lessons(units)).await.unwrap());
+        }
+        let request = revoking(app, &package.id);
+        revoke(app, request.clone()).await.unwrap();
+        for (hold, total) in held.iter().zip(["1", "3"]) {
+            let again = shop.release(hold).await.unwrap();
+            assert!(again.replayed);
+            assert_eq!(again.posting_id, request.request_id);
+            assert_eq!(again.total, total);
+            assert_eq!(again.returned.len(), 1);
+            assert_eq!(again.returned[0].account(), Account::Revoked);
+        }
     })
     .await;
 }

@@ -129,6 +129,36 @@ async fn semantics_25_a_package_is_moved_with_its_value_and_its_end_and_linked_o
 
 #[rstest]
 #[tokio::test]
+async fn what_follows_into_a_package_that_has_ended_is_told_where_it_was_restored(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on(database, async |app| {
+        app.clock.set(at("2026-03-02T10:00:00Z"));
+        let shop = Shop::open(app).await;
+        let package = sell(&shop, until("2026-03-31")).await;
+        let used = shop.consume(shop.use_lessons("2")).await.unwrap();
+        let receiver = shop.customer("Jaan Kask").await;
+        let answer = transfer(app, moving(app, &package.id, &receiver)).await;
+        let received = answer.unwrap().received.unwrap();
+        app.clock.set(at("2026-04-02T10:00:00Z"));
+        let request = v1::ReverseRequest {
+            restore_through: "2026-04-30".to_owned(),
+            ..shop.reversing(&used.posting_id)
+        };
+        let answer = shop.reverse(request).await.unwrap();
+        let back = &answer.returned[0];
+        assert_eq!(back.package_id, package.id);
+        assert_eq!(back.account(), v1::Account::Transferred);
+        let restored = shop.package(&back.moved_to_package_id).await;
+        assert_eq!(restored.came_from_package_id, received.id);
+        assert_eq!(restored.customer_id, receiver);
+        assert_eq!(shop.left(&restored.id).await, "2");
+    })
+    .await;
+}
+
+#[rstest]
+#[tokio::test]
 async fn a_package_is_not_moved_against_the_rules(#[values(Sqlite, Postgres)] database: Database) {
     on(database, async |app| {
         app.clock.set(at("2026-03-02T10:00:00Z"));

@@ -111,27 +111,42 @@ pub fn to_returned(answer: &Answer<Posted>, call: &Call) -> Vec<v1::ReturnedPart
     returned.map(part).collect()
 }
 
-/// Where the credits of a lot went on to in the same posting, and into which package.
+/// Where the credits of a lot went on to in the same posting, and into which package in the end.
 fn fate(parts: &[(Entry, Lot)], lot: &Lot, is_kept: bool) -> (Account, String) {
-    let onward = parts.iter().position(|(entry, _)| {
+    let Some(first) = onward(parts, lot) else {
+        return (Account::Available, String::new());
+    };
+    let account = parts
+        .get(first)
+        .map_or(Account::Available, |(entry, _)| entry.to);
+    let mut moved_to = receiver(parts, first);
+    // A lot is moved to a newer one, so this ends.
+    while let Some(next) = moved_to
+        .and_then(|lot| onward(parts, lot))
+        .and_then(|place| receiver(parts, place))
+    {
+        moved_to = Some(next);
+    }
+    let moved_to = moved_to.filter(|_| is_kept);
+    let moved_to = moved_to.map(|lot| lot.package_id.to_string());
+    (account, moved_to.unwrap_or_default())
+}
+
+/// The place of the entry by which the credits of a lot went on.
+fn onward(parts: &[(Entry, Lot)], lot: &Lot) -> Option<usize> {
+    parts.iter().position(|(entry, _)| {
         let goes_on = matches!(
             entry.kind,
             EntryKind::Expire | EntryKind::Revoke | EntryKind::Transfer
         );
         entry.lot_id == lot.id && entry.from == Account::Available && goes_on
-    });
-    let Some(place) = onward else {
-        return (Account::Available, String::new());
-    };
-    let account = parts
-        .get(place)
-        .map_or(Account::Available, |(entry, _)| entry.to);
-    // The entry of the receiving lot follows that of the giving one.
-    let receiver = parts
-        .get(place.saturating_add(1))
-        .filter(|(entry, _)| entry.from == Account::Transferred && is_kept);
-    let moved_to = receiver.map(|(_, lot)| lot.package_id.to_string());
-    (account, moved_to.unwrap_or_default())
+    })
+}
+
+/// The lot that got what the entry at `place` moved: its entry follows that of the giving one.
+fn receiver(parts: &[(Entry, Lot)], place: usize) -> Option<&Lot> {
+    let (entry, lot) = parts.get(place.saturating_add(1))?;
+    (entry.from == Account::Transferred).then_some(lot)
 }
 
 /// What was undone, as an answer.

@@ -42,6 +42,10 @@ pub(super) struct Template {
     pub(super) price: i64,
     pub(super) priority: i32,
     pub(super) validity: Validity,
+    /// How often and for how many days in all its packages may be frozen, if it says so.
+    pub(super) freezes_max: Option<(i64, i64)>,
+    /// Whether its packages may be moved to other customers.
+    pub(super) transferable: bool,
     pub(super) lines: Vec<Line>,
 }
 
@@ -61,12 +65,16 @@ pub(super) fn templates() -> Vec<Template> {
             price: 10_001,
             priority: 0,
             validity: Validity::FromSale(2),
+            freezes_max: None,
+            transferable: true,
             lines: vec![line(0, 7 * ONE, &[(swim, ONE)])],
         },
         Template {
             price: 7_777,
             priority: -1,
             validity: Validity::FromSale(4),
+            freezes_max: Some((2, 3)),
+            transferable: true,
             lines: vec![
                 line(0, 3 * ONE, &[(Target::CategoryOf(0), ONE)]),
                 line(1, 2_500_000, &[(massage, 750_000)]),
@@ -76,6 +84,8 @@ pub(super) fn templates() -> Vec<Template> {
             price: 1_000,
             priority: 0,
             validity: Validity::Never,
+            freezes_max: None,
+            transferable: false,
             lines: vec![line(1, 3 * ONE, &[(swim, 1_500_000), (massage, ONE)])],
         },
         Template {
@@ -85,6 +95,8 @@ pub(super) fn templates() -> Vec<Template> {
                 days: 1,
                 within: Some(3),
             },
+            freezes_max: None,
+            transferable: true,
             lines: vec![line(0, 3 * ONE, &[(swim, 2 * ONE)])],
         },
         Template {
@@ -94,6 +106,8 @@ pub(super) fn templates() -> Vec<Template> {
                 days: 2,
                 within: None,
             },
+            freezes_max: None,
+            transferable: true,
             lines: vec![line(1, 4 * ONE, &[(swim, 500_000), (massage, ONE)])],
         },
     ]

@@ -5,9 +5,8 @@ use chrono::{Days, NaiveDate};
 use carnet::proto::v1::Account;
 
 use crate::model::catalogue::{self, Validity};
-use crate::model::reference::{
-    Instant, Ledger, Package, Refusal, UseClock, end_of, last_day, local_day, refuse,
-};
+use crate::model::reference::package::{Package, UseClock, end_of, local_day};
+use crate::model::reference::{Instant, Ledger, Refusal, refuse};
 
 /// What credits are used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +102,23 @@ pub(in crate::model) enum Call {
         bonus: Option<(usize, i64)>,
         force: bool,
     },
+    Freeze {
+        package: usize,
+        through: NaiveDate,
+    },
+    Unfreeze {
+        package: usize,
+    },
+    Revoke {
+        package: usize,
+    },
+    Reinstate {
+        package: usize,
+    },
+    Transfer {
+        package: usize,
+        receiver: usize,
+    },
 }
 
 /// What was taken from a lot.
@@ -113,7 +129,7 @@ pub(in crate::model) struct Taken {
     pub(in crate::model) units: Option<i64>,
     /// Held credits carry none.
     pub(in crate::model) value: i64,
-    pub(in crate::model) balances: [i64; 6],
+    pub(in crate::model) balances: [i64; 7],
 }
 
 /// What came back into a lot, all of it.
@@ -134,6 +150,8 @@ pub(in crate::model) struct Answer {
     pub(in crate::model) taken: Vec<Taken>,
     /// By lot.
     pub(in crate::model) returned: Vec<Returned>,
+    /// What holds hold in a package that was frozen or thawed, or held in one that was taken away; by hold.
+    pub(in crate::model) held: Vec<(usize, i64)>,
     /// When it was true, of uses.
     pub(in crate::model) effective_at: Option<Instant>,
     /// The call that had done it before.
@@ -225,6 +243,11 @@ impl Ledger {
                 bonus,
                 force,
             } => self.extend(*package, *until, *bonus, *force),
+            Call::Freeze { package, through } => self.freeze(*package, *through),
+            Call::Unfreeze { package } => self.unfreeze(*package),
+            Call::Revoke { package } => self.revoke(number, *package),
+            Call::Reinstate { package } => self.reinstate(*package),
+            Call::Transfer { package, receiver } => self.transfer(*package, *receiver),
         }
     }
 
@@ -253,6 +276,13 @@ impl Ledger {
             starts_at: self.now,
             expires_at,
             clock,
+            frozen: None,
+            revoked_at: None,
+            transferred: None,
+            came_from: None,
+            freezes: (0, 0),
+            freezes_max: template.freezes_max,
+            transferable: template.transferable,
         });
         let package = self.packages.len() - 1;
         for (line, (sold, value)) in template.lines.iter().zip(values).enumerate() {
@@ -273,58 +303,15 @@ impl Ledger {
             starts_at: self.now,
             expires_at: days.map(|days| end_of(today + Days::new(days))),
             clock: None,
+            frozen: None,
+            revoked_at: None,
+            transferred: None,
+            came_from: None,
+            freezes: (0, 0),
+            freezes_max: None,
+            transferable: false,
         });
         self.issue(self.packages.len() - 1, 0, (0, amount));
-        Ok(Answer::default())
-    }
-
-    /// Semantics 13 and 14.
-    fn extend(
-        &mut self,
-        package: usize,
-        until: Until,
-        bonus: Option<(usize, i64)>,
-        force: bool,
-    ) -> Outcome {
-        let end = self.packages[package].expires_at;
-        if end.is_none() && matches!(until, Until::By(_)) {
-            return refuse("PACKAGE_NEVER_EXPIRES");
-        }
-        if let Some((line, amount)) = bonus
-            && catalogue::is_too_fine(self.packages[package].lines[line].kind, amount)
-        {
-            return refuse("AMOUNT_TOO_FINE");
-        }
-        let Some(old) = end else {
-            return refuse("PACKAGE_NEVER_EXPIRES");
-        };
-        let new = match until {
-            Until::By(days) => end_of(last_day(old) + Days::new(days)),
-            Until::At(instant) => instant,
-        };
-        if new <= old || new <= self.now {
-            return refuse("EXPIRY_NOT_LATER");
-        }
-        let is_over = self.packages[package].restorable_until().unwrap() <= self.now;
-        if is_over && !force {
-            return refuse("QUARANTINE_OVER");
-        }
-        let extended = &mut self.packages[package];
-        extended.expires_at = Some(new);
-        if let Some(clock) = &mut extended.clock {
-            if clock.first.is_some() {
-                clock.moved = true;
-            } else {
-                clock.deadline = Some(new);
-            }
-        }
-        let lots: Vec<usize> = self.lots_of(package).map(|(index, _)| index).collect();
-        for lot in lots {
-            self.restore(lot, self.lots[lot].of(Account::Expired));
-        }
-        if let Some((line, amount)) = bonus {
-            self.issue(package, line, (0, amount));
-        }
         Ok(Answer::default())
     }
 }

@@ -259,6 +259,7 @@ impl Ledger {
             HoldState::Open => {}
             HoldState::Released(by) => {
                 return Ok(Answer {
+                    returned: self.holds[hold].returned.clone(),
                     done_by: Some(by),
                     ..Answer::default()
                 });
@@ -281,11 +282,7 @@ impl Ledger {
         for Part { lot, left, .. } in parts.iter().filter(|part| part.left > 0) {
             let accounts = (Account::Held, Account::Available);
             self.move_credits(*lot, EntryKind::Release, accounts, (*left, 0), now);
-            let account = if self.send_on(*lot, now) {
-                Account::Expired
-            } else {
-                Account::Available
-            };
+            let account = self.send_on(*lot, now).unwrap_or(Account::Available);
             returned.push(Returned {
                 lot: *lot,
                 amount: *left,

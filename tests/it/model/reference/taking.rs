@@ -6,9 +6,8 @@ use carnet::proto::v1::{Account, EntryKind};
 
 use crate::model::catalogue;
 use crate::model::reference::calls::{Answer, Ask, Outcome, Taken, What};
-use crate::model::reference::{
-    Hold, HoldState, Instant, Ledger, Lot, ONE, Part, Refusal, Use, refuse, share_leaving, slot,
-};
+use crate::model::reference::lot::{Lot, share_leaving};
+use crate::model::reference::{Hold, HoldState, Instant, Ledger, ONE, Part, Refusal, Use, refuse};
 
 /// When a service is or was delivered, and whether a later end counts.
 #[derive(Clone, Copy)]
@@ -36,6 +35,8 @@ enum Standing {
     Usable,
     NotStarted,
     Ended,
+    Frozen,
+    Revoked,
 }
 
 fn per_unit(ledger: &Ledger, lot: &Lot, what: What) -> Option<i64> {
@@ -173,6 +174,7 @@ impl Ledger {
             captures,
             state: HoldState::Open,
             parts,
+            returned: Vec::new(),
         });
         Ok(answer)
     }
@@ -183,7 +185,7 @@ impl Ledger {
             return;
         }
         let lost = self.lots[lot].of(Account::Expired);
-        let lost_value = self.lots[lot].worth[slot(Account::Expired)];
+        let lost_value = self.lots[lot].worth_of(Account::Expired);
         let value = share_leaving(lost_value, (lost_value, lost), lost - amount);
         let accounts = (Account::Expired, Account::Available);
         let now = self.now;
@@ -213,6 +215,12 @@ impl Ledger {
     /// Whether the lot can be used for a service at this moment, and how much of it.
     fn standing(&self, lot: &Lot, moment: Moment) -> (Standing, i64) {
         let package = &self.packages[lot.package];
+        if package.is_revoked() {
+            return (Standing::Revoked, 0);
+        }
+        if package.frozen.is_some() {
+            return (Standing::Frozen, 0);
+        }
         if package.starts_at.max(lot.created_at) > moment.at {
             return (Standing::NotStarted, 0);
         }
@@ -285,6 +293,10 @@ impl Ledger {
         }
         if covering.contains(&Standing::Usable) {
             Ok(())
+        } else if covering.contains(&Standing::Revoked) {
+            refuse("PACKAGE_REVOKED")
+        } else if covering.contains(&Standing::Frozen) {
+            refuse("PACKAGE_FROZEN")
         } else if covering.contains(&Standing::Ended) {
             refuse("PACKAGE_EXPIRED")
         } else {
@@ -370,6 +382,9 @@ impl Ledger {
             .lots_of(package)
             .filter(|(_, lot)| lot.line == line && lot.available() > 0)
             .collect();
+        if !self.has_line(package, line) {
+            return refuse("LINE_NOT_IN_PACKAGE");
+        }
         if catalogue::is_too_fine(self.packages[package].lines[line].kind, amount) {
             return refuse("AMOUNT_TOO_FINE");
         }
@@ -396,8 +411,17 @@ impl Ledger {
 
     /// Semantics 1: up by a lot of its own.
     pub(super) fn add(&mut self, package: usize, line: usize, issued: (i64, i64)) -> Outcome {
+        if !self.has_line(package, line) {
+            return refuse("LINE_NOT_IN_PACKAGE");
+        }
         if catalogue::is_too_fine(self.packages[package].lines[line].kind, issued.1) {
             return refuse("AMOUNT_TOO_FINE");
+        }
+        if self.packages[package].is_revoked() {
+            return refuse("PACKAGE_REVOKED");
+        }
+        if self.packages[package].is_transferred() {
+            return refuse("PACKAGE_TRANSFERRED");
         }
         if self.packages[package].has_ended(self.now) {
             return refuse("PACKAGE_EXPIRED");

@@ -5,10 +5,10 @@ use chrono::NaiveDate;
 
 use crate::model::reference::calls::{Answer, Ask, Outcome, Portion, Returned, What, by_lot};
 use crate::model::reference::ending::{CannotTake, Slice, take};
+use crate::model::reference::lot::share_leaving;
+use crate::model::reference::package::{Package, end_of};
 use crate::model::reference::taking::Moment;
-use crate::model::reference::{
-    Instant, Ledger, Package, Refusal, Use, end_of, refuse, share_leaving,
-};
+use crate::model::reference::{Instant, Ledger, Refusal, Use, refuse};
 
 impl Ledger {
     fn used_by(&self, call: usize) -> usize {
@@ -80,7 +80,7 @@ impl Ledger {
             taken,
             returned,
             effective_at: Some(at),
-            done_by: None,
+            ..Answer::default()
         })
     }
 
@@ -128,8 +128,11 @@ impl Ledger {
     fn settle_returned(&mut self, returned: &mut [Returned]) {
         let now = self.now;
         for back in returned.iter_mut() {
-            if self.send_on(back.lot, now) {
-                back.account = Account::Expired;
+            if let Some(account) = self.send_on(back.lot, now) {
+                back.account = account;
+                let last = self.last_of(back.lot);
+                let moved = account == Account::Transferred;
+                back.moved_to = moved.then(|| self.lots[last].package);
             }
         }
         let mut packages: Vec<usize> = returned
@@ -148,10 +151,13 @@ impl Ledger {
         let now = self.now;
         let mut made: Vec<(usize, usize)> = Vec::new();
         for back in returned.iter_mut() {
-            let old = self.lots[back.lot].clone();
-            if !self.packages[old.package].has_ended(now) {
+            let last = self.last_of(back.lot);
+            let old = self.packages[self.lots[last].package].clone();
+            if old.is_revoked() || !old.has_ended(now) {
                 continue;
             }
+            self.bring_on(back.lot);
+            let old = self.lots[last].clone();
             let place = made.iter().find(|(from, _)| *from == old.package);
             let package = if let Some((_, package)) = place {
                 *package
@@ -160,20 +166,25 @@ impl Ledger {
                 self.packages.push(Package {
                     expires_at: Some(end),
                     clock: None,
+                    freezes: (0, 0),
+                    came_from: Some(old.package),
                     ..ended
                 });
                 made.push((old.package, self.packages.len() - 1));
                 self.packages.len() - 1
             };
             let lot = self.new_lot(package, old.line, old.issued);
-            let amount = old.available();
-            let value = old.leaving(amount);
-            let away = (Account::Available, Account::Transferred);
-            self.move_credits(back.lot, EntryKind::Transfer, away, (amount, value), now);
-            let here = (Account::Transferred, Account::Available);
-            self.move_credits(lot, EntryKind::Transfer, here, (amount, value), now);
+            self.follow(last, lot, now);
             back.account = Account::Transferred;
             back.moved_to = Some(package);
+        }
+    }
+
+    /// Moves what came back into a lot to where its credits were moved.
+    fn bring_on(&mut self, lot: usize) {
+        if let Some(to) = self.lots[lot].moved_to {
+            self.follow(lot, to, self.now);
+            self.bring_on(to);
         }
     }
 }

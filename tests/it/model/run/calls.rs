@@ -6,14 +6,16 @@ use tonic::Status;
 use tonic_types::StatusExt;
 use uuid::Builder;
 
-use crate::model::catalogue;
 use crate::model::commands::{State, Step};
-use crate::model::reference::calls::{Answer, Call, Taken, Until};
+use crate::model::reference::calls::{Answer, Call, Taken};
 use crate::model::reference::{Instant, Ledger, Refusal};
-use crate::model::run::names::{PackageNames, balances, decimal, instant, millionths};
+use crate::model::run::names::{PackageNames, balances, instant, millionths};
 use crate::model::run::{Service, starts_at};
 use crate::support::ledger::stamp;
-use crate::support::shop::{days, never, paid};
+
+mod amending;
+mod correcting;
+mod making;
 
 /// How a call is sent.
 #[derive(Clone, Copy)]
@@ -30,6 +32,8 @@ struct Got {
     replayed: bool,
     posting_id: String,
     package: Option<v1::Package>,
+    /// What another customer got of it.
+    received: Option<v1::Package>,
     hold_id: Option<String>,
     moved: Vec<(usize, String)>,
 }
@@ -159,6 +163,14 @@ impl Service {
             let number = number.unwrap_or(self.names.packages.len());
             self.names.learn(number, package, ledger);
         }
+        if let (Some(left), Some(received)) = (&got.package, &got.received) {
+            let from = self.names.package(&left.id).unwrap();
+            let number = self.names.packages.len();
+            let lines = self.names.packages[from].lines.clone();
+            let id = received.id.clone();
+            self.names.packages.push(PackageNames { id, lines });
+            self.names.learn(number, received, ledger);
+        }
         for taken in &got.answer.taken {
             if taken.lot == self.names.lots.len() {
                 let package = self.names.packages[ledger.lots[taken.lot].package]
@@ -192,9 +204,13 @@ impl Service {
         let note = note.to_owned();
         let mut credits = tenant.credits();
         match call {
-            Call::Sell { .. } | Call::Give { .. } | Call::Extend { .. } => {
-                self.send_about_packages(call, sending).await
-            }
+            Call::Sell { .. } | Call::Give { .. } => self.send_new(&tenant, call, sending).await,
+            Call::Extend { .. }
+            | Call::Freeze { .. }
+            | Call::Unfreeze { .. }
+            | Call::Revoke { .. }
+            | Call::Reinstate { .. }
+            | Call::Transfer { .. } => self.send_amending(&tenant, call, sending).await,
             Call::Consume { ask, delivered_at } => {
                 let request = v1::ConsumeRequest {
                     request_id,
@@ -262,104 +278,8 @@ impl Service {
             }
         }
     }
-
-    async fn send_about_packages(&mut self, call: &Call, sending: Sending) -> Result<Got, Status> {
-        let tenant = self.tenant().clone();
-        let names = &self.names;
-        let request_id = request_id(sending.number);
-        let Sending { is_trial, note, .. } = sending;
-        let note = note.to_owned();
-        let (package, replayed) = match call {
-            Call::Sell { customer, template } => {
-                let entry = v1::SaleEntry {
-                    customer_id: names.customers[*customer].clone(),
-                    template_id: names.templates[*template].clone(),
-                    payment: Some(paid()),
-                    note,
-                    ..Default::default()
-                };
-                let request = v1::SellPackagesRequest {
-                    request_id,
-                    entries: vec![entry],
-                    validate_only: is_trial,
-                };
-                let mut got = tenant.packages().sell_packages(request).await?.into_inner();
-                (got.results.remove(0).package, got.replayed)
-            }
-            Call::Give {
-                customer,
-                kind,
-                amount,
-                days: count,
-            } => {
-                let gift = v1::CreditGift {
-                    credit_type_id: names.kinds[*kind].clone(),
-                    amount: decimal(*amount),
-                    covers: names.covers(&catalogue::gift(*kind, *amount)),
-                };
-                let validity = count.map_or_else(never, |count| days(count.try_into().unwrap()));
-                let request = v1::IssueRequest {
-                    request_id,
-                    customer_id: names.customers[*customer].clone(),
-                    gift: Some(v1::issue_request::Gift::Credits(gift)),
-                    validity: Some(validity),
-                    reason: note,
-                    validate_only: is_trial,
-                    ..Default::default()
-                };
-                let got = tenant.credits().issue(request).await?.into_inner();
-                (got.package, got.replayed)
-            }
-            Call::Extend {
-                package,
-                until,
-                bonus,
-                force,
-            } => {
-                let package = &names.packages[*package];
-                let bonus = bonus.map(|(line, amount)| v1::BonusCredits {
-                    line_id: package.lines[line].clone(),
-                    amount: decimal(amount),
-                });
-                let request = v1::ExtendPackageRequest {
-                    request_id,
-                    package_id: package.id.clone(),
-                    new_expiry: Some(new_expiry(*until)),
-                    bonuses: bonus.into_iter().collect(),
-                    force_restore: *force,
-                    reason: note,
-                    validate_only: is_trial,
-                    ..Default::default()
-                };
-                let got = tenant
-                    .packages()
-                    .extend_package(request)
-                    .await?
-                    .into_inner();
-                (got.package, got.replayed)
-            }
-            other => panic!("{other:?} is not about packages"),
-        };
-        Ok(Got {
-            replayed,
-            package,
-            ..Got::default()
-        })
-    }
-}
-
-fn new_expiry(until: Until) -> v1::extend_package_request::NewExpiry {
-    match until {
-        Until::By(count) => v1::extend_package_request::NewExpiry::By(v1::Period {
-            count: count.try_into().unwrap(),
-            unit: v1::PeriodUnit::Day.into(),
-        }),
-        Until::At(instant) => v1::extend_package_request::NewExpiry::ExpiresAt(stamp(instant)),
-    }
 }
 
 fn units(text: &str) -> Option<i64> {
     (!text.is_empty()).then(|| millionths(text))
 }
-
-mod correcting;

@@ -46,15 +46,15 @@ pub(super) fn millionths(text: &str) -> i64 {
 }
 
 /// Balances in the order of the reference's.
-pub(super) fn balances(balances: Option<&v1::Balances>) -> [i64; 6] {
+pub(super) fn balances(balances: Option<&v1::Balances>) -> [i64; 7] {
     let balances = balances.unwrap();
-    assert_eq!(balances.revoked, "0");
     [
         &balances.issued,
         &balances.available,
         &balances.held,
         &balances.consumed,
         &balances.expired,
+        &balances.revoked,
         &balances.transferred,
     ]
     .map(|text| millionths(text))
@@ -108,6 +108,13 @@ impl Names {
             validity: Some(validity),
             lines: template.lines.iter().map(|line| self.line(line)).collect(),
             priority: Some(template.priority),
+            transferable: Some(template.transferable),
+            freeze: template
+                .freezes_max
+                .map(|(times_max, days_max)| v1::FreezePolicy {
+                    times_max: times_max.try_into().unwrap(),
+                    days_max: days_max.try_into().unwrap(),
+                }),
             ..Default::default()
         }
     }
@@ -152,7 +159,7 @@ impl Names {
         ids.collect()
     }
 
-    /// Names the lots of a package that have none yet, the oldest of each line first.
+    /// Names the lots of a package that have none yet, the oldest of each line and value first.
     pub(super) fn learn(&mut self, number: usize, package: &v1::Package, ledger: &Ledger) {
         if number == self.packages.len() {
             let lines = package.lines.iter().map(|line| line.id.clone());
@@ -171,8 +178,10 @@ impl Names {
                 if self.lots.contains(&lot.id) {
                     continue;
                 }
+                let issued = (cents(lot.value.as_ref()), millionths(&lot.quantity));
                 let mut unnamed = ledger.lots_of(number).filter(|(index, known)| {
-                    Some(known.line) == place && self.lots[*index].is_empty()
+                    let is_here = (Some(known.line), known.issued) == (place, issued);
+                    is_here && self.lots[*index].is_empty()
                 });
                 let (index, _) = unnamed.next().unwrap();
                 drop(unnamed);
