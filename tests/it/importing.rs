@@ -133,8 +133,8 @@ impl Told {
     /// The numbers of a row of the report: of the files, of the ledger, expected.
     #[track_caller]
     fn row(&self, what: &str) -> Vec<&str> {
-        let rows = self.out.lines();
-        let row = rows.filter_map(|line| line.strip_prefix(what)).next();
+        let mut rows = self.out.lines();
+        let row = rows.find_map(|line| line.strip_prefix(what));
         row.unwrap_or_else(|| panic!("{what} in {}", self.out))
             .split_whitespace()
             .collect()
