@@ -6,6 +6,7 @@
 mod amending;
 mod booking;
 mod counted;
+mod emailing;
 mod holder;
 mod invoice;
 mod reason;
@@ -19,6 +20,7 @@ use uuid::Uuid;
 pub use amending::CannotAmend;
 pub use booking::BookingRefusal;
 pub use counted::CountedIn;
+pub use emailing::EmailingRefusal;
 pub use holder::HolderRefusal;
 pub use invoice::InvoiceRefusal;
 pub use selling::SellingRefusal;
@@ -368,6 +370,9 @@ pub enum Refusal {
     /// A booking does not allow it.
     #[error(transparent)]
     Booking(#[from] BookingRefusal),
+    /// An e-mail template is not right, or a trial not possible.
+    #[error(transparent)]
+    Emailing(#[from] EmailingRefusal),
     /// A lot does not add up; nothing is written on it.
     #[error("lot {0} does not add up; run `carnet verify`")]
     LotCorrupt(LotId),

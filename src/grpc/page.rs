@@ -86,6 +86,7 @@ paged! {
     ListEntriesRequest,
     ListEmailsRequest,
     ListSuppressionsRequest,
+    ListEmailTemplatesRequest,
     ListSubscriptionsRequest,
     ListBookingsRequest,
     ListTriggersRequest,

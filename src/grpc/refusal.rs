@@ -2,6 +2,7 @@
 
 mod amending;
 mod booking;
+mod emailing;
 mod invoicing;
 mod selling;
 mod subscribing;
@@ -68,6 +69,10 @@ pub fn status(error: &ServiceError) -> Status {
         .into_status(),
         ServiceError::Broken(error) => {
             tracing::error!(%error, "a call failed: {error}");
+            internal()
+        }
+        ServiceError::Templates(error) => {
+            tracing::error!(%error, "the e-mail templates cannot be used: {error}");
             internal()
         }
     }
@@ -228,6 +233,7 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
         Refusal::Triggering(refusal) => triggering::with(failure, refusal),
         Refusal::Invoicing(refusal) => invoicing::with(failure, refusal),
         Refusal::Booking(refusal) => booking::with(failure, refusal),
+        Refusal::Emailing(refusal) => emailing::with(failure, refusal),
         Refusal::LotCorrupt(lot_id) => {
             tracing::error!(%lot_id, "lot {lot_id} does not add up: run `carnet verify`");
             failure.with("lot_id", lot_id)
@@ -342,6 +348,7 @@ fn code(refusal: &Refusal) -> Code {
         Refusal::NotFound { .. } => Code::NotFound,
         Refusal::PermissionDenied { .. } => Code::PermissionDenied,
         Refusal::LotCorrupt(_) => Code::DataLoss,
+        Refusal::Emailing(refusal) => emailing::code(refusal),
         _ => Code::FailedPrecondition,
     }
 }
@@ -367,6 +374,7 @@ mod tests {
             include_str!("../domain/refusal/triggering.rs"),
             include_str!("../domain/refusal/invoice.rs"),
             include_str!("../domain/refusal/booking.rs"),
+            include_str!("../domain/refusal/emailing.rs"),
         ];
         let sources = sources.map(|source| source.split_once("fn reason(").unwrap().1);
         let lines = sources.into_iter().flat_map(str::lines);

@@ -14,12 +14,11 @@ mod claim;
 mod compose;
 mod mark;
 
-use std::sync::Arc;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio_util::sync::CancellationToken;
 
-use crate::mail::templates::TemplateSet;
+use crate::mail::reload::Templates;
+pub use crate::mail::sender::MailSettings;
 use crate::mail::transport::{Outcome, Transport};
 use crate::service::{Context, ServiceError};
 
@@ -33,21 +32,12 @@ const PAUSE_SECONDS: i64 = 10;
 /// The longest pause of the transport, in seconds.
 const PAUSE_SECONDS_MAX: i64 = 300;
 
-/// Who sends where a business has no sender of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MailSettings {
-    /// The operator's address.
-    pub from_email: String,
-    /// The name shown with it; none: the business's.
-    pub from_name: Option<String>,
-}
-
 /// All that sending needs beside the database.
 pub struct Mail {
     /// The operator's settings.
     pub settings: MailSettings,
     /// The templates.
-    pub templates: Arc<TemplateSet>,
+    pub templates: Templates,
     /// The way out.
     pub transport: Transport,
 }

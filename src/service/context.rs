@@ -10,6 +10,8 @@ use crate::domain::catalog::Item;
 use crate::domain::lot::Lot;
 use crate::ids::{BusinessId, CustomerId, ItemId, TokenId};
 use crate::ledger::Ledger;
+use crate::mail::reload::Templates;
+use crate::mail::sender::MailSettings;
 use crate::service::error::ServiceError;
 use crate::service::readiness::Readiness;
 use crate::store::db::Database;
@@ -28,7 +30,18 @@ pub struct Context {
     pub ledger: Ledger,
     /// Whether this process may be given work.
     pub readiness: Readiness,
+    /// What e-mails are made of.
+    pub mailing: Mailing,
     shared: SharedReads,
+}
+
+/// What e-mails are made of, beside the database.
+#[derive(Clone, Debug, Default)]
+pub struct Mailing {
+    /// The templates in use.
+    pub templates: Templates,
+    /// Who sends where a business has no sender of its own.
+    pub operator: MailSettings,
 }
 
 /// What almost every call reads by its key.
@@ -54,12 +67,19 @@ impl Context {
         Self::with_ledger(db, clock, ledger)
     }
 
+    /// The same with other templates and another operator than by default.
+    #[must_use]
+    pub fn with_mailing(self, mailing: Mailing) -> Self {
+        Self { mailing, ..self }
+    }
+
     fn with_ledger(db: Database, clock: Clock, ledger: Ledger) -> Self {
         Self {
             db,
             clock,
             ledger,
             readiness: Readiness::default(),
+            mailing: Mailing::default(),
             shared: SharedReads::default(),
         }
     }

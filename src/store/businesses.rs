@@ -39,6 +39,8 @@ mod entity {
         pub from_email: Option<String>,
         pub reply_to: Option<String>,
         pub link_base_url: Option<String>,
+        pub logo_url: Option<String>,
+        pub accent_colour: Option<String>,
         pub created_at: i64,
         pub version: i64,
     }
@@ -132,6 +134,8 @@ fn read(row: Model) -> Result<Business, StoreError> {
             from_email: row.from_email,
             reply_to: row.reply_to,
             link_base_url: row.link_base_url,
+            logo_url: row.logo_url,
+            accent_colour: row.accent_colour,
         },
         version: row.version,
     })
@@ -154,6 +158,8 @@ fn row(business: &Business) -> Result<ActiveModel, StoreError> {
         from_email: Set(business.sender.from_email.clone()),
         reply_to: Set(business.sender.reply_to.clone()),
         link_base_url: Set(business.sender.link_base_url.clone()),
+        logo_url: Set(business.sender.logo_url.clone()),
+        accent_colour: Set(business.sender.accent_colour.clone()),
         created_at: sea_orm::NotSet,
         version: Set(business.version),
     })

@@ -27,7 +27,8 @@ mod entity {
         pub business_id: Uuid,
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: Uuid,
-        pub customer_id: Uuid,
+        pub customer_id: Option<Uuid>,
+        pub is_test: bool,
         pub kind: i16,
         pub occasion: String,
         pub state: i16,
@@ -104,13 +105,12 @@ pub async fn ensure_all(
 }
 
 /// What an e-mail is unique by: business, customer, kind and occasion.
-type Key = (Uuid, Uuid, i16, String);
+type Key = (Uuid, Option<Uuid>, i16, String);
 
 fn key(email: &Email) -> Key {
-    let (business_id, customer_id) = (email.business_id.uuid(), email.customer_id.uuid());
     (
-        business_id,
-        customer_id,
+        email.business_id.uuid(),
+        email.customer_id.map(CustomerId::uuid),
         email.kind.code(),
         email.occasion.clone(),
     )
@@ -121,7 +121,7 @@ async fn of_occasions(
     txn: &DatabaseTransaction,
     sought: &[Email],
 ) -> Result<HashMap<Key, EmailId>, StoreError> {
-    let found: Vec<(Uuid, Uuid, i16, String, Uuid)> = Entity::find()
+    let found: Vec<(Uuid, Option<Uuid>, i16, String, Uuid)> = Entity::find()
         .select_only()
         .columns([
             Column::BusinessId,
@@ -131,7 +131,9 @@ async fn of_occasions(
             Column::Id,
         ])
         .filter(Column::BusinessId.is_in(sought.iter().map(|it| it.business_id.uuid())))
-        .filter(Column::CustomerId.is_in(sought.iter().map(|it| it.customer_id.uuid())))
+        .filter(
+            Column::CustomerId.is_in(sought.iter().filter_map(|it| Some(it.customer_id?.uuid()))),
+        )
         .filter(Column::Kind.is_in(sought.iter().map(|it| it.kind.code())))
         .filter(Column::Occasion.is_in(sought.iter().map(|it| it.occasion.as_str())))
         .into_tuple()
@@ -143,6 +145,37 @@ async fn of_occasions(
             ((business, customer, kind, occasion), EmailId::from_uuid(id))
         })
         .collect())
+}
+
+/// Writes a trial.
+pub async fn insert_test(txn: &DatabaseTransaction, email: &Email) -> Result<(), StoreError> {
+    Entity::insert(row(email)?)
+        .exec_without_returning(txn)
+        .await?;
+    Ok(())
+}
+
+/// When the trials since an instant were made, the oldest first; at most `limit`.
+pub async fn tests_since(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    since: DateTimeUtc,
+    limit: u64,
+) -> Result<Vec<DateTimeUtc>, StoreError> {
+    let made: Vec<i64> = Entity::find()
+        .select_only()
+        .column(Column::CreatedAt)
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Expr::cust("is_test"))
+        .filter(Column::CreatedAt.gt(micros(since)))
+        .order_by_asc(Column::CreatedAt)
+        .limit(limit)
+        .into_tuple()
+        .all(db)
+        .await?;
+    made.into_iter()
+        .map(|at| instant(at, TABLE, business_id))
+        .collect()
 }
 
 /// Makes the e-mails of a run that was never finished part of the run of `to`: none of them can have
@@ -290,7 +323,8 @@ fn read(row: Model) -> Result<Email, StoreError> {
     Ok(Email {
         id,
         business_id: BusinessId::from_uuid(row.business_id),
-        customer_id: CustomerId::from_uuid(row.customer_id),
+        customer_id: row.customer_id.map(CustomerId::from_uuid),
+        is_test: row.is_test,
         kind: known(NoticeKind::from_code(row.kind), TABLE, id)?,
         occasion: row.occasion.clone(),
         state: known(EmailState::from_code(row.state), TABLE, id)?,
@@ -333,7 +367,8 @@ fn row(email: &Email) -> Result<ActiveModel, StoreError> {
     Ok(ActiveModel {
         business_id: Set(email.business_id.uuid()),
         id: Set(email.id.uuid()),
-        customer_id: Set(email.customer_id.uuid()),
+        customer_id: Set(email.customer_id.map(CustomerId::uuid)),
+        is_test: Set(email.is_test),
         kind: Set(email.kind.code()),
         occasion: Set(email.occasion.clone()),
         state: Set(email.state.code()),

@@ -58,6 +58,7 @@ impl Refusal {
             Self::Triggering(refusal) => refusal.reason(),
             Self::Invoicing(refusal) => refusal.reason(),
             Self::Booking(refusal) => refusal.reason(),
+            Self::Emailing(refusal) => refusal.reason(),
             Self::LotCorrupt(_) => "LEDGER_CORRUPT",
         }
     }

@@ -196,7 +196,10 @@ pub fn to_listed_email(details: EmailDetails) -> v1::Email {
     v1::Email {
         id: email.id.to_string(),
         kind: to_kind(email.kind).into(),
-        customer_id: email.customer_id.to_string(),
+        customer_id: email
+            .customer_id
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
         package_ids,
         local_date: email
             .mail_day
@@ -214,6 +217,7 @@ pub fn to_listed_email(details: EmailDetails) -> v1::Email {
         due_at: to_timestamp(Some(email.due_at).filter(|_| is_open)),
         created_at: Some(timestamp(email.created_at)),
         sent_at: to_timestamp(email.finished_at.filter(|_| is_sent)),
+        test: email.is_test,
     }
 }
 
@@ -247,7 +251,7 @@ fn state(message: v1::EmailState) -> Option<EmailState> {
         .find(|state| to_state(*state) == message)
 }
 
-fn kind(message: v1::EmailKind) -> Option<NoticeKind> {
+pub(super) fn kind(message: v1::EmailKind) -> Option<NoticeKind> {
     NoticeKind::ALL
         .iter()
         .copied()
@@ -264,7 +268,7 @@ fn to_state(state: EmailState) -> v1::EmailState {
     }
 }
 
-fn to_kind(kind: NoticeKind) -> v1::EmailKind {
+pub(super) fn to_kind(kind: NoticeKind) -> v1::EmailKind {
     match kind {
         NoticeKind::Confirmation => v1::EmailKind::Confirmation,
         NoticeKind::Expiring => v1::EmailKind::ExpiryReminder,

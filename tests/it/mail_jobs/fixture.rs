@@ -21,9 +21,9 @@ use carnet::ids::{self, BusinessId, CreditTypeId, CustomerId, LineId, LotId, Pac
 use carnet::jobs::deliver::{Deliverer, Mail, MailSettings};
 use carnet::ledger::post;
 use carnet::mail::capture::CaptureFolder;
+use carnet::mail::reload::Templates;
 use carnet::mail::session::SmtpSession;
 use carnet::mail::session::settings::SmtpSettings;
-use carnet::mail::templates::TemplateSet;
 use carnet::mail::transport::Transport;
 use carnet::service::{Context, readiness};
 use carnet::store::db::Database;
@@ -285,7 +285,7 @@ fn mail(transport: Transport) -> Mail {
             from_email: "carnet@example.com".to_owned(),
             from_name: None,
         },
-        templates: Arc::new(TemplateSet::embedded().unwrap()),
+        templates: Templates::default(),
         transport,
     }
 }

@@ -44,7 +44,7 @@ pub(super) struct Large {
 type Copied = (&'static str, &'static [(&'static str, &'static str)]);
 
 /// In an order in which nothing refers to what is not there yet.
-const TABLES: [Copied; 35] = [
+const TABLES: [Copied; 36] = [
     ("users", &[("id", "{key}"), ("external_id", "NULL")]),
     ("tokens", &[("id", "{key}")]),
     ("requests", &[("request_id", "{key}")]),
@@ -175,6 +175,7 @@ const TABLES: [Copied; 35] = [
             ),
         ],
     ),
+    ("email_templates", &[("locale", "'copy {n}'")]),
     (
         "notices",
         &[

@@ -60,7 +60,7 @@ fn quoted(text: &str, quote: char) -> usize {
 }
 
 /// The calls that page through all that a business has of something, and of which table.
-const PAGES_OF_ALL: [(&str, &str); 19] = [
+const PAGES_OF_ALL: [(&str, &str); 20] = [
     ("ListBookings", "bookings"),
     ("ListInvoices", "invoices"),
     ("ListSubscriptions", "subscriptions"),
@@ -76,6 +76,7 @@ const PAGES_OF_ALL: [(&str, &str); 19] = [
     ("ListTokens", "tokens"),
     ("ListEmails", "emails"),
     ("ListSuppressions", "suppressions"),
+    ("ListEmailTemplates", "email_templates"),
     ("ListClosures", "closures"),
     ("ListTriggers", "triggers"),
     // By an index of nothing but those.

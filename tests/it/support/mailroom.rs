@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
 
 use carnet::app;
 use carnet::clock::Clock;
@@ -14,7 +13,7 @@ use carnet::domain::notice::NoticeKind;
 use carnet::jobs::deliver::{self, Delivered, Deliverer, Mail};
 use carnet::jobs::{mail_day, settle};
 use carnet::mail::capture::CaptureFolder;
-use carnet::mail::templates::TemplateSet;
+use carnet::mail::reload::Templates;
 use carnet::mail::transport::Transport;
 use carnet::proto::v1;
 use carnet::service::Context;
@@ -91,16 +90,14 @@ impl<'a> Mailroom<'a> {
     }
 }
 
-/// The way into the capture folder, with templates that were read once for all tests.
+/// The way into the capture folder.
 fn capture(settings: &MailSettings) -> Mail {
-    static TEMPLATES: LazyLock<Arc<TemplateSet>> =
-        LazyLock::new(|| Arc::new(TemplateSet::embedded().unwrap()));
     Mail {
         settings: deliver::MailSettings {
             from_email: settings.mail_from_address.clone(),
             from_name: None,
         },
-        templates: Arc::clone(&TEMPLATES),
+        templates: Templates::default(),
         transport: Transport::Capture(CaptureFolder::new(&settings.mail_capture_folder)),
     }
 }
