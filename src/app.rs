@@ -134,6 +134,7 @@ impl App {
         if let Some(folder) = folder {
             running.start(folder.follow());
         }
+        running.start(web::metrics::keep_up());
         running.start_http(listener, &settings);
         if !settings.server.no_scheduler {
             let mail = mail_of(&settings.mail, running.ctx.mailing.clone())?;

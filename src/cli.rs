@@ -3,7 +3,7 @@
 //! A command writes to the streams that it is handed and returns what went wrong; here that becomes
 //! words and an exit code: 0 done, 1 refused or failed, 2 asked wrongly.
 
-use std::io::{self, Write};
+use std::io::{self, Stderr, Stdout, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -12,9 +12,11 @@ use self::verify::progress::ProgressStyle;
 use crate::clock::Clock;
 use crate::config::{LogSettings, Settings};
 
+pub mod backup;
 pub mod business;
 pub mod call;
 pub mod demo;
+pub mod describe;
 pub mod logging;
 pub mod migrate;
 pub mod serve;
@@ -50,8 +52,14 @@ pub enum Command {
     Token(token::TokenCommand),
     /// Prove that every balance is what its entries say.
     Verify(verify::VerifyArgs),
+    /// Copy an SQLite database, while it is served.
+    Backup(backup::BackupArgs),
     /// Call any method of a running server with JSON.
     Call(call::CallArgs),
+    /// Print the completions for a shell.
+    Completions(describe::CompletionsArgs),
+    /// Write manual pages into a folder.
+    Man(describe::ManArgs),
 }
 
 /// What to serve.
@@ -64,32 +72,42 @@ pub struct ServeArgs {
 /// Runs a command to its end.
 pub async fn run(cli: Cli) -> ExitCode {
     let (mut out, mut err) = (io::stdout(), io::stderr());
+    let logging = match logging::start(&cli.log) {
+        Ok(logging) => logging,
+        Err(error) => return failed(&error, &mut err, 2),
+    };
+    let exit_code = perform(cli.command, &mut out, &mut err).await;
+    logging.end();
+    exit_code
+}
+
+async fn perform(command: Command, out: &mut Stdout, err: &mut Stderr) -> ExitCode {
     let clock = Clock::System;
-    if let Err(error) = logging::start(&cli.log) {
-        return failed(&error, &mut err, 2);
-    }
-    let done = match cli.command {
-        Command::Demo(args) => Box::pin(demo::run(*args, &mut out)).await,
+    let done = match command {
+        Command::Demo(args) => Box::pin(demo::run(*args, out)).await,
         Command::Serve(args) => serve::run(args.settings).await,
-        Command::Migrate(args) => migrate::run(&args, &mut out).await,
-        Command::Business(command) => business::run(&command, &clock, &mut out).await,
-        Command::Token(command) => token::run(&command, &clock, &mut out).await,
+        Command::Migrate(args) => migrate::run(&args, out).await,
+        Command::Business(command) => business::run(&command, &clock, out).await,
+        Command::Token(command) => token::run(&command, &clock, out).await,
         Command::Verify(args) => {
-            let style = ProgressStyle::of(&err);
-            verify::run(&args, &clock, style, (&mut out, &mut err)).await
+            let style = ProgressStyle::of(err);
+            verify::run(&args, &clock, style, (out, err)).await
         }
-        Command::Call(args) => match call::run(&args, &clock, &mut out, &mut err).await {
+        Command::Backup(args) => backup::run(&args, out).await,
+        Command::Completions(args) => describe::completions(&args, out),
+        Command::Man(args) => describe::man(&args, out),
+        Command::Call(args) => match call::run(&args, &clock, out, err).await {
             Ok(()) => Ok(()),
             Err(error) => {
                 // If the error cannot be shown, the exit code still tells of it.
-                let _unshown = call::report::write_error(&mut err, &error);
+                let _unshown = call::report::write_error(err, &error);
                 return ExitCode::from(error.exit_code());
             }
         },
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error, &mut err, 1),
+        Err(error) => failed(&error, err, 1),
     }
 }
 

@@ -302,6 +302,9 @@ pub struct LogSettings {
         global = true
     )]
     pub log_filter: String,
+    /// Send traces over OTLP (gRPC) to this collector, such as `http://localhost:4317`.
+    #[arg(long, env = "CARNET_OTLP_ENDPOINT", value_name = "URL", global = true)]
+    pub otlp_endpoint: Option<String>,
 }
 
 #[cfg(test)]

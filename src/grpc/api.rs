@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use tokio_util::task::TaskTracker;
 use tonic::{Request, Response, Status};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::grpc::faults::Faults;
@@ -238,7 +239,7 @@ impl Api {
             + 'static,
     {
         let ctx = self.ctx.clone();
-        let task = self.tasks.spawn(async move {
+        let unit = async move {
             let mut tries = 1;
             loop {
                 let result = work(&ctx, &call, &input).await;
@@ -249,8 +250,8 @@ impl Api {
                 pause_before(tries).await;
                 tries = tries.saturating_add(1);
             }
-        });
-        match task.await {
+        };
+        match self.tasks.spawn(unit.in_current_span()).await {
             Ok(result) => result.map_err(|error| refusal::status(&error)),
             Err(error) => {
                 tracing::error!(%error, "a use case ended in a panic: {error}");

@@ -1,10 +1,13 @@
 //! What surrounds every call, before a service sees it.
 //!
-//! From the outside in: [`mod@panic`], so that a fault in anything else is still an answer; [`shed`], so
-//! that a crowd is refused before it costs anything; [`deadline`]. They know HTTP and gRPC, and
-//! nothing of credits. Who the caller is, is asked further in, since that needs the database.
+//! From the outside in: [`measure`], so that every call is counted; [`mod@panic`], so that a fault in anything
+//! else is still an answer; [`shed`], so that a crowd is refused before it costs anything; [`deadline`]. They
+//! know HTTP and gRPC, and nothing of credits. Who the caller is, is asked further in, since that needs the
+//! database.
 
 pub mod authenticate;
 pub mod deadline;
+pub mod measure;
 pub mod panic;
 pub mod shed;
+mod trace;

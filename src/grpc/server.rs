@@ -1,6 +1,6 @@
 //! The gRPC server: every service, behind the layers that surround each call.
 //!
-//! From the outside in: panic, shed, deadline, authenticate. Health and reflection (v1 and v1alpha,
+//! From the outside in: measure, panic, shed, deadline, authenticate. Health and reflection (v1 and v1alpha,
 //! which older clients need) stand behind the same layers and need no token. Health follows the
 //! readiness of the process, under the empty name and under that of each service.
 
@@ -28,6 +28,7 @@ use crate::grpc::emails::Emails;
 use crate::grpc::invoices::Invoices;
 use crate::grpc::layers::authenticate::AuthenticateLayer;
 use crate::grpc::layers::deadline::DeadlineLayer;
+use crate::grpc::layers::measure::MeasureLayer;
 use crate::grpc::layers::panic;
 use crate::grpc::layers::shed::ShedLayer;
 use crate::grpc::packages::Packages;
@@ -110,6 +111,7 @@ pub async fn serve(
     let calls_max = usize::try_from(settings.calls_max).unwrap_or(usize::MAX);
     let server = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE))
+        .layer(MeasureLayer::new(&pool))
         .layer(panic::layer())
         .layer(ShedLayer::new(calls_max))
         .layer(DeadlineLayer::new(settings.deadline()))

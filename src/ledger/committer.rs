@@ -15,10 +15,13 @@ mod state;
 
 use std::sync::{Arc, OnceLock};
 
+use metrics::{Gauge, Histogram, Unit, describe_gauge, describe_histogram, gauge, histogram};
 use sea_orm::DbBackend;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span, debug_span};
 
 use crate::clock::Clock;
 use crate::config::LedgerSettings;
@@ -29,6 +32,13 @@ use crate::store::lines::LineCache;
 
 /// How many full batches may wait in a lane; what comes then is refused.
 const BATCHES_WAITING_MAX: usize = 4;
+
+/// How many calls shared a batch.
+const BATCH_CALLS: &str = "carnet_ledger_batch_calls";
+/// How long a batch took.
+const BATCH_SECONDS: &str = "carnet_ledger_batch_seconds";
+/// Calls that waited when a batch began.
+const WAITING: &str = "carnet_ledger_waiting_calls";
 
 /// What the committer says of a call.
 #[derive(Clone, Debug)]
@@ -44,6 +54,8 @@ pub(super) enum Answer {
 struct Waiting {
     submission: Submission,
     answer: oneshot::Sender<Result<Answer, LedgerError>>,
+    /// What it is part of.
+    span: Span,
 }
 
 /// What a batch works with.
@@ -90,6 +102,7 @@ impl Committer {
         let waiting = Waiting {
             submission: submission.clone(),
             answer,
+            span: Span::current(),
         };
         match lane.try_send(waiting) {
             Ok(()) => {}
@@ -112,10 +125,11 @@ impl Committer {
         let batch_max = usize::from(self.work.settings.ledger_batch_max);
         let waiting_max = batch_max.saturating_mul(BATCHES_WAITING_MAX);
         (0..self.work.lanes())
-            .map(|_| {
+            .map(|number| {
                 let (lane, queue) = mpsc::channel(waiting_max);
                 let (work, stopped) = (self.work.clone(), self.stopped.clone());
-                self.tasks.spawn(run(work, queue, stopped));
+                let meters = Meters::of(number);
+                self.tasks.spawn(run(work, queue, stopped, meters));
                 lane
             })
             .collect()
@@ -144,8 +158,37 @@ fn lane_of<'a>(
     lanes.get(place)
 }
 
+/// What a lane tells of itself.
+#[derive(Debug)]
+struct Meters {
+    calls: Histogram,
+    seconds: Histogram,
+    waiting: Gauge,
+}
+
+impl Meters {
+    fn of(lane: u32) -> Self {
+        describe_histogram!(BATCH_CALLS, "How many calls shared a batch.");
+        describe_histogram!(BATCH_SECONDS, Unit::Seconds, "How long a batch took.");
+        describe_gauge!(
+            WAITING,
+            "Calls that waited in a lane when its last batch began."
+        );
+        Self {
+            calls: histogram!(BATCH_CALLS),
+            seconds: histogram!(BATCH_SECONDS),
+            waiting: gauge!(WAITING, "lane" => lane.to_string()),
+        }
+    }
+}
+
 /// Commits batch after batch, until it is stopped and its queue is empty.
-async fn run(work: Work, mut queue: mpsc::Receiver<Waiting>, stopped: CancellationToken) {
+async fn run(
+    work: Work,
+    mut queue: mpsc::Receiver<Waiting>,
+    stopped: CancellationToken,
+    meters: Meters,
+) {
     let batch_max = usize::from(work.settings.ledger_batch_max);
     loop {
         let mut calls = Vec::new();
@@ -157,14 +200,29 @@ async fn run(work: Work, mut queue: mpsc::Receiver<Waiting>, stopped: Cancellati
         if calls.is_empty() {
             return;
         }
-        if work.settings.ledger_batch_one_business {
-            for calls in by_business(calls) {
+        let begun = Instant::now();
+        meters.calls.record(as_float(calls.len()));
+        meters.waiting.set(as_float(queue.len()));
+        let span = debug_span!(parent: None, "batch", calls = calls.len());
+        for call in &calls {
+            span.follows_from(&call.span);
+        }
+        let batches = async {
+            if work.settings.ledger_batch_one_business {
+                for calls in by_business(calls) {
+                    batch::run(&work, calls).await;
+                }
+            } else {
                 batch::run(&work, calls).await;
             }
-        } else {
-            batch::run(&work, calls).await;
-        }
+        };
+        batches.instrument(span).await;
+        meters.seconds.record(begun.elapsed());
     }
+}
+
+fn as_float(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::INFINITY, f64::from)
 }
 
 /// The calls of each business, in the order in which they came.

@@ -13,7 +13,8 @@ use std::time::Duration;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
-    DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    DbBackend, DbErr, IsolationLevel, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait,
 };
 
 use crate::store::error::StoreError;
@@ -138,6 +139,13 @@ impl Database {
             TransactionOptions::default()
         };
         Ok(self.reader.begin_with_options(options).await?)
+    }
+
+    /// Copies an SQLite database into a new file: one state of everything, whoever else writes meanwhile.
+    pub async fn copy_to(&self, path: &str) -> Result<(), StoreError> {
+        let copy = Statement::from_sql_and_values(self.backend(), "VACUUM INTO ?", [path.into()]);
+        self.reader.execute_raw(copy).await?;
+        Ok(())
     }
 
     /// Asks the database for an answer.

@@ -11,6 +11,7 @@ pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod proxy;
 pub(crate) mod refused;
+pub(crate) mod scrape;
 pub(crate) mod sentences;
 pub(crate) mod shop;
 pub(crate) mod smtp;

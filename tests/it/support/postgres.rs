@@ -151,6 +151,11 @@ impl Server {
             .await;
     }
 
+    /// A program of PostgreSQL's own, such as `pg_dump`, in its version.
+    pub(crate) fn program(name: &str) -> PathBuf {
+        binaries::beside_the_server(name)
+    }
+
     /// Runs one statement on the database that every server has.
     async fn administer(&self, sql: &str) {
         let database = connect(&self.url_of("postgres")).await;

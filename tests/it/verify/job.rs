@@ -1,30 +1,12 @@
 //! The nightly job, and what `/metrics` says of it.
 
 use carnet::jobs::verify::{Verified, step};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::history;
-use crate::support::app::{Postgres, Sqlite, TestApp, on};
+use crate::support::app::{Postgres, Sqlite, on};
 use crate::support::plant::{Tamperer, uuid_literal};
-
-/// The answer of the HTTP side to a plain GET, head and body.
-async fn get(app: &TestApp, path: &str) -> String {
-    let mut stream = TcpStream::connect(app.http_address()).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nhost: carnet\r\nconnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
-}
-
-/// The value of a metric without labels.
-fn metric(page: &str, name: &str) -> Option<f64> {
-    let mut lines = page.lines();
-    let line = lines.find(|line| line.split(' ').next() == Some(name))?;
-    line.split(' ').nth(1)?.parse().ok()
-}
+use crate::support::scrape::{get, metric};
 
 /// One test for both databases, one after the other: metrics are the process's.
 #[tokio::test]

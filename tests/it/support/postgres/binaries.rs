@@ -47,6 +47,13 @@ pub(super) fn find_or_install() -> PathBuf {
     })
 }
 
+/// Another program of the server's version: where `initdb` leads, a folder of links may have but a few.
+pub(super) fn beside_the_server(name: &str) -> PathBuf {
+    let initdb = find_or_install().join("initdb");
+    let initdb = initdb.canonicalize().unwrap_or(initdb);
+    initdb.with_file_name(name)
+}
+
 fn find() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
