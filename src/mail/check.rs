@@ -155,6 +155,31 @@ struct Scopes<'a> {
 }
 
 impl<'a> Scopes<'a> {
+    /// What names stand for inside a block.
+    fn inside(&self, name: &str, path: &Path) -> Result<Self, String> {
+        let leads_out = self.loops && (raw(path).contains("../") || raw(path).contains("@root"));
+        if leads_out && matches!(name, "with" | "each") {
+            return Err(format!(
+                "opens {name} inside a loop on what lies outside of it"
+            ));
+        }
+        let subject = self.resolve(path)?;
+        match name {
+            // The engine opens no scope for these two.
+            "if" | "unless" => Ok(Self {
+                values: self.values.clone(),
+                loops: self.loops,
+            }),
+            "with" => Ok(self.pushed(subject, false)),
+            "each" => {
+                let items = subject.as_array().and_then(|items| items.first());
+                let item = items.ok_or("opens each on what is not a list")?;
+                Ok(self.pushed(item, true))
+            }
+            other => Err(format!("opens a block {other}, which is not a helper")),
+        }
+    }
+
     fn pushed(&self, inner: &'a Value, loops: bool) -> Self {
         let mut values = self.values.clone();
         values.push(inner);
@@ -255,7 +280,7 @@ impl<'a> Walk<'a> {
             }
             None => self.add(format_args!("includes {name}, which there is not")),
             Some(_) if !is_plain => {
-                self.add(format_args!("gives values to {name}, which takes none"))
+                self.add(format_args!("gives values to {name}, which takes none"));
             }
             Some((name, template)) => {
                 self.within = Some(name.as_str());
@@ -314,7 +339,7 @@ impl<'a> Walk<'a> {
             self.add(format_args!("opens a block {name} without one name"));
             return;
         };
-        let inner = match self.inner(&name, path, scopes) {
+        let inner = match scopes.inside(&name, path) {
             Ok(inner) => inner,
             Err(reason) => {
                 self.add(reason);
@@ -326,31 +351,6 @@ impl<'a> Walk<'a> {
         }
         if let Some(body) = &helper.inverse {
             self.elements(body, scopes);
-        }
-    }
-
-    /// What names stand for inside a block.
-    fn inner(&self, name: &str, path: &Path, scopes: &Scopes<'a>) -> Result<Scopes<'a>, String> {
-        let leads_out = scopes.loops && (raw(path).contains("../") || raw(path).contains("@root"));
-        if leads_out && matches!(name, "with" | "each") {
-            return Err(format!(
-                "opens {name} inside a loop on what lies outside of it"
-            ));
-        }
-        let subject = scopes.resolve(path)?;
-        match name {
-            // The engine opens no scope for these two.
-            "if" | "unless" => Ok(Scopes {
-                values: scopes.values.clone(),
-                loops: scopes.loops,
-            }),
-            "with" => Ok(scopes.pushed(subject, false)),
-            "each" => {
-                let items = subject.as_array().and_then(|items| items.first());
-                let item = items.ok_or("opens each on what is not a list")?;
-                Ok(scopes.pushed(item, true))
-            }
-            other => Err(format!("opens a block {other}, which is not a helper")),
         }
     }
 

@@ -134,6 +134,7 @@ impl Colour {
 
     /// The colour of an edge around a surface of this colour, where the page is white: its own, if that
     /// stands out by 3 to 1, which is what shapes need (WCAG 2.2, 1.4.11).
+    #[must_use]
     pub fn edge(self) -> Self {
         if self.contrast(Self::WHITE) >= SHAPE_CONTRAST_MIN {
             self

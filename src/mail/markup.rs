@@ -145,7 +145,9 @@ impl<'a> Reader<'a> {
                     self.block(tag, at);
                 }
                 '<' => self.markup(at),
-                other => self.skip(other.len_utf8()),
+                other => {
+                    self.skip(other.len_utf8());
+                }
             }
         }
         while let Some(open) = self.open.pop() {

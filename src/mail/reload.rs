@@ -6,7 +6,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::files::{self, Files};
@@ -35,10 +35,7 @@ impl Templates {
     ///
     /// Only if the program's own set does not pass.
     pub fn current(&self) -> Result<Arc<TemplateSet>, TemplateError> {
-        let in_use = self
-            .in_use
-            .read()
-            .unwrap_or_else(|broken| broken.into_inner());
+        let in_use = self.in_use.read().unwrap_or_else(PoisonError::into_inner);
         match in_use.as_ref() {
             Some(set) => Ok(Arc::clone(set)),
             None => TemplateSet::shipped(),
@@ -46,10 +43,7 @@ impl Templates {
     }
 
     fn replace(&self, set: TemplateSet) {
-        let mut in_use = self
-            .in_use
-            .write()
-            .unwrap_or_else(|broken| broken.into_inner());
+        let mut in_use = self.in_use.write().unwrap_or_else(PoisonError::into_inner);
         *in_use = Some(Arc::new(set));
     }
 }
@@ -130,7 +124,7 @@ impl Folder {
             self = folder;
             match look {
                 Ok(Look::TakenOver) => {
-                    tracing::info!("the templates in {path} are in use as they are now")
+                    tracing::info!("the templates in {path} are in use as they are now");
                 }
                 Ok(Look::Same | Look::Waits) => {}
                 Err(error) => {

@@ -137,7 +137,7 @@ impl TemplateSet {
         set.text.register_escape_fn(no_escape);
         for (name, path) in PARTIALS {
             let template =
-                check::parse(file(files, path)?).map_err(|fault| refused(path, fault))?;
+                check::parse(file(files, path)?).map_err(|fault| refused(path, &fault))?;
             set.html.register_template(name, template.clone());
             set.partials.insert(name.to_owned(), template);
         }
@@ -172,7 +172,7 @@ impl TemplateSet {
         let checked = check::compile(source, published);
         let template = checked.map_err(|faults| {
             let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            refused(path, faults.join("; "))
+            refused(path, &faults.join("; "))
         })?;
         let engine = if is_html {
             &mut self.html
@@ -267,10 +267,10 @@ impl TemplateSet {
 
 fn file<'a>(files: &'a Files, path: &str) -> Result<&'a str, TemplateError> {
     let found = files.get(path).map(String::as_str);
-    found.ok_or_else(|| refused(path, "is missing"))
+    found.ok_or_else(|| refused(path, &"is missing"))
 }
 
-fn refused(path: &str, reason: impl ToString) -> TemplateError {
+fn refused(path: &str, reason: &impl ToString) -> TemplateError {
     TemplateError::Refused {
         path: path.to_owned(),
         reason: reason.to_string(),

@@ -96,6 +96,25 @@ fn an_email_is_in_the_language_of_its_customer_or_in_english(
     assert!(confirmed.html.contains("dir=\"ltr\""));
 }
 
+#[rstest]
+#[case("fr", [(1, 7), (3, 5)], ["✓ 1\u{a0}utilisé · 7\u{a0}restants", "✓ 3\u{a0}utilisés · 5\u{a0}restants"])]
+#[case("es", [(1, 7), (7, 1)], ["✓ 1\u{a0}usado · 7\u{a0}disponibles", "✓ 7\u{a0}usados · 1\u{a0}disponible"])]
+#[case("en", [(1, 7), (3, 5)], ["✓ 1\u{a0}used · 7\u{a0}left", "✓ 3\u{a0}used · 5\u{a0}left"])]
+fn the_legend_of_marks_agrees_with_their_number(
+    #[case] tag: &str,
+    #[case] units: [(i64, i64); 2],
+    #[case] legends: [&str; 2],
+) {
+    let set = TemplateSet::embedded().unwrap();
+    for ((used, left), legend) in units.into_iter().zip(legends) {
+        let mut content = sample::content(EmailKind::Expiring, tag);
+        let line = &mut content.packages[0].lines[0];
+        (line.used, line.available, line.lost) = (used * 1_000_000, left * 1_000_000, 0);
+        let html = set.render(&content).unwrap().html;
+        assert!(html.contains(legend), "{html}");
+    }
+}
+
 /// The program's set, and the languages that nobody speaks.
 fn set_with_pseudo_languages() -> TemplateSet {
     let directory = tempfile::tempdir().unwrap();

@@ -5,7 +5,6 @@
 //! against them, and another holds `docs/email-variables.md` against [`page`].
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use serde_json::Value;
 
@@ -237,52 +236,6 @@ fn walk(value: &Value, path: String, found: &mut BTreeMap<String, Variable>) {
     }
 }
 
-/// The published page: a table for each kind.
-///
-/// # Errors
-///
-/// If the set cannot show its samples.
-pub fn page(set: &TemplateSet) -> Result<String, RenderError> {
-    let mut page = HEAD.to_owned();
-    for kind in EmailKind::ALL {
-        // Writing to memory does not fail.
-        let _ = write!(page, "\n## {}\n\n{COLUMNS}", kind.name());
-        for variable in of_kind(set, kind)? {
-            let Variable {
-                path,
-                nature,
-                description,
-                may_be_missing,
-                example,
-            } = variable;
-            let missing = if may_be_missing { "yes" } else { "" };
-            let nature = nature.as_str();
-            let example = example.replace('|', "\\|");
-            let _ = writeln!(
-                page,
-                "| `{path}` | {nature} | {description} | {missing} | {example} |"
-            );
-        }
-    }
-    Ok(page)
-}
-
-const COLUMNS: &str =
-    "| variable | what it is | what it says | may be missing | example |\n|---|---|---|---|---|\n";
-
-const HEAD: &str = "\
-# What e-mail templates may print
-
-Generated from the program: `cargo run --example email_variables > docs/email-variables.md`. The same is
-answered by `GetEmailTemplate`.
-
-A template is [Handlebars](https://handlebarsjs.com/guide/): `{{name}}` prints a variable, `{{#if}}`,
-`{{#unless}}`, `{{#each}}` and `{{#with}}` open blocks, `{{t \"phrase\" name=value}}` prints a phrase of the
-language, and in HTML `{{> units}}` inside `{{#each lines}}` draws the units of a line. `first` is the first
-package and has all that `packages[]` has. Inside a block `../` leads one block out, `@root` to the outermost.
-What may be missing is to be printed inside `{{#if}}`. Any other name is refused when a template is saved.
-";
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -317,12 +270,5 @@ mod tests {
             .iter()
             .find(|it| it.path == "packages[].usable_through");
         assert!(!usable.unwrap().may_be_missing);
-    }
-
-    #[test]
-    fn the_published_page_is_current() {
-        let page = page(&TemplateSet::shipped().unwrap()).unwrap();
-        let published = include_str!("../../docs/email-variables.md");
-        assert!(page == published, "run the example `email_variables` again");
     }
 }

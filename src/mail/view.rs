@@ -301,7 +301,10 @@ impl Words<'_> {
             .filter(|(_, millionths, _)| *millionths > 0)
             .map(|(sign, millionths, key)| {
                 let number = self.locale.credits(millionths);
-                Ok(format!("{sign}{number}\u{a0}{}", self.phrase(key)?))
+                // Only whole units have marks.
+                let count = millionths.checked_div(CREDIT);
+                let state = self.locale.phrase(key, count, &BTreeMap::new())?;
+                Ok(format!("{sign}{number}\u{a0}{state}"))
             })
             .collect::<Result<_, String>>()?;
         Ok((shown.len() > 1).then(|| shown.join(" · ")))

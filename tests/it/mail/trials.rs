@@ -1,6 +1,7 @@
 //! Trying e-mails out (G8): shown with a sample or a customer's data, and sent to an address.
 
 use carnet::domain::permission::Permission;
+use carnet::jobs::deliver::Delivered;
 use carnet::proto::v1;
 use carnet::proto::v1::{EmailKind, EmailState};
 use chrono::TimeDelta;
@@ -249,7 +250,7 @@ async fn a_test_goes_out_once_like_others_and_is_on_record_as_one(
             "me@example.com"
         );
         let mut room = Mailroom::posting_to(app, &server);
-        assert_eq!(room.run().await, Default::default());
+        assert_eq!(room.run().await, Delivered::default());
         request.validate_only = false;
         request.request_id = app.request_id();
         let first = send(app, request.clone()).await.unwrap();
