@@ -82,7 +82,7 @@ fn content(kind: EmailKind, locale: &str, packages: usize) -> EmailContent {
         ),
         package(
             kind,
-            "Twenty and a bit more",
+            "Donaudampfschifffahrtsgesellschaftskapitänspatentlehrgang",
             vec![line(lesson, 20_000_000, 13_000_000, kind)],
             1,
         ),
@@ -105,6 +105,7 @@ fn content(kind: EmailKind, locale: &str, packages: usize) -> EmailContent {
         customer_name: "Liis O'Neil".to_owned(),
         packages: all.into_iter().take(packages).collect(),
         today: day(2026, 12, 24),
+        unsubscribe_url: Some("https://carnet.example/unsubscribe/liis".to_owned()),
     }
 }
 

@@ -17,17 +17,17 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::config::{DatabaseSettings, MailSettings, Settings};
+use crate::config::{DatabaseSettings, MailSettings, ServerSettings, Settings};
 use crate::grpc::server;
-use crate::jobs::deliver::{self, Mail};
+use crate::jobs::deliver::{self, Mail, Rates};
 use crate::jobs::schedule::Scheduler;
 use crate::mail::capture::CaptureFolder;
 use crate::mail::reload::Folder;
 use crate::mail::session::SmtpSession;
 use crate::mail::session::settings::{SmtpSettings, Timeouts};
 use crate::mail::transport::Transport;
-use crate::service::context::Mailing;
-use crate::service::{Context, readiness};
+use crate::service::mailing::Mailing;
+use crate::service::{Context, denials, readiness, token_uses};
 use crate::store::db::{Database, sqlite_path};
 use crate::store::migrate;
 use crate::store::serve_lock::ServeLock;
@@ -135,15 +135,18 @@ impl App {
             running.start(folder.follow());
         }
         running.start(web::metrics::keep_up());
-        running.start_http(listener, &settings);
+        running.start_writing(token_uses::WRITTEN_EVERY, token_uses::write);
+        running.start_writing(denials::COUNTED_FOR, denials::write_counts);
         if !settings.server.no_scheduler {
             let mail = mail_of(&settings.mail, running.ctx.mailing.clone())?;
             running.scheduler =
                 Some(Scheduler::start(running.ctx.clone(), mail, settings.server.verify_at).await?);
         }
         if !settings.server.no_grpc {
-            running.start_grpc(settings).await?;
+            running.start_grpc(settings.server.clone()).await?;
         }
+        // Last, so that nobody hears of a readiness that has nothing behind it.
+        running.start_http(listener, &settings);
         Ok(running)
     }
 }
@@ -181,15 +184,32 @@ impl Running {
         });
     }
 
-    async fn start_grpc(&mut self, settings: Settings) -> anyhow::Result<()> {
-        let wanted = settings.server.grpc_address;
-        let (listener, address) = listen(wanted).await?;
+    /// Writes what calls note in memory every so often; in a task of its own, which a stop does not cut.
+    fn start_writing<F>(&mut self, period: Duration, write: fn(Context) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (ctx, tasks) = (self.ctx.clone(), self.tasks.clone());
+        self.start(async move {
+            let mut ticks = tokio::time::interval(period);
+            // The first one is at once.
+            ticks.tick().await;
+            loop {
+                ticks.tick().await;
+                // What cannot be written is in the log.
+                let _ = tasks.spawn(write(ctx.clone())).await;
+            }
+        });
+    }
+
+    async fn start_grpc(&mut self, settings: ServerSettings) -> anyhow::Result<()> {
+        let (listener, address) = listen(settings.grpc_address).await?;
         self.grpc_address = Some(address);
         let (ctx, tasks) = (self.ctx.clone(), self.tasks.clone());
         let stopped = self.stopped.clone();
         self.parts.spawn(async move {
             let stopped = stopped.cancelled();
-            server::serve(listener, &settings.server, &ctx, tasks, stopped).await?;
+            server::serve(listener, &settings, &ctx, tasks, stopped).await?;
             Ok(())
         });
         Ok(())
@@ -242,6 +262,8 @@ impl Running {
             tracing::warn!("the drain time is over, connections that are still open are cut");
             self.parts.shutdown().await;
         }
+        self.tasks.spawn(token_uses::write(self.ctx.clone()));
+        self.tasks.spawn(denials::write_counts(self.ctx.clone()));
         self.tasks.close();
         let units = async {
             tokio::join!(self.tasks.wait(), self.ctx.ledger.stop());
@@ -272,6 +294,11 @@ fn mailing(settings: &MailSettings, folder: Option<&Folder>) -> Mailing {
         operator: deliver::MailSettings {
             from_email: settings.mail_from_address.clone(),
             from_name: from_name.filter(|name| !name.is_empty()),
+            public_url: settings.public_url.clone(),
+            rates: Rates {
+                all_max: settings.mail_rate_per_minute,
+                business_max: settings.mail_business_rate_per_minute,
+            },
         },
     }
 }

@@ -19,6 +19,7 @@ pub mod demo;
 pub mod describe;
 pub mod logging;
 pub mod migrate;
+pub mod remind;
 pub mod serve;
 pub mod token;
 pub mod verify;
@@ -50,6 +51,8 @@ pub enum Command {
     /// Make API tokens.
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Show what would go out by e-mail in the next days, to whom, and what not and why.
+    Remind(remind::RemindArgs),
     /// Prove that every balance is what its entries say.
     Verify(verify::VerifyArgs),
     /// Copy an SQLite database, while it is served.
@@ -89,6 +92,7 @@ async fn perform(command: Command, out: &mut Stdout, err: &mut Stderr) -> ExitCo
         Command::Migrate(args) => migrate::run(&args, out).await,
         Command::Business(command) => business::run(&command, &clock, out).await,
         Command::Token(command) => token::run(&command, &clock, out).await,
+        Command::Remind(args) => remind::run(&args, &clock, out).await,
         Command::Verify(args) => {
             let style = ProgressStyle::of(err);
             verify::run(&args, &clock, style, (out, err)).await

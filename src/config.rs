@@ -3,6 +3,8 @@
 //! Nothing else asks the environment. URLs that may hold a password are [`Secret`]: they are never
 //! shown, not even in a `Debug` text.
 
+mod public_url;
+
 use std::convert::Infallible;
 use std::fmt;
 use std::net::SocketAddr;
@@ -11,6 +13,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+
+pub use public_url::PublicUrl;
 
 /// A text that is not to be shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -260,6 +264,28 @@ pub struct MailSettings {
         value_name = "NAME"
     )]
     pub mail_from_name: String,
+    /// How many e-mails go out in any minute at most, by all replicas together. Without it: as many as the
+    /// mail server takes.
+    #[arg(
+        long,
+        env = "CARNET_MAIL_RATE_PER_MINUTE",
+        value_name = "COUNT",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub mail_rate_per_minute: Option<u32>,
+    /// How many of them may be of one business at most.
+    #[arg(
+        long,
+        env = "CARNET_MAIL_BUSINESS_RATE_PER_MINUTE",
+        value_name = "COUNT",
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    pub mail_business_rate_per_minute: Option<u32>,
+    /// What customers reach the HTTP address as, such as `https://carnet.example`: links to unsubscribe
+    /// begin with it. Without it e-mails bear none. Mail programs offer to unsubscribe by one click only
+    /// where it is https.
+    #[arg(long, env = "CARNET_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<PublicUrl>,
     /// A folder whose files override the e-mail templates and words that are built in.
     #[arg(long, env = "CARNET_TEMPLATES_FOLDER", value_name = "FOLDER")]
     pub templates_folder: Option<PathBuf>,

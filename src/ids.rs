@@ -30,8 +30,21 @@ pub fn new_uuid(at: DateTime<Utc>) -> Uuid {
     ))
 }
 
+/// The first UUID that [`new_uuid`] can make in the first whole millisecond from `at` on: where a time begins
+/// in an index of ids.
+pub fn first_uuid(at: DateTime<Utc>) -> Uuid {
+    let microseconds = u128::try_from(at.timestamp_micros()).unwrap_or(0);
+    Uuid::from_u128(microseconds.div_ceil(1_000) << 80)
+}
+
+/// Whether a text is an id of ours, of whatever kind.
+pub fn is_id(text: &str) -> bool {
+    text.is_ascii() && text.contains('_') && text.parse::<TypeSafeId<DynamicType>>().is_ok()
+}
+
 /// How a client names a thing: by the id that we gave it, or by the client's own.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reference<I> {
     /// Our id, such as `pkg_01jd0c5hqbf9bvxk2mqnz8s6wt`.
     Id(I),
@@ -126,6 +139,8 @@ id_types! {
     BusinessId = "biz";
     /// A member of a business's staff.
     UserId = "usr";
+    /// What members of staff may do.
+    RoleId = "rol";
     /// An API token.
     TokenId = "tok";
     /// A credit type.
@@ -154,6 +169,8 @@ id_types! {
     EmailId = "eml";
     /// A payment that was recorded.
     PaymentId = "pay";
+    /// What the payment system is to charge.
+    ChargeRequestId = "chg";
     /// Work on many packages.
     BulkRunId = "run";
     /// Days on which a business is closed.
@@ -170,6 +187,8 @@ id_types! {
     InvoiceLineId = "inl";
     /// A booking of an item at a time.
     BookingId = "bkg";
+    /// Something that was done, or refused.
+    AuditEventId = "aud";
     /// Bookings that were made together, one every so many weeks.
     BookingSeriesId = "bks";
 }
@@ -227,6 +246,29 @@ mod tests {
                 let text = format!("{prefix}_01jd0c5hqbf9bvxk2mqnz8s6wt");
                 assert!(text.parse::<PackageId>().is_err(), "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn a_time_begins_before_all_ids_of_its_millisecond_and_after_those_of_the_one_before() {
+        let at = DateTime::from_timestamp_millis(1_700_000_000_123).unwrap();
+        let before = DateTime::from_timestamp_micros(1_700_000_000_122_001).unwrap();
+        assert!(new_uuid(before) < first_uuid(at) && first_uuid(at) < new_uuid(at));
+        assert_eq!(first_uuid(before), first_uuid(at));
+    }
+
+    #[test]
+    fn an_id_of_any_kind_is_told_from_other_texts() {
+        assert!(is_id(&TokenId::generate(DateTime::UNIX_EPOCH).to_string()));
+        for text in [
+            "",
+            "ext:7",
+            "Mari",
+            "mari@example.com",
+            "cus_",
+            "00000000000000000000000007",
+        ] {
+            assert!(!is_id(text), "{text}");
         }
     }
 

@@ -6,6 +6,7 @@
 //! twice or on several replicas at once does no harm: the rows say what is left.
 
 pub mod bulk;
+pub mod charges;
 pub mod deliver;
 pub mod mail_day;
 pub mod schedule;

@@ -17,7 +17,6 @@ pub mod pseudo;
 pub mod reload;
 mod reply;
 pub mod sample;
-pub mod sender;
 pub mod session;
 pub mod templates;
 pub mod transport;

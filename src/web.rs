@@ -1,4 +1,5 @@
-//! The small HTTP side: liveness, readiness, metrics, and for trying out the e-mails in a browser.
+//! The small HTTP side: liveness, readiness, metrics, the page to unsubscribe at, and for trying out the
+//! e-mails in a browser.
 //!
 //! The pages with e-mails show those of every business and ask for no token: they are there only where
 //! e-mails are captured instead of sent ([`EmailPages::Shown`]). No page runs a script, and what an
@@ -7,6 +8,7 @@
 mod emails;
 mod html;
 pub mod metrics;
+mod unsubscribe;
 
 use axum::Router;
 use axum::extract::State;
@@ -42,14 +44,15 @@ pub fn router(ctx: Context, options: WebOptions) -> Router {
     let mut router = Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics::page));
+        .route("/metrics", get(metrics::page))
+        .route("/style.css", get(html::style))
+        .merge(unsubscribe::routes());
     if options.email_pages == EmailPages::Shown {
         router = router
             .route("/", get(emails::to_list))
             .route("/emails", get(emails::list))
             .route("/emails/{id}", get(emails::one))
-            .route("/emails/{id}/html", get(emails::html_part))
-            .route("/style.css", get(html::style));
+            .route("/emails/{id}/html", get(emails::html_part));
     }
     router.with_state(ctx)
 }

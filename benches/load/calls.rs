@@ -21,6 +21,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
 use crate::dataset::{Dataset, Group, PACKAGES_PER_CUSTOMER, Tenant, owner};
+use crate::desk::Desk;
 use crate::selling::{ENTRIES_PER_SALE_MAX, Seller};
 
 /// A kind of work.
@@ -46,6 +47,10 @@ pub(crate) enum Work {
     SellMany,
     /// What a customer of it with `--holding` packages could pay with.
     ListUsable,
+    /// Four calls: an invoice is made, credits are applied, it is issued and paid.
+    Invoice,
+    /// Two calls: a booking that a package pays by itself is made and completed.
+    Booking,
 }
 
 impl Work {
@@ -62,6 +67,8 @@ impl Work {
             Self::SellOne => "sell-one",
             Self::SellMany => "sell-many",
             Self::ListUsable => "list-usable",
+            Self::Invoice => "invoice",
+            Self::Booking => "booking",
         }
     }
 }
@@ -123,6 +130,7 @@ pub(crate) struct Caller {
     held: String,
     seller: Seller,
     holding: u64,
+    desk: Desk,
 }
 
 impl Caller {
@@ -135,6 +143,7 @@ impl Caller {
     ) -> anyhow::Result<Self> {
         let bearer = Bearer::new(&dataset.business)?;
         let seller = Seller::new(dataset, channel.clone())?;
+        let desk = Desk::new(dataset, channel.clone())?;
         Ok(Self {
             dataset: dataset.clone(),
             credits: CreditServiceClient::with_interceptor(channel, bearer),
@@ -145,6 +154,7 @@ impl Caller {
             held: String::new(),
             seller,
             holding,
+            desk,
         })
     }
 
@@ -165,6 +175,8 @@ impl Caller {
             Work::SellOne => self.sell(1).await,
             Work::SellMany => self.sell(ENTRIES_PER_SALE_MAX).await,
             Work::ListUsable => self.list_usable().await,
+            Work::Invoice => self.invoice().await,
+            Work::Booking => self.book().await,
         }
     }
 
@@ -172,6 +184,23 @@ impl Caller {
         let from = self.random.random_range(0..u64::from(u32::MAX));
         self.seller.sell_from(from, packages).await?;
         Ok(ControlFlow::Continue(()))
+    }
+
+    async fn invoice(&mut self) -> anyhow::Result<Progress> {
+        let customer = self.any_customer();
+        self.desk.invoice(customer).await?;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    async fn book(&mut self) -> anyhow::Result<Progress> {
+        let customer = self.any_customer();
+        self.desk.book(customer).await?;
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Any customer of the business whose credits are used.
+    fn any_customer(&mut self) -> u64 {
+        owner(self.random.random_range(0..self.dataset.packages))
     }
 
     async fn list_usable(&mut self) -> anyhow::Result<Progress> {

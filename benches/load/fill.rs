@@ -189,7 +189,7 @@ fn template(
                 length,
                 anchor: Anchor::Sale,
             }),
-            transferable: false,
+            transferable: None,
             freeze: None,
             use_limit: None,
             booking_rules: None,

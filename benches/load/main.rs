@@ -10,6 +10,7 @@
 
 mod calls;
 mod dataset;
+mod desk;
 mod drive;
 mod echo;
 mod fill;

@@ -41,7 +41,7 @@ const { root } = protobuf.parse(`
   message ErrorInfo { string reason = 1; string domain = 2; map<string, string> metadata = 3; }
   message Duration { int64 seconds = 1; int32 nanos = 2; }
   message RetryInfo { Duration retry_delay = 1; }
-`);
+`, { keepCase: true });
 
 /** What a refusal carries: the reason with its numbers, and how long to wait. */
 function details(error) {

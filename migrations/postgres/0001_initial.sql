@@ -3,6 +3,7 @@
 --   * credits are a BIGINT of millionths, money is a BIGINT of minor units in the business's currency;
 --   * `business_id` is in every key of a tenant's data, so that the tables can be distributed by it;
 --   * `version` counts the changes of a row and is the caller's etag;
+--   * `feed` is the transaction that wrote the row: what lies below the oldest running one is there for good;
 --   * there are no sequences, and no time is taken from the database.
 
 -- Global tables: this list is exact. `schema_state` is made by the migrator itself.
@@ -17,28 +18,65 @@ CREATE TABLE businesses (
     account_payments_active BOOLEAN NOT NULL,
     prices_include_tax BOOLEAN NOT NULL,
     quarantine_days INTEGER NOT NULL CHECK (quarantine_days >= 0),
+    policies JSONB NOT NULL,
     default_priority INTEGER NOT NULL,
     reminder_policy JSONB NOT NULL,
+    invoicing JSONB NOT NULL,
     from_name TEXT,
     from_email TEXT,
     reply_to TEXT,
     link_base_url TEXT,
     logo_url TEXT,
     accent_colour TEXT,
+    -- What the links in its e-mails are signed with.
+    link_key BYTEA NOT NULL,
     created_at BIGINT NOT NULL,
     version BIGINT NOT NULL
 );
 
+-- How each way out for e-mails fares, for all replicas: whether it rests, who tries, and what went out of late.
+CREATE TABLE transports (
+    name TEXT PRIMARY KEY,
+    failures INTEGER NOT NULL,
+    rests_until BIGINT,
+    probed_until BIGINT,
+    sent JSONB NOT NULL
+);
+
+-- When each job last finished a run, on any replica.
+CREATE TABLE job_runs (
+    job TEXT PRIMARY KEY,
+    finished_at BIGINT NOT NULL
+);
+
 -- Access.
+
+CREATE TABLE roles (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    name_folded TEXT NOT NULL,
+    permissions JSONB NOT NULL,
+    created_at BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, name_folded)
+);
 
 CREATE TABLE users (
     business_id UUID NOT NULL REFERENCES businesses (id),
     id UUID NOT NULL,
     external_id TEXT,
     name TEXT NOT NULL,
+    built_in_role TEXT,
+    role_id UUID,
+    active BOOLEAN NOT NULL,
     created_at BIGINT NOT NULL,
+    version BIGINT NOT NULL,
     PRIMARY KEY (business_id, id),
-    UNIQUE (business_id, external_id)
+    UNIQUE (business_id, external_id),
+    CHECK (built_in_role IS NULL OR role_id IS NULL),
+    FOREIGN KEY (business_id, role_id) REFERENCES roles (business_id, id)
 );
 
 CREATE TABLE tokens (
@@ -46,13 +84,45 @@ CREATE TABLE tokens (
     id UUID NOT NULL,
     name TEXT NOT NULL,
     secret_hash BYTEA NOT NULL,
+    previous_hash BYTEA,
+    previous_until BIGINT,
     permissions JSONB NOT NULL,
     user_id UUID,
     created_at BIGINT NOT NULL,
+    expires_at BIGINT,
     last_used_at BIGINT,
     revoked_at BIGINT,
     PRIMARY KEY (business_id, id),
+    CHECK ((previous_hash IS NULL) = (previous_until IS NULL)),
     FOREIGN KEY (business_id, user_id) REFERENCES users (business_id, id)
+);
+
+-- What commands did, and what was refused to whom: no personal data.
+CREATE TABLE audit_events (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    method TEXT NOT NULL,
+    token_id UUID,
+    user_id UUID,
+    request_id UUID,
+    subjects JSONB NOT NULL,
+    fields JSONB NOT NULL,
+    denied_reason TEXT,
+    times BIGINT NOT NULL CHECK (times >= 1),
+    recorded_at BIGINT NOT NULL,
+    PRIMARY KEY (business_id, id)
+);
+CREATE INDEX audit_events_by_method ON audit_events (business_id, method, id);
+CREATE INDEX audit_events_by_token ON audit_events (business_id, token_id, id);
+CREATE INDEX audit_events_by_user ON audit_events (business_id, user_id, id) WHERE user_id IS NOT NULL;
+CREATE INDEX audit_events_denied ON audit_events (business_id, id) WHERE denied_reason IS NOT NULL;
+
+CREATE TABLE audit_subjects (
+    business_id UUID NOT NULL,
+    subject TEXT NOT NULL,
+    audit_event_id UUID NOT NULL,
+    PRIMARY KEY (business_id, subject, audit_event_id),
+    FOREIGN KEY (business_id, audit_event_id) REFERENCES audit_events (business_id, id)
 );
 
 -- One row for each command that did something, except those whose request id lies in their entries.
@@ -128,16 +198,18 @@ CREATE TABLE template_versions (
     freeze_policy JSONB,
     use_limit JSONB,
     booking_rules JSONB,
-    transferable BOOLEAN NOT NULL,
+    transferable BOOLEAN,
     created_at BIGINT NOT NULL,
     pricing JSONB NOT NULL,
     is_freestyle BOOLEAN NOT NULL,
     overlap SMALLINT NOT NULL,
     is_online BOOLEAN NOT NULL,
     share_max INTEGER NOT NULL CHECK (share_max > 0),
+    issue_when SMALLINT,
     PRIMARY KEY (business_id, template_id, definition_version),
     FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id)
 );
+CREATE INDEX template_versions_with_leads ON template_versions (business_id) WHERE reminder_leads IS NOT NULL;
 
 -- What one kind of credits pays for. Never changed, and shared by all packages that were sold with it.
 -- A line of credits given by hand belongs to no template.
@@ -151,12 +223,14 @@ CREATE TABLE lines (
     credit_type_id UUID NOT NULL,
     decimal_places SMALLINT NOT NULL,
     quantity BIGINT NOT NULL CHECK (quantity > 0),
+    rate_minor BIGINT CHECK (rate_minor >= 0),
     covers JSONB NOT NULL,
     PRIMARY KEY (business_id, id),
     UNIQUE (business_id, template_id, definition_version, position),
     FOREIGN KEY (business_id, template_id, definition_version)
         REFERENCES template_versions (business_id, template_id, definition_version),
-    FOREIGN KEY (business_id, credit_type_id) REFERENCES credit_types (business_id, id)
+    FOREIGN KEY (business_id, credit_type_id) REFERENCES credit_types (business_id, id),
+    CHECK ((kind = 2) = (rate_minor IS NOT NULL)) -- kind 2: a rate line
 );
 
 -- Customers. Personal data lies here and nowhere else; `search_text` is folded by us, not by the database.
@@ -174,6 +248,7 @@ CREATE TABLE customers (
     time_zone TEXT,
     active BOOLEAN NOT NULL,
     may_purchase_on_account BOOLEAN NOT NULL,
+    unsubscribed_at BIGINT,
     merged_into UUID,
     search_text TEXT NOT NULL,
     created_at BIGINT NOT NULL,
@@ -229,24 +304,16 @@ CREATE TABLE sales (
     sold_by UUID,
     sold_at BIGINT NOT NULL,
     undone_at BIGINT,
+    invoice_id UUID,
+    invoice_line_id UUID,
+    waiting JSONB,
     version BIGINT NOT NULL,
     PRIMARY KEY (business_id, id),
+    CHECK ((invoice_id IS NULL) = (invoice_line_id IS NULL)),
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
 );
-
-CREATE TABLE payments (
-    business_id UUID NOT NULL,
-    id UUID NOT NULL,
-    sale_id UUID NOT NULL,
-    request_id UUID NOT NULL,
-    method SMALLINT NOT NULL,
-    amount_minor BIGINT NOT NULL CHECK (amount_minor > 0),
-    reference TEXT NOT NULL,
-    recorded_at BIGINT NOT NULL,
-    PRIMARY KEY (business_id, id),
-    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id)
-);
-CREATE INDEX payments_by_sale ON payments (business_id, sale_id);
+CREATE UNIQUE INDEX sales_by_invoice_line ON sales (business_id, invoice_line_id)
+    WHERE invoice_line_id IS NOT NULL;
 
 CREATE TABLE packages (
     business_id UUID NOT NULL,
@@ -286,6 +353,8 @@ CREATE TABLE packages (
     use_limit JSONB,
     booking_rules JSONB,
     paid_at BIGINT,
+    invoice_line_id UUID,
+    unpaid_uses INTEGER NOT NULL DEFAULT 0 CHECK (unpaid_uses >= 0),
     change_seq INTEGER NOT NULL,
     created_at BIGINT NOT NULL,
     version BIGINT NOT NULL,
@@ -303,6 +372,7 @@ CREATE TABLE packages (
 CREATE INDEX packages_by_customer ON packages (business_id, customer_id, id);
 CREATE INDEX packages_by_expiry ON packages (business_id, expires_at, id);
 CREATE INDEX packages_thawing ON packages (frozen_until_max) WHERE frozen_until_max IS NOT NULL;
+CREATE INDEX packages_frozen ON packages (business_id, id) WHERE frozen_at IS NOT NULL;
 CREATE INDEX packages_by_group ON packages (business_id, group_id, id) WHERE group_id IS NOT NULL;
 CREATE INDEX packages_by_template ON packages (business_id, template_id, id) WHERE template_id IS NOT NULL;
 CREATE INDEX packages_queued ON packages (business_id, queued_behind) WHERE queued_behind IS NOT NULL;
@@ -404,6 +474,7 @@ CREATE TABLE events (
     subject TEXT NOT NULL,
     customer_id UUID NOT NULL,
     package_id UUID,
+    item_id UUID,
     occurred_at BIGINT NOT NULL,
     done_at BIGINT,
     PRIMARY KEY (business_id, id),
@@ -533,10 +604,12 @@ CREATE TABLE entries (
     invoice_line_id UUID,
     booking_id UUID,
     hold_id UUID,
-    feed XID8 NOT NULL DEFAULT pg_current_xact_id(),
+    feed BIGINT NOT NULL DEFAULT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT),
     PRIMARY KEY (business_id, posting_id, n)
 );
 CREATE INDEX entries_by_recorded_at ON entries USING brin (recorded_at)
+    WITH (pages_per_range = 16, autosummarize = on);
+CREATE INDEX entries_by_feed ON entries USING brin (feed)
     WITH (pages_per_range = 16, autosummarize = on);
 CREATE INDEX entries_undone ON entries (business_id, undoes_posting_id, undoes_n)
     WHERE undoes_posting_id IS NOT NULL;
@@ -619,7 +692,9 @@ CREATE INDEX bookings_by_series ON bookings (business_id, series_id, starts_at, 
 CREATE UNIQUE INDEX holds_of_booking ON holds (business_id, booking_id)
     WHERE booking_id IS NOT NULL AND ended_by IS NULL;
 
--- Invoices. A line's credits are set aside by `hold_id`, `used_by` is the posting that used them. Numbers are given
+-- Invoices. A line asks for units of an item or sells a package of a template. Its credits are set aside by
+-- `hold_id`, `used_by` is the posting that used them; `kept_minor` is what of it is still asked for since the rest was
+-- voided. Numbers are given
 -- one after the other from a row that is locked last.
 
 CREATE TABLE invoices (
@@ -648,7 +723,12 @@ CREATE TABLE invoice_lines (
     id UUID NOT NULL,
     invoice_id UUID NOT NULL,
     position INTEGER NOT NULL,
-    item_id UUID NOT NULL,
+    item_id UUID,
+    template_id UUID,
+    definition_version INTEGER,
+    issue_when SMALLINT,
+    sale_id UUID,
+    package_id UUID,
     description TEXT NOT NULL,
     quantity BIGINT NOT NULL CHECK (quantity > 0),
     unit_price_minor BIGINT NOT NULL CHECK (unit_price_minor >= 0),
@@ -659,18 +739,34 @@ CREATE TABLE invoice_lines (
     times_out_at BIGINT,
     used_by UUID,
     returned_at BIGINT,
+    kept_minor BIGINT CHECK (kept_minor >= 0),
+    rate_line_id UUID, -- the rate line that counts the units of the hold; then money pays them
+    delivered_at BIGINT,
     PRIMARY KEY (business_id, id),
     FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
     FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id),
+    FOREIGN KEY (business_id, template_id, definition_version)
+        REFERENCES template_versions (business_id, template_id, definition_version),
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    FOREIGN KEY (business_id, rate_line_id) REFERENCES lines (business_id, id),
+    CHECK ((item_id IS NULL) <> (template_id IS NULL)),
+    CHECK ((template_id IS NULL) = (definition_version IS NULL)),
+    CHECK ((template_id IS NULL) = (issue_when IS NULL)),
+    CHECK ((sale_id IS NULL) = (package_id IS NULL)),
+    CHECK (hold_id IS NULL OR item_id IS NOT NULL),
+    CHECK (rate_line_id IS NULL OR credit_units = quantity),
     CHECK ((hold_id IS NULL) = (credit_units IS NULL)),
     CHECK ((hold_id IS NULL) = (credit_packages IS NULL))
 );
 CREATE INDEX invoice_lines_by_invoice ON invoice_lines (business_id, invoice_id, position);
 
-CREATE TABLE invoice_money (
+-- What was paid of a sale or of an invoice and given back, elsewhere, and written down here.
+CREATE TABLE payments (
     business_id UUID NOT NULL,
     id UUID NOT NULL,
-    invoice_id UUID NOT NULL,
+    sale_id UUID,
+    invoice_id UUID,
     position INTEGER NOT NULL,
     request_id UUID NOT NULL,
     kind SMALLINT NOT NULL,
@@ -680,9 +776,43 @@ CREATE TABLE invoice_money (
     recorded_at BIGINT NOT NULL,
     reversed_at BIGINT,
     PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, sale_id, position),
     UNIQUE (business_id, invoice_id, position),
-    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id)
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
+    CHECK ((sale_id IS NULL) <> (invoice_id IS NULL))
 );
+
+-- What the payment system is to charge. That it timed out is a fact of time; a job writes it.
+CREATE TABLE charge_requests (
+    business_id UUID NOT NULL,
+    id UUID NOT NULL,
+    sale_id UUID,
+    invoice_id UUID,
+    customer_id UUID NOT NULL,
+    amount_minor BIGINT NOT NULL CHECK (amount_minor > 0),
+    currency TEXT NOT NULL,
+    state SMALLINT NOT NULL,
+    times_out_at BIGINT NOT NULL,
+    recorded_at BIGINT NOT NULL,
+    answered_at BIGINT,
+    payment_id UUID,
+    cause TEXT NOT NULL,
+    feed BIGINT NOT NULL DEFAULT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT),
+    PRIMARY KEY (business_id, id),
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    FOREIGN KEY (business_id, payment_id) REFERENCES payments (business_id, id),
+    CHECK ((sale_id IS NULL) <> (invoice_id IS NULL))
+);
+CREATE INDEX charge_requests_by_state ON charge_requests (business_id, state, id);
+CREATE INDEX charge_requests_by_recorded_at ON charge_requests (business_id, recorded_at, id);
+CREATE INDEX charge_requests_by_feed ON charge_requests USING brin (feed)
+    WITH (pages_per_range = 16, autosummarize = on);
+CREATE INDEX charge_requests_by_sale ON charge_requests (business_id, sale_id, state, id);
+CREATE INDEX charge_requests_by_invoice ON charge_requests (business_id, invoice_id, state, id);
+CREATE INDEX charge_requests_due ON charge_requests (state, times_out_at);
 
 CREATE TABLE invoice_numbers (
     business_id UUID PRIMARY KEY REFERENCES businesses (id),
@@ -710,10 +840,12 @@ CREATE TABLE changes (
     actor_id UUID,
     effective_at BIGINT NOT NULL,
     recorded_at BIGINT NOT NULL,
-    feed XID8 NOT NULL DEFAULT pg_current_xact_id(),
+    feed BIGINT NOT NULL DEFAULT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT),
     PRIMARY KEY (business_id, package_id, seq),
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id)
 );
+CREATE INDEX changes_by_feed ON changes USING brin (feed)
+    WITH (pages_per_range = 16, autosummarize = on);
 
 CREATE FUNCTION refuse_to_rewrite_history() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -822,6 +954,7 @@ CREATE TABLE emails (
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
 );
 CREATE INDEX emails_due ON emails (due_at) WHERE finished_at IS NULL;
+CREATE INDEX emails_waiting ON emails (business_id, due_at, id) WHERE finished_at IS NULL;
 CREATE INDEX emails_by_mail_day ON emails (business_id, mail_day);
 CREATE INDEX emails_by_customer ON emails (business_id, customer_id, id);
 CREATE INDEX emails_by_state ON emails (business_id, state, id);
@@ -844,6 +977,7 @@ CREATE TABLE notices (
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
     FOREIGN KEY (business_id, email_id) REFERENCES emails (business_id, id)
 );
+CREATE INDEX notices_by_package ON notices (business_id, package_id);
 CREATE INDEX notices_by_email ON notices (business_id, email_id);
 
 -- One row for each attempt, written before its first byte goes out.
@@ -869,6 +1003,12 @@ CREATE TABLE mail_days (
     fence BIGINT NOT NULL,
     done_at BIGINT,
     PRIMARY KEY (business_id, local_day)
+);
+
+-- How many e-mails of a business went out of late; a row only where there is a limit.
+CREATE TABLE mail_rates (
+    business_id UUID PRIMARY KEY REFERENCES businesses (id),
+    sent JSONB NOT NULL
 );
 
 CREATE TABLE suppressions (

@@ -4,7 +4,7 @@
 --   * `business_id` is in every key of a tenant's data, so that the tables can be distributed by it;
 --   * `version` counts the changes of a row and is the caller's etag;
 --   * there are no sequences, and no time is taken from the database;
---   * the feed of entries and changes is in the order of their rowids.
+--   * `feed` is the order in which the rows of a table were written, by one writer and so for good.
 
 -- Global tables: this list is exact. `schema_state` is made by the migrator itself.
 
@@ -18,28 +18,65 @@ CREATE TABLE businesses (
     account_payments_active INTEGER NOT NULL,
     prices_include_tax INTEGER NOT NULL,
     quarantine_days INTEGER NOT NULL CHECK (quarantine_days >= 0),
+    policies TEXT NOT NULL,
     default_priority INTEGER NOT NULL,
     reminder_policy TEXT NOT NULL,
+    invoicing TEXT NOT NULL,
     from_name TEXT,
     from_email TEXT,
     reply_to TEXT,
     link_base_url TEXT,
     logo_url TEXT,
     accent_colour TEXT,
+    -- What the links in its e-mails are signed with.
+    link_key BLOB NOT NULL,
     created_at INTEGER NOT NULL,
     version INTEGER NOT NULL
 ) STRICT;
 
+-- How each way out for e-mails fares, for all replicas: whether it rests, who tries, and what went out of late.
+CREATE TABLE transports (
+    name TEXT PRIMARY KEY,
+    failures INTEGER NOT NULL,
+    rests_until INTEGER,
+    probed_until INTEGER,
+    sent TEXT NOT NULL
+) STRICT;
+
+-- When each job last finished a run, on any replica.
+CREATE TABLE job_runs (
+    job TEXT PRIMARY KEY,
+    finished_at INTEGER NOT NULL
+) STRICT;
+
 -- Access.
+
+CREATE TABLE roles (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    name_folded TEXT NOT NULL,
+    permissions TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, name_folded)
+) STRICT;
 
 CREATE TABLE users (
     business_id BLOB NOT NULL REFERENCES businesses (id),
     id BLOB NOT NULL,
     external_id TEXT,
     name TEXT NOT NULL,
+    built_in_role TEXT,
+    role_id BLOB,
+    active INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
     PRIMARY KEY (business_id, id),
-    UNIQUE (business_id, external_id)
+    UNIQUE (business_id, external_id),
+    CHECK (built_in_role IS NULL OR role_id IS NULL),
+    FOREIGN KEY (business_id, role_id) REFERENCES roles (business_id, id)
 ) STRICT;
 
 CREATE TABLE tokens (
@@ -47,13 +84,45 @@ CREATE TABLE tokens (
     id BLOB NOT NULL,
     name TEXT NOT NULL,
     secret_hash BLOB NOT NULL,
+    previous_hash BLOB,
+    previous_until INTEGER,
     permissions TEXT NOT NULL,
     user_id BLOB,
     created_at INTEGER NOT NULL,
+    expires_at INTEGER,
     last_used_at INTEGER,
     revoked_at INTEGER,
     PRIMARY KEY (business_id, id),
+    CHECK ((previous_hash IS NULL) = (previous_until IS NULL)),
     FOREIGN KEY (business_id, user_id) REFERENCES users (business_id, id)
+) STRICT;
+
+-- What commands did, and what was refused to whom: no personal data.
+CREATE TABLE audit_events (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    method TEXT NOT NULL,
+    token_id BLOB,
+    user_id BLOB,
+    request_id BLOB,
+    subjects TEXT NOT NULL,
+    fields TEXT NOT NULL,
+    denied_reason TEXT,
+    times INTEGER NOT NULL CHECK (times >= 1),
+    recorded_at INTEGER NOT NULL,
+    PRIMARY KEY (business_id, id)
+) STRICT;
+CREATE INDEX audit_events_by_method ON audit_events (business_id, method, id);
+CREATE INDEX audit_events_by_token ON audit_events (business_id, token_id, id);
+CREATE INDEX audit_events_by_user ON audit_events (business_id, user_id, id) WHERE user_id IS NOT NULL;
+CREATE INDEX audit_events_denied ON audit_events (business_id, id) WHERE denied_reason IS NOT NULL;
+
+CREATE TABLE audit_subjects (
+    business_id BLOB NOT NULL,
+    subject TEXT NOT NULL,
+    audit_event_id BLOB NOT NULL,
+    PRIMARY KEY (business_id, subject, audit_event_id),
+    FOREIGN KEY (business_id, audit_event_id) REFERENCES audit_events (business_id, id)
 ) STRICT;
 
 -- One row for each command that did something, except those whose request id lies in their entries.
@@ -129,16 +198,18 @@ CREATE TABLE template_versions (
     freeze_policy TEXT,
     use_limit TEXT,
     booking_rules TEXT,
-    transferable INTEGER NOT NULL,
+    transferable INTEGER,
     created_at INTEGER NOT NULL,
     pricing TEXT NOT NULL,
     is_freestyle INTEGER NOT NULL,
     overlap INTEGER NOT NULL,
     is_online INTEGER NOT NULL,
     share_max INTEGER NOT NULL CHECK (share_max > 0),
+    issue_when INTEGER,
     PRIMARY KEY (business_id, template_id, definition_version),
     FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id)
 ) STRICT;
+CREATE INDEX template_versions_with_leads ON template_versions (business_id) WHERE reminder_leads IS NOT NULL;
 
 -- What one kind of credits pays for. Never changed, and shared by all packages that were sold with it.
 -- A line of credits given by hand belongs to no template.
@@ -152,12 +223,14 @@ CREATE TABLE lines (
     credit_type_id BLOB NOT NULL,
     decimal_places INTEGER NOT NULL,
     quantity INTEGER NOT NULL CHECK (quantity > 0),
+    rate_minor INTEGER CHECK (rate_minor >= 0),
     covers TEXT NOT NULL,
     PRIMARY KEY (business_id, id),
     UNIQUE (business_id, template_id, definition_version, position),
     FOREIGN KEY (business_id, template_id, definition_version)
         REFERENCES template_versions (business_id, template_id, definition_version),
-    FOREIGN KEY (business_id, credit_type_id) REFERENCES credit_types (business_id, id)
+    FOREIGN KEY (business_id, credit_type_id) REFERENCES credit_types (business_id, id),
+    CHECK ((kind = 2) = (rate_minor IS NOT NULL)) -- kind 2: a rate line
 ) STRICT;
 
 -- Customers. Personal data lies here and nowhere else; `search_text` is folded by us, not by the database.
@@ -175,6 +248,7 @@ CREATE TABLE customers (
     time_zone TEXT,
     active INTEGER NOT NULL,
     may_purchase_on_account INTEGER NOT NULL,
+    unsubscribed_at INTEGER,
     merged_into BLOB,
     search_text TEXT NOT NULL,
     created_at INTEGER NOT NULL,
@@ -230,24 +304,16 @@ CREATE TABLE sales (
     sold_by BLOB,
     sold_at INTEGER NOT NULL,
     undone_at INTEGER,
+    invoice_id BLOB,
+    invoice_line_id BLOB,
+    waiting TEXT,
     version INTEGER NOT NULL,
     PRIMARY KEY (business_id, id),
+    CHECK ((invoice_id IS NULL) = (invoice_line_id IS NULL)),
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
 ) STRICT;
-
-CREATE TABLE payments (
-    business_id BLOB NOT NULL,
-    id BLOB NOT NULL,
-    sale_id BLOB NOT NULL,
-    request_id BLOB NOT NULL,
-    method INTEGER NOT NULL,
-    amount_minor INTEGER NOT NULL CHECK (amount_minor > 0),
-    reference TEXT NOT NULL,
-    recorded_at INTEGER NOT NULL,
-    PRIMARY KEY (business_id, id),
-    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id)
-) STRICT;
-CREATE INDEX payments_by_sale ON payments (business_id, sale_id);
+CREATE UNIQUE INDEX sales_by_invoice_line ON sales (business_id, invoice_line_id)
+    WHERE invoice_line_id IS NOT NULL;
 
 CREATE TABLE packages (
     business_id BLOB NOT NULL,
@@ -287,6 +353,8 @@ CREATE TABLE packages (
     use_limit TEXT,
     booking_rules TEXT,
     paid_at INTEGER,
+    invoice_line_id BLOB,
+    unpaid_uses INTEGER NOT NULL DEFAULT 0 CHECK (unpaid_uses >= 0),
     change_seq INTEGER NOT NULL,
     created_at INTEGER NOT NULL,
     version INTEGER NOT NULL,
@@ -304,6 +372,7 @@ CREATE TABLE packages (
 CREATE INDEX packages_by_customer ON packages (business_id, customer_id, id);
 CREATE INDEX packages_by_expiry ON packages (business_id, expires_at, id);
 CREATE INDEX packages_thawing ON packages (frozen_until_max) WHERE frozen_until_max IS NOT NULL;
+CREATE INDEX packages_frozen ON packages (business_id, id) WHERE frozen_at IS NOT NULL;
 CREATE INDEX packages_by_group ON packages (business_id, group_id, id) WHERE group_id IS NOT NULL;
 CREATE INDEX packages_by_template ON packages (business_id, template_id, id) WHERE template_id IS NOT NULL;
 CREATE INDEX packages_queued ON packages (business_id, queued_behind) WHERE queued_behind IS NOT NULL;
@@ -405,6 +474,7 @@ CREATE TABLE events (
     subject TEXT NOT NULL,
     customer_id BLOB NOT NULL,
     package_id BLOB,
+    item_id BLOB,
     occurred_at INTEGER NOT NULL,
     done_at INTEGER,
     PRIMARY KEY (business_id, id),
@@ -499,6 +569,7 @@ CREATE INDEX lots_due ON lots (expires_at) WHERE is_open;
 CREATE INDEX lots_timing_out ON lots (next_timeout_at) WHERE next_timeout_at IS NOT NULL;
 
 CREATE TABLE entries (
+    feed INTEGER PRIMARY KEY,
     business_id BLOB NOT NULL,
     posting_id BLOB NOT NULL,
     n INTEGER NOT NULL,
@@ -534,7 +605,7 @@ CREATE TABLE entries (
     invoice_line_id BLOB,
     booking_id BLOB,
     hold_id BLOB,
-    PRIMARY KEY (business_id, posting_id, n)
+    UNIQUE (business_id, posting_id, n)
 ) STRICT;
 CREATE INDEX entries_by_recorded_at ON entries (business_id, recorded_at);
 CREATE INDEX entries_undone ON entries (business_id, undoes_posting_id, undoes_n)
@@ -618,7 +689,9 @@ CREATE INDEX bookings_by_series ON bookings (business_id, series_id, starts_at, 
 CREATE UNIQUE INDEX holds_of_booking ON holds (business_id, booking_id)
     WHERE booking_id IS NOT NULL AND ended_by IS NULL;
 
--- Invoices. A line's credits are set aside by `hold_id`, `used_by` is the posting that used them. Numbers are given
+-- Invoices. A line asks for units of an item or sells a package of a template. Its credits are set aside by
+-- `hold_id`, `used_by` is the posting that used them; `kept_minor` is what of it is still asked for since the rest was
+-- voided. Numbers are given
 -- one after the other from a row that is locked last.
 
 CREATE TABLE invoices (
@@ -647,7 +720,12 @@ CREATE TABLE invoice_lines (
     id BLOB NOT NULL,
     invoice_id BLOB NOT NULL,
     position INTEGER NOT NULL,
-    item_id BLOB NOT NULL,
+    item_id BLOB,
+    template_id BLOB,
+    definition_version INTEGER,
+    issue_when INTEGER,
+    sale_id BLOB,
+    package_id BLOB,
     description TEXT NOT NULL,
     quantity INTEGER NOT NULL CHECK (quantity > 0),
     unit_price_minor INTEGER NOT NULL CHECK (unit_price_minor >= 0),
@@ -658,18 +736,34 @@ CREATE TABLE invoice_lines (
     times_out_at INTEGER,
     used_by BLOB,
     returned_at INTEGER,
+    kept_minor INTEGER CHECK (kept_minor >= 0),
+    rate_line_id BLOB, -- the rate line that counts the units of the hold; then money pays them
+    delivered_at INTEGER,
     PRIMARY KEY (business_id, id),
     FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
     FOREIGN KEY (business_id, item_id) REFERENCES items (business_id, id),
+    FOREIGN KEY (business_id, template_id, definition_version)
+        REFERENCES template_versions (business_id, template_id, definition_version),
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
+    FOREIGN KEY (business_id, rate_line_id) REFERENCES lines (business_id, id),
+    CHECK ((item_id IS NULL) <> (template_id IS NULL)),
+    CHECK ((template_id IS NULL) = (definition_version IS NULL)),
+    CHECK ((template_id IS NULL) = (issue_when IS NULL)),
+    CHECK ((sale_id IS NULL) = (package_id IS NULL)),
+    CHECK (hold_id IS NULL OR item_id IS NOT NULL),
+    CHECK (rate_line_id IS NULL OR credit_units = quantity),
     CHECK ((hold_id IS NULL) = (credit_units IS NULL)),
     CHECK ((hold_id IS NULL) = (credit_packages IS NULL))
 ) STRICT;
 CREATE INDEX invoice_lines_by_invoice ON invoice_lines (business_id, invoice_id, position);
 
-CREATE TABLE invoice_money (
+-- What was paid of a sale or of an invoice and given back, elsewhere, and written down here.
+CREATE TABLE payments (
     business_id BLOB NOT NULL,
     id BLOB NOT NULL,
-    invoice_id BLOB NOT NULL,
+    sale_id BLOB,
+    invoice_id BLOB,
     position INTEGER NOT NULL,
     request_id BLOB NOT NULL,
     kind INTEGER NOT NULL,
@@ -679,9 +773,41 @@ CREATE TABLE invoice_money (
     recorded_at INTEGER NOT NULL,
     reversed_at INTEGER,
     PRIMARY KEY (business_id, id),
+    UNIQUE (business_id, sale_id, position),
     UNIQUE (business_id, invoice_id, position),
-    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id)
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
+    CHECK ((sale_id IS NULL) <> (invoice_id IS NULL))
 ) STRICT;
+
+-- What the payment system is to charge. That it timed out is a fact of time; a job writes it.
+CREATE TABLE charge_requests (
+    feed INTEGER PRIMARY KEY,
+    business_id BLOB NOT NULL,
+    id BLOB NOT NULL,
+    sale_id BLOB,
+    invoice_id BLOB,
+    customer_id BLOB NOT NULL,
+    amount_minor INTEGER NOT NULL CHECK (amount_minor > 0),
+    currency TEXT NOT NULL,
+    state INTEGER NOT NULL,
+    times_out_at INTEGER NOT NULL,
+    recorded_at INTEGER NOT NULL,
+    answered_at INTEGER,
+    payment_id BLOB,
+    cause TEXT NOT NULL,
+    UNIQUE (business_id, id),
+    FOREIGN KEY (business_id, sale_id) REFERENCES sales (business_id, id),
+    FOREIGN KEY (business_id, invoice_id) REFERENCES invoices (business_id, id),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id),
+    FOREIGN KEY (business_id, payment_id) REFERENCES payments (business_id, id),
+    CHECK ((sale_id IS NULL) <> (invoice_id IS NULL))
+) STRICT;
+CREATE INDEX charge_requests_by_state ON charge_requests (business_id, state, id);
+CREATE INDEX charge_requests_by_recorded_at ON charge_requests (business_id, recorded_at, id);
+CREATE INDEX charge_requests_by_sale ON charge_requests (business_id, sale_id, state, id);
+CREATE INDEX charge_requests_by_invoice ON charge_requests (business_id, invoice_id, state, id);
+CREATE INDEX charge_requests_due ON charge_requests (state, times_out_at);
 
 CREATE TABLE invoice_numbers (
     business_id BLOB PRIMARY KEY REFERENCES businesses (id),
@@ -698,6 +824,7 @@ CREATE TABLE posting_notes (
 
 -- What changed on a package and is not an entry.
 CREATE TABLE changes (
+    feed INTEGER PRIMARY KEY,
     business_id BLOB NOT NULL,
     package_id BLOB NOT NULL,
     seq INTEGER NOT NULL,
@@ -709,7 +836,7 @@ CREATE TABLE changes (
     actor_id BLOB,
     effective_at INTEGER NOT NULL,
     recorded_at INTEGER NOT NULL,
-    PRIMARY KEY (business_id, package_id, seq),
+    UNIQUE (business_id, package_id, seq),
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id)
 ) STRICT;
 
@@ -817,6 +944,7 @@ CREATE TABLE emails (
     FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
 ) STRICT;
 CREATE INDEX emails_due ON emails (due_at) WHERE finished_at IS NULL;
+CREATE INDEX emails_waiting ON emails (business_id, due_at, id) WHERE finished_at IS NULL;
 CREATE INDEX emails_by_mail_day ON emails (business_id, mail_day);
 CREATE INDEX emails_by_customer ON emails (business_id, customer_id, id);
 CREATE INDEX emails_by_state ON emails (business_id, state, id);
@@ -839,6 +967,7 @@ CREATE TABLE notices (
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
     FOREIGN KEY (business_id, email_id) REFERENCES emails (business_id, id)
 ) STRICT;
+CREATE INDEX notices_by_package ON notices (business_id, package_id);
 CREATE INDEX notices_by_email ON notices (business_id, email_id);
 
 -- One row for each attempt, written before its first byte goes out.
@@ -864,6 +993,12 @@ CREATE TABLE mail_days (
     fence INTEGER NOT NULL,
     done_at INTEGER,
     PRIMARY KEY (business_id, local_day)
+) STRICT;
+
+-- How many e-mails of a business went out of late; a row only where there is a limit.
+CREATE TABLE mail_rates (
+    business_id BLOB PRIMARY KEY REFERENCES businesses (id),
+    sent TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE suppressions (

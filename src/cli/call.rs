@@ -22,7 +22,7 @@ use self::methods::Methods;
 use crate::clock::Clock;
 use crate::ids::new_uuid;
 
-mod codec;
+pub mod codec;
 pub mod methods;
 pub mod report;
 

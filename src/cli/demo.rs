@@ -82,6 +82,10 @@ pub async fn run(args: DemoArgs, out: &mut impl Write) -> anyhow::Result<()> {
     settings.database.database_url = format!("sqlite://{}/carnet.db", folder.display()).parse()?;
     settings.mail.mail_capture_folder = folder.join("mail");
     settings.mail.smtp_url = None;
+    let http = settings.server.http_address;
+    if settings.mail.public_url.is_none() && http.port() != 0 {
+        settings.mail.public_url = format!("http://{http}").parse().ok();
+    }
     let now = Clock::System.now();
     let (mut stage, token) = set_up(&settings, now).await?;
     past::live(&mut stage, now).await?;

@@ -1,10 +1,15 @@
 //! Businesses: the tenants, with their settings.
 
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::credits::Credits;
+use crate::domain::invoice::IssueWhen;
 use crate::domain::money::Currency;
+use crate::domain::notice::NoticeKind;
+use crate::domain::policies::Policies;
+use crate::domain::quiet::QuietHours;
 use crate::ids::BusinessId;
 
 /// The lead days of a business that has not chosen its own.
@@ -33,14 +38,39 @@ pub struct Business {
     pub prices_include_tax: bool,
     /// Days after expiry in which a package can be restored (E3).
     pub quarantine_days: i32,
+    /// What holds where a template leaves it unset.
+    pub policies: Policies,
     /// The priority of packages whose template has none.
     pub default_priority: i32,
     /// When which reminders go out.
     pub reminder_policy: ReminderPolicy,
+    /// How its invoices work.
+    pub invoicing: Invoicing,
     /// Who its e-mails come from, and their look.
     pub sender: Sender,
     /// How often it changed; the caller's etag.
     pub version: i64,
+}
+
+/// How invoices and what they sell work, where nothing else says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invoicing {
+    /// When packages are issued that an invoice or a charge is to pay (C2).
+    pub issue_when: IssueWhen,
+    /// How many days a draft holds credits (semantics 40).
+    pub draft_hold_days: u32,
+    /// How many hours a charge request can be answered (J6).
+    pub charge_timeout_hours: u32,
+}
+
+impl Default for Invoicing {
+    fn default() -> Self {
+        Self {
+            issue_when: IssueWhen::FullyPaid,
+            draft_hold_days: 7,
+            charge_timeout_hours: 24,
+        }
+    }
 }
 
 /// Who e-mails come from and what they look like; what is missing is the operator's (G11).
@@ -85,6 +115,29 @@ pub struct ReminderPolicy {
     pub extended: bool,
     /// Whether it is told that credits that were held are free again because their time was over.
     pub hold_timed_out: bool,
+    /// The kinds that go to customers who have unsubscribed too, each once.
+    pub mandatory: Vec<NoticeKind>,
+    /// The hours in which nothing goes out; none: there are no such.
+    pub quiet_hours: Option<QuietHours>,
+}
+
+impl ReminderPolicy {
+    /// Whether e-mails of this kind go to customers who have unsubscribed too.
+    pub fn is_mandatory(&self, kind: NoticeKind) -> bool {
+        self.mandatory.contains(&kind)
+    }
+
+    /// When an e-mail that could go out at `at` does: at the end of quiet hours, unless what it says would
+    /// not hold any more then (semantics 44).
+    pub fn goes_out_at(
+        &self,
+        at: DateTime<Utc>,
+        zone: Tz,
+        still_holds: impl FnOnce(DateTime<Utc>) -> bool,
+    ) -> DateTime<Utc> {
+        let end = self.quiet_hours.and_then(|quiet| quiet.end_of(at, zone));
+        end.filter(|end| still_holds(*end)).unwrap_or(at)
+    }
 }
 
 /// The line at or below which little is left of a credit type in a package.
@@ -123,6 +176,8 @@ impl Default for ReminderPolicy {
             used_up: false,
             extended: false,
             hold_timed_out: false,
+            mandatory: Vec::new(),
+            quiet_hours: None,
         }
     }
 }

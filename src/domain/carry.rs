@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::calendar;
 use crate::domain::credits::Credits;
+use crate::domain::line::LineKind;
 use crate::domain::lot::Lot;
 use crate::domain::package::Package;
 use crate::domain::posting::Draft;
@@ -72,6 +73,8 @@ fn moves(draft: &Draft<'_>, agreed: CarryOver, ending: &[&Package]) -> Vec<(Lot,
     let mut lots: Vec<&Lot> = ending
         .iter()
         .flat_map(|package| draft.lots_of(package.id))
+        // A rate holds from the sale of its own period.
+        .filter(|lot| lot.line.kind == LineKind::Prepaid)
         .collect();
     lots.sort_unstable_by_key(|lot| (lot.created_at, lot.id));
     let mut gone: BTreeMap<CreditTypeId, Credits> = BTreeMap::new();
@@ -152,6 +155,8 @@ fn carried(from: &Package, into: &Span, draft: &Draft<'_>) -> Package {
         freezes: 0,
         frozen_days: 0,
         paid_at: Some(now),
+        invoice_line_id: None,
+        unpaid_uses: 0,
         change_seq: 0,
         created_at: now,
         version: 1,

@@ -112,14 +112,14 @@ pub struct Definition {
     pub quarantine_days: Option<i32>,
     /// Days before expiry on which reminders go out; none: the business's.
     pub reminder_leads: Option<Vec<u32>>,
-    /// How often and for how long its packages may be frozen; none: as [`FreezePolicy::within`] says.
+    /// How often and for how long its packages may be frozen; none: as the business says.
     pub freeze: Option<FreezePolicy>,
-    /// How much of a package each customer may use on a day or in a week; none: all.
+    /// How much of a package each customer may use on a day or in a week; none: as the business says.
     pub use_limit: Option<UseLimit>,
-    /// How bookings are judged and cancelled that its packages pay; none: by default.
+    /// How bookings are judged and cancelled that its packages pay; none: as the business says.
     pub booking_rules: Option<BookingRules>,
-    /// Whether its packages may be moved to other customers.
-    pub transferable: bool,
+    /// Whether its packages may be moved to other customers; none: as the business says.
+    pub transferable: Option<bool>,
     /// What it consists of, in the order of their positions.
     #[serde(with = "line::shared")]
     pub lines: Vec<Arc<Line>>,
@@ -165,7 +165,7 @@ mod tests {
             freeze: None,
             use_limit: None,
             booking_rules: None,
-            transferable: false,
+            transferable: None,
             lines,
             pricing: Pricing::default(),
             selling: SellingRules::default(),

@@ -29,6 +29,8 @@ pub struct Customer {
     pub active: bool,
     /// Whether the customer may pay on account (B3).
     pub may_purchase_on_account: bool,
+    /// Since when the customer wants no e-mails but mandatory ones.
+    pub unsubscribed_at: Option<DateTime<Utc>>,
     /// The customer that took this one's place when both were merged.
     pub merged_into: Option<CustomerId>,
     /// When the customer was added.
@@ -74,6 +76,7 @@ mod tests {
             time_zone: None,
             active: true,
             may_purchase_on_account: false,
+            unsubscribed_at: None,
             merged_into: None,
             created_at: DateTime::UNIX_EPOCH,
             version: 1,

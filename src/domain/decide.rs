@@ -22,6 +22,7 @@ use crate::ids::{CustomerId, PackageId};
 mod adjusting;
 mod explaining;
 mod holding;
+mod rating;
 mod takes;
 mod undoing;
 mod using;
@@ -29,6 +30,7 @@ mod using;
 pub use adjusting::{Adjust, Adjustment, take_out};
 pub use explaining::{LeftOut, Look, allowances_of, explain};
 pub use holding::{Capture, Keep, PlaceHold, Release};
+pub use rating::{RatePart, RateQuery, rate};
 pub use undoing::{Meanwhile, Move, Reverse};
 pub use using::{Consume, refusal};
 

@@ -53,6 +53,8 @@ pub struct Envelope {
     pub reply_to: Option<String>,
     /// The recipient's name.
     pub to_name: String,
+    /// Where the recipient unsubscribes; none for kinds that are mandatory.
+    pub unsubscribe_url: Option<String>,
 }
 
 /// What an e-mail says, from its first attempt on.

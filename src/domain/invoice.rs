@@ -5,6 +5,7 @@
 //! The one rounding: every line is rounded by itself, half a minor unit up, first its price, then its tax.
 //! Totals are sums of lines.
 
+mod package_line;
 mod state;
 
 use chrono::{DateTime, Utc};
@@ -12,27 +13,18 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::credits::Credits;
-use crate::domain::entry::coded;
-use crate::domain::refusal::{InvoiceRefusal, Refusal};
-use crate::domain::sale::{Payment, Price};
+use crate::domain::payment::{MoneyKind, Payment, Takings};
+use crate::domain::refusal::{InvoiceRefusal, RateRefusal, Refusal};
+use crate::domain::sale::Price;
 use crate::ids::{
-    BusinessId, CustomerId, HoldId, InvoiceId, InvoiceLineId, ItemId, PackageId, PaymentId,
+    BusinessId, CustomerId, HoldId, InvoiceId, InvoiceLineId, ItemId, LineId, PackageId, PaymentId,
 };
 
+pub use package_line::{IssueWhen, LineSale, PackageLine};
 pub use state::{InvoiceState, Owed};
 
 /// Hundredths of a percent in the whole.
 const BASIS_POINTS: i128 = 10_000;
-
-coded! {
-    /// Whether money came in or went back.
-    MoneyKind {
-        /// It came in.
-        Payment = 1, "payment";
-        /// It went back.
-        Refund = 2, "refund";
-    }
-}
 
 /// An invoice to one customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,8 +45,8 @@ pub struct Invoice {
     pub prices_include_tax: bool,
     /// What is to be paid, in the caller's order.
     pub lines: Vec<InvoiceLine>,
-    /// What was paid and given back, oldest first.
-    pub money: Vec<InvoiceMoney>,
+    /// What was paid and given back.
+    pub money: Takings,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it got its number.
@@ -65,13 +57,13 @@ pub struct Invoice {
     pub version: i64,
 }
 
-/// Units of an item at a price.
+/// Units of something at a price.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvoiceLine {
     /// The line.
     pub id: InvoiceLineId,
-    /// What was delivered.
-    pub item_id: ItemId,
+    /// What they are units of.
+    pub of: LineOf,
     /// What the customer reads.
     pub description: String,
     /// How many units.
@@ -80,19 +72,35 @@ pub struct InvoiceLine {
     pub unit_price_minor: i64,
     /// The tax in it or on it, in hundredths of a percent.
     pub tax_basis_points: i32,
-    /// The units that credits pay.
+    /// When it was or will be delivered; none: whenever it is charged.
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// The units that credits pay, or all of it if it is at a package rate.
     pub credits: Option<LineCredits>,
+    /// What is still asked for since the rest of the invoice was voided, in minor units without tax.
+    pub kept_minor: Option<i64>,
 }
 
-/// The credits that pay for units of a line.
+/// What a line asks money for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineOf {
+    /// An item that is delivered.
+    Item(ItemId),
+    /// A package that is sold (C2).
+    Package(PackageLine),
+}
+
+/// The credits that pay for units of a line, or the units of a rate line that it charges.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LineCredits {
     /// What sets them aside.
     pub hold_id: HoldId,
-    /// How many units they pay.
+    /// How many units they pay or are.
     pub units: Credits,
     /// Only these packages; none: the best ones.
     pub package_ids: Vec<PackageId>,
+    /// The rate line that counts the units: then money pays them, at its rate (semantics 32).
+    pub rate_line_id: Option<LineId>,
     /// When they are free again unless the invoice is issued; none: they stay set aside.
     pub times_out_at: Option<DateTime<Utc>>,
     /// The posting that used them.
@@ -101,42 +109,88 @@ pub struct LineCredits {
     pub returned_at: Option<DateTime<Utc>>,
 }
 
-/// A payment or a refund that took place elsewhere and is written down here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InvoiceMoney {
-    /// Which way it went.
-    pub kind: MoneyKind,
-    /// How and how much.
-    pub payment: Payment,
-    /// When it bounced, if it did.
-    pub reversed_at: Option<DateTime<Utc>>,
-}
-
 impl InvoiceLine {
-    /// What is to be paid in money: the units that no credits pay. `None` if a number leaves its range.
+    /// The item that is delivered, if one is.
+    pub fn item_id(&self) -> Option<ItemId> {
+        match &self.of {
+            LineOf::Item(item_id) => Some(*item_id),
+            LineOf::Package(_) => None,
+        }
+    }
+
+    /// The package that is sold, if one is.
+    pub fn package(&self) -> Option<&PackageLine> {
+        match &self.of {
+            LineOf::Package(package) => Some(package),
+            LineOf::Item(_) => None,
+        }
+    }
+
+    /// The credits that are used and not given back.
+    pub fn used(&self) -> Option<&LineCredits> {
+        let credits = self.credits.as_ref();
+        credits.filter(|it| it.used_by.is_some() && it.returned_at.is_none())
+    }
+
+    /// The credits that are to be used once it is paid.
+    pub fn unused_mut(&mut self) -> Option<&mut LineCredits> {
+        let credits = self.credits.as_mut();
+        credits.filter(|it| it.used_by.is_none() && it.returned_at.is_none())
+    }
+
+    /// Whether it is charged at the rate of a package: then money pays it, though units are set aside for it.
+    fn is_at_rate(&self) -> bool {
+        let counted = self.credits.as_ref();
+        counted.is_some_and(|it| it.rate_line_id.is_some())
+    }
+
+    /// What is to be paid in money: the units that no credits pay, or what is kept of it. `None` if a number
+    /// leaves its range.
     pub fn price(&self, prices_include_tax: bool) -> Option<Price> {
-        let in_credits = self.credits.as_ref().map_or(Credits::ZERO, |it| it.units);
+        if let Some(kept_minor) = self.kept_minor {
+            return self.with_tax_on_top(kept_minor);
+        }
+        let paying = self.credits.as_ref().filter(|_| !self.is_at_rate());
+        let in_credits = paying.map_or(Credits::ZERO, |it| it.units);
         let units = i128::from(self.quantity.checked_sub(in_credits)?.millionths());
         let written = half_up(
             units.checked_mul(i128::from(self.unit_price_minor))?,
             i128::from(Credits::UNIT.millionths()),
         )?;
+        if !prices_include_tax {
+            return self.with_tax_on_top(written);
+        }
+        let whole = BASIS_POINTS.checked_add(i128::from(self.tax_basis_points))?;
+        let net_minor = half_up(i128::from(written).checked_mul(BASIS_POINTS)?, whole)?;
+        Some(Price {
+            net_minor,
+            tax_minor: written.checked_sub(net_minor)?,
+            total_minor: written,
+        })
+    }
+
+    fn with_tax_on_top(&self, net_minor: i64) -> Option<Price> {
         let rate = i128::from(self.tax_basis_points);
-        if prices_include_tax {
-            let whole = BASIS_POINTS.checked_add(rate)?;
-            let net_minor = half_up(i128::from(written).checked_mul(BASIS_POINTS)?, whole)?;
-            Some(Price {
-                net_minor,
-                tax_minor: written.checked_sub(net_minor)?,
-                total_minor: written,
-            })
-        } else {
-            let tax_minor = half_up(i128::from(written).checked_mul(rate)?, BASIS_POINTS)?;
-            Some(Price {
-                net_minor: written,
-                tax_minor,
-                total_minor: written.checked_add(tax_minor)?,
-            })
+        let tax_minor = half_up(i128::from(net_minor).checked_mul(rate)?, BASIS_POINTS)?;
+        Some(Price {
+            net_minor,
+            tax_minor,
+            total_minor: net_minor.checked_add(tax_minor)?,
+        })
+    }
+
+    /// Refuses to let credits pay it, or to stop that.
+    fn refuse_credits(&self) -> Result<(), Refusal> {
+        let invoice_line_id = self.id;
+        if self.kept_minor.is_some() {
+            return Err(InvoiceRefusal::LineVoided { invoice_line_id }.into());
+        }
+        match self.of {
+            LineOf::Item(_) if self.is_at_rate() => {
+                Err(RateRefusal::LineAtRate { invoice_line_id }.into())
+            }
+            LineOf::Item(_) => Ok(()),
+            LineOf::Package(_) => Err(InvoiceRefusal::LineSellsPackage { invoice_line_id }.into()),
         }
     }
 }
@@ -171,24 +225,8 @@ impl Invoice {
     pub fn owed(&self) -> Result<Owed, Refusal> {
         Ok(Owed {
             total_minor: self.price()?.total_minor,
-            paid_minor: self.sum(MoneyKind::Payment),
+            paid_minor: self.money.sum(MoneyKind::Payment),
         })
-    }
-
-    /// What came in and did not bounce, or what went back, in minor units.
-    pub fn sum(&self, kind: MoneyKind) -> i64 {
-        self.money
-            .iter()
-            .filter(|money| money.kind == kind && money.reversed_at.is_none())
-            .fold(0, |sum, money| {
-                sum.saturating_add(money.payment.amount_minor)
-            })
-    }
-
-    /// What came in and can go back, in minor units.
-    pub fn refundable(&self) -> i64 {
-        let (paid, refunded) = (self.sum(MoneyKind::Payment), self.sum(MoneyKind::Refund));
-        paid.saturating_sub(refunded).max(0)
     }
 
     /// One of its lines.
@@ -219,11 +257,7 @@ impl Invoice {
                 total_minor: before.total_minor,
             });
         }
-        self.money.push(InvoiceMoney {
-            kind: MoneyKind::Payment,
-            payment,
-            reversed_at: None,
-        });
+        self.money.add(MoneyKind::Payment, payment);
         self.state = self.state.paid(self.owed()?)?;
         Ok(())
     }
@@ -231,26 +265,10 @@ impl Invoice {
     /// Takes a payment back that bounced.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], [`InvoiceRefusal::PaymentReversed`], those of [`InvoiceState::bounced`].
+    /// Those of [`InvoiceState::bounced`] and of [`Takings::reverse`].
     pub fn reverse(&mut self, id: PaymentId, now: DateTime<Utc>) -> Result<(), Refusal> {
         self.state.bounced(self.owed()?)?;
-        let payments = self.money.iter_mut();
-        let bounced = payments
-            .filter(|money| money.kind == MoneyKind::Payment)
-            .find(|money| money.payment.id == id)
-            .ok_or_else(|| Refusal::NotFound {
-                kind: "payment",
-                id: id.to_string(),
-            })?;
-        if let Some(reversed_at) = bounced.reversed_at {
-            let payment_id = id;
-            return Err(InvoiceRefusal::PaymentReversed {
-                payment_id,
-                reversed_at,
-            }
-            .into());
-        }
-        bounced.reversed_at = Some(now);
+        self.money.reverse(id, now)?;
         self.state = self.state.bounced(self.owed()?)?;
         Ok(())
     }
@@ -258,34 +276,22 @@ impl Invoice {
     /// Writes down that money went back.
     ///
     /// # Errors
-    /// Those of [`InvoiceState::refunded`]; [`InvoiceRefusal::RefundExceedsPaid`].
+    /// Those of [`InvoiceState::refunded`] and of [`Takings::refund`].
     pub fn refund(&mut self, payment: Payment) -> Result<(), Refusal> {
         self.state = self.state.refunded()?;
-        let (paid_minor, before) = (self.sum(MoneyKind::Payment), self.sum(MoneyKind::Refund));
-        let refunded_minor = before.saturating_add(payment.amount_minor);
-        if refunded_minor > paid_minor {
-            return Err(InvoiceRefusal::RefundExceedsPaid {
-                refunded_minor,
-                paid_minor,
-            }
-            .into());
-        }
-        self.money.push(InvoiceMoney {
-            kind: MoneyKind::Refund,
-            payment,
-            reversed_at: None,
-        });
-        Ok(())
+        Ok(self.money.refund(payment)?)
     }
 
     /// Lets credits pay units of a line.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], [`InvoiceRefusal::CreditsApplied`], [`InvoiceRefusal::UnitsExceedLine`],
-    /// [`InvoiceRefusal::Overpaid`], those of [`InvoiceState::priced_again`].
+    /// [`Refusal::NotFound`], [`InvoiceRefusal::LineSellsPackage`], [`InvoiceRefusal::LineVoided`],
+    /// [`InvoiceRefusal::CreditsApplied`], [`InvoiceRefusal::UnitsExceedLine`], [`InvoiceRefusal::Overpaid`],
+    /// [`RateRefusal::LineAtRate`], those of [`InvoiceState::priced_again`].
     pub fn apply(&mut self, id: InvoiceLineId, credits: LineCredits) -> Result<(), Refusal> {
         self.state.priced_again(self.owed()?)?;
         let line = self.line_mut(id)?;
+        line.refuse_credits()?;
         if let Some(applied) = &line.credits {
             return Err(InvoiceRefusal::CreditsApplied {
                 invoice_line_id: id,
@@ -317,11 +323,12 @@ impl Invoice {
     /// Lets a line be paid in money again, and says which credits it had.
     ///
     /// # Errors
-    /// [`Refusal::NotFound`], [`InvoiceRefusal::NoCredits`], [`InvoiceRefusal::CreditsUsed`], those of
-    /// [`InvoiceState::priced_again`].
+    /// Those of [`Invoice::apply`] but for how much; [`InvoiceRefusal::NoCredits`],
+    /// [`InvoiceRefusal::CreditsUsed`].
     pub fn unapply(&mut self, id: InvoiceLineId) -> Result<LineCredits, Refusal> {
         self.state.priced_again(self.owed()?)?;
         let line = self.line_mut(id)?;
+        line.refuse_credits()?;
         let invoice_line_id = id;
         let credits = line
             .credits

@@ -19,8 +19,12 @@ use crate::ids::{CreditTypeId, ItemId, LineId};
 pub enum LineKind {
     /// The credits pay.
     Prepaid,
-    /// The units are priced at the package rate on an invoice, and counted; never pays.
-    Rate,
+    /// Lines of invoices are priced at the package rate while it has units, and count them; its credits
+    /// never pay (semantics 32).
+    Rate {
+        /// What one unit of an item costs, in minor units, as the business writes prices.
+        rate_minor: i64,
+    },
 }
 
 /// One item or category that a line covers.
@@ -111,13 +115,8 @@ impl Line {
     /// Checks what a new line says of itself; that what it names exists is for others to check.
     ///
     /// # Errors
-    /// [`Refusal::RateLinesUnsupported`], [`Refusal::AmountTooFine`], [`Refusal::CoverageRepeated`].
+    /// [`Refusal::AmountTooFine`], [`Refusal::CoverageRepeated`].
     pub fn check(&self) -> Result<(), Refusal> {
-        if self.kind == LineKind::Rate {
-            return Err(Refusal::RateLinesUnsupported {
-                line: self.position,
-            });
-        }
         let per_units = self.covers.iter().map(|coverage| coverage.credits_per_unit);
         for amount in iter::once(self.quantity).chain(per_units) {
             if amount.is_finer_than(self.decimal_places) {
@@ -276,12 +275,5 @@ mod tests {
     #[test]
     fn a_category_is_named_as_it_is_written() {
         assert_eq!(category("Massage & more").to_string(), "Massage & more");
-    }
-
-    #[test]
-    fn a_line_at_a_rate_is_refused() {
-        let mut line = line("10", &[]);
-        line.kind = LineKind::Rate;
-        assert_eq!(line.check(), Err(Refusal::RateLinesUnsupported { line: 2 }));
     }
 }

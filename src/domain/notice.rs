@@ -86,6 +86,8 @@ coded! {
         NotUsedUp = 17, "not_used_up";
         /// More is left than the business calls little, for the same reasons.
         NotLow = 18, "not_low";
+        /// The customer wants no e-mails but mandatory ones.
+        Unsubscribed = 19, "unsubscribed";
     }
 }
 
@@ -293,6 +295,10 @@ fn is_low(lots: &[Lot], line: Option<LowBalance>) -> bool {
 }
 
 /// What matters about the customer who is told.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and a reason of its own"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recipient {
     /// Whether the customer is active.
@@ -301,6 +307,8 @@ pub struct Recipient {
     pub has_address: bool,
     /// Whether nothing is to be sent to it.
     pub is_suppressed: bool,
+    /// Whether the customer wants no e-mails but mandatory ones.
+    pub is_unsubscribed: bool,
 }
 
 /// Whether the business wants this kind of notice; `leads` are those in force for the package.
@@ -338,6 +346,8 @@ pub fn may_be_told(
         Err(DropReason::NoAddress)
     } else if recipient.is_suppressed {
         Err(DropReason::Suppressed)
+    } else if recipient.is_unsubscribed && !business.reminder_policy.is_mandatory(kind) {
+        Err(DropReason::Unsubscribed)
     } else {
         Ok(())
     }

@@ -179,9 +179,9 @@ const RECIPIENT: Recipient = Recipient {
     is_active: true,
     has_address: true,
     is_suppressed: false,
+    is_unsubscribed: false,
 };
 
-/// What is changed about a business or a recipient.
 type Change = fn(&mut Business, &mut Recipient);
 
 #[test]
@@ -197,7 +197,7 @@ fn who_must_not_be_told_is_not_told_and_the_reason_says_why() {
             .collect::<Vec<_>>()
     };
     assert_eq!(check(|_, _| ()), [None, None, None]);
-    let changes: [(Change, DropReason); 4] = [
+    let changes: [(Change, DropReason); 5] = [
         (
             |business, _| business.feature_enabled = false,
             DropReason::FeatureOff,
@@ -213,6 +213,10 @@ fn who_must_not_be_told_is_not_told_and_the_reason_says_why() {
         (
             |_, recipient| recipient.is_suppressed = true,
             DropReason::Suppressed,
+        ),
+        (
+            |_, recipient| recipient.is_unsubscribed = true,
+            DropReason::Unsubscribed,
         ),
     ];
     for (change, reason) in changes {
@@ -267,13 +271,21 @@ fn package() -> (Package, Lot) {
         use_limit: None,
         booking_rules: None,
         paid_at: None,
+        invoice_line_id: None,
+        unpaid_uses: 0,
         change_seq: 0,
         created_at: instant("2025-10-01T09:00:00Z"),
         version: 1,
     };
+    let lot = lot_of(&package);
+    (package, lot)
+}
+
+/// Its lot; its credits are all available.
+fn lot_of(package: &Package) -> Lot {
     let mut lot = Lot {
         id: LotId::generate(DateTime::UNIX_EPOCH),
-        business_id,
+        business_id: package.business_id,
         package_id: package.id,
         line: line(&[]),
         customer_id: package.customer_id,
@@ -291,13 +303,9 @@ fn package() -> (Package, Lot) {
         created_at: package.created_at,
         version: 1,
     };
-    shift(
-        &mut lot,
-        EntryKind::Issue,
-        Account::Issued,
-        Account::Available,
-    );
-    (package, lot)
+    let (from, to) = (Account::Issued, Account::Available);
+    shift(&mut lot, EntryKind::Issue, from, to);
+    lot
 }
 
 fn ten() -> Credits {
@@ -414,12 +422,8 @@ fn a_timed_notice_is_dropped_when_the_expiry_was_changed() {
 fn nothing_is_told_if_nothing_would_be_lost_or_was_lost() {
     use DropReason::{AlreadyExpired, NotExpired, NothingLost, UsedUp};
     let use_up = |_: &mut Package, lot: &mut Lot| {
-        shift(
-            lot,
-            EntryKind::Consume,
-            Account::Available,
-            Account::Consumed,
-        );
+        let (from, to) = (Account::Available, Account::Consumed);
+        shift(lot, EntryKind::Consume, from, to);
     };
     assert_eq!(
         truths(BEFORE, BEFORE, use_up),

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
 
 use crate::domain::booking_rules::BookingRules;
 use crate::domain::business::Business;
@@ -11,7 +12,7 @@ use crate::domain::calendar;
 use crate::domain::catalog::Template;
 use crate::domain::credits::CREDITS_MAX;
 use crate::domain::extend::NewLot;
-use crate::domain::line::Line;
+use crate::domain::line::{Line, LineKind};
 use crate::domain::lot::Origin;
 use crate::domain::package::Package;
 use crate::domain::refusal::Refusal;
@@ -21,7 +22,7 @@ use crate::domain::validity::{self, ExpirySource, Resolved, Validity};
 use crate::ids::{CustomerId, GroupId, LineId, LotId, PackageId, SaleId, TemplateId};
 
 /// Another validity than the offered one, chosen at the sale.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ValidityOverride {
     /// Another rule.
     Rule(Validity),
@@ -56,9 +57,9 @@ pub struct Offer {
     pub priority: Option<i32>,
     /// Days in which it can be restored; none: the business's.
     pub quarantine_days: Option<i32>,
-    /// How much of it each customer may use on a day or in a week.
+    /// How much of it each customer may use on a day or in a week; none: the business's.
     pub use_limit: Option<UseLimit>,
-    /// How bookings are judged and cancelled that it pays; none: by default.
+    /// How bookings are judged and cancelled that it pays; none: the business's.
     pub booking_rules: Option<BookingRules>,
     /// The lines, with what each is measured by.
     pub lines: Vec<(Arc<Line>, LineWeight)>,
@@ -125,25 +126,7 @@ impl Offer {
         now: DateTime<Utc>,
     ) -> Result<(Package, Vec<NewLot>), Refusal> {
         let (rule, source, resolved) = self.resolve(business, now)?;
-        let weights: Vec<LineWeight> = self.lines.iter().map(|(_, weight)| *weight).collect();
-        let values = allocate(self.price.net_minor, &weights);
-        let origin = if self.sale_id.is_some() {
-            Origin::Sold
-        } else {
-            Origin::Given
-        };
-        let lots = self
-            .lines
-            .iter()
-            .zip(values)
-            .map(|((line, _), value)| NewLot {
-                id: LotId::generate(now),
-                line: Arc::clone(line),
-                origin,
-                quantity: line.quantity,
-                value,
-            })
-            .collect();
+        let lots = self.lots(now);
         let package = Package {
             came_from: None,
             id: PackageId::generate(now),
@@ -178,14 +161,44 @@ impl Offer {
             transferred_to: None,
             queued_behind: None,
             is_followed: false,
-            use_limit: self.use_limit,
-            booking_rules: self.booking_rules,
+            use_limit: self
+                .use_limit
+                .or(business.policies.use_limit)
+                .filter(UseLimit::limits_anything),
+            booking_rules: self.booking_rules.or(business.policies.booking_rules),
             paid_at: self.is_paid.then_some(now),
+            invoice_line_id: None,
+            unpaid_uses: 0,
             change_seq: 0,
             created_at: now,
             version: 1,
         };
         Ok((package, lots))
+    }
+
+    /// A lot for each line; the price is that of the prepaid ones.
+    fn lots(&self, now: DateTime<Utc>) -> Vec<NewLot> {
+        let prepaid = |(line, _): &&(Arc<Line>, _)| line.kind == LineKind::Prepaid;
+        let weights = self.lines.iter().filter(prepaid).map(|(_, weight)| *weight);
+        let weights: Vec<LineWeight> = weights.collect();
+        let mut values = allocate(self.price.net_minor, &weights).into_iter();
+        let origin = if self.sale_id.is_some() {
+            Origin::Sold
+        } else {
+            Origin::Given
+        };
+        let lots = self.lines.iter().map(|(line, _)| NewLot {
+            id: LotId::generate(now),
+            line: Arc::clone(line),
+            origin,
+            quantity: line.quantity,
+            value: match line.kind {
+                LineKind::Prepaid => values.next().unwrap_or(0),
+                // What its units cost is paid when they are used.
+                LineKind::Rate { .. } => 0,
+            },
+        });
+        lots.collect()
     }
 
     /// Order of precedence: sale override, template, credit types (A6). Where these differ, the one that

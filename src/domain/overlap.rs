@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::entry::coded;
+use crate::domain::invoice::IssueWhen;
 use crate::domain::package::Status;
 use crate::domain::refusal::{Refusal, SellingRefusal};
 use crate::ids::{PackageId, TemplateId};
@@ -34,6 +35,8 @@ pub struct SellingRules {
     pub is_online: bool,
     /// How many customers may share one package; 1: it is not shared (A11).
     pub share_max: u32,
+    /// When a package is issued that an invoice or a charge is to pay; none: as the business says.
+    pub issue_when: Option<IssueWhen>,
 }
 
 impl Default for SellingRules {
@@ -43,6 +46,7 @@ impl Default for SellingRules {
             overlap: Overlap::Allow,
             is_online: false,
             share_max: 1,
+            issue_when: None,
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::domain::entry::{Balances, coded};
 use crate::domain::lot::{Lot, Terms};
 use crate::domain::use_limit::UseLimit;
 use crate::domain::validity::{self, Anchor, ExpirySource, MustStartBy, Validity};
-use crate::ids::{BusinessId, CustomerId, GroupId, PackageId, SaleId, TemplateId};
+use crate::ids::{BusinessId, CustomerId, GroupId, InvoiceLineId, PackageId, SaleId, TemplateId};
 
 /// The most units that are listed one by one; above it there are counters only (D8).
 pub const UNITS_MAX: usize = 200;
@@ -118,6 +118,10 @@ pub struct Package {
     pub booking_rules: Option<BookingRules>,
     /// When it was paid in full; a given package is paid when it is made.
     pub paid_at: Option<DateTime<Utc>>,
+    /// The line of an invoice that sold it, if one did.
+    pub invoice_line_id: Option<InvoiceLineId>,
+    /// How many lines of invoices used it whose payment bounced since.
+    pub unpaid_uses: i32,
     /// The number of its last change.
     pub change_seq: i32,
     /// When it was made.
@@ -185,7 +189,7 @@ impl Package {
             Status::Revoked
         } else if self.transferred_at.is_some() {
             Status::Transferred
-        } else if nothing_left && nothing_lost && self.paid_at.is_some() {
+        } else if nothing_left && nothing_lost && self.is_paid() {
             Status::Completed
         } else if self.frozen_at.is_some() {
             Status::Frozen
@@ -200,6 +204,21 @@ impl Package {
         } else {
             Status::Active
         }
+    }
+
+    /// Whether it was valid at some time from the first instant to before the second, as it is known now: it
+    /// had begun, had not ended, and was neither taken away nor moved. Used up or not does not matter.
+    pub fn was_valid_during(&self, (from, before): (DateTime<Utc>, DateTime<Utc>)) -> bool {
+        let lasts = |until: Option<DateTime<Utc>>| until.is_none_or(|until| from < until);
+        self.starts_at < before
+            && lasts(self.expires_at)
+            && lasts(self.revoked_at)
+            && lasts(self.transferred_at)
+    }
+
+    /// Whether it is paid, and every invoice that used it (semantics 33).
+    pub fn is_paid(&self) -> bool {
+        self.paid_at.is_some() && self.unpaid_uses == 0
     }
 
     /// What was taken off the list price, in minor units; below 0 if more was agreed.

@@ -1,4 +1,4 @@
-//! What a token may do. The names are those of the API's `Permission` without its prefix; a test holds
+//! What a token or a role may allow. The names are those of the API's `Permission` without its prefix; a test holds
 //! the two lists against each other.
 
 use std::collections::BTreeSet;
@@ -35,7 +35,7 @@ permissions! {
     SettingsRead = "SETTINGS_READ";
     /// Change the settings.
     SettingsManage = "SETTINGS_MANAGE";
-    /// Make, list and revoke tokens.
+    /// Make, list, rotate and revoke tokens.
     TokensManage = "TOKENS_MANAGE";
     /// Read the staff.
     UsersRead = "USERS_READ";
@@ -107,7 +107,7 @@ permissions! {
     EventsFire = "EVENTS_FIRE";
     /// Read invoices.
     InvoicesRead = "INVOICES_READ";
-    /// Make, change and issue invoices.
+    /// Change and issue invoices.
     InvoicesManage = "INVOICES_MANAGE";
     /// Void invoices.
     InvoicesVoid = "INVOICES_VOID";
@@ -119,7 +119,28 @@ permissions! {
     EmailTemplatesManage = "EMAIL_TEMPLATES_MANAGE";
     /// Send e-mails to any address, to try templates out.
     EmailTestsSend = "EMAIL_TESTS_SEND";
+    /// Read reports over the whole business.
+    ReportsRead = "REPORTS_READ";
+    /// Make roles and change them.
+    RolesManage = "ROLES_MANAGE";
+    /// Read who did what, and what was refused to whom.
+    AuditRead = "AUDIT_READ";
+    /// Add invoices.
+    InvoicesCreate = "INVOICES_CREATE";
 }
 
-/// The permissions of a token.
+impl Permission {
+    /// Whether its holder can change nothing by it.
+    pub fn only_reads(self) -> bool {
+        self.as_str().ends_with("_READ")
+    }
+}
+
+/// The permissions of a token or role.
 pub type Permissions = BTreeSet<Permission>;
+
+/// Their stable names, in a row.
+pub fn names(permissions: &Permissions) -> String {
+    let names: Vec<_> = permissions.iter().map(|held| held.as_str()).collect();
+    names.join(", ")
+}

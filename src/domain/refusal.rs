@@ -3,12 +3,15 @@
 //! A refusal carries the numbers and names of its message as fields. Its [`Refusal::reason`] is part of
 //! the API and never changes; a test holds it against the published list of reasons.
 
+mod access;
 mod amending;
 mod booking;
+mod charging;
 mod counted;
 mod emailing;
 mod holder;
 mod invoice;
+mod rate;
 mod reason;
 mod selling;
 mod subscribing;
@@ -17,12 +20,15 @@ mod triggering;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+pub use access::AccessRefusal;
 pub use amending::CannotAmend;
 pub use booking::BookingRefusal;
+pub use charging::ChargeRefusal;
 pub use counted::CountedIn;
 pub use emailing::EmailingRefusal;
 pub use holder::HolderRefusal;
 pub use invoice::InvoiceRefusal;
+pub use rate::RateRefusal;
 pub use selling::SellingRefusal;
 pub use subscribing::SubscribingRefusal;
 pub use triggering::TriggeringRefusal;
@@ -262,12 +268,6 @@ pub enum Refusal {
         /// The item or category.
         target: String,
     },
-    /// A line is to be priced at a rate, which this version cannot do.
-    #[error("line {line} is of kind RATE, which this version does not support")]
-    RateLinesUnsupported {
-        /// The line's place in the template, from 1.
-        line: i32,
-    },
     /// The template lacks what selling it needs.
     #[error("template {template_id} needs at least one line that covers at least one item")]
     TemplateIncomplete {
@@ -335,6 +335,9 @@ pub enum Refusal {
     /// The business has not switched the feature on.
     #[error("packages are switched off for this business")]
     FeatureOff,
+    /// A place in the feed is one of another history than the database's.
+    #[error("this place in the feed is of another database, or of one that was restored since")]
+    FeedRestarted,
     /// There is nothing of this id, or it is another business's.
     #[error("there is no {kind} {id}")]
     NotFound {
@@ -367,12 +370,21 @@ pub enum Refusal {
     /// An invoice does not allow it, or the credits are those of one.
     #[error(transparent)]
     Invoicing(#[from] InvoiceRefusal),
+    /// A package rate does not allow it.
+    #[error(transparent)]
+    Rating(#[from] RateRefusal),
     /// A booking does not allow it.
     #[error(transparent)]
     Booking(#[from] BookingRefusal),
     /// An e-mail template is not right, or a trial not possible.
     #[error(transparent)]
     Emailing(#[from] EmailingRefusal),
+    /// A charge request does not allow it.
+    #[error(transparent)]
+    Charging(#[from] ChargeRefusal),
+    /// Who may do what cannot be changed so.
+    #[error(transparent)]
+    Access(#[from] AccessRefusal),
     /// A lot does not add up; nothing is written on it.
     #[error("lot {0} does not add up; run `carnet verify`")]
     LotCorrupt(LotId),

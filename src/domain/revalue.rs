@@ -5,6 +5,7 @@
 
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Account, EntryKind};
+use crate::domain::line::LineKind;
 use crate::domain::lot::Lot;
 use crate::domain::posting::Draft;
 use crate::domain::refusal::Refusal;
@@ -12,7 +13,8 @@ use crate::domain::returned::bare;
 use crate::domain::value;
 use crate::ids::{LotId, PackageId};
 
-/// Changes the value of what is unused in a package by `change_minor` minor units. All lots of the
+/// Changes the value of what is unused in a package by `change_minor` minor units; units of rate lines stay
+/// worth nothing. All lots of the
 /// package are in the draft, settled. If all of them are worth nothing, the change is spread by
 /// `weight_of` a lot (semantics 26).
 ///
@@ -28,9 +30,8 @@ pub fn revalue(
     let unused: Vec<(LotId, i64, i128)> = draft
         .lots_of(package_id)
         .filter(|lot| {
-            lot.fold
-                .unused()
-                .is_some_and(|unused| unused > Credits::ZERO)
+            let unused = lot.fold.unused();
+            lot.line.kind == LineKind::Prepaid && unused.is_some_and(|it| it > Credits::ZERO)
         })
         .map(|lot| (lot.id, lot.fold.pools.unused, weight_of(lot)))
         .collect();

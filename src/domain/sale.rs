@@ -3,47 +3,17 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::business::Business;
+use crate::domain::charge::ChargeRequest;
 use crate::domain::credits::Credits;
-use crate::domain::customer::Customer;
-use crate::domain::entry::{Actor, coded};
-use crate::domain::refusal::Refusal;
+use crate::domain::entry::Actor;
+use crate::domain::invoice::Owed;
+use crate::domain::payment::{MoneyKind, Payment, Takings};
+use crate::domain::refusal::{CannotAmend, InvoiceRefusal, Refusal, SellingRefusal};
 use crate::domain::value;
-use crate::ids::{CustomerId, GroupId, PackageId, PaymentId, SaleId};
+use crate::ids::{CustomerId, GroupId, InvoiceId, InvoiceLineId, PackageId, SaleId};
 
 /// Hundredths of a percent in the whole.
 const BASIS_POINTS: i64 = 10_000;
-
-coded! {
-    /// How something was paid elsewhere.
-    PaymentMethod {
-        /// In cash.
-        Cash = 1, "cash";
-        /// By card, on another system.
-        Card = 2, "card";
-        /// By bank transfer.
-        Transfer = 3, "transfer";
-        /// On the customer's account.
-        OnAccount = 4, "on_account";
-        /// In some other way.
-        Other = 5, "other";
-    }
-}
-
-/// A payment that took place elsewhere and is written down here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Payment {
-    /// The payment.
-    pub id: PaymentId,
-    /// How it was paid.
-    pub method: PaymentMethod,
-    /// How much, in minor units.
-    pub amount_minor: i64,
-    /// The receipt's or transfer's number.
-    pub reference: String,
-    /// When it was written down.
-    pub recorded_at: DateTime<Utc>,
-}
 
 /// What one call sold to one customer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,14 +30,29 @@ pub struct Sale {
     pub list_price_minor: i64,
     /// What is to be paid.
     pub price: Price,
-    /// What was paid.
-    pub payments: Vec<Payment>,
+    /// What was paid and given back.
+    pub money: Takings,
     /// Who sold.
     pub sold_by: Actor,
     /// When.
     pub sold_at: DateTime<Utc>,
     /// When it was undone, if it was made by mistake.
     pub undone_at: Option<DateTime<Utc>>,
+    /// What of it the payment system is or was to charge, oldest first.
+    pub charges: Vec<ChargeRequest>,
+    /// The line of an invoice that it is, if it is one; all its money goes through that then.
+    pub invoiced: Option<Invoiced>,
+}
+
+/// What of an invoice a sale is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invoiced {
+    /// The invoice.
+    pub invoice_id: InvoiceId,
+    /// Its line.
+    pub line_id: InvoiceLineId,
+    /// The part of what was paid of the invoice that falls to the line, in minor units.
+    pub paid_minor: i64,
 }
 
 /// A price in its parts, in minor units: `net + tax = total`.
@@ -122,35 +107,89 @@ impl Price {
 }
 
 impl Sale {
-    /// What was paid so far, in minor units.
+    /// What was paid and did not bounce, in minor units.
     pub fn paid_minor(&self) -> i64 {
-        self.payments
-            .iter()
-            .fold(0, |sum, payment| sum.saturating_add(payment.amount_minor))
+        match self.invoiced {
+            Some(invoiced) => invoiced.paid_minor,
+            None => self.money.sum(MoneyKind::Payment),
+        }
     }
-}
 
-/// Refuses a payment on account where the business or the customer does not allow it (B3).
-///
-/// # Errors
-/// [`Refusal::AccountPaymentsInactive`], [`Refusal::CustomerMayNotPurchaseOnAccount`].
-pub fn check_method(
-    method: PaymentMethod,
-    business: &Business,
-    customer: &Customer,
-) -> Result<(), Refusal> {
-    if method != PaymentMethod::OnAccount {
-        return Ok(());
+    /// What it asks for, and what was paid.
+    pub fn owed(&self) -> Owed {
+        Owed {
+            total_minor: self.price.total_minor,
+            paid_minor: self.paid_minor(),
+        }
     }
-    if !business.account_payments_active {
-        return Err(Refusal::AccountPaymentsInactive);
+
+    /// The sale as it is at `now`.
+    #[must_use]
+    pub fn as_of(mut self, now: DateTime<Utc>) -> Self {
+        let charges = self.charges.into_iter();
+        self.charges = charges.map(|charge| charge.as_of(now)).collect();
+        self
     }
-    if !customer.may_purchase_on_account {
-        return Err(Refusal::CustomerMayNotPurchaseOnAccount {
-            customer_id: customer.id,
-        });
+
+    /// Whether nothing more is to be paid.
+    pub fn is_paid(&self) -> bool {
+        self.paid_minor() >= self.price.total_minor
     }
-    Ok(())
+
+    /// Takes a payment in.
+    ///
+    /// # Errors
+    /// [`CannotAmend::SaleUndone`], [`InvoiceRefusal::SaleOnInvoice`], [`SellingRefusal::SaleAlreadyPaid`],
+    /// [`Refusal::PaymentExceedsPrice`].
+    pub fn pay(&mut self, payment: Payment) -> Result<(), Refusal> {
+        self.refuse_undone()?;
+        self.refuse_invoiced()?;
+        let (sale_id, total_minor) = (self.id, self.price.total_minor);
+        if self.is_paid() {
+            return Err(SellingRefusal::SaleAlreadyPaid {
+                sale_id,
+                total_minor,
+            }
+            .into());
+        }
+        let paid_minor = self.paid_minor().saturating_add(payment.amount_minor);
+        if paid_minor > total_minor {
+            return Err(Refusal::PaymentExceedsPrice {
+                paid_minor,
+                total_minor,
+            });
+        }
+        self.money.add(MoneyKind::Payment, payment);
+        Ok(())
+    }
+
+    /// Refuses a sale that was undone.
+    ///
+    /// # Errors
+    /// [`CannotAmend::SaleUndone`].
+    pub fn refuse_undone(&self) -> Result<(), CannotAmend> {
+        match self.undone_at {
+            Some(undone_at) => Err(CannotAmend::SaleUndone {
+                sale_id: self.id,
+                undone_at,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses a sale that is a line of an invoice, which is paid and undone instead.
+    ///
+    /// # Errors
+    /// [`InvoiceRefusal::SaleOnInvoice`].
+    pub fn refuse_invoiced(&self) -> Result<(), InvoiceRefusal> {
+        match self.invoiced {
+            Some(Invoiced { invoice_id, .. }) => Err(InvoiceRefusal::SaleOnInvoice {
+                sale_id: self.id,
+                invoice_id,
+            }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// What a line is measured by when a price is spread over lines.
@@ -224,32 +263,6 @@ mod tests {
             ..price
         };
         assert_eq!(most.checked_add(other), None);
-    }
-
-    #[test]
-    fn what_was_paid_is_the_sum_of_the_payments() {
-        let payment = |amount_minor| Payment {
-            id: PaymentId::generate(DateTime::UNIX_EPOCH),
-            method: PaymentMethod::Cash,
-            amount_minor,
-            reference: String::new(),
-            recorded_at: DateTime::UNIX_EPOCH,
-        };
-        let mut sale = Sale {
-            id: SaleId::generate(DateTime::UNIX_EPOCH),
-            customer_id: CustomerId::generate(DateTime::UNIX_EPOCH),
-            group_id: None,
-            package_ids: Vec::new(),
-            list_price_minor: 1_000,
-            price: Price::default(),
-            payments: Vec::new(),
-            sold_by: Actor::System,
-            sold_at: DateTime::UNIX_EPOCH,
-            undone_at: None,
-        };
-        assert_eq!(sale.paid_minor(), 0);
-        sale.payments = vec![payment(700), payment(250)];
-        assert_eq!(sale.paid_minor(), 950);
     }
 
     #[test]

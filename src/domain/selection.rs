@@ -8,7 +8,7 @@ use crate::domain::credits::Credits;
 use crate::domain::line::{ItemFacts, LineKind};
 use crate::domain::lot::{Basis, Lot};
 use crate::domain::use_limit::Allowance;
-use crate::ids::{CreditTypeId, PackageId};
+use crate::ids::{CreditTypeId, LineId, PackageId};
 
 /// What is to be paid.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,26 @@ pub enum Wanted {
         /// How many credits.
         amount: Credits,
     },
+    /// Units of an item that a line of an invoice charges at a package rate: nothing else is counted by rate
+    /// lines (semantics 32).
+    AtRate {
+        /// The item.
+        item: ItemFacts,
+        /// How many units.
+        units: Credits,
+        /// Only this rate line; none: any.
+        line_id: Option<LineId>,
+    },
+}
+
+impl Wanted {
+    /// The item, if one is wanted.
+    pub fn item(&self) -> Option<&ItemFacts> {
+        match self {
+            Self::Item { item, .. } | Self::AtRate { item, .. } => Some(item),
+            Self::Credits { .. } => None,
+        }
+    }
 }
 
 /// Why a lot cannot pay; of the lots of a package the first of these is told.
@@ -44,6 +64,8 @@ pub enum WhyNot {
     Frozen,
     /// Its package was taken away.
     Revoked,
+    /// Its line has a rate for it and never pays.
+    AtRate,
     /// It pays for other things.
     NotCovered,
 }
@@ -72,7 +94,7 @@ pub fn judge_with(
     now: DateTime<Utc>,
     available: Credits,
 ) -> Result<Credits, WhyNot> {
-    let per_unit = covered(lot, wanted).ok_or(WhyNot::NotCovered)?;
+    let per_unit = covered(lot, wanted)?;
     if lot.terms.revoked {
         return Err(WhyNot::Revoked);
     }
@@ -94,13 +116,26 @@ pub fn judge_with(
     Ok(per_unit)
 }
 
-fn covered(lot: &Lot, wanted: &Wanted) -> Option<Credits> {
-    match (lot.line.kind, wanted) {
-        (LineKind::Rate, _) => None,
-        (LineKind::Prepaid, Wanted::Item { item, .. }) => lot.line.credits_per_unit(item),
-        (LineKind::Prepaid, Wanted::Credits { credit_type_id, .. }) => {
-            (lot.line.credit_type_id == *credit_type_id).then_some(Credits::UNIT)
+fn covered(lot: &Lot, wanted: &Wanted) -> Result<Credits, WhyNot> {
+    let line = &lot.line;
+    let per_unit = match wanted {
+        Wanted::Item { item, .. } | Wanted::AtRate { item, .. } => line.credits_per_unit(item),
+        Wanted::Credits { credit_type_id, .. } => {
+            (line.credit_type_id == *credit_type_id).then_some(Credits::UNIT)
         }
+    };
+    let per_unit = per_unit.ok_or(WhyNot::NotCovered)?;
+    match (line.kind, wanted) {
+        (LineKind::Prepaid, Wanted::Item { .. } | Wanted::Credits { .. }) => Ok(per_unit),
+        (LineKind::Rate { .. }, Wanted::Item { .. } | Wanted::Credits { .. }) => {
+            Err(WhyNot::AtRate)
+        }
+        (LineKind::Rate { .. }, Wanted::AtRate { line_id, .. })
+            if line_id.is_none_or(|line_id| line_id == line.id) =>
+        {
+            Ok(per_unit)
+        }
+        (_, Wanted::AtRate { .. }) => Err(WhyNot::NotCovered),
     }
 }
 

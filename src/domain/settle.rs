@@ -14,7 +14,7 @@ use crate::domain::entry::{Account, Actor, EntryKind};
 use crate::domain::hold::{Hold, OnTimeOut};
 use crate::domain::lot::{Lot, Movement, Stamp, Terms};
 use crate::domain::part::Part;
-use crate::domain::posting::{Draft, Effect};
+use crate::domain::posting::{Draft, Effect, Posting};
 use crate::domain::refusal::Refusal;
 use crate::domain::returned::{bare, send_on, stop_clock, value_of};
 use crate::ids::{HoldId, LotId, PackageId};
@@ -146,14 +146,7 @@ pub fn as_of(lots: &[Lot], holds: &[Hold], at: DateTime<Utc>) -> Vec<Lot> {
     if !lots.iter().any(is_due) {
         return lots.to_vec();
     }
-    let stamp = Stamp {
-        posting_id: Uuid::nil(),
-        now: at,
-        request_hash: None,
-        method: String::new(),
-        actor: Actor::System,
-        purpose: None,
-    };
+    let stamp = of_nobody(at);
     let mut draft = Draft::with_holds(&stamp, lots.iter().cloned(), holds.iter().cloned());
     if settle(&mut draft).is_err() {
         return lots.to_vec();
@@ -168,6 +161,30 @@ pub fn as_of(lots: &[Lot], holds: &[Hold], at: DateTime<Utc>) -> Vec<Lot> {
         )
     });
     settled.collect()
+}
+
+/// What time has caused in these lots by `at` and nobody has written yet, as it would be written. With all
+/// lots of a package and all open holds in them it is exact.
+///
+/// # Errors
+/// [`Refusal::LotCorrupt`].
+pub fn unwritten(lots: &[Lot], holds: &[Hold], at: DateTime<Utc>) -> Result<Posting, Refusal> {
+    let stamp = of_nobody(at);
+    let mut draft = Draft::with_holds(&stamp, lots.iter().cloned(), holds.iter().cloned());
+    settle(&mut draft)?;
+    Ok(draft.close())
+}
+
+/// The stamp of what is only looked at.
+fn of_nobody(at: DateTime<Utc>) -> Stamp {
+    Stamp {
+        posting_id: Uuid::nil(),
+        now: at,
+        request_hash: None,
+        method: String::new(),
+        actor: Actor::System,
+        purpose: None,
+    }
 }
 
 /// When the lot's available credits were lost, if they were and no entry says so yet. Held credits

@@ -6,12 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use uuid::Uuid;
 
-use crate::domain::business::{Business, ReminderPolicy, Sender};
+use crate::domain::business::{Business, Invoicing, ReminderPolicy, Sender};
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Account, Actor, EntryKind};
 use crate::domain::line::{Coverage, ItemFacts, Line, LineKind, Subject};
 use crate::domain::lot::{Basis, Fold, Lot, Movement, Origin, Stamp, Tail, Terms};
 use crate::domain::money::Currency;
+use crate::domain::policies::Policies;
 use crate::ids::{BusinessId, CreditTypeId, CustomerId, ItemId, LineId, LotId, PackageId, TokenId};
 
 pub(crate) mod book;
@@ -99,8 +100,10 @@ pub(crate) fn business() -> Business {
         account_payments_active: false,
         prices_include_tax: true,
         quarantine_days: 30,
+        policies: Policies::default(),
         default_priority: 100,
         reminder_policy: ReminderPolicy::default(),
+        invoicing: Invoicing::default(),
         sender: Sender::default(),
         version: 1,
     }

@@ -23,7 +23,7 @@ use crate::ids::{CustomerId, LotId, PackageId};
 pub enum Consent {
     /// It may be moved.
     Given,
-    /// It may not, or there is no template.
+    /// It may not.
     Missing,
 }
 
@@ -148,6 +148,8 @@ fn successor(package: &Package, receiver: CustomerId, now: DateTime<Utc>) -> Pac
         first_used_on: None,
         expiry_epoch: 0,
         paid_at: Some(now),
+        invoice_line_id: None,
+        unpaid_uses: 0,
         change_seq: 0,
         created_at: now,
         version: 1,

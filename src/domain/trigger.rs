@@ -29,6 +29,8 @@ coded! {
         PackageExpired = 4, "package_expired";
         /// A client says so.
         Fired = 5, "fired";
+        /// An invoice was paid on which an item was delivered.
+        InvoicePaid = 6, "invoice_paid";
     }
 }
 
@@ -39,6 +41,11 @@ impl EventKind {
             self,
             Self::PackageSold | Self::PackageUsedUp | Self::PackageExpired
         )
+    }
+
+    /// Whether it is about items, so that a trigger can wait for a certain one only.
+    pub const fn is_about_items(self) -> bool {
+        self.is_about_package() || matches!(self, Self::InvoicePaid)
     }
 }
 
@@ -51,7 +58,7 @@ pub struct Occasion {
     pub name: String,
     /// Only for packages of this template.
     pub template_id: Option<TemplateId>,
-    /// Only for packages with a line that covers this item.
+    /// Only for packages with a line that covers this item, or for lines of invoices with it.
     pub item_id: Option<ItemId>,
 }
 
@@ -113,6 +120,8 @@ pub struct Event {
     pub customer_id: CustomerId,
     /// To which package.
     pub package_id: Option<PackageId>,
+    /// With which item.
+    pub item_id: Option<ItemId>,
     /// When.
     pub occurred_at: DateTime<Utc>,
 }
@@ -145,7 +154,8 @@ impl Trigger {
             about.is_some_and(|(package, _)| package.template.is_some_and(|(id, _)| id == wanted))
         });
         let is_item = item_id.is_none_or(|wanted| {
-            about.is_some_and(|(_, lines)| lines.iter().any(|it| names(it, wanted)))
+            event.item_id == Some(wanted)
+                || about.is_some_and(|(_, lines)| lines.iter().any(|it| names(it, wanted)))
         });
         waits && *kind == event.kind && *name == event.name && is_template && is_item
     }

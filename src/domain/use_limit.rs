@@ -65,6 +65,11 @@ pub struct Allowance {
 pub type Allowances = BTreeMap<PackageId, Allowance>;
 
 impl UseLimit {
+    /// Whether it limits anything.
+    pub fn limits_anything(&self) -> bool {
+        self.per_day.is_some() || self.per_week.is_some()
+    }
+
     /// What is left of a package for a service at `at`, after `earlier` uses of the same customer: what the
     /// tighter of both limits leaves.
     pub fn allowance(

@@ -17,12 +17,14 @@ use tonic::{Request, Response, Status};
 use tracing::Instrument;
 use uuid::Uuid;
 
+use crate::domain::audit::Touched;
 use crate::grpc::faults::Faults;
 use crate::grpc::layers::panic::internal;
 use crate::grpc::page::{Page, Paged};
 use crate::grpc::refusal;
+use crate::grpc::stream::{End, Feeder, Messages};
 use crate::proto::v1;
-use crate::service::{Call, Caller, Context, ServiceError};
+use crate::service::{Call, Caller, Context, ServiceError, denials};
 
 /// How often a unit is tried that lost to others.
 const TRIES_MAX: u32 = 6;
@@ -99,6 +101,7 @@ commands! {
         "RemoveCredits" RemoveCreditsRequest,
         "ReversePayment" ReversePaymentRequest,
         "RecordRefund" RecordRefundRequest,
+        "FailCharge" FailChargeRequest,
         "CreateSubscription" CreateSubscriptionRequest,
         "RecordRenewal" RecordRenewalRequest,
         "CreateBooking" CreateBookingRequest,
@@ -122,8 +125,12 @@ commands! {
     optional:
         "UpdateSettings" UpdateSettingsRequest,
         "CreateToken" CreateTokenRequest,
+        "RotateToken" RotateTokenRequest,
         "RevokeToken" RevokeTokenRequest,
         "CreateUser" CreateUserRequest,
+        "UpdateUser" UpdateUserRequest,
+        "CreateRole" CreateRoleRequest,
+        "UpdateRole" UpdateRoleRequest,
         "CreateCreditType" CreateCreditTypeRequest,
         "UpdateCreditType" UpdateCreditTypeRequest,
         "ArchiveCreditType" ArchiveCreditTypeRequest,
@@ -190,6 +197,7 @@ impl Api {
         let mut faults = Faults::new();
         let request_id = message.read_request_id(&mut faults);
         let input = read(&message, &caller, &mut faults);
+        let touched = faults.touched();
         let (request_id, input) = faults.all((request_id, input))?;
         let mut hasher = Sha256::new();
         hasher.update(M::METHOD.as_bytes());
@@ -201,6 +209,7 @@ impl Api {
             request_id,
             hash: hasher.finalize().into(),
             validate_only: message.validate_only(),
+            touched,
         };
         Ok((call, input))
     }
@@ -224,6 +233,7 @@ impl Api {
             request_id: None,
             hash: [0; 32],
             validate_only: false,
+            touched: Touched::default(),
         };
         Ok((call, input))
     }
@@ -245,6 +255,9 @@ impl Api {
                 let result = work(&ctx, &call, &input).await;
                 let again = matches!(&result, Err(error) if error.is_worth_another_try());
                 if !again || tries >= TRIES_MAX {
+                    if let Err(error) = &result {
+                        denials::note_refused(&ctx, &call, error).await;
+                    }
                     return result;
                 }
                 pause_before(tries).await;
@@ -307,6 +320,20 @@ impl Api {
         let (call, input) = Self::query(request, |message, _, faults| read(message, faults))?;
         let found = self.run(call.clone(), input, work).await?;
         Ok(Response::new(answer(found, &call)))
+    }
+
+    /// Answers with a stream that `feed` makes in a task of its own.
+    pub fn stream<T, F>(&self, feed: F) -> Result<Response<Messages<T>>, Status>
+    where
+        T: Send + 'static,
+        F: for<'a> FnOnce(&'a mut Feeder<T>) -> BoxFuture<'a, Result<(), End>> + Send + 'static,
+    {
+        let (mut feeder, messages) = Feeder::open(&self.ctx.readiness)?;
+        self.tasks.spawn(async move {
+            let end = feed(&mut feeder).await;
+            feeder.end(end);
+        });
+        Ok(Response::new(messages))
     }
 
     /// Answers a request for a page of a list: `work` finds one row more than the page has, `position` is

@@ -3,9 +3,11 @@
 use tonic::{Request, Response, Status};
 
 use crate::grpc::api::{Api, use_case};
-use crate::grpc::convert::business::{self as convert, to_settings, to_token, to_user};
+use crate::grpc::convert::access::{self, to_role, to_token, to_user};
+use crate::grpc::convert::audit::{audit_list, to_audit_event};
+use crate::grpc::convert::business::{settings_update, to_settings};
 use crate::proto::v1;
-use crate::service::{business, tokens, users};
+use crate::service::{audit, business, roles, tokens, users};
 
 /// The handlers of `BusinessService`.
 #[derive(Clone, Debug)]
@@ -38,7 +40,7 @@ impl v1::business_service_server::BusinessService for Business {
         self.0
             .write(
                 request,
-                convert::settings_update,
+                settings_update,
                 use_case!(business::update_settings),
                 |answer, _| v1::UpdateSettingsResponse {
                     settings: Some(to_settings(answer.value)),
@@ -55,7 +57,7 @@ impl v1::business_service_server::BusinessService for Business {
         self.0
             .write(
                 request,
-                convert::token_order,
+                access::token_order,
                 use_case!(tokens::create),
                 |answer, _| v1::CreateTokenResponse {
                     token: Some(to_token(answer.value.token)),
@@ -73,12 +75,30 @@ impl v1::business_service_server::BusinessService for Business {
         self.0
             .list(
                 request,
-                convert::token_list,
+                access::token_list,
                 use_case!(tokens::list),
                 |row| row.id,
                 |found, next_page_token, _| v1::ListTokensResponse {
                     tokens: found.into_iter().map(to_token).collect(),
                     next_page_token,
+                },
+            )
+            .await
+    }
+
+    async fn rotate_token(
+        &self,
+        request: Request<v1::RotateTokenRequest>,
+    ) -> Answered<v1::RotateTokenResponse> {
+        self.0
+            .write(
+                request,
+                access::rotation,
+                use_case!(tokens::rotate),
+                |answer, _| v1::RotateTokenResponse {
+                    token: Some(to_token(answer.value.token)),
+                    secret: answer.value.text.unwrap_or_default(),
+                    replayed: answer.replayed,
                 },
             )
             .await
@@ -108,7 +128,7 @@ impl v1::business_service_server::BusinessService for Business {
         self.0
             .write(
                 request,
-                convert::new_user,
+                access::new_user,
                 use_case!(users::create),
                 |answer, _| v1::CreateUserResponse {
                     user: Some(to_user(answer.value)),
@@ -125,11 +145,98 @@ impl v1::business_service_server::BusinessService for Business {
         self.0
             .list(
                 request,
-                convert::user_list,
+                access::user_list,
                 use_case!(users::list),
                 |row| row.id,
                 |found, next_page_token, _| v1::ListUsersResponse {
                     users: found.into_iter().map(to_user).collect(),
+                    next_page_token,
+                },
+            )
+            .await
+    }
+    async fn update_user(
+        &self,
+        request: Request<v1::UpdateUserRequest>,
+    ) -> Answered<v1::UpdateUserResponse> {
+        self.0
+            .write(
+                request,
+                access::user_update,
+                use_case!(users::update),
+                |answer, _| v1::UpdateUserResponse {
+                    user: Some(to_user(answer.value)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn create_role(
+        &self,
+        request: Request<v1::CreateRoleRequest>,
+    ) -> Answered<v1::CreateRoleResponse> {
+        self.0
+            .write(
+                request,
+                access::new_role,
+                use_case!(roles::create),
+                |answer, _| v1::CreateRoleResponse {
+                    role: Some(to_role(answer.value)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn list_roles(
+        &self,
+        request: Request<v1::ListRolesRequest>,
+    ) -> Answered<v1::ListRolesResponse> {
+        self.0
+            .list(
+                request,
+                access::role_list,
+                use_case!(roles::list),
+                |row| row.id,
+                |found, next_page_token, _| v1::ListRolesResponse {
+                    roles: found.into_iter().map(to_role).collect(),
+                    next_page_token,
+                    built_in_roles: access::built_in_roles(),
+                },
+            )
+            .await
+    }
+
+    async fn update_role(
+        &self,
+        request: Request<v1::UpdateRoleRequest>,
+    ) -> Answered<v1::UpdateRoleResponse> {
+        self.0
+            .write(
+                request,
+                access::role_update,
+                use_case!(roles::update),
+                |answer, _| v1::UpdateRoleResponse {
+                    role: Some(to_role(answer.value)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn list_audit_events(
+        &self,
+        request: Request<v1::ListAuditEventsRequest>,
+    ) -> Answered<v1::ListAuditEventsResponse> {
+        self.0
+            .list(
+                request,
+                audit_list,
+                use_case!(audit::list),
+                |row| row.id,
+                |found, next_page_token, _| v1::ListAuditEventsResponse {
+                    audit_events: found.into_iter().map(to_audit_event).collect(),
                     next_page_token,
                 },
             )

@@ -1,9 +1,12 @@
 //! Between messages and the things of the domain: one file for each service's nouns.
 
+pub mod access;
 pub mod amending;
+pub mod audit;
 pub mod booking;
 pub mod bulk;
 pub mod business;
+pub mod charge;
 pub mod closure;
 pub mod common;
 pub mod credit_type;
@@ -12,15 +15,22 @@ pub mod editing;
 pub mod email;
 pub mod email_template;
 pub mod explaining;
+pub mod feed;
 pub mod giving;
 pub mod group;
 pub mod history;
 pub mod holding;
 pub mod invoice;
+pub mod invoice_line;
 pub mod item;
 pub mod line;
 pub mod package;
+pub mod payment;
+pub mod policies;
 pub mod pricing;
+pub mod rate;
+pub mod reminder_policy;
+pub mod reporting;
 pub mod returning;
 pub mod selling;
 pub mod subscription;

@@ -1,16 +1,21 @@
 //! `CreditService`.
 
+use std::time::Duration;
+
 use tonic::{Request, Response, Status};
 
 use crate::grpc::api::{Api, use_case};
 use crate::grpc::convert::amending::detail;
+use crate::grpc::convert::feed::watch as feed_of;
 use crate::grpc::convert::package::to_package;
 use crate::grpc::convert::{explaining, giving, history, holding, returning, using as convert};
 use crate::grpc::page::Page;
+use crate::grpc::stream::Messages;
+use crate::grpc::watching;
 use crate::ids::PackageId;
 use crate::proto::v1;
 use crate::service::{
-    adjust, balances, consume, explain, history as entries, holds, issue, undo, usable,
+    adjust, balances, consume, explain, feed, history as entries, holds, issue, undo, usable,
 };
 
 /// The handlers of `CreditService`.
@@ -150,6 +155,7 @@ impl v1::credit_service_server::CreditService for Credits {
             let input = convert::usable_query(message, faults);
             input.zip(page)
         })?;
+        let currency = call.currency();
         let found = self.0.run(call, input, use_case!(usable::list)).await?;
         let seen = page.after.and_then(|after| {
             let place = found.iter().position(|package| package.package_id == after);
@@ -158,7 +164,10 @@ impl v1::credit_service_server::CreditService for Credits {
         let rest = found.into_iter().skip(seen.unwrap_or(0)).collect();
         let (found, next_page_token) = page.cut(rest, |package| package.package_id)?;
         Ok(Response::new(v1::ListUsablePackagesResponse {
-            packages: found.into_iter().map(convert::to_usable).collect(),
+            packages: found
+                .into_iter()
+                .map(|package| convert::to_usable(package, currency))
+                .collect(),
             next_page_token,
         }))
     }
@@ -172,14 +181,28 @@ impl v1::credit_service_server::CreditService for Credits {
         })?;
         let currency = call.currency();
         let found = self.0.run(call, input, use_case!(entries::list)).await?;
-        let next_page_token = match found.next {
-            Some(position) => page.next_token(position)?,
-            None => String::new(),
-        };
         let rows = found.rows.into_iter();
         Ok(Response::new(v1::ListEntriesResponse {
             entries: rows.map(|row| history::to_entry(row, currency)).collect(),
-            next_page_token,
+            next_page_token: page.token_of(found.next)?,
         }))
+    }
+
+    type WatchChangesStream = Messages<v1::WatchChangesResponse>;
+
+    async fn watch_changes(
+        &self,
+        request: Request<v1::WatchChangesRequest>,
+    ) -> Answered<Messages<v1::WatchChangesResponse>> {
+        let (call, (begin, heartbeat_seconds)) =
+            Api::query(request, |message, _, faults| feed_of(message, faults))?;
+        let place = self
+            .0
+            .run(call.clone(), begin, use_case!(feed::begin))
+            .await?;
+        let (api, heartbeat) = (self.0.clone(), Duration::from_secs(heartbeat_seconds));
+        self.0.stream(move |feeder| {
+            Box::pin(async move { watching::watch(api, &call, place, heartbeat, feeder).await })
+        })
     }
 }

@@ -3,9 +3,13 @@
 use tonic::{Request, Response, Status};
 
 use crate::grpc::api::{Api, use_case};
-use crate::grpc::convert::{email as convert, email_template as template, suppression};
+use crate::grpc::convert::{
+    email as convert, email_template as template, reminder_policy as policies, suppression,
+};
 use crate::proto::v1;
-use crate::service::{email_templates, email_trials, emails, reminder_policy, suppressions};
+use crate::service::{
+    email_templates, email_trials, emails, reminder_policy, suppressions, upcoming,
+};
 
 /// The handlers of `EmailService`.
 #[derive(Clone, Debug)]
@@ -25,7 +29,7 @@ impl v1::email_service_server::EmailService for Emails {
                 |_, _| Some(()),
                 use_case!(reminder_policy::get),
                 |policy, _| v1::GetReminderPolicyResponse {
-                    policy: Some(convert::to_policy(&policy)),
+                    policy: Some(policies::to_policy(&policy)),
                 },
             )
             .await
@@ -38,10 +42,10 @@ impl v1::email_service_server::EmailService for Emails {
         self.0
             .write(
                 request,
-                |message, _, faults| convert::policy_update(message, faults),
+                |message, _, faults| policies::policy_update(message, faults),
                 use_case!(reminder_policy::update),
                 |answer, _| v1::UpdateReminderPolicyResponse {
-                    policy: Some(convert::to_policy(&answer.value)),
+                    policy: Some(policies::to_policy(&answer.value)),
                     replayed: answer.replayed,
                 },
             )
@@ -80,6 +84,28 @@ impl v1::email_service_server::EmailService for Emails {
                 },
             )
             .await
+    }
+
+    async fn list_upcoming(
+        &self,
+        request: Request<v1::ListUpcomingRequest>,
+    ) -> Answered<v1::ListUpcomingResponse> {
+        let (call, (input, page)) = Api::query(request, |message, _, faults| {
+            convert::upcoming_list(message, faults)
+        })?;
+        let found = self.0.run(call, input, use_case!(upcoming::list)).await?;
+        let next_page_token = match found.next {
+            Some(place) => page.next_token(place)?,
+            None => String::new(),
+        };
+        Ok(Response::new(v1::ListUpcomingResponse {
+            notices: found
+                .notices
+                .into_iter()
+                .map(convert::to_upcoming)
+                .collect(),
+            next_page_token,
+        }))
     }
 
     async fn list_suppressions(

@@ -6,17 +6,16 @@
 //! database, and nothing is corrected but surrounding blanks and the case of e-mail addresses.
 
 use std::ops::RangeInclusive;
-use std::str::FromStr;
 
 use tonic::{Code, Status};
 use tonic_types::FieldViolation;
-use uuid::Uuid;
 
+use crate::domain::audit::Touched;
 use crate::grpc::layers::panic::internal;
 use crate::grpc::status::Failure;
-use crate::ids::{InvalidId, Reference};
 use crate::proto::v1::Reason;
 
+mod id;
 mod text;
 mod time;
 
@@ -26,9 +25,6 @@ pub use self::time::timestamp;
 /// more than 8 KiB.
 const LISTED_MAX: usize = 40;
 
-/// The longest external id, in characters.
-const EXTERNAL_ID_LENGTH_MAX: usize = 128;
-
 /// The longest amount, in characters: 13 digits, the point, 6 digits, and some leading zeros.
 const DECIMAL_LENGTH_MAX: usize = 32;
 
@@ -36,7 +32,8 @@ const DECIMAL_LENGTH_MAX: usize = 32;
 #[derive(Debug, Default)]
 pub struct Faults {
     within: Vec<String>,
-    faults: Vec<FieldViolation>,
+    found: Vec<FieldViolation>,
+    touched: Touched,
 }
 
 impl Faults {
@@ -52,7 +49,7 @@ impl Faults {
             path.push('.');
         }
         path.push_str(field);
-        self.faults.push(FieldViolation::new(path, description));
+        self.found.push(FieldViolation::new(path, description));
     }
 
     /// Reads the fields of a message inside this one, such as `"template"`.
@@ -73,9 +70,19 @@ impl Faults {
         self.within(&format!("{field}[{index}]"), read)
     }
 
+    /// Hands over what was read of the ids in the request, and which fields an update writes.
+    pub fn touched(&mut self) -> Touched {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// Notes which fields an update writes.
+    pub(super) fn note_fields(&mut self, names: impl IntoIterator<Item = &'static str>) {
+        self.touched.fields.extend(names);
+    }
+
     /// Whether nothing was found wrong.
     pub fn is_empty(&self) -> bool {
-        self.faults.is_empty()
+        self.found.is_empty()
     }
 
     /// Ends the reading: what was read, or `INVALID_ARGUMENT` with all faults. Takes one value or a
@@ -90,15 +97,15 @@ impl Faults {
 
     /// The error with all faults.
     fn into_status(self) -> Status {
-        let count = self.faults.len();
-        let message = match self.faults.as_slice() {
+        let count = self.found.len();
+        let message = match self.found.as_slice() {
             [only] => format!("{} {}", only.field, only.description),
             _ if count > LISTED_MAX => {
                 format!("{count} faults in the request, of which {LISTED_MAX} are listed")
             }
             _ => format!("{count} faults in the request"),
         };
-        let mut listed = self.faults;
+        let mut listed = self.found;
         listed.truncate(LISTED_MAX);
         Failure::new(Code::InvalidArgument, Reason::InvalidArgument, message)
             .with_field_faults(listed)
@@ -111,88 +118,6 @@ impl Faults {
             self.add(field, "must be given");
         }
         value
-    }
-
-    /// An id of ours that must be given; external ids are not taken.
-    pub fn id<I: FromStr<Err = InvalidId>>(&mut self, field: &str, text: &str) -> Option<I> {
-        if text.is_empty() {
-            self.add(field, "must be given");
-            return None;
-        }
-        match text.parse() {
-            Ok(id) => Some(id),
-            Err(invalid) => {
-                self.add(field, invalid.to_string());
-                None
-            }
-        }
-    }
-
-    /// An id that must be given: ours, or the client's as `ext:…`.
-    pub fn reference<I: FromStr<Err = InvalidId>>(
-        &mut self,
-        field: &str,
-        text: &str,
-    ) -> Option<Reference<I>> {
-        let Some(external) = text.strip_prefix("ext:") else {
-            return self.id(field, text).map(Reference::Id);
-        };
-        if external.is_empty() {
-            self.add(field, "must have an external id after \"ext:\"");
-            return None;
-        }
-        let external = self.text(field, external, EXTERNAL_ID_LENGTH_MAX)?;
-        Some(Reference::External(external))
-    }
-
-    /// Like [`Faults::reference`], for a field that may be empty.
-    pub fn optional_reference<I: FromStr<Err = InvalidId>>(
-        &mut self,
-        field: &str,
-        text: &str,
-    ) -> Option<Option<Reference<I>>> {
-        if text.is_empty() {
-            return Some(None);
-        }
-        self.reference(field, text).map(Some)
-    }
-
-    /// The client's own id for a thing that is written; may be empty.
-    pub fn external_id(&mut self, field: &str, text: &str) -> Option<Option<String>> {
-        let text = self.text(field, text, EXTERNAL_ID_LENGTH_MAX)?;
-        Some(Some(text).filter(|text| !text.is_empty()))
-    }
-
-    /// The `request_id` of a call that moves credits or money: a UUID in its usual form, not nil.
-    pub fn request_id(&mut self, text: &str) -> Option<Uuid> {
-        if text.is_empty() {
-            self.add("request_id", "must be given: a UUID, best of version 7");
-            return None;
-        }
-        self.uuid("request_id", text)
-    }
-
-    /// The `request_id` of any other call that writes; may be empty.
-    pub fn optional_request_id(&mut self, text: &str) -> Option<Option<Uuid>> {
-        if text.is_empty() {
-            return Some(None);
-        }
-        self.uuid("request_id", text).map(Some)
-    }
-
-    /// A UUID in its usual form of 36 characters, not nil.
-    pub fn uuid(&mut self, field: &str, text: &str) -> Option<Uuid> {
-        let uuid = Uuid::try_parse(text).ok().filter(|uuid| {
-            // The parser also takes braces, a URN, and no hyphens.
-            !uuid.is_nil() && text.len() == 36
-        });
-        if uuid.is_none() {
-            self.add(
-                field,
-                "must be a UUID such as 01890a5d-ac96-774b-bcce-b302099a8057",
-            );
-        }
-        uuid
     }
 
     /// An amount of credits or units that must be given, above 0 and without a sign or exponent. It is
@@ -386,43 +311,6 @@ mod tests {
         assert_eq!(paths(&status).len(), LISTED_MAX);
         assert!(status.message().starts_with("1000 faults"));
         assert!(status.details().len() < 6_000, "{}", status.details().len());
-    }
-
-    #[test]
-    fn an_id_is_ours_or_the_clients() {
-        let mut faults = Faults::new();
-        let ours = PackageId::from_uuid(Uuid::from_u128(7));
-        assert_eq!(
-            faults.reference("id", &ours.to_string()),
-            Some(Reference::Id(ours))
-        );
-        let theirs = faults.reference::<PackageId>("id", "ext:A 1");
-        assert_eq!(theirs, Some(Reference::External("A 1".to_owned())));
-        assert_eq!(faults.optional_reference::<PackageId>("id", ""), Some(None));
-        assert!(faults.is_empty());
-    }
-
-    #[rstest]
-    #[case("")]
-    #[case("ext:")]
-    #[case("ext:a\nb")]
-    #[case("pkg_")]
-    #[case("lot_00000000000000000000000007")]
-    #[case("00000000-0000-0000-0000-000000000007")]
-    fn what_is_no_id_of_the_kind_is_refused(#[case] text: &str) {
-        let mut faults = Faults::new();
-        assert_eq!(faults.reference::<PackageId>("package_id", text), None);
-        assert!(!faults.is_empty());
-    }
-
-    #[rstest]
-    #[case("01890a5dac96774bbcceb302099a8057")]
-    #[case("{01890a5d-ac96-774b-bcce-b302099a8057}")]
-    #[case("00000000-0000-0000-0000-000000000000")]
-    #[case("once")]
-    fn what_is_no_uuid_in_its_usual_form_is_refused(#[case] text: &str) {
-        assert_eq!(Faults::new().request_id(text), None);
-        assert_eq!(Faults::new().optional_request_id(text), None);
     }
 
     #[rstest]

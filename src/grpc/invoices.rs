@@ -4,14 +4,16 @@ use tonic::{Request, Response, Status};
 
 use crate::grpc::api::{Api, use_case};
 use crate::grpc::convert::amending::detail;
+use crate::grpc::convert::charge::{self, to_charge_request};
 use crate::grpc::convert::invoice::{self as convert, to_invoice};
 use crate::grpc::convert::package::{Detail, to_sale};
-use crate::grpc::convert::selling::payment_of;
+use crate::grpc::convert::payment::{payment_of, refund_of};
+use crate::grpc::convert::rate::{rate_question, to_rates};
 use crate::proto::v1;
 use crate::service::invoices::InvoiceView;
-use crate::service::invoices::{self, counting, crediting, paying};
+use crate::service::invoices::{self, counting, crediting, rates};
 use crate::service::payments::{self, Paid};
-use crate::service::{Answer, Call};
+use crate::service::{Answer, Call, charges};
 
 /// The handlers of `InvoiceService`.
 #[derive(Clone, Debug)]
@@ -23,6 +25,15 @@ type Answered<T> = Result<Response<T>, Status>;
 fn changed(answer: &Answer<InvoiceView>, call: &Call) -> (Option<v1::Invoice>, bool) {
     let invoice = to_invoice(&answer.value, call.currency(), detail(call));
     (Some(invoice), answer.replayed)
+}
+
+/// What money was of, as the parts of an answer.
+fn paid(answer: &Answer<Paid>, call: &Call) -> (Option<v1::Sale>, Option<v1::Invoice>) {
+    let currency = call.currency();
+    match &answer.value {
+        Paid::Sale(sale) => (Some(to_sale(sale, currency, detail(call))), None),
+        Paid::Invoice(view) => (None, Some(to_invoice(view, currency, detail(call)))),
+    }
 }
 
 macro_rules! changing {
@@ -59,6 +70,20 @@ macro_rules! changing {
                     .await
             }
 
+            async fn resolve_rate(
+                &self,
+                request: Request<v1::ResolveRateRequest>,
+            ) -> Answered<v1::ResolveRateResponse> {
+                self.0
+                    .read(
+                        request,
+                        rate_question,
+                        use_case!(rates::resolve),
+                        |found, call| to_rates(&found, call.currency()),
+                    )
+                    .await
+            }
+
             async fn list_invoices(
                 &self,
                 request: Request<v1::ListInvoicesRequest>,
@@ -85,28 +110,78 @@ macro_rules! changing {
                 request: Request<v1::RecordPaymentRequest>,
             ) -> Answered<v1::RecordPaymentResponse> {
                 self.0
+                    .write(request, payment_of, use_case!(payments::record), |answer, call| {
+                        let (sale, invoice) = paid(&answer, call);
+                        let replayed = answer.replayed;
+                        v1::RecordPaymentResponse { sale, invoice, replayed }
+                    })
+                    .await
+            }
+
+            async fn reverse_payment(
+                &self,
+                request: Request<v1::ReversePaymentRequest>,
+            ) -> Answered<v1::ReversePaymentResponse> {
+                self.0
                     .write(
                         request,
-                        payment_of,
-                        use_case!(payments::record),
+                        |message, _, faults| faults.id("payment_id", &message.payment_id),
+                        use_case!(payments::reverse),
                         |answer, call| {
-                            let mut response = v1::RecordPaymentResponse {
-                                replayed: answer.replayed,
-                                ..Default::default()
-                            };
-                            let currency = call.currency();
-                            match &answer.value {
-                                Paid::Sale(sale) => {
-                                    response.sale = Some(to_sale(sale, currency, Detail::Full));
-                                }
-                                Paid::Invoice(view) => {
-                                    let invoice = to_invoice(view, currency, detail(call));
-                                    response.invoice = Some(invoice);
-                                }
-                            }
-                            response
+                            let (sale, invoice) = paid(&answer, call);
+                            let replayed = answer.replayed;
+                            v1::ReversePaymentResponse { sale, invoice, replayed }
                         },
                     )
+                    .await
+            }
+
+            async fn record_refund(
+                &self,
+                request: Request<v1::RecordRefundRequest>,
+            ) -> Answered<v1::RecordRefundResponse> {
+                self.0
+                    .write(request, refund_of, use_case!(payments::refund), |answer, call| {
+                        let (sale, invoice) = paid(&answer, call);
+                        let replayed = answer.replayed;
+                        v1::RecordRefundResponse { sale, invoice, replayed }
+                    })
+                    .await
+            }
+
+            async fn list_charge_requests(
+                &self,
+                request: Request<v1::ListChargeRequestsRequest>,
+            ) -> Answered<v1::ListChargeRequestsResponse> {
+                self.0
+                    .list(
+                        request,
+                        charge::charge_list,
+                        use_case!(charges::list),
+                        |row| row.position,
+                        |found, next_page_token, _| v1::ListChargeRequestsResponse {
+                            charge_requests: found
+                                .iter()
+                                .map(|row| to_charge_request(&row.request, Detail::Full))
+                                .collect(),
+                            next_page_token,
+                        },
+                    )
+                    .await
+            }
+
+            async fn fail_charge(
+                &self,
+                request: Request<v1::FailChargeRequest>,
+            ) -> Answered<v1::FailChargeResponse> {
+                self.0
+                    .write(request, charge::failure, use_case!(charges::fail), |answer, call| {
+                        let request = to_charge_request(&answer.value, detail(call));
+                        v1::FailChargeResponse {
+                            charge_request: Some(request),
+                            replayed: answer.replayed,
+                        }
+                    })
                     .await
             }
         }
@@ -126,9 +201,4 @@ changing! {
         convert::application, crediting::apply;
     remove_credits: RemoveCreditsRequest -> RemoveCreditsResponse =
         convert::removal, crediting::remove;
-    reverse_payment: ReversePaymentRequest -> ReversePaymentResponse =
-        |message: &v1::ReversePaymentRequest, _, faults| faults.id("payment_id", &message.payment_id),
-        paying::reverse;
-    record_refund: RecordRefundRequest -> RecordRefundResponse =
-        convert::refund, paying::refund;
 }

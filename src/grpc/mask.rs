@@ -64,6 +64,7 @@ impl Mask {
                 break;
             }
         }
+        faults.note_fields(names.iter().copied());
         complete.then_some(Self { names })
     }
 

@@ -34,7 +34,7 @@ impl v1::package_service_server::PackageService for Packages {
                 convert::sale_entries,
                 |ctx, call, entries| Box::pin(sales::sell(ctx, call, entries)),
                 |answer, call| v1::SellPackagesResponse {
-                    results: to_results(answer.value.packages, call.currency(), detail(call)),
+                    results: to_results(answer.value.entries, call.currency(), detail(call)),
                     sales: answer
                         .value
                         .sales

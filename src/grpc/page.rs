@@ -71,6 +71,8 @@ macro_rules! paged {
 paged! {
     ListTokensRequest,
     ListUsersRequest,
+    ListRolesRequest,
+    ListAuditEventsRequest,
     ListCreditTypesRequest,
     ListItemsRequest,
     ListTemplatesRequest,
@@ -85,12 +87,17 @@ paged! {
     ListUsablePackagesRequest,
     ListEntriesRequest,
     ListEmailsRequest,
+    ListUpcomingRequest,
     ListSuppressionsRequest,
     ListEmailTemplatesRequest,
     ListSubscriptionsRequest,
     ListBookingsRequest,
     ListTriggersRequest,
+    ListChargeRequestsRequest,
     ListInvoicesRequest,
+    OutstandingRequest,
+    PackagesRequest,
+    LedgerRequest,
 }
 
 /// Which page of a list is wanted. `P` is the position of the last row of the page before.
@@ -164,6 +171,11 @@ impl<P: Serialize + DeserializeOwned> Page<P> {
             None => String::new(),
         };
         Ok((found, token))
+    }
+
+    /// The token of the page behind a position; empty if there is none.
+    pub fn token_of(&self, position: Option<P>) -> Result<String, Status> {
+        position.map_or(Ok(String::new()), |position| self.next_token(position))
     }
 
     /// The token of the page behind this one, whose last row is at `position`.

@@ -1,9 +1,12 @@
 //! How a use case's failure looks on the wire: one exhaustive match.
 
+mod access;
 mod amending;
 mod booking;
+mod charging;
 mod emailing;
 mod invoicing;
+mod rating;
 mod selling;
 mod subscribing;
 mod triggering;
@@ -232,8 +235,11 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
         Refusal::Subscribing(refusal) => subscribing::with(failure, refusal),
         Refusal::Triggering(refusal) => triggering::with(failure, refusal),
         Refusal::Invoicing(refusal) => invoicing::with(failure, refusal),
+        Refusal::Rating(refusal) => rating::with(failure, refusal),
         Refusal::Booking(refusal) => booking::with(failure, refusal),
         Refusal::Emailing(refusal) => emailing::with(failure, refusal),
+        Refusal::Charging(refusal) => charging::with(failure, refusal),
+        Refusal::Access(refusal) => access::with(failure, refusal),
         Refusal::LotCorrupt(lot_id) => {
             tracing::error!(%lot_id, "lot {lot_id} does not add up: run `carnet verify`");
             failure.with("lot_id", lot_id)
@@ -274,7 +280,6 @@ fn with_what_is_offered(failure: Failure, refusal: &Refusal) -> Failure {
         Refusal::CoverageRepeated { line, target } => {
             failure.with("line", line).with("target", target)
         }
-        Refusal::RateLinesUnsupported { line } => failure.with("line", line),
         _ => failure,
     }
 }
@@ -341,12 +346,12 @@ fn with_what_was_posted(failure: Failure, refusal: &Refusal) -> Failure {
 fn code(refusal: &Refusal) -> Code {
     match refusal {
         Refusal::AmountTooFine { .. } | Refusal::CoverageRepeated { .. } => Code::InvalidArgument,
-        Refusal::RateLinesUnsupported { .. } => Code::Unimplemented,
         Refusal::AmountTooLarge => Code::OutOfRange,
         Refusal::EtagMismatch { .. } => Code::Aborted,
         Refusal::RequestIdReused { .. } | Refusal::ExternalIdTaken { .. } => Code::AlreadyExists,
         Refusal::NotFound { .. } => Code::NotFound,
         Refusal::PermissionDenied { .. } => Code::PermissionDenied,
+        Refusal::Access(refusal) => access::code(refusal),
         Refusal::LotCorrupt(_) => Code::DataLoss,
         Refusal::Emailing(refusal) => emailing::code(refusal),
         _ => Code::FailedPrecondition,
@@ -373,8 +378,11 @@ mod tests {
             include_str!("../domain/refusal/subscribing.rs"),
             include_str!("../domain/refusal/triggering.rs"),
             include_str!("../domain/refusal/invoice.rs"),
+            include_str!("../domain/refusal/rate.rs"),
             include_str!("../domain/refusal/booking.rs"),
             include_str!("../domain/refusal/emailing.rs"),
+            include_str!("../domain/refusal/charging.rs"),
+            include_str!("../domain/refusal/access.rs"),
         ];
         let sources = sources.map(|source| source.split_once("fn reason(").unwrap().1);
         let lines = sources.into_iter().flat_map(str::lines);

@@ -33,6 +33,7 @@ use crate::grpc::layers::panic;
 use crate::grpc::layers::shed::ShedLayer;
 use crate::grpc::packages::Packages;
 use crate::grpc::permission::Permissions;
+use crate::grpc::reports::Reports;
 use crate::grpc::subscriptions::Subscriptions;
 use crate::grpc::triggers::Triggers;
 use crate::proto::FILE_DESCRIPTOR_SET;
@@ -44,6 +45,7 @@ use crate::proto::v1::customer_service_server::CustomerServiceServer;
 use crate::proto::v1::email_service_server::EmailServiceServer;
 use crate::proto::v1::invoice_service_server::InvoiceServiceServer;
 use crate::proto::v1::package_service_server::PackageServiceServer;
+use crate::proto::v1::report_service_server::ReportServiceServer;
 use crate::proto::v1::subscription_service_server::SubscriptionServiceServer;
 use crate::proto::v1::trigger_service_server::TriggerServiceServer;
 use crate::service::Context;
@@ -89,6 +91,7 @@ pub fn routes(api: &Api) -> Routes {
         .add_service(bounded!(BookingServiceServer, Bookings))
         .add_service(bounded!(TriggerServiceServer, Triggers))
         .add_service(bounded!(EmailServiceServer, Emails))
+        .add_service(bounded!(ReportServiceServer, Reports))
 }
 
 /// Serves on `listener` until `stopped`, then lets the calls under way end. That may take for ever, since

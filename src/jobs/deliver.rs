@@ -7,30 +7,33 @@
 //! e-mail is sent again under the same Message-ID. So none is lost, and none is sent twice except where
 //! the answer to the final dot never came, or the process ended before it was written down (G7).
 //!
-//! A failure before any recipient was named says nothing about the e-mail: it pauses the transport, for
-//! a time that grows, and costs no attempt (semantics 45).
+//! A failure before any recipient was named says nothing about the e-mail: the transport rests, for all
+//! replicas and for a time that grows, and it costs no attempt (semantics 45). Businesses take turns, one
+//! e-mail each, so that one with many holds up no other.
 
 mod claim;
 mod compose;
+mod gate;
 mod mark;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::VecDeque;
+
 use tokio_util::sync::CancellationToken;
 
+use crate::domain::notice::NoticeKind;
+use crate::ids::BusinessId;
 use crate::mail::reload::Templates;
-pub use crate::mail::sender::MailSettings;
-use crate::mail::transport::{Outcome, Transport};
+use crate::mail::transport::Transport;
+pub use crate::service::mailing::{MailSettings, Rates};
 use crate::service::{Context, ServiceError};
+use crate::store::emails;
 
 use claim::Claimed;
+use gate::Gate;
 use mark::Marked;
 
 /// How many e-mails one step takes on.
 const EMAILS_PER_STEP_MAX: usize = 200;
-/// The first pause of the transport, in seconds; it doubles with each failure.
-const PAUSE_SECONDS: i64 = 10;
-/// The longest pause of the transport, in seconds.
-const PAUSE_SECONDS_MAX: i64 = 300;
 
 /// All that sending needs beside the database.
 pub struct Mail {
@@ -59,24 +62,25 @@ pub struct Delivered {
 pub struct Deliverer {
     ctx: Context,
     mail: Mail,
-    pause: Pause,
+    gate: Gate,
+    /// Whose turn it was last.
+    last_turn: Option<BusinessId>,
     stop: CancellationToken,
-}
-
-/// How long the transport rests after failures that say nothing about any e-mail.
-#[derive(Debug, Default)]
-struct Pause {
-    failures: u32,
-    until: Option<DateTime<Utc>>,
 }
 
 impl Deliverer {
     /// Delivers the e-mails of `ctx` by way of `mail`.
     pub fn new(ctx: Context, mail: Mail) -> Self {
+        let gate = Gate {
+            name: mail.transport.name(),
+            per_minute_max: mail.settings.rates.all_max,
+            attempt_max: mail.lease(),
+        };
         Self {
             ctx,
             mail,
-            pause: Pause::default(),
+            gate,
+            last_turn: None,
             stop: CancellationToken::new(),
         }
     }
@@ -86,27 +90,59 @@ impl Deliverer {
         self.stop.clone()
     }
 
-    /// Delivers what is due, until nothing is, the transport has to pause, or the bound of a step is
-    /// reached.
+    /// Delivers what is due, until nothing is, the transport rests, the limits of a minute are reached, or
+    /// the bound of a step is.
     pub async fn step(&mut self) -> Result<Delivered, ServiceError> {
         let mut report = Delivered::default();
+        let mut turns = self.turns().await?;
+        let mut unused = None;
         for _ in 0..EMAILS_PER_STEP_MAX {
-            if self.stop.is_cancelled() || self.pause.holds(self.ctx.clock.now()) {
+            let Some(business_id) = turns.pop_front().filter(|_| !self.stop.is_cancelled()) else {
                 break;
-            }
-            let marked = match claim::next(&self.ctx, &self.mail).await? {
-                Claimed::Nothing => break,
-                Claimed::Ended(marked) => marked,
+            };
+            let asked = match unused.take() {
+                Some(pass) => Some(pass),
+                None => self.gate.ask(&self.ctx).await?,
+            };
+            let Some(pass) = asked else {
+                break;
+            };
+            self.last_turn = Some(business_id);
+            match claim::next(&self.ctx, &self.mail, business_id).await? {
+                Claimed::Nothing => unused = Some(pass),
+                Claimed::Ended(kind, marked) => {
+                    unused = Some(pass);
+                    report.count(kind, marked);
+                    turns.push_back(business_id);
+                }
                 Claimed::ToSend(claim) => {
                     let outcome = self.mail.transport.send(&claim.message).await;
-                    let now = self.ctx.clock.now();
-                    self.pause.note(&outcome, now);
-                    mark::outcome(&self.ctx, &claim, &outcome, self.pause.until).await?
+                    let noted = self.gate.note(&self.ctx, pass, &outcome).await;
+                    // Whatever became of the note, the outcome is written down.
+                    let rests_until = noted.as_ref().copied().unwrap_or_default();
+                    let marked = mark::outcome(&self.ctx, &claim, &outcome, rests_until).await?;
+                    report.count(claim.kind, marked);
+                    noted?;
+                    turns.push_back(business_id);
                 }
-            };
-            report.count(marked);
+            }
+        }
+        if let Some(pass) = unused {
+            self.gate.give_back(&self.ctx, pass).await?;
         }
         Ok(report)
+    }
+
+    /// The businesses with something due, in turn: behind the one whose turn it was last.
+    async fn turns(&self) -> Result<VecDeque<BusinessId>, ServiceError> {
+        let due = emails::businesses_due(self.ctx.db.reader(), self.ctx.clock.now()).await?;
+        let mut turns = VecDeque::from(due);
+        let had_theirs = turns
+            .iter()
+            .take_while(|id| self.last_turn.is_some_and(|last| **id <= last));
+        let had_theirs = had_theirs.count();
+        turns.rotate_left(had_theirs);
+        Ok(turns)
     }
 
     /// Takes leave of the mail server.
@@ -116,60 +152,22 @@ impl Deliverer {
 }
 
 impl Delivered {
-    fn count(&mut self, marked: Marked) {
-        let counter = match marked {
-            Marked::Sent => &mut self.sent,
-            Marked::Postponed => &mut self.postponed,
-            Marked::Failed => &mut self.failed,
-            Marked::Cancelled => &mut self.cancelled,
+    /// Whether the step reached its bound, so that more may be due.
+    pub fn is_full(&self) -> bool {
+        let ended = [self.sent, self.postponed, self.failed, self.cancelled];
+        ended.into_iter().fold(0, usize::saturating_add) >= EMAILS_PER_STEP_MAX
+    }
+
+    fn count(&mut self, kind: NoticeKind, marked: Marked) {
+        let (counter, outcome) = match marked {
+            Marked::Sent => (&mut self.sent, "sent"),
+            Marked::Postponed => (&mut self.postponed, "postponed"),
+            Marked::Failed => (&mut self.failed, "failed"),
+            Marked::Cancelled => (&mut self.cancelled, "cancelled"),
             Marked::Lost => return,
         };
         *counter = counter.saturating_add(1);
-    }
-}
-
-impl Pause {
-    fn holds(&self, now: DateTime<Utc>) -> bool {
-        self.until.is_some_and(|until| now < until)
-    }
-
-    /// Begins or lengthens the pause, or ends it for good.
-    fn note(&mut self, outcome: &Outcome, now: DateTime<Utc>) {
-        let Outcome::NotTried { stage, .. } = outcome else {
-            *self = Self::default();
-            return;
-        };
-        let factor = 1_i64.checked_shl(self.failures).unwrap_or(i64::MAX);
-        let seconds = PAUSE_SECONDS.saturating_mul(factor).min(PAUSE_SECONDS_MAX);
-        self.failures = self.failures.saturating_add(1).min(16);
-        self.until = now.checked_add_signed(TimeDelta::seconds(seconds));
-        tracing::warn!(%stage, seconds, "no mail server at stage {stage}; pausing for {seconds} s");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::mail::transport::Stage;
-
-    #[test]
-    fn the_pause_of_the_transport_grows_to_five_minutes_and_ends_with_an_answer() {
-        let now = DateTime::UNIX_EPOCH;
-        let unreachable = Outcome::NotTried {
-            stage: Stage::Connect,
-            reason: String::new(),
-        };
-        let mut pause = Pause::default();
-        for seconds in [10, 20, 40, 80, 160, 300, 300] {
-            pause.note(&unreachable, now);
-            let end = now + TimeDelta::seconds(seconds);
-            assert!(pause.holds(end - TimeDelta::microseconds(1)), "{seconds}");
-            assert!(!pause.holds(end), "{seconds}");
-        }
-        let unknown = Outcome::Unknown {
-            reason: String::new(),
-        };
-        pause.note(&unknown, now);
-        assert!(!pause.holds(now));
+        let labels = [("kind", kind.as_str()), ("outcome", outcome)];
+        metrics::counter!("carnet_emails_total", &labels).increment(1);
     }
 }

@@ -5,8 +5,6 @@
 //! anywhere and be run again, since notices and e-mails are unique; its e-mails may be claimed only once
 //! it is done. Runs that were never finished are taken over by the next, e-mails included.
 
-mod find;
-
 use std::collections::HashMap;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -15,15 +13,12 @@ use sea_orm::DatabaseTransaction;
 use crate::domain::business::Business;
 use crate::domain::calendar;
 use crate::domain::email::Email;
-use crate::domain::notice::{self, Notice, NoticeKind, Window};
-use crate::domain::package::Package;
-use crate::domain::settle;
-use crate::ids::{CustomerId, EmailId, PackageId, TemplateId};
+use crate::domain::notice::{Notice, NoticeKind, Window};
+use crate::ids::{CustomerId, EmailId, PackageId};
 use crate::jobs::settle::thaw_packages;
+use crate::service::mail_plan::{self, Known, MailPlan, Purpose, is_recorded};
 use crate::service::{Context, ServiceError};
-use crate::store::{
-    businesses, changes, emails, holds, lots, mail_days, notices, packages, template_versions,
-};
+use crate::store::{businesses, emails, mail_days, notices, packages, template_versions};
 
 /// How many packages one transaction looks at.
 const PACKAGES_PER_TRANSACTION_MAX: u64 = 200;
@@ -45,12 +40,8 @@ pub struct MailDayReport {
 
 /// A run that has its day.
 struct Run {
-    business: Business,
-    today: NaiveDate,
+    plan: MailPlan,
     fence: i64,
-    window: Window,
-    /// The leads of templates that have their own.
-    leads: HashMap<(TemplateId, i32), Vec<u32>>,
 }
 
 /// Where a walk through a range of packages stands.
@@ -105,7 +96,7 @@ async fn run_business(
     let Some(run) = begin(ctx, business, today, due_at).await? else {
         return Ok(());
     };
-    for range in run.ranges() {
+    for range in run.plan.ranges() {
         let mut after = None;
         loop {
             match look(ctx, &run, range, after, report).await? {
@@ -121,8 +112,7 @@ async fn run_business(
 /// The business's day and when its run is due, if it is and mail goes out at all.
 fn day_due(business: &Business, now: DateTime<Utc>) -> Option<(NaiveDate, DateTime<Utc>)> {
     let today = calendar::local_day(now, business.zone);
-    let hour = business.reminder_policy.local_hour;
-    let due_at = calendar::at_local_hour(today, hour, business.zone)?;
+    let due_at = mail_plan::due_at(business, today)?;
     (business.feature_enabled && due_at <= now).then_some((today, due_at))
 }
 
@@ -153,11 +143,14 @@ async fn begin(
     let leads = template_versions::reminder_leads(&txn, business.id).await?;
     txn.commit().await?;
     Ok(Some(Run {
-        business,
-        today,
+        plan: MailPlan {
+            business,
+            purpose: Purpose::Run,
+            today,
+            window: Window::after(last_done, today),
+            leads,
+        },
         fence: day.fence,
-        window: Window::after(last_done, today),
-        leads,
     }))
 }
 
@@ -169,9 +162,9 @@ async fn look(
     after: Option<Position>,
     report: &mut MailDayReport,
 ) -> Result<Unit, ServiceError> {
-    let business_id = run.business.id;
+    let business_id = run.plan.business.id;
     let txn = ctx.db.begin().await?;
-    let locked = mail_days::lock_running(&txn, business_id, run.today, run.fence).await?;
+    let locked = mail_days::lock_running(&txn, business_id, run.plan.today, run.fence).await?;
     let Some(mut day) = locked else {
         txn.rollback().await?;
         return Ok(Unit::Lost);
@@ -179,7 +172,9 @@ async fn look(
     let now = ctx.clock.now();
     let limit = PACKAGES_PER_TRANSACTION_MAX;
     let page = packages::ending_between(&txn, business_id, range, after, limit).await?;
-    let mut found = find_notices(&txn, run, &page, now).await?;
+    let known = Known::read(&txn, business_id, &page, now).await?;
+    let mut found = run.plan.find(&page, &known, now).notices;
+    found.retain(|notice| notice.dropped.is_none_or(is_recorded));
     let made = write_emails(&txn, run, &mut found, now).await?;
     notices::insert(&txn, &found).await?;
     day.lease_until = now.checked_add_signed(LEASE);
@@ -201,28 +196,6 @@ async fn look(
     Ok(last.filter(|_| is_full).map_or(Unit::Last, Unit::Next))
 }
 
-async fn find_notices(
-    txn: &DatabaseTransaction,
-    run: &Run,
-    page: &[Package],
-    now: DateTime<Utc>,
-) -> Result<Vec<Notice>, ServiceError> {
-    let business_id = run.business.id;
-    let ids: Vec<PackageId> = page.iter().map(|package| package.id).collect();
-    let lots = lots::of_packages(txn, business_id, &ids).await?;
-    let due = holds::due_in(txn, business_id, &lots, now).await?;
-    let facts = find::Facts {
-        lots: settle::as_of(&lots, &due, now),
-        notices: notices::of_packages(txn, business_id, &ids).await?,
-        changed_at: changes::last_recorded_at(txn, business_id, &ids).await?,
-        now,
-    };
-    Ok(page
-        .iter()
-        .flat_map(|package| find::notices_of(run, package, &facts))
-        .collect())
-}
-
 /// Makes the e-mails of the notices that are told, and says how many were new.
 async fn write_emails(
     txn: &DatabaseTransaction,
@@ -237,9 +210,9 @@ async fn write_emails(
         let id = if let Some(id) = known.get(&key) {
             *id
         } else {
-            let occasion = run.today.to_string();
-            let mut email = Email::new(run.business.id, key.0, key.1, occasion, now);
-            email.mail_day = Some(run.today);
+            let occasion = run.plan.today.to_string();
+            let mut email = Email::new(run.plan.business.id, key.0, key.1, occasion, now);
+            email.mail_day = Some(run.plan.today);
             let id = emails::ensure(txn, &email).await?;
             made = made.saturating_add(usize::from(id == email.id));
             known.insert(key, id);
@@ -252,9 +225,9 @@ async fn write_emails(
 
 /// Ends the run: from now on its e-mails may be claimed.
 async fn finish(ctx: &Context, run: &Run, report: &mut MailDayReport) -> Result<(), ServiceError> {
-    let business_id = run.business.id;
+    let business_id = run.plan.business.id;
     let txn = ctx.db.begin().await?;
-    let locked = mail_days::lock_running(&txn, business_id, run.today, run.fence).await?;
+    let locked = mail_days::lock_running(&txn, business_id, run.plan.today, run.fence).await?;
     let Some(mut day) = locked else {
         txn.rollback().await?;
         return Ok(());
@@ -264,33 +237,6 @@ async fn finish(ctx: &Context, run: &Run, report: &mut MailDayReport) -> Result<
     mail_days::update(&txn, &day).await?;
     txn.commit().await?;
     report.runs = report.runs.saturating_add(1);
-    tracing::info!(%business_id, day = %run.today, "ran the mail day {} of {business_id}", run.today);
+    tracing::info!(%business_id, day = %run.plan.today, "ran the mail day {} of {business_id}", run.plan.today);
     Ok(())
-}
-
-impl Run {
-    /// The leads in force for a package: its template's own, or the business's.
-    fn leads_of(&self, package: &Package) -> &[u32] {
-        package
-            .template
-            .and_then(|version| self.leads.get(&version))
-            .unwrap_or(&self.business.reminder_policy.lead_days)
-    }
-
-    /// The ranges of `expires_at` to look at, for every lead that any package may have.
-    fn ranges(&self) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
-        let policy = &self.business.reminder_policy;
-        let leads = policy.lead_days.iter().chain(self.leads.values().flatten());
-        notice::days_to_look_at(leads.copied(), policy.expired_notice, &self.window)
-            .into_iter()
-            .filter_map(|(from, through)| {
-                // The last usable day is that of `expires_at` less a microsecond.
-                let just_after =
-                    |at: DateTime<Utc>| at.checked_add_signed(TimeDelta::microseconds(1));
-                let from = just_after(calendar::first_instant_of(from, self.business.zone)?)?;
-                let before = just_after(calendar::end_of(through, self.business.zone)?)?;
-                Some((from, before))
-            })
-            .collect()
-    }
 }

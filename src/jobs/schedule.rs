@@ -4,10 +4,12 @@
 //! The library has no guard against overlap and does not wait for what it started when it stops; both
 //! are done here. A job that is still at work when its next beat comes is left to it.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
@@ -15,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::deliver::{Deliverer, Mail};
-use super::{bulk, mail_day, settle, subscriptions, triggers, verify};
+use super::{bulk, charges, mail_day, settle, subscriptions, triggers, verify};
 use crate::config::TimeOfDay;
-use crate::service::{Context, ServiceError};
+use crate::service::{Context, ServiceError, vitals};
 
 /// When lots are settled; seconds come first.
 const SETTLE: &str = "7 * * * * *";
@@ -25,12 +27,18 @@ const SETTLE: &str = "7 * * * * *";
 const BULK: &str = "*/5 * * * * *";
 /// When periods of subscriptions are marked due.
 const SUBSCRIPTIONS: &str = "12 * * * * *";
+/// When charge requests are marked as timed out.
+const CHARGES: &str = "22 * * * * *";
 /// When triggers act on what has happened.
 const TRIGGERS: &str = "17,47 * * * * *";
 /// When it is looked whether a mail day is due.
 const MAIL_DAY: &str = "2 * * * * *";
 /// When e-mails are delivered.
 const DELIVER: &str = "*/5 * * * * *";
+/// When it is looked whether all of them finish their runs in time.
+const WATCH: &str = "33 * * * * *";
+/// How often it is noted that a job has finished a run.
+const NOTE_EVERY: TimeDelta = TimeDelta::minutes(1);
 /// How long a stop waits for the jobs at work. An e-mail that is cut off then is sent again once its
 /// lease has run out.
 const STOP_MAX: Duration = Duration::from_secs(20);
@@ -49,25 +57,49 @@ struct Jobs {
     settle: Mutex<()>,
     bulk: Mutex<()>,
     subscriptions: Mutex<()>,
+    charges: Mutex<()>,
     triggers: Mutex<()>,
     mail_day: Mutex<()>,
     deliverer: Mutex<Deliverer>,
     verify: Mutex<()>,
+    runs: Mutex<Runs>,
     stop: CancellationToken,
 }
 
-type Body = for<'a> fn(&'a Jobs) -> BoxFuture<'a, Result<(), ServiceError>>;
+/// What this process knows of the runs of jobs.
+#[derive(Default)]
+struct Runs {
+    /// Which were noted last, and when.
+    noted: HashMap<&'static str, DateTime<Utc>>,
+    /// Which are late, as the log says.
+    late: HashSet<&'static str>,
+    /// Since when it looks.
+    since: DateTime<Utc>,
+}
+
+type Body = for<'a> fn(&'a Jobs) -> BoxFuture<'a, Result<Beat, ServiceError>>;
+
+/// What a job made of a beat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beat {
+    /// It finished a run.
+    Finished,
+    /// It is still at work on an earlier one.
+    Busy,
+}
 
 /// The jobs that look often for what is due: name, beat, and what each does.
-const JOBS: [(&str, &str, Body); 6] = [
+const JOBS: [(&str, &str, Body); 8] = [
     ("settle", SETTLE, |jobs| Box::pin(jobs.settle())),
     ("bulk", BULK, |jobs| Box::pin(jobs.bulk())),
     ("subscriptions", SUBSCRIPTIONS, |jobs| {
         Box::pin(jobs.subscriptions())
     }),
+    ("charges", CHARGES, |jobs| Box::pin(jobs.charges())),
     ("triggers", TRIGGERS, |jobs| Box::pin(jobs.triggers())),
     ("mail day", MAIL_DAY, |jobs| Box::pin(jobs.mail_day())),
     ("deliver", DELIVER, |jobs| Box::pin(jobs.deliver())),
+    ("watch", WATCH, |jobs| Box::pin(jobs.watch())),
 ];
 
 impl fmt::Debug for Scheduler {
@@ -90,14 +122,19 @@ impl Scheduler {
         let deliverer = Deliverer::new(ctx.clone(), mail);
         let stop = deliverer.stop_token();
         let jobs = Arc::new(Jobs {
-            ctx,
             settle: Mutex::new(()),
             bulk: Mutex::new(()),
             subscriptions: Mutex::new(()),
+            charges: Mutex::new(()),
             triggers: Mutex::new(()),
             mail_day: Mutex::new(()),
             deliverer: Mutex::new(deliverer),
             verify: Mutex::new(()),
+            runs: Mutex::new(Runs {
+                since: ctx.clock.now(),
+                ..Runs::default()
+            }),
+            ctx,
             stop: stop.clone(),
         });
         let bodies = TaskTracker::new();
@@ -109,8 +146,10 @@ impl Scheduler {
         });
         let heartbeat = JobScheduler::new().await?;
         let often = JOBS.map(|(name, beat, body)| (name, beat.to_owned(), body));
-        let nightly: Option<(&str, String, Body)> = beat_of(verify_at)
-            .map(|beat| -> (_, _, Body) { ("verify", beat, |jobs| Box::pin(jobs.verify())) });
+        let nightly: Option<(&'static str, String, Body)> =
+            beat_of(verify_at).map(|beat| -> (&'static str, _, Body) {
+                ("verify", beat, |jobs| Box::pin(jobs.verify()))
+            });
         for (name, beat, body) in often.into_iter().chain(nightly) {
             let (jobs, bodies) = (Arc::clone(&jobs), bodies.clone());
             let job = Job::new(beat.as_str(), move |_, _| {
@@ -157,7 +196,7 @@ fn beat_of(time: TimeOfDay) -> Option<String> {
 }
 
 /// Runs a job and says if it failed; the next beat tries again.
-async fn run(jobs: &Jobs, name: &str, body: Body) {
+async fn run(jobs: &Jobs, name: &'static str, body: Body) {
     // A clock that is apart from the database's, or no database: no jobs (design section 3).
     if let Err(cause) = jobs.ctx.readiness.get() {
         let cause = cause.as_str();
@@ -165,7 +204,8 @@ async fn run(jobs: &Jobs, name: &str, body: Body) {
         return;
     }
     match body(jobs).await {
-        Ok(()) => {}
+        Ok(Beat::Busy) => {}
+        Ok(Beat::Finished) => jobs.note(name).await,
         Err(error @ (ServiceError::Unavailable(_) | ServiceError::Contention(_))) => {
             tracing::warn!(%error, "the job {name} is put off: {error}");
         }
@@ -174,53 +214,106 @@ async fn run(jobs: &Jobs, name: &str, body: Body) {
 }
 
 impl Jobs {
-    async fn settle(&self) -> Result<(), ServiceError> {
-        if let Ok(_guard) = self.settle.try_lock() {
-            settle::step(&self.ctx).await?;
-        }
-        Ok(())
+    async fn settle(&self) -> Result<Beat, ServiceError> {
+        let Ok(_guard) = self.settle.try_lock() else {
+            return Ok(Beat::Busy);
+        };
+        settle::step(&self.ctx).await?;
+        Ok(Beat::Finished)
     }
 
-    async fn bulk(&self) -> Result<(), ServiceError> {
-        if let Ok(_guard) = self.bulk.try_lock() {
-            // Each step gives every run its part, so long ones need many.
-            while bulk::step(&self.ctx).await?.unfinished > 0 && !self.stop.is_cancelled() {}
-        }
-        Ok(())
+    async fn bulk(&self) -> Result<Beat, ServiceError> {
+        let Ok(_guard) = self.bulk.try_lock() else {
+            return Ok(Beat::Busy);
+        };
+        // Each step gives every run its part, so long ones need many.
+        while bulk::step(&self.ctx).await?.unfinished > 0 && !self.stop.is_cancelled() {}
+        Ok(Beat::Finished)
     }
 
-    async fn subscriptions(&self) -> Result<(), ServiceError> {
-        if let Ok(_guard) = self.subscriptions.try_lock() {
-            subscriptions::step(&self.ctx).await?;
-        }
-        Ok(())
+    async fn subscriptions(&self) -> Result<Beat, ServiceError> {
+        let Ok(_guard) = self.subscriptions.try_lock() else {
+            return Ok(Beat::Busy);
+        };
+        subscriptions::step(&self.ctx).await?;
+        Ok(Beat::Finished)
     }
 
-    async fn triggers(&self) -> Result<(), ServiceError> {
-        if let Ok(_guard) = self.triggers.try_lock() {
-            triggers::step(&self.ctx).await?;
-        }
-        Ok(())
+    async fn charges(&self) -> Result<Beat, ServiceError> {
+        let Ok(_guard) = self.charges.try_lock() else {
+            return Ok(Beat::Busy);
+        };
+        charges::step(&self.ctx).await?;
+        Ok(Beat::Finished)
     }
 
-    async fn mail_day(&self) -> Result<(), ServiceError> {
-        if let Ok(_guard) = self.mail_day.try_lock() {
-            mail_day::step(&self.ctx).await?;
-        }
-        Ok(())
+    async fn triggers(&self) -> Result<Beat, ServiceError> {
+        let Ok(_guard) = self.triggers.try_lock() else {
+            return Ok(Beat::Busy);
+        };
+        triggers::step(&self.ctx).await?;
+        Ok(Beat::Finished)
     }
 
-    async fn deliver(&self) -> Result<(), ServiceError> {
-        if let Ok(mut deliverer) = self.deliverer.try_lock() {
-            deliverer.step().await?;
-        }
-        Ok(())
+    async fn mail_day(&self) -> Result<Beat, ServiceError> {
+        let Ok(_guard) = self.mail_day.try_lock() else {
+            return Ok(Beat::Busy);
+        };
+        mail_day::step(&self.ctx).await?;
+        Ok(Beat::Finished)
     }
 
-    async fn verify(&self) -> Result<(), ServiceError> {
-        if let Ok(_guard) = self.verify.try_lock() {
-            verify::step(&self.ctx, &self.stop).await?;
+    async fn deliver(&self) -> Result<Beat, ServiceError> {
+        let Ok(mut deliverer) = self.deliverer.try_lock() else {
+            return Ok(Beat::Busy);
+        };
+        while deliverer.step().await?.is_full() && !self.stop.is_cancelled() {}
+        Ok(Beat::Finished)
+    }
+
+    async fn verify(&self) -> Result<Beat, ServiceError> {
+        let Ok(_guard) = self.verify.try_lock() else {
+            return Ok(Beat::Busy);
+        };
+        verify::step(&self.ctx, &self.stop).await?;
+        Ok(Beat::Finished)
+    }
+
+    /// Notes that a job has finished a run, if that was not done just now.
+    async fn note(&self, job: &'static str) {
+        let now = self.ctx.clock.now();
+        let mut runs = self.runs.lock().await;
+        let noted_at = runs.noted.get(job);
+        if noted_at.is_some_and(|at| now.signed_duration_since(*at) < NOTE_EVERY) {
+            return;
         }
-        Ok(())
+        match vitals::note_run(&self.ctx, job).await {
+            Ok(()) => {
+                runs.noted.insert(job, now);
+            }
+            Err(error) => {
+                tracing::warn!(job, %error, "that {job} finished a run was not noted: {error}");
+            }
+        }
+    }
+
+    /// Says which jobs have not finished a run in time, on whatever replica, and which do so again.
+    async fn watch(&self) -> Result<Beat, ServiceError> {
+        let mut runs = self.runs.lock().await;
+        for run in vitals::job_runs(&self.ctx, runs.since).await? {
+            let (job, minutes) = (run.job, run.late_by.num_minutes());
+            if run.late_by.is_zero() {
+                if runs.late.remove(job) {
+                    tracing::info!(job, "the job {job} finishes its runs again");
+                }
+            } else if runs.late.insert(job) {
+                tracing::error!(
+                    job,
+                    minutes,
+                    "the job {job} should have finished a run {minutes} minutes ago"
+                );
+            }
+        }
+        Ok(Beat::Finished)
     }
 }

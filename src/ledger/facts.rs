@@ -58,14 +58,8 @@ pub(super) async fn scope(
     now: DateTime<Utc>,
 ) -> Result<Scope, StoreError> {
     match command {
-        Command::Consume(consume) => match past_expiry(db, business_id, consume, now).await? {
-            Some(scope) => Ok(scope),
-            None => payers(db, business_id, consume.customer_id, &consume.package_ids).await,
-        },
-        Command::Hold(place) => {
-            let taking = &place.taking;
-            payers(db, business_id, taking.customer_id, &taking.package_ids).await
-        }
+        Command::Consume(consume) => of_taking(db, business_id, consume, now).await,
+        Command::Hold(place) => of_taking(db, business_id, &place.taking, now).await,
         Command::Capture(capture) => {
             let with_candidates = capture.excess.is_some();
             of_hold(db, business_id, capture.hold_id, with_candidates).await
@@ -255,6 +249,19 @@ async fn named_hold(
     match named {
         Some(id) if open.iter().all(|hold| hold.id != id) => holds::get(txn, business_id, id).await,
         _ => Ok(None),
+    }
+}
+
+/// The lots that could be taken from.
+async fn of_taking(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    taking: &Consume,
+    now: DateTime<Utc>,
+) -> Result<Scope, StoreError> {
+    match past_expiry(db, business_id, taking, now).await? {
+        Some(scope) => Ok(scope),
+        None => payers(db, business_id, taking.customer_id, &taking.package_ids).await,
     }
 }
 

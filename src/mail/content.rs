@@ -273,6 +273,8 @@ pub struct EmailContent {
     pub packages: Vec<PackageFacts>,
     /// Today in the business's zone.
     pub today: NaiveDate,
+    /// Where the customer unsubscribes, `https://` or `http://`; without it there is no such link.
+    pub unsubscribe_url: Option<String>,
 }
 
 /// The text without characters that steer instead of being read: control characters, line and

@@ -6,98 +6,11 @@
 //! a tag. Every element ends where it began, inside each block too, so that nothing around it is caught.
 //! A link begins with its scheme and host, or with a variable that holds an address that was checked.
 
+mod allowed;
+
 use super::check::Fault;
 
-/// Elements that mail programs show alike; all else is refused, scripts and forms foremost.
-const ELEMENTS: [&str; 43] = [
-    "a",
-    "b",
-    "big",
-    "blockquote",
-    "br",
-    "caption",
-    "center",
-    "code",
-    "col",
-    "colgroup",
-    "dd",
-    "del",
-    "div",
-    "dl",
-    "dt",
-    "em",
-    "font",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "hr",
-    "i",
-    "img",
-    "ins",
-    "li",
-    "ol",
-    "p",
-    "pre",
-    "s",
-    "small",
-    "span",
-    "strong",
-    "sub",
-    "sup",
-    "table",
-    "tbody",
-    "td",
-    "th",
-    "tr",
-    "ul",
-];
-/// Those that have no end tag.
-const VOID: [&str; 4] = ["br", "col", "hr", "img"];
-/// Attributes that can do nothing but show; those that begin with `aria-` as well.
-const ATTRIBUTES: [&str; 25] = [
-    "align",
-    "alt",
-    "bgcolor",
-    "border",
-    "cellpadding",
-    "cellspacing",
-    "class",
-    "color",
-    "colspan",
-    "dir",
-    "face",
-    "height",
-    "href",
-    "lang",
-    "role",
-    "rowspan",
-    "scope",
-    "size",
-    "span",
-    "src",
-    "start",
-    "style",
-    "title",
-    "valign",
-    "width",
-];
-/// Attributes that lead somewhere.
-const LINKS: [&str; 2] = ["href", "src"];
-/// Variables that hold an address that was checked when it was saved.
-const ADDRESSES: [&str; 2] = ["business.link_url", "business.logo_url"];
-/// Variables that may stand in a style.
-const STYLES: [&str; 5] = [
-    "business.accent",
-    "business.accent_text",
-    "business.accent_edge",
-    "start",
-    "end",
-];
-/// What a style must not hold, since it could load or hide something.
-const NOT_IN_STYLES: [&str; 5] = ["url(", "expression", "@", "\\", "/*"];
+use allowed::{fault_of_value, has_no_end, is_allowed_attribute, is_allowed_element};
 
 /// All that is wrong with the HTML of a template whose own syntax is right.
 pub(super) fn faults(source: &str) -> Vec<Fault> {
@@ -295,7 +208,7 @@ impl<'a> Reader<'a> {
 
     fn start_tag(&mut self, at: Place) {
         let name = self.name();
-        if !ELEMENTS.contains(&name.as_str()) {
+        if !is_allowed_element(&name) {
             self.add(
                 at,
                 format!("has the element <{name}>, which is not allowed"),
@@ -307,7 +220,7 @@ impl<'a> Reader<'a> {
             if self.rest.starts_with('>') {
                 self.skip(">".len());
                 break;
-            } else if self.rest.starts_with("/>") && VOID.contains(&name.as_str()) {
+            } else if self.rest.starts_with("/>") && has_no_end(&name) {
                 self.skip("/>".len());
                 return;
             } else if !self
@@ -323,7 +236,7 @@ impl<'a> Reader<'a> {
                 break;
             }
         }
-        if !VOID.contains(&name.as_str()) {
+        if !has_no_end(&name) {
             self.open.push(Open::Element { name, at });
         }
     }
@@ -331,7 +244,7 @@ impl<'a> Reader<'a> {
     /// Reads an attribute; whether what follows can be read.
     fn attribute(&mut self, at: Place) -> bool {
         let name = self.name();
-        if !ATTRIBUTES.contains(&name.as_str()) && !name.starts_with("aria-") {
+        if !is_allowed_attribute(&name) {
             self.add(
                 at,
                 format!("has the attribute {name}, which is not allowed"),
@@ -429,56 +342,6 @@ impl Turn {
             Self::None
         }
     }
-}
-
-/// What is wrong with the value of an attribute.
-fn fault_of_value(name: &str, value: &str) -> Option<String> {
-    if LINKS.contains(&name) && !is_link(value) {
-        let known = ADDRESSES
-            .map(|address| format!("{{{{{address}}}}}"))
-            .join(" or ");
-        return Some(format!(
-            "has in {name} what begins neither with https:// or http:// and a host, nor with {known}"
-        ));
-    }
-    if name != "style" {
-        return None;
-    }
-    let lower = value.to_ascii_lowercase();
-    if let Some(found) = NOT_IN_STYLES.iter().find(|part| lower.contains(*part)) {
-        return Some(format!("has {found} in a style, which is not allowed"));
-    }
-    let mut variables = value
-        .split("{{")
-        .skip(1)
-        .filter_map(|rest| Some(rest.split_once("}}")?.0));
-    let unknown = variables.find(|variable| !STYLES.contains(&from_root(variable)))?;
-    Some(format!(
-        "has {} in a style, where only these may stand: {}",
-        unknown.trim(),
-        STYLES.join(", ")
-    ))
-}
-
-fn is_link(value: &str) -> bool {
-    let lower = value.to_ascii_lowercase();
-    let host = ["https://", "http://"]
-        .iter()
-        .find_map(|scheme| lower.strip_prefix(scheme));
-    if let Some(host) = host {
-        return host.starts_with(|next: char| next.is_alphanumeric())
-            && !lower.contains(|character: char| character.is_whitespace() && character != ' ');
-    }
-    let variable = value
-        .strip_prefix("{{")
-        .and_then(|rest| rest.split_once("}}"));
-    variable.is_some_and(|(variable, _)| ADDRESSES.contains(&from_root(variable)))
-}
-
-/// A variable of the root, however it is reached; what is not one is refused with the other names.
-fn from_root(variable: &str) -> &str {
-    let plain = variable.trim_matches(['~', ' ']);
-    plain.trim_start_matches("../").trim_start_matches("@root.")
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart, SinglePart};
 use lettre::{Address, Message};
-use url::Host;
+use url::{Host, Url};
 
 use super::templates::Rendered;
 
@@ -38,6 +38,8 @@ pub struct MessageParts<'a> {
     pub message_id: &'a str,
     /// The date shown, the same for all attempts.
     pub date: DateTime<Utc>,
+    /// Where the recipient unsubscribes, if that is possible.
+    pub unsubscribe_url: Option<&'a str>,
 }
 
 /// A message that is ready to be handed to a mail server.
@@ -71,6 +73,9 @@ pub enum MessageError {
     /// Not of the form `<left@right>`.
     #[error("the Message-ID is not of the form <left@right>")]
     MessageId,
+    /// Not an address that can stand in a header.
+    #[error("the address to unsubscribe at is no http or https URL")]
+    UnsubscribeUrl,
     /// The builder refused it.
     #[error("the message cannot be built")]
     Build,
@@ -104,6 +109,10 @@ pub fn build_message(parts: &MessageParts<'_>) -> Result<Outgoing, MessageError>
     if let Some(reply_to) = reply_to {
         builder = builder.reply_to(reply_to);
     }
+    for (name, value) in unsubscribe_headers(parts.unsubscribe_url)? {
+        let name = HeaderName::new_from_ascii_str(name);
+        builder = builder.raw_header(HeaderValue::new(name, value));
+    }
     let body = MultiPart::alternative()
         .boundary(boundary(&message_id))
         .singlepart(SinglePart::plain(parts.rendered.text.clone()))
@@ -118,6 +127,24 @@ pub fn build_message(parts: &MessageParts<'_>) -> Result<Outgoing, MessageError>
         recipient,
         bytes,
     })
+}
+
+/// What lets mail programs offer to unsubscribe: by one click only over https, as RFC 8058 wants it.
+fn unsubscribe_headers(url: Option<&str>) -> Result<Vec<(&'static str, String)>, MessageError> {
+    let Some(url) = url else {
+        return Ok(Vec::new());
+    };
+    let parsed = Url::parse(url).map_err(|_| MessageError::UnsubscribeUrl)?;
+    // A header line ends at 998 characters, and the address cannot be folded.
+    if !matches!(parsed.scheme(), "http" | "https") || parsed.as_str().len() > 900 {
+        return Err(MessageError::UnsubscribeUrl);
+    }
+    let mut headers = vec![("List-Unsubscribe", format!("<{parsed}>"))];
+    if parsed.scheme() == "https" {
+        let one_click = "List-Unsubscribe=One-Click".to_owned();
+        headers.push(("List-Unsubscribe-Post", one_click));
+    }
+    Ok(headers)
 }
 
 /// Whether a message can be sent to this address; what is kept as a customer's must pass.
@@ -204,6 +231,7 @@ mod tests {
             reply_to: Some(&party("Front desk", "desk@studio.example")),
             message_id,
             date: DateTime::from_timestamp(1_700_000_000, 0).unwrap(),
+            unsubscribe_url: Some("https://carnet.example/unsubscribe/biz_1.cus_1.mac"),
         })
     }
 
@@ -224,12 +252,33 @@ mod tests {
             "To: mari@example.com\r\n",
             "Reply-To: \"Front desk\" <desk@studio.example>\r\n",
             "Content-Type: multipart/alternative;",
+            "List-Unsubscribe: <https://carnet.example/unsubscribe/biz_1.cus_1.mac>\r\n",
+            "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n",
         ] {
             assert!(text.contains(header), "{header} in {text}");
         }
         assert!(text.is_ascii());
         assert!(text.lines().all(|line| line.len() < 998));
         assert!(!text.replace("\r\n", "").contains(['\r', '\n']));
+    }
+
+    #[test]
+    fn one_click_needs_https() {
+        let names = |url| {
+            let headers = unsubscribe_headers(Some(url)).unwrap();
+            headers
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect::<Vec<_>>()
+        };
+        let both = ["List-Unsubscribe", "List-Unsubscribe-Post"];
+        assert_eq!(names("https://carnet.example/u"), both);
+        assert_eq!(names("http://127.0.0.1:8080/u"), both[..1]);
+        assert_eq!(unsubscribe_headers(None), Ok(Vec::new()));
+        for wrong in ["mailto:a@b.example", "carnet.example", ""] {
+            let refusal = unsubscribe_headers(Some(wrong));
+            assert_eq!(refusal, Err(MessageError::UnsubscribeUrl), "{wrong}");
+        }
     }
 
     #[test]

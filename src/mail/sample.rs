@@ -44,6 +44,7 @@ pub(super) fn content(kind: EmailKind, locale: &str) -> EmailContent {
         customer_name: CUSTOMER_NAME.to_owned(),
         packages: vec![package.clone(), package],
         today,
+        unsubscribe_url: Some("https://carnet.example/unsubscribe/mari".to_owned()),
     }
 }
 
@@ -86,6 +87,7 @@ pub fn preview(
         customer_name,
         packages: packages.collect(),
         today,
+        unsubscribe_url: None,
     }
 }
 
@@ -99,6 +101,7 @@ pub(super) fn all(kind: EmailKind, locale: &str) -> [EmailContent; 3] {
         name: "Studio".to_owned(),
         ..BusinessLook::default()
     };
+    least.unsubscribe_url = None;
     for package in &mut least.packages {
         package.start = Start::Begun;
         package.term = None;

@@ -86,6 +86,11 @@ impl SmtpSession {
         }
     }
 
+    /// The mail server's host and port.
+    pub fn server(&self) -> String {
+        format!("{}:{}", self.settings.host, self.settings.port)
+    }
+
     /// The longest that one attempt can take.
     pub fn attempt_max(&self) -> Duration {
         self.settings.timeouts().attempt_max()

@@ -145,7 +145,7 @@ impl TemplateSet {
             let mut data = set.data(&sample::content(kind, FALLBACK_TAG))?;
             let [subject, text, html] = PARTS.map(|part| format!("{}/{part}", kind.name()));
             let source = Source {
-                subject: set.add(&subject, files, &data)?,
+                subject: set.add(&subject, files, &data)?.trim_end().to_owned(),
                 text: set.add(&text, files, &data)?,
                 html: set.add(&html, files, &data)?,
             };

@@ -238,6 +238,7 @@ fn a_name_cannot_begin_a_header_or_a_line() {
 #[test]
 fn only_web_addresses_become_links_and_no_link_means_no_button() {
     let mut content = standard(EmailKind::Expiring, "en");
+    content.unsubscribe_url = None;
     content.business.link_base_url = Some("javascript:alert(1)".to_owned());
     content.business.logo_url = Some("http://insecure.example/logo.png".to_owned());
     let html = render(&content).html;

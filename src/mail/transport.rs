@@ -140,6 +140,14 @@ impl Transport {
         }
     }
 
+    /// What it is known by to all replicas that use it.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Smtp(session) => session.server(),
+            Self::Capture(_) => "capture".to_owned(),
+        }
+    }
+
     /// The longest that one attempt can take; a claim must be leased longer.
     pub fn attempt_max(&self) -> Duration {
         match self {

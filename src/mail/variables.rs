@@ -53,7 +53,7 @@ impl Nature {
 }
 
 /// What each says. What is said of `packages[]` holds for `first` as well.
-const DESCRIPTIONS: [(&str, &str); 42] = [
+const DESCRIPTIONS: [(&str, &str); 43] = [
     (
         "business.accent",
         "The colour of the business, for a style or `bgcolor`",
@@ -173,6 +173,10 @@ const DESCRIPTIONS: [(&str, &str); 42] = [
     (
         "start",
         "Where the lines of the language begin: `left` or `right`",
+    ),
+    (
+        "unsubscribe_url",
+        "Where the customer unsubscribes; the layout links to it already",
     ),
 ];
 

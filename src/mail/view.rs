@@ -15,6 +15,8 @@ use super::content::{
 };
 use super::locale::{Direction, Locale};
 
+/// How addresses of web pages begin.
+const WEB: [&str; 2] = ["https://", "http://"];
 /// Millionths in one credit.
 const CREDIT: i64 = 1_000_000;
 /// Up to so many whole units are drawn, one mark each; above, the numbers alone speak.
@@ -36,6 +38,7 @@ pub(super) struct View {
     first: PackageView,
     packages: Vec<PackageView>,
     preheader: String,
+    unsubscribe_url: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -128,6 +131,7 @@ impl View {
             first,
             packages,
             preheader: preheader.join(" · "),
+            unsubscribe_url: safe_url(content.unsubscribe_url.as_deref(), &WEB),
         })
     }
 }
@@ -135,23 +139,23 @@ impl View {
 impl BusinessView {
     fn new(look: &BusinessLook) -> Self {
         let accent = look.accent.unwrap_or(Colour::DEFAULT_ACCENT);
-        let safe = |url: &Option<String>, schemes: &[&str]| {
-            let url = url.as_deref().map(one_line)?;
-            schemes
-                .iter()
-                .any(|scheme| url.starts_with(scheme))
-                .then_some(url)
-        };
         Self {
             name: one_line(&look.name),
-            logo_url: safe(&look.logo_url, &["https://"]),
-            link_url: safe(&look.link_base_url, &["https://", "http://"]),
+            logo_url: safe_url(look.logo_url.as_deref(), &["https://"]),
+            link_url: safe_url(look.link_base_url.as_deref(), &WEB),
             accent: accent.css(),
             accent_text: accent.text_css(),
             accent_edge: accent.edge().css(),
             can_reply: look.can_reply,
         }
     }
+}
+
+/// The address, if it begins as one of these.
+fn safe_url(url: Option<&str>, schemes: &[&str]) -> Option<String> {
+    let url = url.map(one_line)?;
+    let is_safe = schemes.iter().any(|scheme| url.starts_with(scheme));
+    is_safe.then_some(url)
 }
 
 struct Words<'a> {

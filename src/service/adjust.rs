@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::domain::credits::Credits;
 use crate::domain::decide::{Adjust, Adjustment, Command};
 use crate::domain::extend::NewLot;
+use crate::domain::line::LineKind;
 use crate::domain::lot::Origin;
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{RateRefusal, Refusal};
 use crate::ids::{LineId, LotId, PackageId, Reference};
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
@@ -41,7 +42,8 @@ pub enum Change {
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`Refusal::LineNotInPackage`], [`Refusal::InsufficientCredits`],
-/// [`Refusal::AmountTooFine`], [`Refusal::PackageExpired`], [`Refusal::PackageRevoked`].
+/// [`Refusal::AmountTooFine`], [`Refusal::PackageExpired`], [`Refusal::PackageRevoked`],
+/// [`RateRefusal::WorthNothing`].
 pub async fn adjust(
     ctx: &Context,
     call: &Call,
@@ -78,6 +80,9 @@ async fn adjusting(
             credit_type_id: line.credit_type_id,
         }
         .into());
+    }
+    if let (LineKind::Rate { .. }, Change::Add(_, 1..)) = (line.kind, input.change) {
+        return Err(Refusal::from(RateRefusal::WorthNothing { line_id: line.id }).into());
     }
     let adjustment = match input.change {
         Change::Remove(amount) => Adjustment::Remove(amount),

@@ -172,7 +172,7 @@ pub(super) async fn chunk_of(
                 expires_from: filter.expires_from,
                 expires_before: filter.expires_before,
                 valid_at: filter.valid_at,
-                valid_within: None,
+                ..Filter::default()
             };
             let found = packages::list(db, business_id, &filter, before, limit).await?;
             Ok(Chunk::of(found.iter().map(|package| package.id), limit))

@@ -2,8 +2,9 @@
 
 use chrono_tz::Tz;
 
-use crate::domain::business::{Business, ReminderPolicy, Sender};
+use crate::domain::business::{Business, Invoicing, ReminderPolicy, Sender};
 use crate::domain::money::Currency;
+use crate::domain::policies::Policies;
 use crate::ids::BusinessId;
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
@@ -50,8 +51,12 @@ pub struct SettingsUpdate {
     pub prices_include_tax: Option<bool>,
     /// Days after expiry in which a package can be restored.
     pub quarantine_days: Option<i32>,
+    /// What holds where a template leaves it unset.
+    pub policies: Option<Policies>,
     /// The priority of packages whose template has none.
     pub default_priority: Option<i32>,
+    /// How its invoices work: all of it.
+    pub invoicing: Option<Invoicing>,
     /// Who its e-mails come from.
     pub sender: Option<Sender>,
 }
@@ -70,8 +75,10 @@ pub async fn create_business(ctx: &Context, input: &NewBusiness) -> Result<Busin
         account_payments_active: false,
         prices_include_tax: true,
         quarantine_days: DEFAULT_QUARANTINE_DAYS,
+        policies: Policies::default(),
         default_priority: 0,
         reminder_policy: ReminderPolicy::default(),
+        invoicing: Invoicing::default(),
         sender: Sender::default(),
         version: 1,
     };
@@ -132,7 +139,9 @@ fn changed(old: Business, input: &SettingsUpdate) -> Business {
             .unwrap_or(old.account_payments_active),
         prices_include_tax: change.prices_include_tax.unwrap_or(old.prices_include_tax),
         quarantine_days: change.quarantine_days.unwrap_or(old.quarantine_days),
+        policies: change.policies.unwrap_or(old.policies),
         default_priority: change.default_priority.unwrap_or(old.default_priority),
+        invoicing: change.invoicing.unwrap_or(old.invoicing),
         sender: change.sender.unwrap_or(old.sender),
         ..old
     }

@@ -8,15 +8,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use crate::domain::audit::Touched;
 use crate::domain::business::Business;
 use crate::domain::entry::{Actor, Hash};
 use crate::domain::lot::Stamp;
 use crate::domain::money::Currency;
 use crate::domain::permission::{Permission, Permissions};
 use crate::domain::posting::Posting;
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{AccessRefusal, Refusal};
 use crate::ids::{BusinessId, TokenId, new_uuid};
 use crate::ledger::{post, replay};
+use crate::service::audit;
 use crate::service::error::ServiceError;
 use crate::store::columns::{from_json, to_json};
 use crate::store::error::StoreError;
@@ -31,8 +33,10 @@ pub struct Caller {
     pub token_id: TokenId,
     /// The member of staff that the token belongs to, or the token.
     pub actor: Actor,
-    /// What the token may do.
+    /// What the token may do, in the hands of its user.
     pub permissions: Permissions,
+    /// When the call came in.
+    pub called_at: DateTime<Utc>,
 }
 
 /// One call of one method.
@@ -48,6 +52,8 @@ pub struct Call {
     pub hash: Hash,
     /// Whether nothing is to be kept.
     pub validate_only: bool,
+    /// What the request names and writes.
+    pub touched: Touched,
 }
 
 /// What a command answers.
@@ -88,6 +94,19 @@ impl Call {
         Err(Refusal::PermissionDenied {
             permission: permission.as_str(),
         })
+    }
+
+    /// Refuses a caller who would give, or take, more than the caller's token holds.
+    ///
+    /// # Errors
+    /// [`AccessRefusal::PermissionsExceedCaller`], with all that is missing.
+    pub fn require_all(&self, permissions: &Permissions) -> Result<(), Refusal> {
+        let missing = permissions.difference(&self.caller.permissions);
+        let missing: Permissions = missing.copied().collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(AccessRefusal::PermissionsExceedCaller { missing }.into())
     }
 
     /// What the entries of this call have in common.
@@ -155,7 +174,7 @@ impl Call {
         })
     }
 
-    /// Remembers the answer under the request id. What this transaction locked is locked by now, so a call of
+    /// Writes down that the command was done, and remembers the answer under the request id. What this transaction locked is locked by now, so a call of
     /// the ledger on the same rows that used the id since it was claimed is seen here.
     ///
     /// # Errors
@@ -165,12 +184,13 @@ impl Call {
         txn: &DatabaseTransaction,
         value: &T,
     ) -> Result<(), ServiceError> {
+        let answer = to_json(value, "requests")?;
+        audit::record(txn, self, &answer).await?;
         if let Some(request_id) = self.request_id {
             let business_id = self.business_id();
             if replay::is_of_another(txn, business_id, request_id, &self.hash).await? {
                 return Err(Refusal::RequestIdReused { request_id }.into());
             }
-            let answer = to_json(value, "requests")?;
             requests::answer(txn, self.business_id(), request_id, answer).await?;
         }
         Ok(())

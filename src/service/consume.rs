@@ -111,19 +111,22 @@ pub(super) async fn taking(
         Some(reference) => Some(known_user(ctx, call, reference).await?),
         None => None,
     };
-    let may_look_past_expiry = input.delivered_at.is_some()
-        && call
-            .caller
-            .permissions
-            .contains(&Permission::CreditsConsumePastExpiry);
     Ok(Consume {
         customer_id,
         wanted: wanted(ctx, call, &input.what).await?,
         package_ids,
         delivered_at: input.delivered_at,
         consumed_by,
-        past_expiry: may_look_past_expiry.then_some(call.caller.business.quarantine_days),
+        past_expiry: past_expiry(call, input.delivered_at),
     })
+}
+
+/// The quarantine of the business, if the caller may use packages that have ended since the service was
+/// delivered.
+pub(super) fn past_expiry(call: &Call, delivered_at: Option<DateTime<Utc>>) -> Option<i32> {
+    let permissions = &call.caller.permissions;
+    let may = permissions.contains(&Permission::CreditsConsumePastExpiry);
+    (may && delivered_at.is_some()).then_some(call.caller.business.quarantine_days)
 }
 
 /// The packages that a caller names.

@@ -1,23 +1,34 @@
 //! What every use case works with.
 
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::config::LedgerSettings;
-use crate::domain::access::Token;
+use crate::domain::access::HeldToken;
 use crate::domain::business::Business;
 use crate::domain::catalog::Item;
 use crate::domain::lot::Lot;
 use crate::ids::{BusinessId, CustomerId, ItemId, TokenId};
 use crate::ledger::Ledger;
-use crate::mail::reload::Templates;
-use crate::mail::sender::MailSettings;
+use crate::service::denials::Denials;
 use crate::service::error::ServiceError;
+use crate::service::mailing::Mailing;
 use crate::service::readiness::Readiness;
+use crate::service::token_uses::TokenUses;
 use crate::store::db::Database;
 use crate::store::lines::LineCache;
 use crate::store::shared::Shared;
 use crate::store::{businesses, items, lots, tokens};
+
+/// How many reports read all that a business has at the same time: fewer than there are connections to read
+/// with, so that they never keep others waiting.
+const REPORTS_MAX: usize = 2;
+/// How long a report waits for others to end.
+const REPORT_WAIT: Duration = Duration::from_secs(5);
 
 /// The parts that use cases share.
 #[derive(Clone, Debug)]
@@ -32,22 +43,16 @@ pub struct Context {
     pub readiness: Readiness,
     /// What e-mails are made of.
     pub mailing: Mailing,
+    pub(super) token_uses: TokenUses,
+    pub(super) denials: Denials,
     shared: SharedReads,
-}
-
-/// What e-mails are made of, beside the database.
-#[derive(Clone, Debug, Default)]
-pub struct Mailing {
-    /// The templates in use.
-    pub templates: Templates,
-    /// Who sends where a business has no sender of its own.
-    pub operator: MailSettings,
+    reports: Arc<Semaphore>,
 }
 
 /// What almost every call reads by its key.
 #[derive(Clone, Debug, Default)]
 struct SharedReads {
-    tokens: Shared<(BusinessId, TokenId), Token>,
+    tokens: Shared<(BusinessId, TokenId), HeldToken>,
     businesses: Shared<BusinessId, Business>,
     items: Shared<(BusinessId, ItemId), Item>,
     lots: Shared<(BusinessId, CustomerId), Vec<Lot>>,
@@ -80,16 +85,31 @@ impl Context {
             ledger,
             readiness: Readiness::default(),
             mailing: Mailing::default(),
+            token_uses: TokenUses::default(),
+            denials: Denials::default(),
             shared: SharedReads::default(),
+            reports: Arc::new(Semaphore::new(REPORTS_MAX)),
         }
     }
 
-    /// A token as it is now; calls that ask at the same time share the query.
+    /// A place for a report that reads all that a business has; it is free again when the answer is dropped.
+    ///
+    /// # Errors
+    /// [`ServiceError::Overloaded`] if others have all places for too long.
+    pub async fn report_place(&self) -> Result<OwnedSemaphorePermit, ServiceError> {
+        let place = Arc::clone(&self.reports).acquire_owned();
+        match timeout(REPORT_WAIT, place).await {
+            Ok(Ok(place)) => Ok(place),
+            _ => Err(ServiceError::Overloaded),
+        }
+    }
+
+    /// A token and its user as they are now; calls that ask at the same time share the query.
     pub async fn token(
         &self,
         business_id: BusinessId,
         id: TokenId,
-    ) -> Result<Option<Arc<Token>>, ServiceError> {
+    ) -> Result<Option<Arc<HeldToken>>, ServiceError> {
         let db = self.db.clone();
         let read = move |keys| {
             let db = db.clone();

@@ -1,5 +1,6 @@
 //! Customers: added, found, changed; never deleted.
 
+use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use crate::domain::customer::Customer;
@@ -38,6 +39,8 @@ pub struct NewCustomer {
     pub time_zone: Option<Tz>,
     /// Whether the customer may pay on account.
     pub may_purchase_on_account: bool,
+    /// Whether the customer wants no e-mails but mandatory ones.
+    pub unsubscribed: bool,
 }
 
 /// What is to change; `None` leaves a field as it is.
@@ -65,6 +68,8 @@ pub struct CustomerUpdate {
     pub active: Option<bool>,
     /// Whether the customer may pay on account.
     pub may_purchase_on_account: Option<bool>,
+    /// Whether the customer wants no e-mails but mandatory ones.
+    pub unsubscribed: Option<bool>,
 }
 
 /// Which page of customers.
@@ -105,6 +110,7 @@ pub async fn create(
         time_zone: input.time_zone,
         active: true,
         may_purchase_on_account: input.may_purchase_on_account,
+        unsubscribed_at: input.unsubscribed.then_some(now),
         merged_into: None,
         created_at: now,
         version: 1,
@@ -189,7 +195,7 @@ pub async fn update(
         .ok_or_else(|| resolve::not_found(KIND, &input.id))?;
     check_merged(&old)?;
     resolve::check_etag(KIND, id, old.version, input.etag.as_deref())?;
-    let mut customer = changed(old, input);
+    let mut customer = changed(old, input, ctx.clock.now());
     let external_id = customer.external_id.clone();
     customers::update(&txn, call.business_id(), &mut customer)
         .await
@@ -200,7 +206,7 @@ pub async fn update(
 }
 
 /// A customer after a change. An address that is new is not verified unless the change says so.
-fn changed(old: Customer, input: &CustomerUpdate) -> Customer {
+fn changed(old: Customer, input: &CustomerUpdate, now: DateTime<Utc>) -> Customer {
     let change = input.clone();
     let email = change.email.unwrap_or_else(|| old.email.clone());
     let still_verified = old.email_verified && email == old.email;
@@ -217,6 +223,11 @@ fn changed(old: Customer, input: &CustomerUpdate) -> Customer {
         may_purchase_on_account: change
             .may_purchase_on_account
             .unwrap_or(old.may_purchase_on_account),
+        unsubscribed_at: match change.unsubscribed {
+            None => old.unsubscribed_at,
+            Some(true) => old.unsubscribed_at.or(Some(now)),
+            Some(false) => None,
+        },
         merged_into: old.merged_into,
         created_at: old.created_at,
         version: old.version,

@@ -24,8 +24,8 @@ use crate::mail::content::{
     BusinessLook, Colour, EmailContent, EmailKind, LineFacts, PackageFacts, Price, Start, Term,
     TermFrom, TermUnit,
 };
-use crate::mail::sender::MailSettings;
 use crate::service::error::ServiceError;
+use crate::service::mailing::MailSettings;
 use crate::store::credit_types;
 use crate::store::error::StoreError;
 
@@ -47,7 +47,7 @@ pub struct Facts<'a> {
     pub now: DateTime<Utc>,
 }
 
-/// Everything that an e-mail of this kind says of these facts.
+/// Everything that an e-mail of this kind says of these facts, but for where to unsubscribe.
 pub async fn content(
     db: &impl ConnectionTrait,
     kind: NoticeKind,
@@ -74,6 +74,7 @@ pub async fn content(
         customer_name: facts.contact.name.clone(),
         packages: packages.into_iter().map(|(_, package)| package).collect(),
         today: calendar::local_day(facts.now, facts.business.zone),
+        unsubscribe_url: None,
     })
 }
 
@@ -202,7 +203,8 @@ fn add(sum: &mut i64, credits: Credits) {
     *sum = sum.saturating_add(credits.millionths());
 }
 
-/// Who writes to somebody of this name; what the business has not chosen is the operator's.
+/// Who writes to somebody of this name, who cannot unsubscribe; what the business has not chosen is the
+/// operator's.
 pub fn envelope(operator: &MailSettings, business: &Business, to_name: &str) -> Envelope {
     let sender = &business.sender;
     let from_name = sender
@@ -217,6 +219,7 @@ pub fn envelope(operator: &MailSettings, business: &Business, to_name: &str) -> 
         from_name: from_name.unwrap_or_else(|| business.name.clone()),
         reply_to: sender.reply_to.clone(),
         to_name: to_name.to_owned(),
+        unsubscribe_url: None,
     }
 }
 

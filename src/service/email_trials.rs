@@ -1,6 +1,7 @@
 //! Trying e-mails out: shown with a sample or with the data of a customer, or sent to an address (G8).
 //!
-//! What is shown is what would go out now. A trial that is sent is an e-mail like others but for its mark:
+//! What is shown is what would go out now, but for the link to unsubscribe: whoever tries an e-mail out must not
+//! unsubscribe a customer by a click. A trial that is sent is an e-mail like others but for its mark:
 //! it waits, is tried again and is on record; there are only so many an hour, so that nobody can send what
 //! he likes to whom he likes.
 
@@ -27,6 +28,7 @@ use crate::service::emails::EmailDetails;
 use crate::service::error::ServiceError;
 use crate::service::resolve;
 use crate::service::settled::settled;
+use crate::service::unsubscribing;
 use crate::store::error::StoreError;
 use crate::store::{businesses, customers, emails, lots, packages, suppressions};
 
@@ -187,6 +189,9 @@ async fn try_out(
     if let Some(locale) = &input.locale {
         content.locale.clone_from(locale);
     }
+    let business = &call.caller.business;
+    let offered = unsubscribing::offered(&ctx.mailing.operator, business, input.kind);
+    content.unsubscribe_url = offered.map(unsubscribing::example_url);
     let templates = ctx.mailing.templates.current()?;
     let rendered = render(call, db, &templates, input, &content).await?;
     Ok(Tried {

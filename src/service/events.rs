@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::invoice::Invoice;
 use crate::domain::package::Package;
 use crate::domain::refusal::{Refusal, TriggeringRefusal};
 use crate::domain::trigger::{Event, EventKind};
@@ -63,6 +64,7 @@ pub(super) async fn customer_created(
         subject: customer_id.to_string(),
         customer_id,
         package_id: None,
+        item_id: None,
         occurred_at: now,
     };
     events::insert(txn, &event).await?;
@@ -89,6 +91,38 @@ pub(super) async fn sold(
     Ok(())
 }
 
+/// Raises that an invoice was paid: once for each of its lines with an item, however often it is paid again after a
+/// payment bounced.
+pub(super) async fn invoice_paid(
+    txn: &DatabaseTransaction,
+    invoice: &Invoice,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let (business_id, kind) = (invoice.business_id, EventKind::InvoicePaid);
+    if triggers::waiting(txn, business_id, &[kind])
+        .await?
+        .is_empty()
+    {
+        return Ok(());
+    }
+    let delivered = invoice.lines.iter().filter(|it| it.kept_minor.is_none());
+    for line in delivered.filter(|line| line.item_id().is_some()) {
+        let event = Event {
+            id: EventId::generate(now),
+            business_id,
+            kind,
+            name: String::new(),
+            subject: line.id.to_string(),
+            customer_id: invoice.customer_id,
+            package_id: None,
+            item_id: line.item_id(),
+            occurred_at: now,
+        };
+        events::insert(txn, &event).await?;
+    }
+    Ok(())
+}
+
 /// What happened to a package; it happens to each of them once.
 pub fn of_package(package: &Package, kind: EventKind, occurred_at: DateTime<Utc>) -> Event {
     Event {
@@ -99,6 +133,7 @@ pub fn of_package(package: &Package, kind: EventKind, occurred_at: DateTime<Utc>
         subject: package.id.to_string(),
         customer_id: package.customer_id,
         package_id: Some(package.id),
+        item_id: None,
         occurred_at,
     }
 }
@@ -131,6 +166,7 @@ pub async fn fire(
         subject: input.event_id.clone(),
         customer_id,
         package_id: None,
+        item_id: None,
         occurred_at: now,
     };
     let fired = keep(&txn, event).await?;

@@ -92,7 +92,8 @@ pub async fn explain(
     })
 }
 
-async fn facts(
+/// What a use is decided on, without locks.
+pub(super) async fn facts(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
     consume: &Consume,

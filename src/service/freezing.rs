@@ -37,8 +37,8 @@ pub async fn freeze_package(
     let locked = amending::lock(ctx, &txn, call, &input.target).await?;
     let sold_as = definition(&txn, &locked.package).await?;
     let policy = sold_as.and_then(|definition| definition.freeze);
-    let changed = amending::finish(&txn, call, &locked, &input.target, |amendment, _| {
-        freeze(amendment, input.until, policy)
+    let changed = amending::finish(&txn, call, &locked, &input.target, |amendment, business| {
+        freeze(amendment, input.until, policy.or(business.policies.freeze))
     })
     .await?;
     call.commit(txn).await?;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::decide::{Capture, Command, PlaceHold, Release};
+use crate::domain::decide::{Capture, Command, Consume, PlaceHold, Release};
 use crate::domain::hold::OnTimeOut;
 use crate::domain::part::Portion;
 use crate::domain::refusal::Refusal;
@@ -60,6 +60,11 @@ pub async fn hold(
     input: &HoldInput,
 ) -> Result<Answer<Posted>, ServiceError> {
     let taking = consume::taking(ctx, call, &input.taking).await;
+    // Credits are set aside for what is to come; what is over is consumed.
+    let taking = taking.map(|taking| Consume {
+        past_expiry: None,
+        ..taking
+    });
     let asked = taking.as_ref().ok().cloned();
     let command = taking.map(|taking| {
         Command::Hold(PlaceHold {

@@ -1,13 +1,16 @@
 //! Invoices (F1): made, found, changed while they are drafts. What credits pay of them is [`crediting`], what
-//! money pays is [`paying`], and how they begin and end to count is [`counting`].
+//! money pays is [`paying`], what package rates ask is [`rates`], what they sell is `selling`, and how they begin
+//! and end to count is [`counting`].
 //!
-//! Order of locks: the customer (shared), the invoice, packages, lots, the invoice number. Only one invoice is
-//! locked at a time.
+//! Order of locks: the customer (its packages may depend on what it has), the invoice, packages, lots, the invoice
+//! number. Only one invoice is locked at a time.
 
 pub mod counting;
 pub mod crediting;
 mod lines;
 pub mod paying;
+pub mod rates;
+mod selling;
 mod view;
 
 use chrono::{DateTime, Utc};
@@ -15,6 +18,7 @@ use sea_orm::{DatabaseTransaction, DbErr};
 
 use crate::domain::customer::Customer;
 use crate::domain::invoice::{Invoice, InvoiceState};
+use crate::domain::payment::Takings;
 use crate::domain::refusal::Refusal;
 use crate::ids::{CustomerId, InvoiceId, Reference};
 use crate::service::call::{Answer, Call};
@@ -26,7 +30,7 @@ use crate::store::invoices::Filter;
 use crate::store::{businesses, customers, invoices};
 use crediting::Credits;
 
-pub use lines::NewInvoiceLine;
+pub use lines::{LinePricing, NewInvoiceLine, NewItem, NewLineOf};
 pub use view::{CreditPart, InvoiceView, LineHold};
 
 /// What the things of this file are called.
@@ -96,7 +100,7 @@ pub(super) async fn lock(
     let found = invoices::get(txn, business_id, id)
         .await?
         .ok_or_else(missing)?;
-    let customer = customers::share(txn, business_id, found.customer_id)
+    let customer = customers::lock(txn, business_id, found.customer_id)
         .await?
         .ok_or_else(|| resolve::not_found("customer", &found.customer_id))?;
     let invoice = invoices::lock(txn, business_id, id)
@@ -119,7 +123,7 @@ pub(super) async fn lock(
 ///
 /// # Errors
 /// [`Refusal::NotFound`], those of a buyer who may not buy, [`Refusal::ExternalIdTaken`], [`Refusal::AmountTooLarge`],
-/// [`InvoiceRefusal::PriceMissing`](crate::domain::refusal::InvoiceRefusal::PriceMissing).
+/// [`InvoiceRefusal::PriceMissing`](crate::domain::refusal::InvoiceRefusal::PriceMissing), those of a sale.
 pub async fn create(
     ctx: &Context,
     call: &Call,
@@ -131,7 +135,7 @@ pub async fn create(
         return Ok(earlier);
     }
     let customer_id = resolve::customer(&txn, business_id, &input.customer).await?;
-    let customer = customers::share(&txn, business_id, customer_id)
+    let customer = customers::lock(&txn, business_id, customer_id)
         .await?
         .ok_or_else(|| resolve::not_found("customer", &input.customer))?;
     buyers::check(&customer)?;
@@ -139,6 +143,8 @@ pub async fn create(
         .await?
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
     let now = ctx.clock.now();
+    let built = lines::build(&txn, call, (&business, now), &input.lines, &[]).await?;
+    let mut credits = Credits::new(ctx, &txn, call, now);
     let invoice = Invoice {
         id: InvoiceId::generate(now),
         business_id,
@@ -147,14 +153,15 @@ pub async fn create(
         state: InvoiceState::Draft,
         number: None,
         prices_include_tax: business.prices_include_tax,
-        lines: lines::build(&txn, business_id, &input.lines, &[], now).await?,
-        money: Vec::new(),
+        lines: rates::price(&mut credits, customer_id, &input.lines, built).await?,
+        money: Takings::default(),
         created_at: now,
         issued_at: None,
         voided_at: None,
         version: 1,
     };
     invoice.price()?;
+    selling::check(&txn, call, &business, &invoice, now).await?;
     invoices::insert(&txn, &invoice)
         .await
         .map_err(|error| ServiceError::taken(error, KIND, input.external_id.as_deref()))?;
@@ -232,18 +239,21 @@ pub async fn update(
         invoice.external_id.clone_from(external_id);
     }
     if let Some(new) = &input.lines {
-        let built = lines::build(&txn, business_id, new, &invoice.lines, now).await?;
-        let before = std::mem::replace(&mut invoice.lines, built);
+        let business = businesses::get(&txn, business_id)
+            .await?
+            .ok_or_else(|| resolve::not_found("business", &business_id))?;
+        let built = lines::build(&txn, call, (&business, now), new, &invoice.lines).await?;
         let mut credits = Credits::new(ctx, &txn, call, now);
-        for line in before {
-            let kept = invoice.lines.iter().find(|it| it.id == line.id);
+        for line in &invoice.lines {
+            let kept = built.iter().find(|it| it.id == line.id);
             if let (Some(applied), None) = (&line.credits, kept.and_then(|it| it.credits.as_ref()))
             {
                 credits.free(line.id, applied).await?;
             }
         }
-        credits.carry_out().await?;
+        invoice.lines = rates::price(&mut credits, invoice.customer_id, new, built).await?;
         invoice.price()?;
+        selling::check(&txn, call, &business, invoice, now).await?;
     }
     let external_id = invoice.external_id.clone();
     invoices::update(&txn, invoice)

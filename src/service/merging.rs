@@ -22,8 +22,8 @@ use crate::service::error::ServiceError;
 use crate::service::{resolve, sharing};
 use crate::store::error::StoreError;
 use crate::store::{
-    bookings, customers, group_members, groups, holds, invoices, lots, package_members, packages,
-    sales, subscriptions,
+    bookings, charge_requests, customers, group_members, groups, holds, invoices, lots,
+    package_members, packages, sales, subscriptions,
 };
 
 /// Two customers who are one.
@@ -71,7 +71,7 @@ pub async fn merge(
     let find = |id| found.iter().find(|customer| customer.id == id).cloned();
     let mut given_up =
         find(merged).ok_or_else(|| resolve::not_found("customer", &input.customer))?;
-    let kept = find(survivor).ok_or_else(|| resolve::not_found("customer", &input.into))?;
+    let mut kept = find(survivor).ok_or_else(|| resolve::not_found("customer", &input.into))?;
     check_merged(&given_up)?;
     check(&kept)?;
     resolve::check_etag("customer", merged, given_up.version, input.etag.as_deref())?;
@@ -93,7 +93,13 @@ pub async fn merge(
     sales::rename(&txn, business_id, merged, survivor).await?;
     subscriptions::rename(&txn, business_id, merged, survivor).await?;
     bookings::rename(&txn, business_id, merged, survivor).await?;
+    charge_requests::rename(&txn, business_id, merged, survivor).await?;
     invoices::rename(&txn, business_id, merged, survivor).await?;
+    if kept.unsubscribed_at.is_none() && given_up.unsubscribed_at.is_some() {
+        // Who asked for no more e-mails gets none because of a merge.
+        kept.unsubscribed_at = given_up.unsubscribed_at;
+        customers::update(&txn, business_id, &mut kept).await?;
+    }
     given_up.active = false;
     given_up.merged_into = Some(survivor);
     customers::update(&txn, business_id, &mut given_up).await?;

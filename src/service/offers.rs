@@ -13,7 +13,8 @@ use crate::domain::validity::Validity;
 use crate::ids::{BusinessId, CustomerId, Reference, TemplateId};
 use crate::service::error::ServiceError;
 use crate::service::resolve;
-use crate::store::{credit_types, items, templates};
+use crate::store::error::StoreError;
+use crate::store::{credit_types, items, template_versions, templates};
 
 /// A template that can be sold, held against changes until the transaction ends.
 ///
@@ -29,6 +30,28 @@ pub(super) async fn template(
         .await?
         .ok_or_else(|| resolve::not_found("template", reference))?;
     check_active(&template)?;
+    Ok(template)
+}
+
+/// A template as it was agreed on, in that version, whatever became of it since.
+///
+/// # Errors
+/// [`Refusal::NotFound`].
+pub(super) async fn agreed(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    reference: &Reference<TemplateId>,
+    version: i32,
+) -> Result<Template, ServiceError> {
+    let id = resolve::template(txn, business_id, reference).await?;
+    let mut template = templates::share(txn, business_id, id)
+        .await?
+        .ok_or_else(|| resolve::not_found("template", reference))?;
+    if template.definition.number != version {
+        template.definition = template_versions::get(txn, business_id, id, version)
+            .await?
+            .ok_or_else(|| StoreError::corrupt("template_versions", id))?;
+    }
     Ok(template)
 }
 

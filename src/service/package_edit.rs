@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::domain::change::AgreedPrice;
 use crate::domain::credits::Credits;
 use crate::domain::edit::{Edit, edit};
-use crate::domain::line::Line;
+use crate::domain::line::{Line, LineKind};
 use crate::domain::lot::Lot;
 use crate::domain::permission::Permission;
 use crate::domain::refusal::Refusal;
@@ -66,6 +66,7 @@ pub async fn update_package(
     let lines: BTreeMap<LineId, Arc<Line>> = locked
         .lots
         .iter()
+        .filter(|lot| lot.line.kind == LineKind::Prepaid)
         .map(|lot| (lot.line.id, Arc::clone(&lot.line)))
         .collect();
     let lines: Vec<Arc<Line>> = lines.into_values().collect();

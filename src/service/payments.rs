@@ -1,48 +1,95 @@
-//! Payments that took place elsewhere and are written down here (E5). Whatever is due of a sale, a payment of it
-//! moves no credits: that a package is complete follows from its being used up and paid. Those of invoices are
-//! `invoices::paying`.
+//! Money that moved elsewhere and is written down here, for whatever it was paid of. Sales are
+//! [`sales::paying`](crate::service::sales::paying), invoices [`invoices::paying`](crate::service::invoices::paying).
 
-use sea_orm::DatabaseTransaction;
+use chrono::{DateTime, Utc};
 
-use crate::domain::refusal::{Refusal, SellingRefusal};
-use crate::domain::sale::{Payment, PaymentMethod, Sale, check_method};
-use crate::ids::{PaymentId, SaleId};
+use crate::domain::payment::{Payable, Payment, PaymentMethod};
+use crate::domain::sale::Sale;
+use crate::ids::{ChargeRequestId, InvoiceId, PaymentId, Reference, SaleId};
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::invoices::InvoiceView;
-use crate::service::invoices::paying::{self, MoneyEntry};
+use crate::service::invoices::paying as of_invoice;
 use crate::service::resolve;
-use crate::service::undo_sale::standing;
-use crate::store::{businesses, customers, packages, sales};
+use crate::service::sales::PaymentEntry;
+use crate::service::sales::paying as of_sale;
+use crate::store::{charge_requests, payments};
 
-/// What was paid of a sale.
+/// Money that came in or went back, and what it is of.
 #[derive(Clone, Debug)]
-pub struct SalePayment {
-    /// Which sale.
-    pub sale_id: SaleId,
-    /// How.
-    pub method: PaymentMethod,
-    /// How much, in minor units; none: all that is due.
-    pub amount_minor: Option<i64>,
-    /// The receipt's or transfer's number.
-    pub reference: String,
+pub struct MoneyEntry<T> {
+    /// A sale or an invoice.
+    pub of: T,
+    /// How and how much; none: all that is due, or all that was paid and not refunded.
+    pub recorded: PaymentEntry,
+    /// The charge request that it answers.
+    pub charge_id: Option<ChargeRequestId>,
+}
+
+impl<T> MoneyEntry<T> {
+    /// It as it is written down.
+    pub(super) fn payment(&self, amount_minor: i64, now: DateTime<Utc>) -> Payment {
+        Payment {
+            id: PaymentId::generate(now),
+            method: self.recorded.method,
+            amount_minor,
+            reference: self.recorded.reference.clone(),
+            recorded_at: now,
+        }
+    }
 }
 
 /// A payment of what there is to pay.
 #[derive(Clone, Debug)]
 pub enum PaymentOf {
     /// Of a sale.
-    Sale(SalePayment),
+    Sale(MoneyEntry<SaleId>),
     /// Of an invoice.
-    Invoice(MoneyEntry),
+    Invoice(MoneyEntry<Reference<InvoiceId>>),
+    /// Of what a charge request asks for.
+    Charge(Charged),
 }
 
-/// What was paid.
+/// Money that went back.
+#[derive(Clone, Debug)]
+pub enum RefundOf {
+    /// Of a sale.
+    Sale(MoneyEntry<SaleId>),
+    /// Of an invoice.
+    Invoice(MoneyEntry<Reference<InvoiceId>>),
+}
+
+/// What the payment system charged.
+#[derive(Clone, Debug)]
+pub struct Charged {
+    /// The request that it answers.
+    pub id: ChargeRequestId,
+    /// How much, in minor units; none: what was asked for.
+    pub amount_minor: Option<i64>,
+    /// The payment system's number.
+    pub reference: String,
+}
+
+impl Charged {
+    fn money_of<T>(&self, of: T) -> MoneyEntry<T> {
+        MoneyEntry {
+            of,
+            recorded: PaymentEntry {
+                method: PaymentMethod::Charged,
+                amount_minor: self.amount_minor,
+                reference: self.reference.clone(),
+            },
+            charge_id: Some(self.id),
+        }
+    }
+}
+
+/// What the money was of, after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Paid {
     /// A sale.
-    Sale(Sale),
+    Sale(Box<Sale>),
     /// An invoice.
     Invoice(Box<InvoiceView>),
 }
@@ -50,109 +97,87 @@ pub enum Paid {
 /// Writes a payment down.
 ///
 /// # Errors
-/// Those of [`of_sale`] and of [`paying::record`].
+/// Those of [`of_sale::record`] and of [`of_invoice::record`].
 pub async fn record(
     ctx: &Context,
     call: &Call,
     input: &PaymentOf,
 ) -> Result<Answer<Paid>, ServiceError> {
     match input {
-        PaymentOf::Sale(payment) => {
-            let answer = of_sale(ctx, call, payment).await?;
-            Ok(Answer {
-                value: Paid::Sale(answer.value),
-                replayed: answer.replayed,
-            })
-        }
-        PaymentOf::Invoice(payment) => {
-            let answer = paying::record(ctx, call, payment).await?;
-            Ok(Answer {
-                value: Paid::Invoice(Box::new(answer.value)),
-                replayed: answer.replayed,
-            })
-        }
+        PaymentOf::Sale(money) => Ok(sale(of_sale::record(ctx, call, money).await?)),
+        PaymentOf::Invoice(money) => Ok(invoice(of_invoice::record(ctx, call, money).await?)),
+        PaymentOf::Charge(charged) => record_charged(ctx, call, charged).await,
     }
 }
 
-/// Writes a payment of a sale down. Once all of the sale is paid, so are its packages.
-///
-/// # Errors
-/// [`Refusal::NotFound`], `SALE_ALREADY_UNDONE`, [`SellingRefusal::SaleAlreadyPaid`], [`Refusal::PaymentExceedsPrice`],
-/// [`Refusal::AccountPaymentsInactive`], [`Refusal::CustomerMayNotPurchaseOnAccount`].
-pub async fn of_sale(
+async fn record_charged(
     ctx: &Context,
     call: &Call,
-    input: &SalePayment,
-) -> Result<Answer<Sale>, ServiceError> {
-    let business_id = call.business_id();
-    let txn = ctx.db.begin().await?;
-    if let Some(earlier) = call.claim(&txn, ctx.clock.now()).await? {
-        return Ok(earlier);
-    }
-    let mut sale = lock(&txn, call, input).await?;
-    let now = ctx.clock.now();
-    let payment = Payment {
-        id: PaymentId::generate(now),
-        method: input.method,
-        amount_minor: due(&sale, input.amount_minor)?,
-        reference: input.reference.clone(),
-        recorded_at: now,
-    };
-    sale.payments.push(payment);
-    let request_id = call.request_id.unwrap_or_default();
-    sales::add_last_payment(&txn, business_id, request_id, &sale).await?;
-    if sale.paid_minor() >= sale.price.total_minor {
-        for mut package in packages::lock(&txn, business_id, &sale.package_ids).await? {
-            if package.paid_at.is_none() {
-                package.paid_at = Some(now);
-                packages::update(&txn, &mut package).await?;
-            }
+    charged: &Charged,
+) -> Result<Answer<Paid>, ServiceError> {
+    let id = charged.id;
+    let found = charge_requests::get(ctx.db.reader(), call.business_id(), id).await?;
+    let request = found.ok_or_else(|| resolve::not_found("charge request", &id))?;
+    match request.of {
+        Payable::Sale(sale_id) => {
+            let money = charged.money_of(sale_id);
+            Ok(sale(of_sale::record(ctx, call, &money).await?))
+        }
+        Payable::Invoice(invoice_id) => {
+            let money = charged.money_of(Reference::Id(invoice_id));
+            Ok(invoice(of_invoice::record(ctx, call, &money).await?))
         }
     }
-    call.remember(&txn, &sale).await?;
-    call.commit(txn).await?;
-    Ok(Answer::fresh(sale))
 }
 
-/// The sale, locked, once it is clear that it may be paid like this. Its customer is held first, in the
-/// order of locks.
-async fn lock(
-    txn: &DatabaseTransaction,
+/// Takes back a payment that bounced.
+///
+/// # Errors
+/// [`Refusal::NotFound`](crate::domain::refusal::Refusal::NotFound), those of [`of_sale::reverse`] and of
+/// [`of_invoice::reverse`].
+pub async fn reverse(
+    ctx: &Context,
     call: &Call,
-    input: &SalePayment,
-) -> Result<Sale, ServiceError> {
-    let business_id = call.business_id();
-    let missing = || resolve::not_found("sale", &input.sale_id);
-    let found = sales::get(txn, business_id, input.sale_id).await?;
-    let customer_id = found.ok_or_else(missing)?.customer_id;
-    let customer = customers::share(txn, business_id, customer_id)
-        .await?
-        .ok_or_else(|| resolve::not_found("customer", &customer_id))?;
-    let business = businesses::get(txn, business_id)
-        .await?
-        .ok_or_else(|| resolve::not_found("business", &business_id))?;
-    check_method(input.method, &business, &customer)?;
-    let locked = sales::lock(txn, business_id, input.sale_id).await?;
-    Ok(standing(locked, input.sale_id)?)
+    id: &PaymentId,
+) -> Result<Answer<Paid>, ServiceError> {
+    let found = payments::paid_of(ctx.db.reader(), call.business_id(), *id).await?;
+    match found.ok_or_else(|| resolve::not_found("payment", id))? {
+        Payable::Sale(sale_id) => {
+            let reversed = of_sale::reverse(ctx, call, (sale_id, *id)).await?;
+            Ok(sale(reversed))
+        }
+        Payable::Invoice(invoice_id) => {
+            let reversed = of_invoice::reverse(ctx, call, (invoice_id, *id)).await?;
+            Ok(invoice(reversed))
+        }
+    }
 }
 
-/// What is paid, in minor units: so much, or all that is due.
-fn due(sale: &Sale, amount_minor: Option<i64>) -> Result<i64, Refusal> {
-    let (paid, total_minor) = (sale.paid_minor(), sale.price.total_minor);
-    let due = total_minor.saturating_sub(paid);
-    if due <= 0 {
-        return Err(SellingRefusal::SaleAlreadyPaid {
-            sale_id: sale.id,
-            total_minor,
-        }
-        .into());
+/// Writes down that money went back to the customer.
+///
+/// # Errors
+/// Those of [`of_sale::refund`] and of [`of_invoice::refund`].
+pub async fn refund(
+    ctx: &Context,
+    call: &Call,
+    input: &RefundOf,
+) -> Result<Answer<Paid>, ServiceError> {
+    match input {
+        RefundOf::Sale(money) => Ok(sale(of_sale::refund(ctx, call, money).await?)),
+        RefundOf::Invoice(money) => Ok(invoice(of_invoice::refund(ctx, call, money).await?)),
     }
-    let amount = amount_minor.unwrap_or(due);
-    if amount > due {
-        return Err(Refusal::PaymentExceedsPrice {
-            paid_minor: paid.saturating_add(amount),
-            total_minor,
-        });
+}
+
+fn sale(answer: Answer<Sale>) -> Answer<Paid> {
+    Answer {
+        value: Paid::Sale(Box::new(answer.value)),
+        replayed: answer.replayed,
     }
-    Ok(amount)
+}
+
+fn invoice(answer: Answer<InvoiceView>) -> Answer<Paid> {
+    Answer {
+        value: Paid::Invoice(Box::new(answer.value)),
+        replayed: answer.replayed,
+    }
 }

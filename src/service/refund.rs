@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::catalog::Item;
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Account, Entry};
-use crate::domain::line::{ItemFacts, Line};
+use crate::domain::line::{ItemFacts, Line, LineKind};
 use crate::domain::lot::Lot;
 use crate::domain::package::Package;
 use crate::domain::revoke::LineLoss;
@@ -20,12 +20,12 @@ use crate::ids::{ItemId, LineId};
 use crate::service::error::ServiceError;
 use crate::service::freezing::definition;
 use crate::service::offers;
-use crate::store::{entries, items, packages};
+use crate::store::{entries, invoices, items, packages};
 
 /// How many entries of a lot are read at a time.
 const ENTRIES_PER_PAGE: u64 = 500;
 
-/// What could be paid back, in minor units and with tax.
+/// What could be paid back, in minor units and with tax: never more than can be recorded as refunded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(clippy::struct_field_names, reason = "each is money, in minor units")]
 pub struct Refund {
@@ -65,21 +65,43 @@ pub(super) async fn of(
         Credits::from_millionths(package.net_price_minor),
     );
     let used_minor = used(txn, package, lots, unwritten).await?;
+    let refundable_minor = refundable(txn, package, sale).await?;
+    let pro_rata_minor = if lost == 0 { 0 } else { pro_rata_minor };
+    let less_used_minor = paid_minor.saturating_sub(used_minor).max(0);
     Ok(Refund {
         paid_minor,
-        pro_rata_minor: if lost == 0 { 0 } else { pro_rata_minor },
+        pro_rata_minor: pro_rata_minor.min(refundable_minor),
         used_minor,
-        paid_less_used_minor: paid_minor.saturating_sub(used_minor).max(0),
+        paid_less_used_minor: less_used_minor.min(refundable_minor),
     })
 }
 
-/// What was paid for one package of a sale: all of it, or its share of what was paid for those that are not
+/// What can be written down as refunded of the sale, or of the invoice that it is a line of.
+async fn refundable(
+    txn: &DatabaseTransaction,
+    package: &Package,
+    sale: Option<&Sale>,
+) -> Result<i64, ServiceError> {
+    let Some(sale) = sale else {
+        return Ok(0);
+    };
+    let Some(invoiced) = sale.invoiced else {
+        return Ok(sale.money.refundable());
+    };
+    let invoice = invoices::get(txn, package.business_id, invoiced.invoice_id).await?;
+    Ok(invoice.map_or(0, |invoice| invoice.money.refundable()))
+}
+
+/// What was paid for one package of a sale: of its only one what was paid of the sale, of others all of it, or its share of what was paid for those that are not
 /// paid in full.
 async fn paid(
     txn: &DatabaseTransaction,
     package: &Package,
     sale: &Sale,
 ) -> Result<i64, ServiceError> {
+    if sale.package_ids == [package.id] {
+        return Ok(sale.paid_minor());
+    }
     let mut left = sale.paid_minor();
     let mut unpaid = Vec::new();
     for other in packages::of_sale(txn, package.business_id, sale.id).await? {
@@ -131,7 +153,8 @@ async fn used(
 ) -> Result<i64, ServiceError> {
     let mut used = Used::new();
     let mut lines: BTreeMap<LineId, Arc<Line>> = BTreeMap::new();
-    for lot in lots {
+    // What a rate line priced was paid on an invoice.
+    for lot in lots.iter().filter(|lot| lot.line.kind == LineKind::Prepaid) {
         lines.insert(lot.line.id, Arc::clone(&lot.line));
         if lot.fold.balances.consumed > Credits::ZERO {
             count(txn, lot, &mut used).await?;

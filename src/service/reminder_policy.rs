@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::business::{LowBalance, ReminderPolicy};
+use crate::domain::notice::NoticeKind;
+use crate::domain::quiet::QuietHours;
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
@@ -41,6 +43,10 @@ pub struct PolicyUpdate {
     pub extended: Option<bool>,
     /// Whether it is told that held credits are free again because their time was over.
     pub hold_timed_out: Option<bool>,
+    /// Which kinds go to customers who have unsubscribed too.
+    pub mandatory: Option<Vec<NoticeKind>>,
+    /// The hours in which nothing goes out; none within: there are no such.
+    pub quiet_hours: Option<Option<QuietHours>>,
 }
 
 /// The policy as it is.
@@ -84,6 +90,12 @@ pub async fn update(
     policy.used_up = input.used_up.unwrap_or(policy.used_up);
     policy.extended = input.extended.unwrap_or(policy.extended);
     policy.hold_timed_out = input.hold_timed_out.unwrap_or(policy.hold_timed_out);
+    if let Some(mandatory) = &input.mandatory {
+        policy.mandatory.clone_from(mandatory);
+        policy.mandatory.sort_unstable();
+        policy.mandatory.dedup();
+    }
+    policy.quiet_hours = input.quiet_hours.unwrap_or(policy.quiet_hours);
     businesses::update(&txn, &mut business).await?;
     let value = VersionedPolicy {
         policy: business.reminder_policy,

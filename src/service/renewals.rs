@@ -18,8 +18,9 @@ use crate::domain::lot::Lot;
 use crate::domain::notice::NoticeKind;
 use crate::domain::offer::ValidityOverride;
 use crate::domain::package::Package;
+use crate::domain::payment::{MoneyKind, Payment, Takings, check_method};
 use crate::domain::refusal::{Refusal, SubscribingRefusal};
-use crate::domain::sale::{Payment, Price, Sale, check_method};
+use crate::domain::sale::{Price, Sale};
 use crate::domain::subscription::{Renewal, Span, Subscription, SubscriptionPeriod};
 use crate::ids::{PaymentId, Reference, SaleId, SubscriptionId};
 use crate::ledger::tell::{self, Occasion};
@@ -230,6 +231,10 @@ async fn plan(
         ..business.clone()
     };
     let (package, lots) = offer.make(&there, now)?;
+    let mut money = Takings::default();
+    if let Some(payment) = payment {
+        money.add(MoneyKind::Payment, payment);
+    }
     let sale = Sale {
         id: package.sale_id.ok_or_else(missing)?,
         customer_id: customer.id,
@@ -237,10 +242,12 @@ async fn plan(
         package_ids: vec![package.id],
         list_price_minor: package.list_price_minor,
         price,
-        payments: payment.into_iter().collect(),
+        money,
         sold_by: call.caller.actor,
         sold_at: now,
         undone_at: None,
+        charges: Vec::new(),
+        invoiced: None,
     };
     Ok(Planned {
         package,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::catalog::{CreditType, Item};
 use crate::domain::credits::Credits;
@@ -16,7 +17,7 @@ use crate::service::resolve;
 use crate::store::{credit_types, items};
 
 /// What a new line is.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NewLine {
     /// Whether it pays.
     pub kind: LineKind,
@@ -29,7 +30,7 @@ pub struct NewLine {
 }
 
 /// One item or category that a new line covers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NewCoverage {
     /// What is covered.
     pub subject: NewSubject,
@@ -38,7 +39,7 @@ pub struct NewCoverage {
 }
 
 /// What a new coverage names.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum NewSubject {
     /// One item.
     Item(Reference<ItemId>),

@@ -53,8 +53,8 @@ pub struct NewTemplate {
     pub use_limit: Option<UseLimit>,
     /// How bookings are judged and cancelled that its packages pay.
     pub booking_rules: Option<BookingRules>,
-    /// Whether its packages may be moved to other customers.
-    pub transferable: bool,
+    /// Whether its packages may be moved to other customers; none: as the business says.
+    pub transferable: Option<bool>,
     /// What it consists of.
     pub lines: Vec<NewLine>,
     /// What it asks for how much.
@@ -95,7 +95,7 @@ pub struct TemplateUpdate {
     /// How bookings are judged and cancelled that its packages pay.
     pub booking_rules: Option<Option<BookingRules>>,
     /// Whether its packages may be moved to other customers.
-    pub transferable: Option<bool>,
+    pub transferable: Option<Option<bool>>,
     /// What it consists of: all of it.
     pub lines: Option<Vec<NewLine>>,
     /// What it asks for how much: all of it.

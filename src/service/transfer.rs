@@ -61,9 +61,11 @@ pub async fn transfer_package(
         return Err(ServiceError::Contention(StoreError::Contention(moved)));
     }
     let sold_as = definition(&txn, &locked.package).await?;
-    let consent = match sold_as {
-        Some(definition) if definition.transferable => Consent::Given,
-        _ => Consent::Missing,
+    let of_business = locked.business.policies.transferable;
+    let consent = match sold_as.and_then(|definition| definition.transferable) {
+        Some(true) => Consent::Given,
+        None if of_business => Consent::Given,
+        Some(false) | None => Consent::Missing,
     };
     let mut amendment = locked.begin()?;
     let by_time = amendment.told();

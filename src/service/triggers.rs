@@ -28,7 +28,7 @@ pub struct NewOccasion {
     pub name: String,
     /// Only for packages of this template.
     pub template: Option<Reference<TemplateId>>,
-    /// Only for packages with a line that covers this item.
+    /// Only for packages with a line that covers this item, or for lines of invoices with it.
     pub item: Option<Reference<ItemId>>,
 }
 

@@ -7,13 +7,15 @@ use crate::domain::amend::Amendment;
 use crate::domain::change::NewChange;
 use crate::domain::lot::{Lot, Stamp};
 use crate::domain::package::Package;
+use crate::domain::payment::Payable;
 use crate::domain::posting::{Draft, Posting};
-use crate::domain::refusal::{CannotAmend, Refusal};
+use crate::domain::refusal::Refusal;
 use crate::domain::sale::Sale;
 use crate::domain::unsell::take_back;
-use crate::ids::{LotId, SaleId};
+use crate::ids::{LotId, PackageId, SaleId};
 use crate::ledger::{post, queue};
 use crate::service::call::{Answer, Call};
+use crate::service::charges;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, views};
@@ -38,17 +40,28 @@ pub struct Undone {
     pub packages: Vec<PackageView>,
 }
 
-/// What undoing a sale comes to.
-struct TakenBack {
+/// What taking packages back comes to.
+struct Decided<T> {
     posting: Posting,
     unmoved: Vec<Lot>,
     packages: Vec<(Package, Vec<NewChange>)>,
+    told: Vec<T>,
+}
+
+/// Packages that were taken back.
+pub(super) struct TakenBack<T> {
+    /// They, after it.
+    pub(super) packages: Vec<Package>,
+    /// What the rule told of each.
+    pub(super) told: Vec<T>,
+    /// What was written of it has this in common.
+    pub(super) stamp: Stamp,
 }
 
 /// Undoes a sale.
 ///
 /// # Errors
-/// `NOT_FOUND`, [`CannotAmend::SaleUndone`], and those of [`take_back`].
+/// `NOT_FOUND`, `SALE_ON_INVOICE`, `SALE_ALREADY_UNDONE`, and those of [`take_back`].
 pub async fn undo_sale(
     ctx: &Context,
     call: &Call,
@@ -61,18 +74,25 @@ pub async fn undo_sale(
     }
     let sale = sales::lock(&txn, business_id, input.sale_id).await?;
     let mut sale = standing(sale, input.sale_id)?;
-    let ids = sale.package_ids.clone();
-    let sold = packages::lock(&txn, business_id, &ids).await?;
-    let sold_lots = lots::lock_of_packages(&txn, business_id, &ids).await?;
+    sale.refuse_invoiced().map_err(Refusal::from)?;
+    let taking = take_all_back(
+        ctx,
+        &txn,
+        call,
+        (&sale.package_ids, &input.reason),
+        take_back,
+    );
+    let TakenBack {
+        packages: sold,
+        stamp,
+        ..
+    } = taking.await?;
     let business = businesses::get(&txn, business_id)
         .await?
         .ok_or_else(|| resolve::not_found("business", &business_id))?;
-    let lot_ids: Vec<LotId> = sold_lots.iter().map(|lot| lot.id).collect();
-    let open = holds::open_in(&txn, business_id, &lot_ids).await?;
-    let stamp = call.stamp(ctx.clock.now());
-    let taken_back = take_all_back(&sold, Draft::with_holds(&stamp, sold_lots, open))?;
-    let sold = write(&txn, call, &stamp, taken_back, &input.reason).await?;
     sales::mark_undone(&txn, business_id, sale.id, stamp.now).await?;
+    sales::put_waiting(&txn, business_id, sale.id, None).await?;
+    charges::withdraw(&txn, call, Payable::Sale(sale.id), stamp.now).await?;
     subscription_periods::reopen(&txn, business_id, sale.id).await?;
     sale.undone_at = Some(stamp.now);
     let undone = Undone {
@@ -87,47 +107,65 @@ pub async fn undo_sale(
 /// The sale, if there is one that was not undone.
 ///
 /// # Errors
-/// [`Refusal::NotFound`], [`CannotAmend::SaleUndone`].
+/// [`Refusal::NotFound`], `SALE_ALREADY_UNDONE`.
 pub(super) fn standing(sale: Option<Sale>, sale_id: SaleId) -> Result<Sale, Refusal> {
     let sale = sale.ok_or_else(|| resolve::not_found("sale", &sale_id))?;
-    match sale.undone_at {
-        Some(undone_at) => Err(CannotAmend::SaleUndone { sale_id, undone_at }.into()),
-        None => Ok(sale),
-    }
+    sale.refuse_undone()?;
+    Ok(sale)
 }
 
-/// Takes all packages of a sale back in one posting.
-fn take_all_back(sold: &[Package], mut draft: Draft<'_>) -> Result<TakenBack, Refusal> {
+/// Takes packages back as `rule` says, in one posting, for a reason.
+///
+/// # Errors
+/// Those of the rule.
+pub(super) async fn take_all_back<T>(
+    ctx: &Context,
+    txn: &DatabaseTransaction,
+    call: &Call,
+    (ids, reason): (&[PackageId], &str),
+    rule: impl FnMut(&mut Amendment<'_>) -> Result<T, Refusal>,
+) -> Result<TakenBack<T>, ServiceError> {
+    let business_id = call.business_id();
+    let sold = packages::lock(txn, business_id, ids).await?;
+    let sold_lots = lots::lock_of_packages(txn, business_id, ids).await?;
+    let lot_ids: Vec<LotId> = sold_lots.iter().map(|lot| lot.id).collect();
+    let open = holds::open_in(txn, business_id, &lot_ids).await?;
+    let stamp = call.stamp(ctx.clock.now());
+    let decided = decide(&sold, Draft::with_holds(&stamp, sold_lots, open), rule)?;
+    let mut packages = Vec::with_capacity(decided.packages.len());
+    for (mut package, changes) in decided.packages {
+        post::record_changes(txn, &stamp, &mut package, changes).await?;
+        packages.push(package);
+    }
+    lots::update(txn, &decided.unmoved).await?;
+    call.post(txn, &decided.posting, reason).await?;
+    queue::move_on(txn, &stamp, &packages).await?;
+    Ok(TakenBack {
+        packages,
+        told: decided.told,
+        stamp,
+    })
+}
+
+fn decide<T>(
+    sold: &[Package],
+    mut draft: Draft<'_>,
+    mut rule: impl FnMut(&mut Amendment<'_>) -> Result<T, Refusal>,
+) -> Result<Decided<T>, Refusal> {
     let mut packages = Vec::with_capacity(sold.len());
+    let mut told = Vec::with_capacity(sold.len());
     for package in sold {
         let mut amendment = Amendment::begin(package, draft)?;
-        take_back(&mut amendment)?;
+        told.push(rule(&mut amendment)?);
         let (package, changes, rest) = amendment.hand_on();
         packages.push((package, changes));
         draft = rest;
     }
     let (posting, unmoved) = draft.close_with_rest();
-    Ok(TakenBack {
+    Ok(Decided {
         posting,
         unmoved,
         packages,
+        told,
     })
-}
-
-async fn write(
-    txn: &DatabaseTransaction,
-    call: &Call,
-    stamp: &Stamp,
-    taken_back: TakenBack,
-    reason: &str,
-) -> Result<Vec<Package>, ServiceError> {
-    let mut written = Vec::with_capacity(taken_back.packages.len());
-    for (mut package, changes) in taken_back.packages {
-        post::record_changes(txn, stamp, &mut package, changes).await?;
-        written.push(package);
-    }
-    lots::update(txn, &taken_back.unmoved).await?;
-    call.post(txn, &taken_back.posting, reason).await?;
-    queue::move_on(txn, stamp, &written).await?;
-    Ok(written)
 }

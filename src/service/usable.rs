@@ -9,7 +9,7 @@ use sea_orm::ConnectionTrait;
 
 use crate::domain::credits::Credits;
 use crate::domain::decide::{Facts, allowances_of, refusal};
-use crate::domain::line::{ItemFacts, Line, LineKind};
+use crate::domain::line::{ItemFacts, Line};
 use crate::domain::lot::Lot;
 use crate::domain::package::{Package, Status};
 use crate::domain::refusal::Refusal;
@@ -76,7 +76,7 @@ pub struct UsableLine {
     pub line: Arc<Line>,
     /// The credits that are available.
     pub available: Credits,
-    /// For each item that it covers, how many whole units it could pay for alone.
+    /// For each item that it covers, how many whole units it could pay for alone, or price at its rate.
     pub affordable: Vec<(ItemId, Credits)>,
 }
 
@@ -268,7 +268,7 @@ fn usable_lines(lots: &[Lot], wanted: &[(ItemFacts, Credits)]) -> Vec<UsableLine
             || wanted
                 .iter()
                 .any(|(item, _)| lot.line.credits_per_unit(item).is_some());
-        if lot.line.kind == LineKind::Rate || !is_covered {
+        if !is_covered {
             continue;
         }
         match lines.iter_mut().find(|line| line.line.id == lot.line.id) {

@@ -10,7 +10,7 @@ use crate::domain::credits::Credits;
 use crate::ids::{BookingId, BookingSeriesId, BusinessId, CustomerId, HoldId, ItemId};
 use crate::store::columns::{from_json, instant, instant_opt, known, micros, to_json};
 use crate::store::error::StoreError;
-use crate::store::{external_ids, owners};
+use crate::store::{by_id, external_ids, owners};
 
 const TABLE: &str = "bookings";
 
@@ -90,9 +90,7 @@ pub async fn get(
     business_id: BusinessId,
     id: BookingId,
 ) -> Result<Option<Booking>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 
@@ -102,10 +100,7 @@ pub async fn lock(
     business_id: BusinessId,
     id: BookingId,
 ) -> Result<Option<Booking>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .lock(LockType::NoKeyUpdate)
-        .one(txn)
-        .await?;
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 

@@ -10,6 +10,7 @@ use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 use crate::domain::bulk::BulkRun;
 use crate::domain::entry::Actor;
 use crate::ids::{BulkRunId, BusinessId, PackageId};
+use crate::store::by_id;
 use crate::store::columns::{from_json, instant, instant_opt, known, micros, to_json};
 use crate::store::error::StoreError;
 
@@ -90,9 +91,7 @@ pub async fn get(
     business_id: BusinessId,
     id: BulkRunId,
 ) -> Result<Option<BulkRun>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
+use rand::Rng;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::LockType;
 use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
@@ -15,6 +16,8 @@ use crate::store::columns::{from_json, known, micros, to_json};
 use crate::store::error::StoreError;
 
 const TABLE: &str = "businesses";
+/// The bytes of the key that a business's links are signed with: as many as the hash has.
+const LINK_KEY_BYTES: usize = 32;
 
 #[expect(unreachable_pub, reason = "SeaORM derives public items")]
 mod entity {
@@ -33,14 +36,17 @@ mod entity {
         pub account_payments_active: bool,
         pub prices_include_tax: bool,
         pub quarantine_days: i32,
+        pub policies: Json,
         pub default_priority: i32,
         pub reminder_policy: Json,
+        pub invoicing: Json,
         pub from_name: Option<String>,
         pub from_email: Option<String>,
         pub reply_to: Option<String>,
         pub link_base_url: Option<String>,
         pub logo_url: Option<String>,
         pub accent_colour: Option<String>,
+        pub link_key: Vec<u8>,
         pub created_at: i64,
         pub version: i64,
     }
@@ -53,7 +59,7 @@ mod entity {
 
 use entity::{ActiveModel, Column, Entity, Model};
 
-/// Writes a new business.
+/// Writes a new business, with a key of its own for its links.
 pub async fn insert(
     txn: &DatabaseTransaction,
     business: &Business,
@@ -61,6 +67,9 @@ pub async fn insert(
 ) -> Result<(), StoreError> {
     let mut row = row(business)?;
     row.created_at = Set(micros(now));
+    let mut link_key = vec![0_u8; LINK_KEY_BYTES];
+    rand::rng().fill_bytes(&mut link_key);
+    row.link_key = Set(link_key);
     Entity::insert(row).exec_without_returning(txn).await?;
     Ok(())
 }
@@ -81,6 +90,20 @@ pub async fn get(
 ) -> Result<Option<Business>, StoreError> {
     let row = Entity::find_by_id(id.uuid()).one(db).await?;
     row.map(read).transpose()
+}
+
+/// The key that a business's links are signed with. It is no part of the business, which answers are
+/// remembered with.
+pub async fn link_key(
+    db: &impl ConnectionTrait,
+    id: BusinessId,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(Entity::find_by_id(id.uuid())
+        .select_only()
+        .column(Column::LinkKey)
+        .into_tuple()
+        .one(db)
+        .await?)
 }
 
 /// Locks one business and reads it. Rows that refer to it can be written meanwhile: this very command may
@@ -127,8 +150,10 @@ fn read(row: Model) -> Result<Business, StoreError> {
         account_payments_active: row.account_payments_active,
         prices_include_tax: row.prices_include_tax,
         quarantine_days: row.quarantine_days,
+        policies: from_json(row.policies, TABLE, id)?,
         default_priority: row.default_priority,
         reminder_policy: from_json(row.reminder_policy, TABLE, id)?,
+        invoicing: from_json(row.invoicing, TABLE, id)?,
         sender: Sender {
             from_name: row.from_name,
             from_email: row.from_email,
@@ -152,14 +177,17 @@ fn row(business: &Business) -> Result<ActiveModel, StoreError> {
         account_payments_active: Set(business.account_payments_active),
         prices_include_tax: Set(business.prices_include_tax),
         quarantine_days: Set(business.quarantine_days),
+        policies: Set(to_json(&business.policies, TABLE)?),
         default_priority: Set(business.default_priority),
         reminder_policy: Set(to_json(&business.reminder_policy, TABLE)?),
+        invoicing: Set(to_json(&business.invoicing, TABLE)?),
         from_name: Set(business.sender.from_name.clone()),
         from_email: Set(business.sender.from_email.clone()),
         reply_to: Set(business.sender.reply_to.clone()),
         link_base_url: Set(business.sender.link_base_url.clone()),
         logo_url: Set(business.sender.logo_url.clone()),
         accent_colour: Set(business.sender.accent_colour.clone()),
+        link_key: sea_orm::NotSet,
         created_at: sea_orm::NotSet,
         version: Set(business.version),
     })

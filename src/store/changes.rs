@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sea_orm::entity::prelude::*;
-use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set};
+use sea_orm::{DatabaseTransaction, FromQueryResult, QueryOrder, QueryResult, QuerySelect, Set};
 
 use crate::domain::change::{Change, ChangeKind};
 use crate::domain::entry::Actor;
@@ -116,6 +116,11 @@ pub async fn last_recorded_at(
             Ok((id, instant(at, TABLE, id)?))
         })
         .collect()
+}
+
+/// The change of a row that has all its columns.
+pub(super) fn of_row(row: &QueryResult) -> Result<Change, StoreError> {
+    read(Model::from_query_result(row, "")?)
 }
 
 fn read(row: Model) -> Result<Change, StoreError> {

@@ -5,6 +5,7 @@ use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 
 use crate::domain::closure::{Closure, Days};
 use crate::ids::{BulkRunId, BusinessId, ClosureId, TemplateId};
+use crate::store::by_id;
 use crate::store::columns::{instant, instant_opt, micros};
 use crate::store::error::StoreError;
 
@@ -71,9 +72,7 @@ pub async fn get(
     business_id: BusinessId,
     id: ClosureId,
 ) -> Result<Option<Closure>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 
@@ -83,10 +82,7 @@ pub async fn lock(
     business_id: BusinessId,
     id: ClosureId,
 ) -> Result<Option<Closure>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .lock_exclusive()
-        .one(txn)
-        .await?;
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 

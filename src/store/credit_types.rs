@@ -5,6 +5,7 @@ use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unch
 
 use crate::domain::catalog::CreditType;
 use crate::ids::{BusinessId, CreditTypeId};
+use crate::store::by_id;
 use crate::store::columns::{from_json, instant, instant_opt, micros, to_json};
 use crate::store::error::StoreError;
 use crate::store::external_ids;
@@ -72,9 +73,7 @@ pub async fn get(
     business_id: BusinessId,
     id: CreditTypeId,
 ) -> Result<Option<CreditType>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 
@@ -84,10 +83,7 @@ pub async fn lock(
     business_id: BusinessId,
     id: CreditTypeId,
 ) -> Result<Option<CreditType>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .lock_exclusive()
-        .one(txn)
-        .await?;
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 

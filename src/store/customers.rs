@@ -11,7 +11,8 @@ use sea_orm::{
 
 use crate::domain::customer::{Customer, fold};
 use crate::ids::{BusinessId, CustomerId};
-use crate::store::columns::{instant, known, micros};
+use crate::store::by_id;
+use crate::store::columns::{instant, instant_opt, known, micros};
 use crate::store::error::StoreError;
 use crate::store::external_ids;
 
@@ -40,6 +41,7 @@ mod entity {
         pub time_zone: Option<String>,
         pub active: bool,
         pub may_purchase_on_account: bool,
+        pub unsubscribed_at: Option<i64>,
         pub merged_into: Option<Uuid>,
         pub search_text: String,
         pub created_at: i64,
@@ -94,9 +96,7 @@ pub async fn get(
     business_id: BusinessId,
     id: CustomerId,
 ) -> Result<Option<Customer>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 
@@ -106,10 +106,7 @@ pub async fn lock(
     business_id: BusinessId,
     id: CustomerId,
 ) -> Result<Option<Customer>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .lock(LockType::NoKeyUpdate)
-        .one(txn)
-        .await?;
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 
@@ -309,6 +306,7 @@ fn read(row: Model) -> Result<Customer, StoreError> {
         time_zone: row.time_zone.map(zone).transpose()?,
         active: row.active,
         may_purchase_on_account: row.may_purchase_on_account,
+        unsubscribed_at: instant_opt(row.unsubscribed_at, TABLE, id)?,
         merged_into: row.merged_into.map(CustomerId::from_uuid),
         created_at: instant(row.created_at, TABLE, id)?,
         version: row.version,
@@ -329,6 +327,7 @@ fn row(business_id: BusinessId, customer: &Customer) -> ActiveModel {
         time_zone: Set(customer.time_zone.map(|zone| zone.name().to_owned())),
         active: Set(customer.active),
         may_purchase_on_account: Set(customer.may_purchase_on_account),
+        unsubscribed_at: Set(customer.unsubscribed_at.map(micros)),
         merged_into: Set(customer.merged_into.map(CustomerId::uuid)),
         search_text: Set(customer.search_text()),
         created_at: Set(micros(customer.created_at)),

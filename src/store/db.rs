@@ -21,6 +21,8 @@ use crate::store::error::StoreError;
 
 /// How long a statement may run.
 const STATEMENT_SECONDS_MAX: u64 = 30;
+/// How long a statement of a report may run.
+const REPORT_SECONDS_MAX: u64 = 120;
 /// How long a statement may wait for a lock.
 const LOCK_WAIT_SECONDS_MAX: u64 = 10;
 /// How long a unit may wait for a connection.
@@ -139,6 +141,18 @@ impl Database {
             TransactionOptions::default()
         };
         Ok(self.reader.begin_with_options(options).await?)
+    }
+
+    /// Begins a transaction that reads one unchanging state of everything, of which it may read all.
+    pub async fn long_snapshot(&self) -> Result<DatabaseTransaction, StoreError> {
+        let txn = self.snapshot().await?;
+        if self.backend() == DbBackend::Postgres {
+            let settings = format!(
+                "SET LOCAL statement_timeout = '{REPORT_SECONDS_MAX}s'; SET LOCAL work_mem = '64MB'"
+            );
+            txn.execute_unprepared(&settings).await?;
+        }
+        Ok(txn)
     }
 
     /// Copies an SQLite database into a new file: one state of everything, whoever else writes meanwhile.

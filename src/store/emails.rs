@@ -10,9 +10,14 @@ use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unch
 use crate::domain::email::{Email, EmailState, Envelope, Text};
 use crate::domain::notice::NoticeKind;
 use crate::ids::{BusinessId, CustomerId, EmailId, PackageId};
+use crate::store::by_id;
 use crate::store::columns::{from_json, instant, instant_opt, known, micros, to_json};
 use crate::store::error::StoreError;
 use crate::store::notices;
+
+mod overview;
+
+pub use overview::{count_waiting, get_of_any_business, newest, oldest_due};
 
 const TABLE: &str = "emails";
 
@@ -200,13 +205,33 @@ pub async fn adopt(
     Ok(())
 }
 
-/// Locks the e-mail that has been due for longest and that nobody else has; those of a run that is not
-/// done are left alone.
+/// The businesses with e-mails that are due, in the order of their ids, without locks.
+pub async fn businesses_due(
+    db: &impl ConnectionTrait,
+    now: DateTimeUtc,
+) -> Result<Vec<BusinessId>, StoreError> {
+    let ids: Vec<Uuid> = Entity::find()
+        .select_only()
+        .column(Column::BusinessId)
+        .distinct()
+        .filter(Column::FinishedAt.is_null())
+        .filter(Column::DueAt.lte(micros(now)))
+        .order_by_asc(Column::BusinessId)
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(ids.into_iter().map(BusinessId::from_uuid).collect())
+}
+
+/// Locks the e-mail of a business that has been due for longest and that nobody else has; those of a run
+/// that is not done are left alone.
 pub async fn lock_due(
     txn: &DatabaseTransaction,
+    business_id: BusinessId,
     now: DateTimeUtc,
 ) -> Result<Option<Email>, StoreError> {
     let row = Entity::find()
+        .filter(Column::BusinessId.eq(business_id.uuid()))
         .filter(Column::FinishedAt.is_null())
         .filter(Column::DueAt.lte(micros(now)))
         .filter(
@@ -259,21 +284,7 @@ pub async fn get(
     business_id: BusinessId,
     id: EmailId,
 ) -> Result<Option<Email>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
-    row.map(read).transpose()
-}
-
-/// One e-mail of whichever business.
-pub async fn get_of_any_business(
-    db: &impl ConnectionTrait,
-    id: EmailId,
-) -> Result<Option<Email>, StoreError> {
-    let row = Entity::find()
-        .filter(Column::Id.eq(id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 
@@ -308,10 +319,27 @@ pub async fn list(
     rows.into_iter().map(read).collect()
 }
 
-/// The newest e-mails of all businesses.
-pub async fn newest(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Email>, StoreError> {
+/// E-mails of a business that have not come to their end, in the order in which they are due, after a position.
+pub async fn waiting(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    after: Option<(DateTimeUtc, EmailId)>,
+    limit: u64,
+) -> Result<Vec<Email>, StoreError> {
+    let condition = Condition::all()
+        .add(Column::BusinessId.eq(business_id.uuid()))
+        .add(Column::FinishedAt.is_null())
+        .add_option(after.map(|(due_at, id)| {
+            let due_at = micros(due_at);
+            let same = Condition::all()
+                .add(Column::DueAt.eq(due_at))
+                .add(Column::Id.gt(id.uuid()));
+            Condition::any().add(Column::DueAt.gt(due_at)).add(same)
+        }));
     let rows = Entity::find()
-        .order_by_desc(Column::Id)
+        .filter(condition)
+        .order_by_asc(Column::DueAt)
+        .order_by_asc(Column::Id)
         .limit(limit)
         .all(db)
         .await?;

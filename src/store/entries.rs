@@ -4,12 +4,13 @@
 use std::collections::HashMap;
 
 pub mod proof;
+pub mod sums;
 
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Value;
 use sea_orm::{
-    Condition, DatabaseTransaction, DbBackend, ExprTrait, Iterable, PaginatorTrait, QueryOrder,
-    QuerySelect, Set, Statement,
+    Condition, DatabaseTransaction, DbBackend, ExprTrait, FromQueryResult, Iterable,
+    PaginatorTrait, QueryOrder, QueryResult, QuerySelect, Set, Statement,
 };
 
 use crate::domain::credits::Credits;
@@ -337,6 +338,9 @@ pub async fn written(
 }
 
 fn rows_of<'a>(entries: impl IntoIterator<Item = (BusinessId, &'a Entry)>) -> Vec<ActiveModel> {
+    let mut entries: Vec<_> = entries.into_iter().collect();
+    // Those of a lot in their order, which is then that of the feed.
+    entries.sort_by_key(|(_, entry)| entry.seq);
     let entries = entries.into_iter();
     entries
         .map(|(business_id, entry)| row(business_id, entry))
@@ -383,6 +387,11 @@ fn row(business_id: BusinessId, entry: &Entry) -> ActiveModel {
         booking_id: Set(entry.about.booking_id),
         hold_id: Set(entry.about.hold_id),
     }
+}
+
+/// The entry of a row that has all its columns.
+pub(super) fn of_row(row: &QueryResult) -> Result<Entry, StoreError> {
+    read(Model::from_query_result(row, "")?)
 }
 
 fn read(row: Model) -> Result<Entry, StoreError> {

@@ -3,11 +3,12 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{ExprTrait, LockType};
+use sea_orm::sea_query::ExprTrait;
 use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set, TryInsertResult};
 
 use crate::domain::trigger::{Event, EventKind, Outcome};
-use crate::ids::{BusinessId, CustomerId, EventId, PackageId, TriggerId};
+use crate::ids::{BusinessId, CustomerId, EventId, ItemId, PackageId, TriggerId};
+use crate::store::by_id;
 use crate::store::columns::{instant, known, micros};
 use crate::store::error::StoreError;
 use crate::store::events::runs::Column as RunColumn;
@@ -30,6 +31,7 @@ mod entity {
         pub subject: String,
         pub customer_id: Uuid,
         pub package_id: Option<Uuid>,
+        pub item_id: Option<Uuid>,
         pub occurred_at: i64,
         pub done_at: Option<i64>,
     }
@@ -76,6 +78,7 @@ pub async fn insert(txn: &DatabaseTransaction, event: &Event) -> Result<bool, St
         subject: Set(event.subject.clone()),
         customer_id: Set(event.customer_id.uuid()),
         package_id: Set(event.package_id.map(PackageId::uuid)),
+        item_id: Set(event.item_id.map(ItemId::uuid)),
         occurred_at: Set(micros(event.occurred_at)),
         done_at: Set(None),
     })
@@ -139,10 +142,7 @@ pub async fn lock_pending(
     business_id: BusinessId,
     id: EventId,
 ) -> Result<bool, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .lock(LockType::NoKeyUpdate)
-        .one(txn)
-        .await?;
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
     Ok(row.is_some_and(|row| row.done_at.is_none()))
 }
 
@@ -248,6 +248,7 @@ fn read(row: Model) -> Result<Event, StoreError> {
         subject: row.subject,
         customer_id: CustomerId::from_uuid(row.customer_id),
         package_id: row.package_id.map(PackageId::from_uuid),
+        item_id: row.item_id.map(ItemId::from_uuid),
         occurred_at: instant(row.occurred_at, TABLE, id)?,
     })
 }

@@ -8,6 +8,7 @@ use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unch
 
 use crate::domain::group::Group;
 use crate::ids::{BusinessId, CustomerId, GroupId};
+use crate::store::by_id;
 use crate::store::columns::{instant, micros};
 use crate::store::customers::{ESCAPE, Filter, containing};
 use crate::store::error::StoreError;
@@ -75,8 +76,8 @@ pub async fn get(
     business_id: BusinessId,
     id: GroupId,
 ) -> Result<Option<Group>, StoreError> {
-    let found = Entity::find_by_id((business_id.uuid(), id.uuid()));
-    found.one(db).await?.map(read).transpose()
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
+    row.map(read).transpose()
 }
 
 /// Locks one group and reads it.
@@ -85,8 +86,8 @@ pub async fn lock(
     business_id: BusinessId,
     id: GroupId,
 ) -> Result<Option<Group>, StoreError> {
-    let found = Entity::find_by_id((business_id.uuid(), id.uuid())).lock(LockType::NoKeyUpdate);
-    found.one(txn).await?.map(read).transpose()
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
+    row.map(read).transpose()
 }
 
 /// Locks groups against being changed, members included, in the order of their ids, and reads them.

@@ -4,9 +4,13 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QueryOrder, Set};
 
 use crate::domain::credits::Credits;
-use crate::domain::invoice::{Invoice, InvoiceLine, LineCredits};
-use crate::ids::{BusinessId, HoldId, InvoiceId, InvoiceLineId, ItemId};
-use crate::store::columns::{from_json, instant_opt, micros, to_json};
+use crate::domain::invoice::{
+    Invoice, InvoiceLine, IssueWhen, LineCredits, LineOf, LineSale, PackageLine,
+};
+use crate::ids::{
+    BusinessId, HoldId, InvoiceId, InvoiceLineId, ItemId, LineId, PackageId, SaleId, TemplateId,
+};
+use crate::store::columns::{from_json, instant_opt, known, micros, to_json};
 use crate::store::error::StoreError;
 
 const TABLE: &str = "invoice_lines";
@@ -24,7 +28,12 @@ mod entity {
         pub id: Uuid,
         pub invoice_id: Uuid,
         pub position: i32,
-        pub item_id: Uuid,
+        pub item_id: Option<Uuid>,
+        pub template_id: Option<Uuid>,
+        pub definition_version: Option<i32>,
+        pub issue_when: Option<i16>,
+        pub sale_id: Option<Uuid>,
+        pub package_id: Option<Uuid>,
         pub description: String,
         pub quantity: i64,
         pub unit_price_minor: i64,
@@ -35,6 +44,9 @@ mod entity {
         pub times_out_at: Option<i64>,
         pub used_by: Option<Uuid>,
         pub returned_at: Option<i64>,
+        pub kept_minor: Option<i64>,
+        pub rate_line_id: Option<Uuid>,
+        pub delivered_at: Option<i64>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -88,13 +100,20 @@ pub(super) async fn of_invoices(
 
 fn row(invoice: &Invoice, position: i32, line: &InvoiceLine) -> Result<ActiveModel, StoreError> {
     let credits = line.credits.as_ref();
+    let package = line.package();
+    let sold = package.and_then(|it| it.sold);
     let packages = credits.map(|it| to_json(&it.package_ids, TABLE));
     Ok(ActiveModel {
         business_id: Set(invoice.business_id.uuid()),
         id: Set(line.id.uuid()),
         invoice_id: Set(invoice.id.uuid()),
         position: Set(position),
-        item_id: Set(line.item_id.uuid()),
+        item_id: Set(line.item_id().map(ItemId::uuid)),
+        template_id: Set(package.map(|it| it.template.0.uuid())),
+        definition_version: Set(package.map(|it| it.template.1)),
+        issue_when: Set(package.map(|it| it.issue_when.code())),
+        sale_id: Set(sold.map(|it| it.sale_id.uuid())),
+        package_id: Set(sold.map(|it| it.package_id.uuid())),
         description: Set(line.description.clone()),
         quantity: Set(line.quantity.millionths()),
         unit_price_minor: Set(line.unit_price_minor),
@@ -105,11 +124,36 @@ fn row(invoice: &Invoice, position: i32, line: &InvoiceLine) -> Result<ActiveMod
         times_out_at: Set(credits.and_then(|it| it.times_out_at).map(micros)),
         used_by: Set(credits.and_then(|it| it.used_by)),
         returned_at: Set(credits.and_then(|it| it.returned_at).map(micros)),
+        kept_minor: Set(line.kept_minor),
+        rate_line_id: Set(credits.and_then(|it| it.rate_line_id).map(LineId::uuid)),
+        delivered_at: Set(line.delivered_at.map(micros)),
     })
+}
+
+/// What a row asks money for.
+fn subject(row: &Model) -> Result<LineOf, StoreError> {
+    let id = InvoiceLineId::from_uuid(row.id);
+    let sold = row.sale_id.zip(row.package_id);
+    let template = row.template_id.zip(row.definition_version);
+    match (row.item_id, template, row.issue_when) {
+        (Some(item_id), None, None) => Ok(LineOf::Item(ItemId::from_uuid(item_id))),
+        (None, Some((template_id, version)), Some(issue_when)) => {
+            Ok(LineOf::Package(PackageLine {
+                template: (TemplateId::from_uuid(template_id), version),
+                issue_when: known(IssueWhen::from_code(issue_when), TABLE, id)?,
+                sold: sold.map(|(sale_id, package_id)| LineSale {
+                    sale_id: SaleId::from_uuid(sale_id),
+                    package_id: PackageId::from_uuid(package_id),
+                }),
+            }))
+        }
+        _ => Err(StoreError::corrupt(TABLE, id)),
+    }
 }
 
 fn read(row: Model) -> Result<(InvoiceId, InvoiceLine), StoreError> {
     let id = InvoiceLineId::from_uuid(row.id);
+    let of = subject(&row)?;
     let credits = match (row.hold_id, row.credit_units, row.credit_packages) {
         (None, None, None) => None,
         (Some(hold_id), Some(units), Some(packages)) => Some(LineCredits {
@@ -119,17 +163,20 @@ fn read(row: Model) -> Result<(InvoiceId, InvoiceLine), StoreError> {
             times_out_at: instant_opt(row.times_out_at, TABLE, id)?,
             used_by: row.used_by,
             returned_at: instant_opt(row.returned_at, TABLE, id)?,
+            rate_line_id: row.rate_line_id.map(LineId::from_uuid),
         }),
         _ => return Err(StoreError::corrupt(TABLE, id)),
     };
     let line = InvoiceLine {
         id,
-        item_id: ItemId::from_uuid(row.item_id),
+        of,
         description: row.description,
         quantity: Credits::from_millionths(row.quantity),
         unit_price_minor: row.unit_price_minor,
         tax_basis_points: row.tax_basis_points,
+        delivered_at: instant_opt(row.delivered_at, TABLE, id)?,
         credits,
+        kept_minor: row.kept_minor,
     };
     Ok((InvoiceId::from_uuid(row.invoice_id), line))
 }

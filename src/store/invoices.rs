@@ -1,16 +1,15 @@
-//! `invoices`: what customers are to pay. Lines lie in `invoice_lines`, what was paid in `invoice_money`.
+//! `invoices`: what customers are to pay. Lines lie in `invoice_lines`, what was paid in `payments`.
 
 use std::collections::HashMap;
 
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::LockType;
 use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 
 use crate::domain::invoice::{Invoice, InvoiceState};
 use crate::ids::{BusinessId, CustomerId, InvoiceId};
 use crate::store::columns::{instant, instant_opt, known, micros};
 use crate::store::error::StoreError;
-use crate::store::{external_ids, invoice_lines, invoice_money, owners};
+use crate::store::{by_id, external_ids, invoice_lines, owners, payments};
 
 const TABLE: &str = "invoices";
 
@@ -62,7 +61,7 @@ pub async fn insert(txn: &DatabaseTransaction, invoice: &Invoice) -> Result<(), 
 }
 
 /// Writes a locked invoice with its lines, and counts its version up; what was paid is written by
-/// [`invoice_money`].
+/// [`payments`].
 pub async fn update(txn: &DatabaseTransaction, invoice: &mut Invoice) -> Result<(), StoreError> {
     invoice.version = invoice.version.saturating_add(1);
     let mut row = row(invoice);
@@ -78,9 +77,7 @@ pub async fn get(
     business_id: BusinessId,
     id: InvoiceId,
 ) -> Result<Option<Invoice>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     Ok(read(db, business_id, row).await?.pop())
 }
 
@@ -90,10 +87,7 @@ pub async fn lock(
     business_id: BusinessId,
     id: InvoiceId,
 ) -> Result<Option<Invoice>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .lock(LockType::NoKeyUpdate)
-        .one(txn)
-        .await?;
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
     Ok(read(txn, business_id, row).await?.pop())
 }
 
@@ -157,7 +151,7 @@ async fn read(
         lines.entry(id).or_default().push(line);
     }
     let mut money: HashMap<InvoiceId, Vec<_>> = HashMap::new();
-    for (id, payment) in invoice_money::of_invoices(db, business_id, &ids).await? {
+    for (id, payment) in payments::of_invoices(db, business_id, &ids).await? {
         money.entry(id).or_default().push(payment);
     }
     rows.into_iter()
@@ -172,7 +166,7 @@ async fn read(
                 number: row.number,
                 prices_include_tax: row.prices_include_tax,
                 lines: lines.remove(&id).unwrap_or_default(),
-                money: money.remove(&id).unwrap_or_default(),
+                money: money.remove(&id).into_iter().flatten().collect(),
                 created_at: instant(row.created_at, TABLE, id)?,
                 issued_at: instant_opt(row.issued_at, TABLE, id)?,
                 voided_at: instant_opt(row.voided_at, TABLE, id)?,

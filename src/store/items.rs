@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::LockType;
 use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 
 use crate::domain::catalog::Item;
 use crate::ids::{BusinessId, ItemId, Reference};
+use crate::store::by_id;
 use crate::store::columns::{instant, micros};
 use crate::store::error::StoreError;
 use crate::store::external_ids;
@@ -83,9 +83,7 @@ pub async fn get(
     business_id: BusinessId,
     id: ItemId,
 ) -> Result<Option<Item>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 
@@ -95,10 +93,7 @@ pub async fn lock(
     business_id: BusinessId,
     id: ItemId,
 ) -> Result<Option<Item>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .lock(LockType::NoKeyUpdate)
-        .one(txn)
-        .await?;
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 

@@ -33,6 +33,7 @@ mod entity {
         pub credit_type_id: Uuid,
         pub decimal_places: i16,
         pub quantity: i64,
+        pub rate_minor: Option<i64>,
         pub covers: Json,
     }
 
@@ -47,7 +48,8 @@ use entity::{ActiveModel, Column, Entity, Model};
 /// The most lines that a [`LineCache`] keeps.
 const CACHED_MAX: usize = 10_000;
 
-const PREPAID: i16 = 1;
+/// The kind of a line whose credits pay.
+pub(super) const PREPAID: i16 = 1;
 const RATE: i16 = 2;
 
 /// Writes lines; those of a template name the version that they belong to.
@@ -67,7 +69,11 @@ pub async fn insert(
             position: Set(line.position),
             kind: Set(match line.kind {
                 LineKind::Prepaid => PREPAID,
-                LineKind::Rate => RATE,
+                LineKind::Rate { .. } => RATE,
+            }),
+            rate_minor: Set(match line.kind {
+                LineKind::Prepaid => None,
+                LineKind::Rate { rate_minor } => Some(rate_minor),
             }),
             credit_type_id: Set(line.credit_type_id.uuid()),
             decimal_places: Set(i16::try_from(line.decimal_places)
@@ -192,9 +198,9 @@ pub async fn of_credit_type(
 
 fn read(row: Model) -> Result<Arc<Line>, StoreError> {
     let id = LineId::from_uuid(row.id);
-    let kind = match row.kind {
-        PREPAID => Some(LineKind::Prepaid),
-        RATE => Some(LineKind::Rate),
+    let kind = match (row.kind, row.rate_minor) {
+        (PREPAID, None) => Some(LineKind::Prepaid),
+        (RATE, Some(rate_minor)) => Some(LineKind::Rate { rate_minor }),
         _ => None,
     };
     Ok(Arc::new(Line {

@@ -3,6 +3,7 @@
 pub mod batch;
 mod row;
 pub mod shared;
+pub mod sums;
 
 use std::sync::Arc;
 

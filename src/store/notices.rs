@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::SelectStatement;
-use sea_orm::{DatabaseTransaction, QueryOrder, Set};
+use sea_orm::{DatabaseTransaction, Set};
 
 use crate::domain::notice::{DropReason, Notice, NoticeKind};
 use crate::ids::{BusinessId, CustomerId, EmailId, NoticeId, PackageId};
@@ -69,13 +69,13 @@ pub async fn of_packages(
     package_ids: &[PackageId],
 ) -> Result<Vec<Notice>, StoreError> {
     let ids = package_ids.iter().copied().map(PackageId::uuid);
-    let rows = Entity::find()
+    let mut rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::Kind.is_in(NoticeKind::ALL.iter().map(|kind| kind.code())))
         .filter(Column::PackageId.is_in(ids))
-        .order_by_asc(Column::Id)
         .all(db)
         .await?;
+    // Not by the database, which may read all notices to have them in this order.
+    rows.sort_unstable_by_key(|row| row.id);
     rows.into_iter().map(read).collect()
 }
 
@@ -136,7 +136,6 @@ pub(super) fn select_email_ids(
         .column(Column::EmailId)
         .from(Entity)
         .and_where(Column::BusinessId.eq(business_id.uuid()))
-        .and_where(Column::Kind.is_in(NoticeKind::ALL.iter().map(|kind| kind.code())))
         .and_where(Column::PackageId.eq(package_id.uuid()))
         .and_where(Column::EmailId.is_not_null());
 }

@@ -11,10 +11,11 @@ use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Select, Unchanged};
 
 use crate::domain::package::Package;
 use crate::ids::{BusinessId, CustomerId, PackageId, SaleId, TemplateId};
+use crate::store::by_id;
 use crate::store::columns::IDS_PER_STATEMENT_MAX;
 use crate::store::error::StoreError;
 use crate::store::external_ids;
-pub use lists::{Filter, ending_between, list, thawing};
+pub use lists::{Filter, ending_between, frozen, list, thawing};
 use row::{Column, Entity, read, row};
 
 /// The most packages of one statement: a bound on the parameters that databases take.
@@ -47,9 +48,7 @@ pub async fn get(
     business_id: BusinessId,
     id: PackageId,
 ) -> Result<Option<Package>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 

@@ -116,13 +116,24 @@ impl Rows {
 
     /// The statement that finds those rows of `table` that have these values.
     pub(super) fn select(self, db: &impl ConnectionTrait, table: &str) -> Statement {
+        self.select_with(db, table, "", "")
+    }
+
+    /// The same with more columns, each after a comma, from what is joined.
+    pub(super) fn select_with(
+        self,
+        db: &impl ConnectionTrait,
+        table: &str,
+        columns: &str,
+        joined: &str,
+    ) -> Statement {
         let backend = db.get_database_backend();
         let equal = self
             .names()
             .map(|name| format!("{table}.{name} = given.{name}"));
         let equal = equal.collect::<Vec<_>>().join(" AND ");
         let given = self.table(backend);
-        let sql = format!("SELECT {table}.* FROM {given} JOIN {table} ON {equal}");
+        let sql = format!("SELECT {table}.*{columns} FROM {given} JOIN {table} ON {equal}{joined}");
         Statement::from_sql_and_values(backend, sql, self.values(backend))
     }
 

@@ -2,15 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{Expr, ExprTrait, LockType};
-use sea_orm::{DatabaseTransaction, QuerySelect, Set};
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{DatabaseTransaction, Set};
 
 use crate::domain::entry::Actor;
-use crate::domain::sale::{Price, Sale};
-use crate::ids::{BusinessId, CustomerId, GroupId, SaleId};
+use crate::domain::sale::{Invoiced, Price, Sale};
+use crate::ids::{BusinessId, CustomerId, GroupId, InvoiceId, InvoiceLineId, PaymentId, SaleId};
 use crate::store::columns::{instant, instant_opt, known, micros};
 use crate::store::error::StoreError;
-use crate::store::{packages, payments};
+use crate::store::{by_id, charge_requests, packages, payments};
 
 const TABLE: &str = "sales";
 
@@ -37,6 +37,9 @@ mod entity {
         pub sold_by: Option<Uuid>,
         pub sold_at: i64,
         pub undone_at: Option<i64>,
+        pub invoice_id: Option<Uuid>,
+        pub invoice_line_id: Option<Uuid>,
+        pub waiting: Option<Json>,
         pub version: i64,
     }
 
@@ -72,6 +75,9 @@ pub async fn insert(
             sold_by: Set(sold_by),
             sold_at: Set(micros(sale.sold_at)),
             undone_at: Set(sale.undone_at.map(micros)),
+            invoice_id: Set(sale.invoiced.map(|it| it.invoice_id.uuid())),
+            invoice_line_id: Set(sale.invoiced.map(|it| it.line_id.uuid())),
+            waiting: Set(None),
             version: Set(1),
         }
     });
@@ -116,15 +122,76 @@ pub async fn mark_undone(
     Ok(())
 }
 
+/// Writes what of a sale by an invoice is paid, in minor units; the invoice is locked.
+pub async fn put_paid(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: SaleId,
+    paid_minor: i64,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::PaidMinor, Expr::value(paid_minor))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1))
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::Id.eq(id.uuid()))
+        .filter(Column::PaidMinor.ne(paid_minor))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+/// Writes that a sale by an invoice was undone and what of it stays charged; the invoice is locked.
+pub async fn mark_undone_keeping(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: SaleId,
+    kept: Price,
+    at: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::NetMinor, Expr::value(kept.net_minor))
+        .col_expr(Column::TaxMinor, Expr::value(kept.tax_minor))
+        .col_expr(Column::TotalMinor, Expr::value(kept.total_minor))
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::Id.eq(id.uuid()))
+        .exec(txn)
+        .await?;
+    mark_undone(txn, business_id, id, at).await
+}
+
+/// Writes what of a locked sale waits to be paid before it is issued; none: nothing.
+pub async fn put_waiting(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: SaleId,
+    waiting: Option<Json>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::Waiting, Expr::value(waiting))
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::Id.eq(id.uuid()))
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
+/// What of a locked sale waits to be paid before it is issued.
+pub async fn waiting(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: SaleId,
+) -> Result<Option<Json>, StoreError> {
+    let row = by_id::get::<Entity>(txn, business_id, id.uuid()).await?;
+    Ok(row.and_then(|row| row.waiting))
+}
+
 /// One sale with its payments and packages.
 pub async fn get(
     db: &impl ConnectionTrait,
     business_id: BusinessId,
     id: SaleId,
 ) -> Result<Option<Sale>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     match row {
         Some(row) => Ok(Some(read(db, business_id, row).await?)),
         None => Ok(None),
@@ -137,21 +204,38 @@ pub async fn lock(
     business_id: BusinessId,
     id: SaleId,
 ) -> Result<Option<Sale>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .lock(LockType::NoKeyUpdate)
-        .one(txn)
-        .await?;
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
     match row {
         Some(row) => Ok(Some(read(txn, business_id, row).await?)),
         None => Ok(None),
     }
 }
 
-/// Writes the last payment of a locked sale, and counts its version up; `request_id` is that of the call.
+/// Writes the last payment or refund of a locked sale, and counts its version up; `request_id` is that of the call.
 pub async fn add_last_payment(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
     request_id: Uuid,
+    sale: &Sale,
+) -> Result<(), StoreError> {
+    touch(txn, business_id, sale).await?;
+    payments::add_last_of_sale(txn, business_id, request_id, sale).await
+}
+
+/// Writes that a payment of a locked sale bounced, and counts its version up.
+pub async fn mark_payment_reversed(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    sale: &Sale,
+    (id, at): (PaymentId, DateTime<Utc>),
+) -> Result<(), StoreError> {
+    touch(txn, business_id, sale).await?;
+    payments::mark_reversed(txn, business_id, id, at).await
+}
+
+async fn touch(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
     sale: &Sale,
 ) -> Result<(), StoreError> {
     Entity::update_many()
@@ -161,7 +245,7 @@ pub async fn add_last_payment(
         .filter(Column::Id.eq(sale.id.uuid()))
         .exec(txn)
         .await?;
-    payments::add_last(txn, business_id, request_id, sale).await
+    Ok(())
 }
 
 async fn read(
@@ -170,6 +254,7 @@ async fn read(
     row: Model,
 ) -> Result<Sale, StoreError> {
     let id = SaleId::from_uuid(row.id);
+    let line = row.invoice_id.zip(row.invoice_line_id);
     let packages = packages::of_sale(db, business_id, id).await?;
     Ok(Sale {
         id,
@@ -182,9 +267,15 @@ async fn read(
             tax_minor: row.tax_minor,
             total_minor: row.total_minor,
         },
-        payments: payments::of_sale(db, business_id, id).await?,
+        charges: charge_requests::of_sale(db, business_id, id).await?,
+        money: payments::of_sale(db, business_id, id).await?,
         sold_by: known(Actor::from_parts(row.sold_by_kind, row.sold_by), TABLE, id)?,
         sold_at: instant(row.sold_at, TABLE, id)?,
         undone_at: instant_opt(row.undone_at, TABLE, id)?,
+        invoiced: line.map(|(invoice_id, line_id)| Invoiced {
+            invoice_id: InvoiceId::from_uuid(invoice_id),
+            line_id: InvoiceLineId::from_uuid(line_id),
+            paid_minor: row.paid_minor,
+        }),
     })
 }

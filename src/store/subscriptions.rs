@@ -4,14 +4,13 @@
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::LockType;
 use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 
 use crate::domain::subscription::{Rhythm, Subscription};
 use crate::ids::{BusinessId, CustomerId, SubscriptionId, TemplateId};
 use crate::store::columns::{from_json, instant, instant_opt, known, micros, to_json};
 use crate::store::error::StoreError;
-use crate::store::{external_ids, owners};
+use crate::store::{by_id, external_ids, owners};
 
 const TABLE: &str = "subscriptions";
 
@@ -89,9 +88,7 @@ pub async fn get(
     business_id: BusinessId,
     id: SubscriptionId,
 ) -> Result<Option<Subscription>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 
@@ -101,10 +98,7 @@ pub async fn lock(
     business_id: BusinessId,
     id: SubscriptionId,
 ) -> Result<Option<Subscription>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .lock(LockType::NoKeyUpdate)
-        .one(txn)
-        .await?;
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 

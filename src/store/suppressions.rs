@@ -1,5 +1,7 @@
 //! `suppressions`: addresses that nothing is sent to any more.
 
+use std::collections::HashSet;
+
 use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set};
 
@@ -63,6 +65,27 @@ pub async fn contains(
         .one(db)
         .await?;
     Ok(row.is_some())
+}
+
+/// Those of these addresses, folded, that nothing is to be sent to.
+pub async fn among(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    addresses: impl IntoIterator<Item = &str>,
+) -> Result<HashSet<String>, StoreError> {
+    let addresses: HashSet<String> = addresses.into_iter().map(folded).collect();
+    if addresses.is_empty() {
+        return Ok(addresses);
+    }
+    let found: Vec<String> = Entity::find()
+        .select_only()
+        .column(Column::AddressFolded)
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::AddressFolded.is_in(addresses))
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(found.into_iter().collect())
 }
 
 /// What is known of an address that nothing is sent to.

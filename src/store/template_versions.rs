@@ -7,6 +7,7 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QuerySelect, Set};
 
 use crate::domain::catalog::{Definition, Template};
+use crate::domain::invoice::IssueWhen;
 use crate::domain::overlap::{Overlap, SellingRules};
 use crate::ids::{BusinessId, TemplateId};
 use crate::store::columns::{from_json, known, micros, to_json};
@@ -39,13 +40,14 @@ mod entity {
         pub freeze_policy: Option<Json>,
         pub use_limit: Option<Json>,
         pub booking_rules: Option<Json>,
-        pub transferable: bool,
+        pub transferable: Option<bool>,
         pub created_at: i64,
         pub pricing: Json,
         pub is_freestyle: bool,
         pub overlap: i16,
         pub is_online: bool,
         pub share_max: i32,
+        pub issue_when: Option<i16>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -107,6 +109,7 @@ pub async fn insert(
         is_online: Set(definition.selling.is_online),
         share_max: Set(i32::try_from(definition.selling.share_max)
             .map_err(|_| StoreError::corrupt(TABLE, template.id))?),
+        issue_when: Set(definition.selling.issue_when.map(IssueWhen::code)),
     })
     .exec_without_returning(txn)
     .await?;
@@ -195,6 +198,10 @@ async fn read(
             overlap: known(Overlap::from_code(row.overlap), TABLE, id)?,
             is_online: row.is_online,
             share_max: u32::try_from(row.share_max).map_err(|_| StoreError::corrupt(TABLE, id))?,
+            issue_when: row
+                .issue_when
+                .map(|code| known(IssueWhen::from_code(code), TABLE, id))
+                .transpose()?,
         },
     })
 }

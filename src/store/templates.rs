@@ -6,6 +6,7 @@ use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unch
 
 use crate::domain::catalog::{Template, TemplateState};
 use crate::ids::{BusinessId, CreditTypeId, TemplateId};
+use crate::store::by_id;
 use crate::store::columns::{instant, known, micros};
 use crate::store::error::StoreError;
 use crate::store::external_ids;
@@ -71,9 +72,7 @@ pub async fn get(
     business_id: BusinessId,
     id: TemplateId,
 ) -> Result<Option<Template>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     read_opt(db, business_id, row).await
 }
 
@@ -83,10 +82,7 @@ pub async fn lock(
     business_id: BusinessId,
     id: TemplateId,
 ) -> Result<Option<Template>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .lock_exclusive()
-        .one(txn)
-        .await?;
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
     read_opt(txn, business_id, row).await
 }
 

@@ -1,11 +1,11 @@
 //! `triggers`: standing orders to issue credits when something happens.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::LockType;
 use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 
 use crate::domain::trigger::{EventKind, Occasion, Trigger};
 use crate::ids::{BusinessId, ItemId, TemplateId, TriggerId};
+use crate::store::by_id;
 use crate::store::columns::{from_json, instant, instant_opt, known, micros, to_json};
 use crate::store::error::StoreError;
 
@@ -74,9 +74,7 @@ pub async fn get(
     business_id: BusinessId,
     id: TriggerId,
 ) -> Result<Option<Trigger>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .one(db)
-        .await?;
+    let row = by_id::get::<Entity>(db, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 
@@ -86,10 +84,7 @@ pub async fn lock(
     business_id: BusinessId,
     id: TriggerId,
 ) -> Result<Option<Trigger>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .lock(LockType::NoKeyUpdate)
-        .one(txn)
-        .await?;
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
     row.map(read).transpose()
 }
 

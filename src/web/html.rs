@@ -46,6 +46,19 @@ pub(super) fn facts(pairs: &[(&str, String)]) -> String {
     html
 }
 
+/// A whole page for a customer, in the customer's language.
+pub(super) fn customer_document(language: &str, title: &str, body: &str) -> String {
+    let title = escape(title);
+    format!(
+        "<!doctype html>\n<html lang=\"{language}\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <meta name=\"robots\" content=\"noindex\">\n\
+         <title>{title}</title>\n<link rel=\"stylesheet\" href=\"../style.css\">\n</head>\n\
+         <body>\n<main class=\"narrow\">\n<h1>{title}</h1>\n{body}\n</main>\n</body>\n</html>\n"
+    )
+}
+
 /// The style of all pages.
 pub(super) async fn style() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)

@@ -1,14 +1,22 @@
 //! `/metrics`, in the text format of Prometheus.
 //!
-//! The recorder is the process's: whatever part of it counts something is seen here. Samples of histograms
+//! The recorder is the process's: whatever part of it counts something is seen here. How the jobs and the
+//! e-mails are is looked up when it is asked for, so every process tells it of all. Samples of histograms
 //! are folded every few seconds, so that they take no memory where nobody reads the page.
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, TimeDelta};
+use metrics::gauge;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::domain::email::EmailState;
+use crate::domain::notice::NoticeKind;
+use crate::service::{Context, ServiceError, vitals};
 
 /// Prometheus's name of the format.
 const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -52,8 +60,11 @@ pub async fn keep_up() {
     }
 }
 
-/// Everything that was recorded so far.
-pub(super) async fn page() -> Response {
+/// Everything that was recorded so far, and how the jobs and the e-mails are at this moment.
+pub(super) async fn page(State(ctx): State<Context>) -> Response {
+    if let Err(error) = look(&ctx).await {
+        tracing::warn!(%error, "the metrics of jobs and e-mails are old: {error}");
+    }
     match RECORDER.get().and_then(Option::as_ref) {
         Some(handle) => {
             let headers = [
@@ -64,4 +75,32 @@ pub(super) async fn page() -> Response {
         }
         None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
+}
+
+/// Records how the jobs and the e-mails are.
+async fn look(ctx: &Context) -> Result<(), ServiceError> {
+    for run in vitals::job_runs(ctx, DateTime::UNIX_EPOCH).await? {
+        let Some(finished_at) = run.finished_at else {
+            continue;
+        };
+        gauge!("carnet_job_last_finish_timestamp_seconds", "job" => run.job).set(seconds(
+            finished_at.signed_duration_since(DateTime::UNIX_EPOCH),
+        ));
+        gauge!("carnet_job_late_seconds", "job" => run.job).set(seconds(run.late_by));
+    }
+    let waiting = vitals::waiting(ctx).await?;
+    gauge!("carnet_email_oldest_due_seconds").set(seconds(waiting.oldest_due));
+    for kind in NoticeKind::ALL {
+        for state in [EmailState::Queued, EmailState::Sending] {
+            let count = waiting.counts.get(&(*kind, state)).copied();
+            let count = u32::try_from(count.unwrap_or(0)).unwrap_or(u32::MAX);
+            let labels = [("kind", kind.as_str()), ("state", state.as_str())];
+            gauge!("carnet_emails_waiting", &labels).set(f64::from(count));
+        }
+    }
+    Ok(())
+}
+
+fn seconds(time: TimeDelta) -> f64 {
+    time.as_seconds_f64()
 }

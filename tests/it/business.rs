@@ -186,8 +186,8 @@ async fn a_token_gives_on_only_what_it_holds(#[values(Sqlite, Postgres)] databas
         create_token(&till, &wanted, "").await.unwrap();
         let more = [v1::Permission::TokensManage, v1::Permission::CreditsIssue];
         let denied = create_token(&till, &more, "").await;
-        let numbers = refused(denied, Code::PermissionDenied, "PERMISSION_DENIED");
-        assert_eq!(numbers["permission"], "CREDITS_ISSUE");
+        let numbers = refused(denied, Code::PermissionDenied, "PERMISSIONS_EXCEED_CALLER");
+        assert_eq!(numbers["permissions"], "CREDITS_ISSUE");
     })
     .await;
 }
@@ -213,6 +213,7 @@ async fn a_token_belongs_to_a_user_who_exists(#[values(Sqlite, Postgres)] databa
             user: Some(v1::User {
                 external_id: "K".to_owned(),
                 name: "Coach Kati".to_owned(),
+                role_id: "front_desk".to_owned(),
                 ..Default::default()
             }),
             ..Default::default()

@@ -179,8 +179,20 @@ async fn a_line_is_refused_for_what_is_wrong_with_it(
             (&numbers["line"], &numbers["target"]),
             (&"1".to_owned(), &shop.swim)
         );
-        let rate = with(|line| line.kind = LineKind::Rate.into()).await;
-        refused(rate, Code::Unimplemented, "RATE_LINES_UNSUPPORTED");
+        let rate = with(|line| {
+            line.kind = LineKind::Rate.into();
+            line.covers.clear();
+        });
+        let faults = field_faults(rate.await).into_iter().map(|(path, _)| path);
+        assert_eq!(
+            faults.collect::<Vec<_>>(),
+            ["template.lines[0].covers", "template.lines[0].package_rate"]
+        );
+        let rate = with(|line| line.package_rate = Some(euros(1_000)));
+        assert_eq!(
+            field_faults(rate.await)[0].0,
+            "template.lines[0].package_rate"
+        );
         let unknown = with(|line| line.covers = covers("ext:nothing")).await;
         let numbers = refused(unknown, Code::NotFound, "NOT_FOUND");
         assert_eq!(

@@ -112,6 +112,7 @@ fn rendered() -> Rendered {
             price: None,
         }],
         today: day(24),
+        unsubscribe_url: None,
     };
     TemplateSet::embedded().unwrap().render(&content).unwrap()
 }
@@ -130,6 +131,7 @@ fn message(rendered: &Rendered, n: usize) -> Outgoing {
         reply_to: None,
         message_id: &format!("<{n}@carnet.example>"),
         date: DateTime::UNIX_EPOCH,
+        unsubscribe_url: None,
     })
     .unwrap()
 }

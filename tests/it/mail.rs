@@ -2,13 +2,18 @@
 //!
 //! What a client can do goes through gRPC; the jobs are called by hand on the test's clock.
 
+mod backlog;
 mod confirmation;
 mod expired;
 mod faults;
 mod killed;
 mod log;
+mod matrix;
 mod own_templates;
 mod policy;
+mod quiet;
+mod rates;
+mod read;
 mod reminders;
 mod reminders_again;
 mod replicas;
@@ -16,4 +21,7 @@ mod starting;
 mod suppressed;
 mod told;
 mod trials;
+mod unsubscribing;
+mod upcoming;
+mod vitals;
 mod withheld;

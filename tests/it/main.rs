@@ -5,12 +5,14 @@
     reason = "a test that overflows should fail"
 )]
 
+mod access;
 mod audit;
 mod bad_input;
 mod booking;
 mod bulk;
 mod business;
 mod catalog;
+mod charging;
 mod closures;
 mod contention;
 mod customers;
@@ -33,14 +35,18 @@ mod keeping;
 mod limiting;
 mod mail;
 mod mail_jobs;
+mod mail_model;
 mod metrics;
 mod model;
+mod money_model;
 mod partitioned;
 mod paying;
 mod plans;
+mod policies;
 mod postgres;
 mod queueing;
 mod races;
+mod reports;
 mod requests;
 mod revoking;
 mod schema;
@@ -61,4 +67,5 @@ mod undoing;
 mod unselling;
 mod using;
 mod verify;
+mod watching;
 mod within;

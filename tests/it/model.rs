@@ -48,7 +48,7 @@ const SHORTENED_FOR_MILLIS: u32 = 120_000;
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().unwrap());
 
 /// What the environment says, or what is said here.
-fn setting<T: FromStr<Err: Debug>>(name: &str, otherwise: T) -> T {
+pub(crate) fn setting<T: FromStr<Err: Debug>>(name: &str, otherwise: T) -> T {
     let said = std::env::var_os(name).and_then(|text| text.into_string().ok());
     said.map_or(otherwise, |text| text.parse().unwrap())
 }

@@ -1,4 +1,6 @@
-//! Payments of sales that are written down afterwards (E5), through gRPC on both databases.
+//! Money of sales that is written down afterwards (E5), through gRPC on both databases.
+
+mod back;
 
 use carnet::domain::permission::Permission;
 use carnet::proto::v1;
@@ -62,7 +64,7 @@ async fn packages_that_are_used_up_are_complete_once_all_of_their_sale_is_paid(
         let answer = record(app, first.clone()).await.unwrap();
         let sale = answer.sale.unwrap();
         assert_eq!(sale.payment_state(), PaymentState::PartlyPaid);
-        assert_eq!(sale.payments[0].reference, "R-7");
+        assert_eq!(sale.money[0].payment.as_ref().unwrap().reference, "R-7");
         let status = async |index: usize| shop.package(&packages[index]).await.status();
         assert_eq!(status(0).await, PackageStatus::UsedUp);
         // A repeat is no second payment.
@@ -80,7 +82,11 @@ async fn packages_that_are_used_up_are_complete_once_all_of_their_sale_is_paid(
         let rest = record(app, request(app, &sale_id, None)).await.unwrap();
         let sale = rest.sale.unwrap();
         assert_eq!(sale.payment_state(), PaymentState::Paid);
-        assert_eq!(sale.payments[1].amount, Some(euros(14_000)), "what was due");
+        assert_eq!(
+            sale.money[1].payment.as_ref().unwrap().amount,
+            Some(euros(14_000)),
+            "what was due"
+        );
         assert_eq!(app.sale(&sale_id).await, sale);
         assert_eq!(status(0).await, PackageStatus::Completed);
         assert_eq!(status(1).await, PackageStatus::Active);
@@ -131,7 +137,7 @@ async fn of_two_payments_of_all_at_once_one_is_written(
         for result in results.into_iter().filter(Result::is_err) {
             refused(result, Code::FailedPrecondition, "SALE_ALREADY_PAID");
         }
-        assert_eq!(app.sale(&sale_id).await.payments.len(), 1);
+        assert_eq!(app.sale(&sale_id).await.money.len(), 1);
     })
     .await;
 }

@@ -47,7 +47,7 @@ fn refused_entries(result: Tried) -> Vec<(String, String)> {
 }
 
 /// Tries to sell one entry, which must be refused for this reason.
-async fn refuse_one(shop: &Shop, entry: v1::SaleEntry, reason: &str) {
+pub(crate) async fn refuse_one(shop: &Shop, entry: v1::SaleEntry, reason: &str) {
     let unmet = refused_entries(shop.try_to_sell(vec![entry]).await);
     assert_eq!(unmet, [("entries[0]".to_owned(), reason.to_owned())]);
 }
@@ -229,7 +229,10 @@ async fn a_sale_on_account_needs_the_business_and_the_customer_to_allow_it(
             .await;
         let (_, sale) = sell_one(&shop, entry).await;
         assert_eq!(sale.payment_state(), PaymentState::Paid);
-        assert_eq!(sale.payments[0].method(), PaymentMethod::OnAccount);
+        assert_eq!(
+            sale.money[0].payment.as_ref().unwrap().method(),
+            PaymentMethod::OnAccount
+        );
     })
     .await;
 }

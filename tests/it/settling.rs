@@ -126,7 +126,10 @@ async fn a_ledger_that_was_never_swept_tells_and_becomes_the_same(
 ) {
     let mut told = Vec::new();
     for sweeps in [false, true] {
-        on(database, async |app| told.push(tell(app, sweeps).await)).await;
+        Box::pin(on(database, async |app| {
+            told.push(Box::pin(tell(app, sweeps)).await);
+        }))
+        .await;
     }
     assert_eq!(told[0], told[1]);
     assert_eq!(told[0].status, PackageStatus::Expired);

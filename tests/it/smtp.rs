@@ -36,6 +36,7 @@ fn message_from(name: &str, to: &str) -> Result<Outgoing, MessageError> {
         reply_to: None,
         message_id: &format!("<{local}@carnet.example>"),
         date: DateTime::UNIX_EPOCH,
+        unsubscribe_url: None,
     })
 }
 

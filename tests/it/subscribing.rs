@@ -140,7 +140,7 @@ async fn each_paid_month_issues_four_lessons_that_end_where_the_next_month_start
             let answer = renew(app, paid(app, &made.id, start)).await.unwrap();
             let sale = answer.sale.unwrap();
             assert_eq!(sale.payment_state(), PaymentState::Paid);
-            assert_eq!(sale.payments[0].reference, "C-1");
+            assert_eq!(sale.money[0].payment.as_ref().unwrap().reference, "C-1");
             assert_eq!(app.sale(&sale.id).await, sale);
             let package = answer.package.unwrap();
             assert_eq!(package.last_usable_date, last);

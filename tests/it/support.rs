@@ -1,6 +1,7 @@
 //! What the tests stand on.
 
 pub(crate) mod app;
+pub(crate) mod dynamic;
 pub(crate) mod fresh;
 pub(crate) mod ledger;
 pub(crate) mod mailroom;
@@ -15,6 +16,8 @@ pub(crate) mod scrape;
 pub(crate) mod sentences;
 pub(crate) mod shop;
 pub(crate) mod smtp;
+pub(crate) mod staff;
 pub(crate) mod steps;
 pub(crate) mod tenant;
 pub(crate) mod tls;
+pub(crate) mod web;

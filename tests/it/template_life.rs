@@ -66,6 +66,7 @@ fn rules() -> v1::SellingRules {
         overlap: OverlapPolicy::RejectUntilComplete.into(),
         online: true,
         share_max: 3,
+        issue_when: v1::IssueWhen::FirstPaid.into(),
     }
 }
 

@@ -38,7 +38,7 @@ async fn transfer(
 /// Eight lessons for 120.00 that may be moved.
 async fn sell(shop: &Shop, validity: v1::Validity) -> v1::Package {
     let mut template = shop.lessons("8", validity);
-    template.transferable = true;
+    template.transferable = Some(true);
     let template_id = shop.offer(template).await;
     shop.sell(&template_id).await
 }

@@ -12,7 +12,7 @@ use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::{TestApp, on};
 use crate::support::mailroom::local;
 use crate::support::refused::{field_faults, refused};
-use crate::support::shop::{Shop, days};
+use crate::support::shop::{Shop, days, euros};
 use crate::support::steps::mask;
 use crate::support::tenant::Tenant;
 
@@ -364,6 +364,75 @@ async fn a_trigger_that_cannot_be_is_refused_with_the_field(
         let tried = fire(&reader, firing(app, "a", "1", &shop.customer)).await;
         let told = refused(tried, Code::PermissionDenied, "PERMISSION_DENIED");
         assert_eq!(told["permission"], "EVENTS_FIRE");
+    })
+    .await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn c7_a_paid_invoice_for_an_item_issues_credits_once_for_each_line(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on(database, async |app| {
+        let shop = Shop::open(app).await;
+        let template_id = shop.offer(shop.lessons("1", days(30))).await;
+        let advice = shop.item("Advice", "Talks", 5_000).await;
+        let trigger = v1::Trigger {
+            for_item_id: shop.swim.clone(),
+            ..gift_of(&template_id, TriggerEvent::InvoicePaid)
+        };
+        let trigger = create(app, trigger).await.unwrap();
+        let line = |item_id: &str| v1::InvoiceLineInput {
+            item_id: item_id.to_owned(),
+            ..Default::default()
+        };
+        let request = v1::CreateInvoiceRequest {
+            request_id: app.request_id(),
+            customer_id: shop.customer.clone(),
+            lines: vec![line(&shop.swim), line(&advice), line(&shop.swim)],
+            ..Default::default()
+        };
+        let made = app.invoices().create_invoice(request).await.unwrap();
+        let invoice_id = made.into_inner().invoice.unwrap().id;
+        let request = v1::IssueInvoiceRequest {
+            request_id: app.request_id(),
+            invoice_id: invoice_id.clone(),
+            ..Default::default()
+        };
+        app.invoices().issue_invoice(request).await.unwrap();
+        let pay = async |cents: Option<i64>| {
+            let target = v1::record_payment_request::Target::InvoiceId(invoice_id.clone());
+            let request = v1::RecordPaymentRequest {
+                request_id: app.request_id(),
+                target: Some(target),
+                payment: Some(v1::RecordedPayment {
+                    method: v1::PaymentMethod::Cash.into(),
+                    amount: cents.map(euros),
+                    ..Default::default()
+                }),
+                validate_only: false,
+            };
+            let paid = app.invoices().record_payment(request).await.unwrap();
+            paid.into_inner().invoice.unwrap()
+        };
+        pay(Some(1)).await;
+        assert_eq!(issued(app).await, 0, "it is not paid yet");
+        let paid = pay(None).await;
+        assert_eq!(issued(app).await, 2, "one for each line of the item");
+        let request = v1::ReversePaymentRequest {
+            request_id: app.request_id(),
+            payment_id: paid.money[1].id.clone(),
+            validate_only: false,
+        };
+        app.invoices().reverse_payment(request).await.unwrap();
+        pay(None).await;
+        assert_eq!(issued(app).await, 0, "paid again it is the same line");
+        let outcomes = get(app, &trigger.id).await.outcomes;
+        let told: Vec<_> = outcomes
+            .iter()
+            .map(|it| it.event.as_ref().unwrap().item_id.as_str())
+            .collect();
+        assert_eq!(told, [shop.swim.as_str(); 2]);
     })
     .await;
 }

@@ -80,6 +80,7 @@ impl Maker {
             time_zone: None,
             active: true,
             may_purchase_on_account: true,
+            unsubscribed_at: None,
             merged_into: None,
             created_at: self.now,
             version: 1,
@@ -102,6 +103,8 @@ impl Maker {
             starts_at: sold_at,
             expires_at: Some(self.now + TimeDelta::days(i64::try_from(days)?)),
             paid_at: Some(sold_at),
+            invoice_line_id: None,
+            unpaid_uses: 0,
             created_at: sold_at,
             ..self.package.clone()
         };

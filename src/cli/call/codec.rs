@@ -7,13 +7,13 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 /// Sends messages of any type and reads answers of one.
 #[derive(Clone, Debug)]
-pub(super) struct DynamicCodec {
+pub struct DynamicCodec {
     answer: MessageDescriptor,
 }
 
 impl DynamicCodec {
     /// Reads answers of this type.
-    pub(super) fn new(answer: MessageDescriptor) -> Self {
+    pub fn new(answer: MessageDescriptor) -> Self {
         Self { answer }
     }
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::domain::decide::Facts;
 use crate::domain::decide::takes::{Take, refuse_too_fine};
 use crate::domain::decide::using::{
-    self, Consume, Moment, about, allowances, pick, refuse_bound, start_clock,
+    self, Consume, Moment, about, allowances, pick, refuse_bound, restore_missing, start_clock,
 };
 use crate::domain::entry::{Account, EntryKind, Purpose};
 use crate::domain::hold::{Hold, HoldEnd, OnTimeOut};
@@ -75,7 +75,9 @@ pub(super) fn place(
     let moment = Moment {
         at: service_at,
         now,
-        past_expiry: None,
+        past_expiry: taking
+            .past_expiry
+            .map(|days| (facts.packages.as_slice(), days)),
         shared_with: &facts.shared_with,
         allowances: &allowances,
         booked_in: match draft.stamp().purpose {
@@ -86,6 +88,7 @@ pub(super) fn place(
     let id = HoldId::from_uuid(draft.stamp().posting_id);
     let mut parts = Vec::new();
     for take in pick(draft, taking, moment)? {
+        restore_missing(draft, &take)?;
         start_clock(draft, &take, service_at)?;
         parts.push(Part {
             n: draft.next_n()?,

@@ -23,7 +23,7 @@ pub(super) struct Payer<'a> {
 /// Spreads what is wanted over the payers, in order.
 pub(super) fn spread(payers: &mut [Payer<'_>], wanted: &Wanted) -> Result<Vec<Take>, Refusal> {
     match wanted {
-        Wanted::Item { units, .. } => take_units(payers, *units),
+        Wanted::Item { units, .. } | Wanted::AtRate { units, .. } => take_units(payers, *units),
         Wanted::Credits { amount, .. } => take_amount(payers, *amount),
     }
 }

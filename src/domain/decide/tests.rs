@@ -6,6 +6,7 @@ mod explaining;
 mod holding;
 mod late;
 mod random;
+mod rating;
 mod restoring;
 mod sharing;
 mod undoing;

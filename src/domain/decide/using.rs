@@ -12,7 +12,7 @@ use crate::domain::entry::{About, Account, EntryKind, Purpose};
 use crate::domain::lot::{Lot, Movement};
 use crate::domain::package::Package;
 use crate::domain::posting::{Draft, Effect};
-use crate::domain::refusal::{InvoiceRefusal, Refusal};
+use crate::domain::refusal::{InvoiceRefusal, RateRefusal, Refusal};
 use crate::domain::returned::{bare, restore_part, value_of};
 use crate::domain::selection::{Wanted, WhyNot, judge_with, named_order, pay_order};
 use crate::domain::use_limit::{Allowances, Use};
@@ -150,10 +150,7 @@ pub(super) fn about(draft: &Draft<'_>, consume: &Consume, units: Option<Credits>
     About {
         consumed_by: consume.consumed_by,
         customer_id: Some(consume.customer_id),
-        item_id: match &consume.wanted {
-            Wanted::Item { item, .. } => Some(item.id),
-            Wanted::Credits { .. } => None,
-        },
+        item_id: consume.wanted.item().map(|item| item.id),
         units,
         ..About::default()
     }
@@ -176,11 +173,7 @@ pub(super) fn pick(
     consume: &Consume,
     moment: Moment<'_>,
 ) -> Result<Vec<Take>, Refusal> {
-    if let Wanted::Item { item, .. } = &consume.wanted
-        && !item.active
-    {
-        return Err(Refusal::ItemInactive { item_id: item.id });
-    }
+    refuse_inactive(&consume.wanted)?;
     let lots = ordered(draft.lots(), consume);
     refuse_unusable(&lots, consume, moment)?;
     let takes = spread(&mut payers(&lots, consume, moment), &consume.wanted);
@@ -189,6 +182,14 @@ pub(super) fn pick(
             .or(takes.err())
             .unwrap_or(Refusal::AmountTooLarge)),
         _ => takes,
+    }
+}
+
+/// Refuses an item that is no longer offered.
+pub(super) fn refuse_inactive(wanted: &Wanted) -> Result<(), Refusal> {
+    match wanted.item() {
+        Some(item) if !item.active => Err(Refusal::ItemInactive { item_id: item.id }),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -274,7 +275,11 @@ fn limited(lots: &[&Lot], consume: &Consume, moment: Moment<'_>) -> Option<Refus
     payers.iter().find_map(limit)
 }
 
-fn payers<'a>(lots: &[&'a Lot], consume: &Consume, moment: Moment<'_>) -> Vec<Payer<'a>> {
+pub(super) fn payers<'a>(
+    lots: &[&'a Lot],
+    consume: &Consume,
+    moment: Moment<'_>,
+) -> Vec<Payer<'a>> {
     let mut allowances = moment.allowances.clone();
     lots.iter()
         .filter(|lot| {
@@ -338,8 +343,9 @@ pub fn refusal(package_id: PackageId, reason: WhyNot, wanted: &Wanted) -> Refusa
         WhyNot::Limited(allowance) => allowance.refusal(package_id),
         WhyNot::Frozen => Refusal::PackageFrozen { package_id },
         WhyNot::Revoked => Refusal::PackageRevoked { package_id },
+        WhyNot::AtRate => RateRefusal::NeverPays { package_id }.into(),
         WhyNot::NotCovered | WhyNot::UsedUp => match wanted {
-            Wanted::Item { item, .. } => Refusal::ItemNotCovered {
+            Wanted::Item { item, .. } | Wanted::AtRate { item, .. } => Refusal::ItemNotCovered {
                 package_id,
                 item_id: item.id,
             },
@@ -352,7 +358,7 @@ pub fn refusal(package_id: PackageId, reason: WhyNot, wanted: &Wanted) -> Refusa
 }
 
 /// Brings back what a take needs beyond what is available: only where an expiry is looked past.
-fn restore_missing(draft: &mut Draft<'_>, take: &Take) -> Result<(), Refusal> {
+pub(super) fn restore_missing(draft: &mut Draft<'_>, take: &Take) -> Result<(), Refusal> {
     let missing = take
         .amount
         .checked_sub(draft.lot(take.lot_id)?.available())

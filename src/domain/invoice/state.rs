@@ -123,6 +123,18 @@ impl InvoiceState {
         }
     }
 
+    /// It is voided but for what was used of the packages that it sold.
+    ///
+    /// # Errors
+    /// [`InvoiceRefusal::NotIssued`], [`InvoiceRefusal::Void`].
+    pub fn reduced(self, owed: Owed) -> Result<Self, InvoiceRefusal> {
+        match self {
+            Self::Draft => Err(InvoiceRefusal::NotIssued),
+            Self::Issued | Self::PartlyPaid | Self::Paid => Ok(owed.state()),
+            Self::Void => Err(InvoiceRefusal::Void),
+        }
+    }
+
     /// It counts no more.
     ///
     /// # Errors

@@ -1,7 +1,8 @@
 //! What invoices allow in which state, and what they come to.
 
 use super::*;
-use crate::domain::sale::PaymentMethod;
+use crate::domain::payment::PaymentMethod;
+use crate::ids::{SaleId, TemplateId};
 
 const UNPAID: Owed = Owed {
     total_minor: 1_000,
@@ -70,18 +71,22 @@ fn every_state_says_to_every_verb_what_it_becomes_or_why_not() {
         InvoiceState::refunded,
         [DRAFT, "issued", PARTLY, "paid", "void"],
     );
+    check(|it| it.reduced(HALF), [DRAFT, PARTLY, PARTLY, PARTLY, VOID]);
+    check(|it| it.reduced(ALL), [DRAFT, "paid", "paid", "paid", VOID]);
     check(InvoiceState::voided, ["void", "void", "void", "void", VOID]);
 }
 
 fn line(quantity: &str, unit_price_minor: i64, tax_basis_points: i32) -> InvoiceLine {
     InvoiceLine {
         id: InvoiceLineId::generate(DateTime::UNIX_EPOCH),
-        item_id: ItemId::generate(DateTime::UNIX_EPOCH),
+        of: LineOf::Item(ItemId::generate(DateTime::UNIX_EPOCH)),
         description: String::new(),
         quantity: Credits::parse(quantity).unwrap(),
         unit_price_minor,
         tax_basis_points,
+        delivered_at: None,
         credits: None,
+        kept_minor: None,
     }
 }
 
@@ -113,7 +118,7 @@ fn draft(lines: Vec<InvoiceLine>) -> Invoice {
         number: None,
         prices_include_tax: false,
         lines,
-        money: Vec::new(),
+        money: Takings::default(),
         created_at: DateTime::UNIX_EPOCH,
         issued_at: None,
         voided_at: None,
@@ -126,6 +131,7 @@ fn credits(units: &str) -> LineCredits {
         hold_id: HoldId::generate(DateTime::UNIX_EPOCH),
         units: Credits::parse(units).unwrap(),
         package_ids: Vec::new(),
+        rate_line_id: None,
         times_out_at: None,
         used_by: None,
         returned_at: None,
@@ -199,4 +205,91 @@ fn a_payment_bounces_once() {
     assert_eq!(refusal.reason(), "PAYMENT_ALREADY_REVERSED");
     let refusal = invoice.refund(payment(1)).unwrap_err();
     assert_eq!(refusal.reason(), "REFUND_EXCEEDS_PAID");
+}
+
+/// A line that sells a package at so much.
+fn package_line(issue_when: IssueWhen, unit_price_minor: i64) -> InvoiceLine {
+    InvoiceLine {
+        of: LineOf::Package(PackageLine {
+            template: (TemplateId::generate(DateTime::UNIX_EPOCH), 1),
+            issue_when,
+            sold: None,
+        }),
+        ..line("1", unit_price_minor, 0)
+    }
+}
+
+#[test]
+fn packages_are_due_as_their_lines_say_and_once() {
+    let lines = IssueWhen::ALL.iter().map(|it| package_line(*it, 100));
+    let mut invoice = draft(lines.collect());
+    let ids: Vec<InvoiceLineId> = invoice.lines.iter().map(|line| line.id).collect();
+    for (state, paid_minor, due) in [
+        (InvoiceState::Draft, 0, 0),
+        (InvoiceState::Issued, 0, 1),
+        (InvoiceState::PartlyPaid, 100, 2),
+        (InvoiceState::Void, 0, 0),
+        (InvoiceState::Paid, 200, 3),
+    ] {
+        invoice.state = state;
+        if paid_minor > 0 {
+            invoice.money.add(MoneyKind::Payment, payment(paid_minor));
+        }
+        let found = invoice.packages_due().unwrap();
+        let found: Vec<_> = found.iter().map(|it| it.id).collect();
+        assert_eq!(found, ids[..due], "{}", state.as_str());
+    }
+    let sold = LineSale {
+        sale_id: SaleId::generate(DateTime::UNIX_EPOCH),
+        package_id: PackageId::generate(DateTime::UNIX_EPOCH),
+    };
+    invoice.issued_for(ids[0], sold).unwrap();
+    assert_eq!(invoice.packages_due().unwrap().len(), 2);
+    assert_eq!(invoice.paid_of_sales(), [(sold.sale_id, 100)]);
+}
+
+#[test]
+fn what_is_kept_of_a_voided_invoice_is_all_that_it_asks_for() {
+    let mut invoice = draft(vec![
+        line("2", 500, 0),
+        InvoiceLine {
+            tax_basis_points: 2_200,
+            ..package_line(IssueWhen::Issued, 1_000)
+        },
+    ]);
+    let [lesson, package] = [invoice.lines[0].id, invoice.lines[1].id];
+    invoice.state = InvoiceState::Issued;
+    invoice.keep_only(&[(package, 300)]).unwrap();
+    assert_eq!(parts(Some(invoice.price().unwrap())), (300, 66, 366));
+    for line in [lesson, package] {
+        let refusal = invoice.apply(line, credits("1")).unwrap_err();
+        assert_eq!(refusal.reason(), "INVOICE_LINE_VOIDED");
+    }
+    invoice.pay(payment(366)).unwrap();
+    assert_eq!(invoice.state, InvoiceState::Paid);
+}
+
+#[test]
+fn credits_do_not_pay_for_packages() {
+    let mut invoice = draft(vec![package_line(IssueWhen::Issued, 1_000)]);
+    let id = invoice.lines[0].id;
+    let refusal = invoice.apply(id, credits("1")).unwrap_err();
+    assert_eq!(refusal.reason(), "LINE_SELLS_PACKAGE");
+}
+
+#[test]
+fn semantics_32_a_line_at_a_package_rate_is_paid_in_money_and_by_no_credits() {
+    let mut rated = line("2", 500, 0);
+    rated.credits = Some(LineCredits {
+        rate_line_id: Some(LineId::generate(DateTime::UNIX_EPOCH)),
+        ..credits("2")
+    });
+    let id = rated.id;
+    let mut invoice = draft(vec![rated]);
+    assert_eq!(invoice.owed().unwrap(), UNPAID);
+    let refusal = invoice.apply(id, credits("1")).unwrap_err();
+    assert_eq!(refusal.reason(), "LINE_AT_PACKAGE_RATE");
+    let refusal = invoice.unapply(id).unwrap_err();
+    assert_eq!(refusal.reason(), "LINE_AT_PACKAGE_RATE");
+    assert_eq!(invoice.owed().unwrap(), UNPAID);
 }

@@ -226,7 +226,7 @@ fn template(pricing: Pricing, is_freestyle: bool) -> Template {
             freeze: None,
             use_limit: None,
             booking_rules: None,
-            transferable: false,
+            transferable: None,
             lines,
             pricing,
             selling: SellingRules {

@@ -25,6 +25,34 @@ fn lot_of(
 }
 
 #[test]
+fn a_package_was_valid_from_its_start_to_before_its_end_unless_it_was_taken_away() {
+    let ending = Package {
+        starts_at: at(5),
+        expires_at: Some(at(9)),
+        ..package()
+    };
+    let valid = |package: &Package, from, before| package.was_valid_during((at(from), at(before)));
+    assert!(valid(&ending, 8, 10) && valid(&ending, 0, 6) && valid(&ending, 6, 7));
+    assert!(!valid(&ending, 9, 10), "the end is exclusive");
+    assert!(!valid(&ending, 0, 5), "so is that of the period");
+    let endless = Package {
+        expires_at: None,
+        ..ending
+    };
+    assert!(valid(&endless, 1_000, 1_001));
+    let revoked = Package {
+        revoked_at: Some(at(7)),
+        ..endless.clone()
+    };
+    assert!(valid(&revoked, 6, 100) && !valid(&revoked, 7, 100));
+    let transferred = Package {
+        transferred_at: Some(at(7)),
+        ..endless
+    };
+    assert!(valid(&transferred, 6, 100) && !valid(&transferred, 7, 100));
+}
+
+#[test]
 fn the_status_is_the_first_that_holds() {
     let unpaid = Package {
         paid_at: None,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::domain::credits::Credits;
 use crate::domain::entry::Purpose;
 use crate::domain::invoice::InvoiceState;
-use crate::ids::{InvoiceLineId, ItemId, PaymentId};
+use crate::ids::{InvoiceId, InvoiceLineId, ItemId, PaymentId, SaleId};
 
 /// What an invoice does not allow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -81,6 +81,26 @@ pub enum InvoiceRefusal {
         /// What used them.
         posting_id: Uuid,
     },
+    /// The line sells a package, which credits do not pay.
+    #[error("line {invoice_line_id} sells a package, which is paid in money")]
+    LineSellsPackage {
+        /// The line.
+        invoice_line_id: InvoiceLineId,
+    },
+    /// The line counts no more, but for what was used of its package.
+    #[error("line {invoice_line_id} was voided")]
+    LineVoided {
+        /// The line.
+        invoice_line_id: InvoiceLineId,
+    },
+    /// What was sold is paid and undone by its invoice.
+    #[error("sale {sale_id} is a line of invoice {invoice_id}, which is paid and voided instead")]
+    SaleOnInvoice {
+        /// The sale.
+        sale_id: SaleId,
+        /// The invoice.
+        invoice_id: InvoiceId,
+    },
     /// The item has no standard rate, and no price was given.
     #[error("item {item_id} has no standard rate: the line needs a price")]
     PriceMissing {
@@ -121,6 +141,9 @@ impl InvoiceRefusal {
             Self::UnitsExceedLine { .. } => "UNITS_EXCEED_LINE",
             Self::NoCredits { .. } => "NO_CREDITS_APPLIED",
             Self::CreditsUsed { .. } => "CREDITS_ALREADY_USED",
+            Self::LineSellsPackage { .. } => "LINE_SELLS_PACKAGE",
+            Self::LineVoided { .. } => "INVOICE_LINE_VOIDED",
+            Self::SaleOnInvoice { .. } => "SALE_ON_INVOICE",
             Self::PriceMissing { .. } => "PRICE_MISSING",
             Self::PaymentReversed { .. } => "PAYMENT_ALREADY_REVERSED",
             Self::RefundExceedsPaid { .. } => "REFUND_EXCEEDS_PAID",

@@ -39,7 +39,6 @@ impl Refusal {
             Self::TemplateIncomplete { .. } => "TEMPLATE_INCOMPLETE",
             Self::CoverageAmbiguous { .. } => "COVERAGE_AMBIGUOUS",
             Self::CoverageRepeated { .. } => "COVERAGE_REPEATED",
-            Self::RateLinesUnsupported { .. } => "RATE_LINES_UNSUPPORTED",
             Self::ValidityImpossible { .. } => "VALIDITY_IMPOSSIBLE",
             Self::PaymentExceedsPrice { .. } => "PAYMENT_EXCEEDS_PRICE",
             Self::ExpiryNotLater { .. } => "EXPIRY_NOT_LATER",
@@ -49,6 +48,7 @@ impl Refusal {
             Self::RequestIdReused { .. } => "REQUEST_ID_REUSED",
             Self::ExternalIdTaken { .. } => "EXTERNAL_ID_TAKEN",
             Self::FeatureOff => "FEATURE_OFF",
+            Self::FeedRestarted => "FEED_RESTARTED",
             Self::NotFound { .. } => "NOT_FOUND",
             Self::PermissionDenied { .. } => "PERMISSION_DENIED",
             Self::CannotAmend(refusal) => refusal.reason(),
@@ -57,8 +57,11 @@ impl Refusal {
             Self::Subscribing(refusal) => refusal.reason(),
             Self::Triggering(refusal) => refusal.reason(),
             Self::Invoicing(refusal) => refusal.reason(),
+            Self::Rating(refusal) => refusal.reason(),
             Self::Booking(refusal) => refusal.reason(),
             Self::Emailing(refusal) => refusal.reason(),
+            Self::Charging(refusal) => refusal.reason(),
+            Self::Access(refusal) => refusal.reason(),
             Self::LotCorrupt(_) => "LEDGER_CORRUPT",
         }
     }

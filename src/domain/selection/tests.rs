@@ -84,7 +84,7 @@ fn credits_by_hand_are_paid_by_any_line_of_their_type() {
 fn rate_lines_never_pay() {
     let swim = item();
     let mut line = Line::clone(&line_for(&swim));
-    line.kind = LineKind::Rate;
+    line.kind = LineKind::Rate { rate_minor: 1_500 };
     let lot = lot(&Arc::new(line), "8", 800);
     let by_hand = Wanted::Credits {
         credit_type_id: lot.line.credit_type_id,
@@ -92,8 +92,31 @@ fn rate_lines_never_pay() {
     };
     for wanted in [unit_of(&swim), by_hand] {
         let judged = judge(&lot, &wanted, at(1), at(1));
-        assert_eq!(judged, Err(WhyNot::NotCovered));
+        assert_eq!(judged, Err(WhyNot::AtRate));
     }
+    let at_rate = |line_id| Wanted::AtRate {
+        item: swim.clone(),
+        units: Credits::UNIT,
+        line_id,
+    };
+    let judged = |line_id| judge(&lot, &at_rate(line_id), at(1), at(1));
+    assert_eq!(judged(None), Ok(Credits::UNIT));
+    assert_eq!(judged(Some(lot.line.id)), Ok(Credits::UNIT));
+    let other = Some(LineId::generate(at(0)));
+    assert_eq!(judged(other), Err(WhyNot::NotCovered));
+}
+
+#[test]
+fn prepaid_lines_have_no_rate() {
+    let swim = item();
+    let lot = lot(&line_for(&swim), "8", 800);
+    let wanted = Wanted::AtRate {
+        item: swim,
+        units: Credits::UNIT,
+        line_id: None,
+    };
+    let judged = judge(&lot, &wanted, at(1), at(1));
+    assert_eq!(judged, Err(WhyNot::NotCovered));
 }
 
 /// Lots of which each stands before the next, and by what.

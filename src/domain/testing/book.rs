@@ -375,6 +375,8 @@ pub(crate) fn package() -> Package {
         use_limit: None,
         booking_rules: None,
         paid_at: Some(start()),
+        invoice_line_id: None,
+        unpaid_uses: 0,
         change_seq: 0,
         created_at: start(),
         version: 1,

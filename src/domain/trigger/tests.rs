@@ -38,6 +38,7 @@ fn event(kind: EventKind, hours: i64) -> Event {
         subject: "1".to_owned(),
         customer_id: customer(),
         package_id: None,
+        item_id: None,
         occurred_at: at(hours),
     }
 }
@@ -132,4 +133,18 @@ fn what_happened_is_told_by_the_state_and_by_what_was_written() {
         ..package_until(10)
     };
     assert_eq!(happened(&revoked, &[after(&[use_of("2")])], consume), None);
+}
+
+#[test]
+fn a_trigger_for_an_item_acts_on_paid_lines_of_that_item_only() {
+    let [swim, other] = [item().id, item().id];
+    let mut wanted = trigger(EventKind::InvoicePaid);
+    wanted.occasion.item_id = Some(swim);
+    let paid = |item_id| Event {
+        item_id: Some(item_id),
+        ..event(EventKind::InvoicePaid, 2)
+    };
+    assert!(wanted.acts_on(&paid(swim), None));
+    assert!(!wanted.acts_on(&paid(other), None));
+    assert!(trigger(EventKind::InvoicePaid).acts_on(&paid(other), None));
 }

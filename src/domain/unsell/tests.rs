@@ -95,3 +95,36 @@ fn the_packages_of_one_posting_are_taken_back_one_after_the_other() {
     ];
     assert_eq!(told(&draft.close()), expected);
 }
+
+#[test]
+fn c2_what_was_used_or_has_expired_stays_charged_if_the_caller_wants_that() {
+    let (mut book, swim, lot, id) = lessons(package_until(10));
+    book.act(1, Command::Consume(units(&swim, "1"))).unwrap();
+    let refusal = book
+        .amend(2, id, |it| {
+            take_back_unused(it, UsedPart::Refused).map(drop)
+        })
+        .unwrap_err();
+    assert_eq!(refusal.reason(), "SALE_USED");
+    let mut kept = 0;
+    let amended = book.amend(2, id, |it| {
+        kept = take_back_unused(it, UsedPart::Charged)?;
+        Ok(())
+    });
+    assert_eq!(kept, 333);
+    let expected = [tale("adjust", lot, "2", 667)];
+    assert_eq!(told(&amended.unwrap().posting), expected);
+    // Asked again, there is nothing more to take back.
+    let again = book.amend(3, id, |it| {
+        kept = take_back_unused(it, UsedPart::Charged)?;
+        Ok(())
+    });
+    assert_eq!((kept, told(&again.unwrap().posting).len()), (333, 0));
+    let (mut ended, _, _, id) = lessons(package_until(10));
+    let charged = ended.amend(10, id, |it| {
+        kept = take_back_unused(it, UsedPart::Charged)?;
+        Ok(())
+    });
+    charged.unwrap();
+    assert_eq!(kept, 1_000);
+}

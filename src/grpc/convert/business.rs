@@ -1,32 +1,28 @@
-//! Settings, tokens and users as messages.
+//! Settings as messages.
 
-use crate::domain::access::Token;
-use crate::domain::business::{Business, Sender};
-use crate::domain::permission::{Permission, Permissions};
-use crate::domain::user::User;
-use crate::grpc::convert::common::{etag, optional_etag, to_timestamp};
+use crate::domain::business::{Business, Invoicing, Sender};
+use crate::grpc::convert::common::{etag, optional_etag};
+use crate::grpc::convert::policies::{policies, to_policies};
+use crate::grpc::convert::pricing::{issue_when, to_issue_when};
 use crate::grpc::convert::template::{PRIORITY_MAX, QUARANTINE_DAYS_MAX};
-use crate::grpc::faults::{Faults, timestamp};
+use crate::grpc::faults::Faults;
 use crate::grpc::mask::{Mask, Writable, writable};
-use crate::grpc::page::Page;
-use crate::grpc::permission::{permission_name, permission_named};
-use crate::ids::{TokenId, UserId};
 use crate::mail::content::Colour;
 use crate::proto::v1;
 use crate::service::Caller;
 use crate::service::business::SettingsUpdate;
-use crate::service::tokens::{TokenList, TokenOrder};
-use crate::service::users::{NewUser, UserList};
 
 /// The longest name, in characters.
 const NAME_LENGTH_MAX: usize = 200;
 /// The longest name in From, in characters.
 const FROM_NAME_LENGTH_MAX: usize = 100;
-/// More permissions than there are.
-const PERMISSIONS_MAX: usize = 100;
+/// For how many days the credits of a draft may be held.
+const DRAFT_HOLD_DAYS_MAX: i32 = 365;
+/// For how many hours a charge request may be open: a year.
+const CHARGE_TIMEOUT_HOURS_MAX: i32 = 8_760;
 
 /// What a client can write of the settings.
-fn fields(message: &v1::Settings) -> [Writable; 9] {
+fn fields(message: &v1::Settings) -> [Writable; 11] {
     writable([
         ("name", !message.name.is_empty()),
         ("time_zone", !message.time_zone.is_empty()),
@@ -35,7 +31,9 @@ fn fields(message: &v1::Settings) -> [Writable; 9] {
         ("account_payments_active", message.account_payments_active),
         ("prices_include_tax", message.prices_include_tax),
         ("quarantine_days", message.quarantine_days != 0),
+        ("policies", message.policies.is_some()),
         ("default_priority", message.default_priority != 0),
+        ("invoicing", message.invoicing.is_some()),
         ("sender", message.sender.is_some()),
     ])
 }
@@ -64,9 +62,17 @@ pub fn settings_update(
             let days = message.quarantine_days;
             faults.number("quarantine_days", days, 0..=QUARANTINE_DAYS_MAX)
         });
+        let policies = mask.field("policies", || {
+            let message = message.policies.clone().unwrap_or_default();
+            faults.within("policies", |faults| policies(&message, faults))
+        });
         let default_priority = mask.field("default_priority", || {
             let range = -PRIORITY_MAX..=PRIORITY_MAX;
             faults.number("default_priority", message.default_priority, range)
+        });
+        let invoicing = mask.field("invoicing", || {
+            let message = message.invoicing.unwrap_or_default();
+            faults.within("invoicing", |faults| invoicing(message, faults))
         });
         let sender = mask.field("sender", || match &message.sender {
             None => Some(Sender::default()),
@@ -84,7 +90,9 @@ pub fn settings_update(
             ),
             prices_include_tax: flag("prices_include_tax", message.prices_include_tax),
             quarantine_days: quarantine_days?,
+            policies: policies?,
             default_priority: default_priority?,
+            invoicing: invoicing?,
             sender: sender?,
         })
     })
@@ -107,6 +115,41 @@ fn sender(message: &v1::Sender, faults: &mut Faults) -> Option<Sender> {
     })
 }
 
+/// How invoices work; what is 0 is as it is by default.
+fn invoicing(message: v1::InvoiceSettings, faults: &mut Faults) -> Option<Invoicing> {
+    let default = Invoicing::default();
+    let issue_when = issue_when(faults, message.issue_when);
+    let mut number = |field, given, most, default| match given {
+        0 => Some(default),
+        given => faults
+            .number(field, given, 1..=most)
+            .and_then(|number| u32::try_from(number).ok()),
+    };
+    let days = ("draft_hold_days", message.draft_hold_days);
+    let hours = ("charge_timeout_hours", message.charge_timeout_hours);
+    let draft_hold_days = number(days.0, days.1, DRAFT_HOLD_DAYS_MAX, default.draft_hold_days);
+    let charge_timeout_hours = number(
+        hours.0,
+        hours.1,
+        CHARGE_TIMEOUT_HOURS_MAX,
+        default.charge_timeout_hours,
+    );
+    Some(Invoicing {
+        issue_when: issue_when?.unwrap_or(default.issue_when),
+        draft_hold_days: draft_hold_days?,
+        charge_timeout_hours: charge_timeout_hours?,
+    })
+}
+
+fn to_invoicing(invoicing: Invoicing) -> v1::InvoiceSettings {
+    let number = |number| i32::try_from(number).unwrap_or(i32::MAX);
+    v1::InvoiceSettings {
+        issue_when: to_issue_when(Some(invoicing.issue_when)).into(),
+        draft_hold_days: number(invoicing.draft_hold_days),
+        charge_timeout_hours: number(invoicing.charge_timeout_hours),
+    }
+}
+
 /// The settings as a message.
 pub fn to_settings(business: Business) -> v1::Settings {
     v1::Settings {
@@ -119,7 +162,9 @@ pub fn to_settings(business: Business) -> v1::Settings {
         account_payments_active: business.account_payments_active,
         prices_include_tax: business.prices_include_tax,
         quarantine_days: business.quarantine_days,
+        policies: Some(to_policies(business.policies)),
         default_priority: business.default_priority,
+        invoicing: Some(to_invoicing(business.invoicing)),
         sender: Some(v1::Sender {
             from_name: business.sender.from_name.unwrap_or_default(),
             from_email: business.sender.from_email.unwrap_or_default(),
@@ -129,105 +174,5 @@ pub fn to_settings(business: Business) -> v1::Settings {
             accent_colour: business.sender.accent_colour.unwrap_or_default(),
         }),
         etag: etag(business.version),
-    }
-}
-
-/// A token to be made.
-pub fn token_order(
-    request: &v1::CreateTokenRequest,
-    _: &Caller,
-    faults: &mut Faults,
-) -> Option<TokenOrder> {
-    let message = faults.required("token", request.token.as_ref())?;
-    faults.within("token", |faults| {
-        let name = faults.required_text("name", &message.name, NAME_LENGTH_MAX);
-        let permissions = permissions(&message.permissions, faults);
-        let user_id = faults.optional_reference("user_id", &message.user_id);
-        Some(TokenOrder {
-            name: name?,
-            permissions: permissions?,
-            user_id: user_id?,
-        })
-    })
-}
-
-fn permissions(numbers: &[i32], faults: &mut Faults) -> Option<Permissions> {
-    faults.count("permissions", numbers.len(), 1..=PERMISSIONS_MAX)?;
-    let chosen = faults.choices::<v1::Permission>("permissions", numbers)?;
-    let names = chosen.into_iter().map(permission_name);
-    let permissions: Permissions = names.filter_map(Permission::from_name).collect();
-    if permissions.len() < numbers.len() {
-        faults.add("permissions", "must have each permission once");
-        return None;
-    }
-    Some(permissions)
-}
-
-/// Which tokens to list.
-pub fn token_list(
-    request: &v1::ListTokensRequest,
-    page: &Page<TokenId>,
-    _: &mut Faults,
-) -> Option<TokenList> {
-    Some(TokenList {
-        hide_revoked: request.hide_revoked,
-        before: page.after,
-        limit: page.limit(),
-    })
-}
-
-/// A token as a message, without its text.
-pub fn to_token(token: Token) -> v1::Token {
-    let names = token
-        .permissions
-        .iter()
-        .map(|permission| permission.as_str());
-    v1::Token {
-        id: token.id.to_string(),
-        name: token.name,
-        permissions: names.filter_map(permission_named).map(i32::from).collect(),
-        user_id: token.user_id.map(|id| id.to_string()).unwrap_or_default(),
-        created_at: Some(timestamp(token.created_at)),
-        last_used_at: to_timestamp(token.last_used_at),
-        revoked_at: to_timestamp(token.revoked_at),
-    }
-}
-
-/// A user to be added.
-pub fn new_user(
-    request: &v1::CreateUserRequest,
-    _: &Caller,
-    faults: &mut Faults,
-) -> Option<NewUser> {
-    let message = faults.required("user", request.user.as_ref())?;
-    faults.within("user", |faults| {
-        let external_id = faults.external_id("external_id", &message.external_id);
-        let name = faults.required_text("name", &message.name, NAME_LENGTH_MAX);
-        Some(NewUser {
-            external_id: external_id?,
-            name: name?,
-        })
-    })
-}
-
-/// Which users to list.
-pub fn user_list(
-    _: &v1::ListUsersRequest,
-    page: &Page<UserId>,
-    _: &mut Faults,
-) -> Option<UserList> {
-    Some(UserList {
-        before: page.after,
-        limit: page.limit(),
-    })
-}
-
-/// A user as a message.
-pub fn to_user(user: User) -> v1::User {
-    v1::User {
-        id: user.id.to_string(),
-        external_id: user.external_id.unwrap_or_default(),
-        name: user.name,
-        created_at: Some(timestamp(user.created_at)),
     }
 }

@@ -3,7 +3,7 @@
 use icu_locale_core::LanguageIdentifier;
 
 use crate::domain::customer::Customer;
-use crate::grpc::convert::common::{etag, optional_etag};
+use crate::grpc::convert::common::{etag, optional_etag, to_timestamp};
 use crate::grpc::faults::{Faults, timestamp};
 use crate::grpc::mask::{Mask, Writable, writable};
 use crate::grpc::page::Page;
@@ -21,7 +21,7 @@ const PHONE_LENGTH_MAX: usize = 40;
 pub(super) const QUERY_LENGTH_MAX: usize = 100;
 
 /// What a client can write of a customer.
-fn fields(message: &v1::Customer) -> [Writable; 9] {
+fn fields(message: &v1::Customer) -> [Writable; 10] {
     writable([
         ("external_id", !message.external_id.is_empty()),
         ("name", !message.name.is_empty()),
@@ -32,6 +32,7 @@ fn fields(message: &v1::Customer) -> [Writable; 9] {
         ("time_zone", !message.time_zone.is_empty()),
         ("active", message.active),
         ("may_purchase_on_account", message.may_purchase_on_account),
+        ("unsubscribed", message.unsubscribed),
     ])
 }
 
@@ -58,6 +59,7 @@ pub fn new_customer(
             locale: locale?,
             time_zone: time_zone?,
             may_purchase_on_account: message.may_purchase_on_account,
+            unsubscribed: message.unsubscribed,
         })
     })
 }
@@ -97,6 +99,7 @@ pub fn customer_update(
             time_zone: time_zone?,
             active: mask.has("active").then_some(message.active),
             may_purchase_on_account: on_account.then_some(message.may_purchase_on_account),
+            unsubscribed: mask.has("unsubscribed").then_some(message.unsubscribed),
         })
     })
 }
@@ -173,6 +176,8 @@ pub fn to_customer(customer: Customer) -> v1::Customer {
             .unwrap_or_default(),
         active: customer.active,
         may_purchase_on_account: customer.may_purchase_on_account,
+        unsubscribed: customer.unsubscribed_at.is_some(),
+        unsubscribed_at: to_timestamp(customer.unsubscribed_at),
         merged_into: customer
             .merged_into
             .map(|id| id.to_string())

@@ -1,26 +1,19 @@
-//! The messages of e-mails and the reminder policy.
+//! The messages of e-mails, sent and to come.
 
-use crate::domain::business::LowBalance;
 use crate::domain::email::{Attempt, AttemptOutcome, EmailState};
 use crate::domain::notice::{Notice, NoticeKind};
-use crate::grpc::convert::common::{amount, etag, optional_etag, to_timestamp};
+use crate::grpc::convert::common::to_timestamp;
 use crate::grpc::faults::{Faults, timestamp};
-use crate::grpc::mask::{Mask, Writable};
 use crate::grpc::page::Page;
 use crate::ids::EmailId;
 use crate::proto::v1;
-use crate::proto::v1::low_balance::Line;
 use crate::service::emails::{EmailDetails, EmailList};
-use crate::service::reminder_policy::{PolicyUpdate, VersionedPolicy};
+use crate::service::upcoming::{Place, Upcoming, UpcomingList};
 
-/// The most leads of a policy.
-const LEADS_MAX: usize = 10;
-/// The longest lead, in days.
-const LEAD_DAYS_MAX: i32 = 365;
-/// The highest line of a low balance, in percent.
-const PERCENT_MAX: i32 = 99;
-/// The last hour of a day.
-const HOUR_MAX: i32 = 23;
+/// How far a look ahead goes if the client does not say, in days.
+const AHEAD_DAYS_DEFAULT: i32 = 30;
+/// The furthest that a look ahead goes, in days.
+const AHEAD_DAYS_MAX: i32 = 90;
 /// The most states or kinds of a filter.
 const CHOICES_MAX: usize = 10;
 
@@ -35,129 +28,54 @@ pub fn email_list(
     let states = faults
         .count("states", request.states.len(), 0..=CHOICES_MAX)
         .and_then(|()| faults.choices::<v1::EmailState>("states", &request.states));
-    let kinds = faults
-        .count("kinds", request.kinds.len(), 0..=CHOICES_MAX)
-        .and_then(|()| faults.choices::<v1::EmailKind>("kinds", &request.kinds));
+    let kinds = kinds("kinds", &request.kinds, faults);
     Some(EmailList {
         customer_id: customer_id?,
         package_id: package_id?,
         states: states?.into_iter().filter_map(state).collect(),
-        kinds: kinds?.into_iter().filter_map(kind).collect(),
+        kinds: kinds?,
         before: page.after,
         limit: page.limit(),
     })
 }
 
-/// What a client can write of the reminder policy.
-fn policy_fields(message: &v1::ReminderPolicy) -> [Writable; 9] {
-    [
-        ("lead_days", !message.lead_days.is_empty()),
-        ("local_hour", message.local_hour != 0),
-        ("expired_notice", message.expired_notice),
-        ("confirmation", message.confirmation),
-        ("renewed", message.renewed),
-        ("low_balance", message.low_balance.is_some()),
-        ("used_up", message.used_up),
-        ("extended", message.extended),
-        ("hold_timed_out", message.hold_timed_out),
-    ]
-    .map(|(name, given)| Writable { name, given })
-}
-
-/// A reminder policy to be changed.
-pub fn policy_update(
-    request: &v1::UpdateReminderPolicyRequest,
+/// How far to look ahead, and which page of it.
+pub fn upcoming_list(
+    request: &v1::ListUpcomingRequest,
     faults: &mut Faults,
-) -> Option<PolicyUpdate> {
-    let message = faults.required("policy", request.policy.as_ref())?;
-    let mask = Mask::read(
-        request.update_mask.as_ref(),
-        &policy_fields(message),
-        faults,
-    );
-    faults.within("policy", |faults| {
-        let leads = lead_days(message, faults);
-        let hour = faults.number("local_hour", message.local_hour, 0..=HOUR_MAX);
-        let low_balance = match &message.low_balance {
-            None => Some(None),
-            Some(message) => low_balance(message, faults).map(Some),
-        };
-        let (mask, leads, hour) = (mask?, leads?, u32::try_from(hour?).ok()?);
-        let low_balance = low_balance?;
-        let chosen = |name, value: bool| mask.has(name).then_some(value);
-        Some(PolicyUpdate {
-            etag: optional_etag(&message.etag),
-            lead_days: mask.has("lead_days").then_some(leads),
-            local_hour: mask.has("local_hour").then_some(hour),
-            expired_notice: chosen("expired_notice", message.expired_notice),
-            confirmation: chosen("confirmation", message.confirmation),
-            renewed: chosen("renewed", message.renewed),
-            low_balance: mask.has("low_balance").then_some(low_balance),
-            used_up: chosen("used_up", message.used_up),
-            extended: chosen("extended", message.extended),
-            hold_timed_out: chosen("hold_timed_out", message.hold_timed_out),
-        })
-    })
-}
-
-fn low_balance(message: &v1::LowBalance, faults: &mut Faults) -> Option<LowBalance> {
-    faults.within("low_balance", |faults| match &message.line {
-        Some(Line::Credits(credits)) => amount(faults, "credits", credits).map(LowBalance::Credits),
-        Some(Line::Percent(percent)) => {
-            let percent = faults.number("percent", *percent, 1..=PERCENT_MAX)?;
-            u32::try_from(percent).ok().map(LowBalance::Percent)
-        }
-        None => {
-            faults.add("line", "must be given");
-            None
-        }
-    })
-}
-
-fn to_low_balance(line: LowBalance) -> v1::LowBalance {
-    let line = match line {
-        LowBalance::Credits(credits) => Line::Credits(credits.to_string()),
-        LowBalance::Percent(percent) => {
-            Line::Percent(i32::try_from(percent).unwrap_or(PERCENT_MAX))
-        }
+) -> Option<(UpcomingList, Page<Place>)> {
+    let days = match request.days {
+        0 => Some(AHEAD_DAYS_DEFAULT),
+        asked => faults.number("days", asked, 1..=AHEAD_DAYS_MAX),
     };
-    v1::LowBalance { line: Some(line) }
+    let page = Page::read(request, faults)?;
+    let input = UpcomingList {
+        days: u32::try_from(days?).ok()?,
+        from: page.after.clone(),
+        limit: usize::from(page.size),
+    };
+    Some((input, page))
 }
 
-fn lead_days(message: &v1::ReminderPolicy, faults: &mut Faults) -> Option<Vec<u32>> {
-    faults.count("lead_days", message.lead_days.len(), 0..=LEADS_MAX)?;
-    let mut leads = Vec::new();
-    let mut sound = true;
-    for (index, days) in message.lead_days.iter().enumerate() {
-        let field = format!("lead_days[{index}]");
-        let days = faults.number(&field, *days, 0..=LEAD_DAYS_MAX);
-        match days.and_then(|days| u32::try_from(days).ok()) {
-            Some(days) if leads.contains(&days) => {
-                faults.add(&field, "must not be a repeat");
-                sound = false;
-            }
-            Some(days) => leads.push(days),
-            None => sound = false,
-        }
-    }
-    sound.then_some(leads)
-}
-
-/// A reminder policy as a message.
-pub fn to_policy(versioned: &VersionedPolicy) -> v1::ReminderPolicy {
-    let policy = &versioned.policy;
-    let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
-    v1::ReminderPolicy {
-        lead_days: policy.lead_days.iter().copied().map(number).collect(),
-        local_hour: number(policy.local_hour),
-        expired_notice: policy.expired_notice,
-        confirmation: policy.confirmation,
-        renewed: policy.renewed,
-        low_balance: policy.low_balance.map(to_low_balance),
-        used_up: policy.used_up,
-        extended: policy.extended,
-        hold_timed_out: policy.hold_timed_out,
-        etag: etag(versioned.version),
+/// What would be told as a message.
+pub fn to_upcoming(upcoming: Upcoming) -> v1::UpcomingNotice {
+    v1::UpcomingNotice {
+        kind: to_kind(upcoming.kind).into(),
+        package_id: upcoming.package_id.to_string(),
+        package_name: upcoming.package_name,
+        customer_id: upcoming.customer_id.to_string(),
+        customer_name: upcoming.customer_name,
+        to_email: upcoming.to_email.unwrap_or_default(),
+        lead_days: upcoming.lead_days.unwrap_or_default(),
+        send_at: Some(timestamp(upcoming.send_at)),
+        withheld_reason: upcoming
+            .withheld
+            .map(|reason| reason.as_str().to_owned())
+            .unwrap_or_default(),
+        email_id: upcoming
+            .email_id
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
     }
 }
 
@@ -244,6 +162,13 @@ fn to_attempt(attempt: &Attempt) -> v1::EmailAttempt {
     }
 }
 
+/// Kinds of e-mails, each of them known; may be empty.
+pub(super) fn kinds(field: &str, numbers: &[i32], faults: &mut Faults) -> Option<Vec<NoticeKind>> {
+    faults.count(field, numbers.len(), 0..=CHOICES_MAX)?;
+    let kinds = faults.choices::<v1::EmailKind>(field, numbers)?;
+    Some(kinds.into_iter().filter_map(kind).collect())
+}
+
 fn state(message: v1::EmailState) -> Option<EmailState> {
     EmailState::ALL
         .iter()
@@ -268,6 +193,7 @@ fn to_state(state: EmailState) -> v1::EmailState {
     }
 }
 
+/// A kind of e-mail as a message.
 pub(super) fn to_kind(kind: NoticeKind) -> v1::EmailKind {
     match kind {
         NoticeKind::Confirmation => v1::EmailKind::Confirmation,

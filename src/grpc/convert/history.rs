@@ -9,9 +9,9 @@ use crate::grpc::convert::package::{to_account, to_actor, to_balances};
 use crate::grpc::convert::using::to_units;
 use crate::grpc::faults::{Faults, timestamp};
 use crate::grpc::page::Page;
-use crate::ids::HoldId;
+use crate::ids::{BookingId, HoldId, InvoiceLineId};
 use crate::proto::v1;
-use crate::service::history::{EntryList, EntryRow, EntryScope, Position};
+use crate::service::history::{EntryFilter, EntryList, EntryRow, EntryScope, Position};
 
 /// The longest range of time that one question can ask for.
 const RANGE_MAX: TimeDelta = TimeDelta::days(92);
@@ -29,9 +29,12 @@ pub fn entry_list(
     let page = page?;
     let list = EntryList {
         scope: scope?,
-        item: item?,
-        user: user?,
-        kinds: kinds?.into_iter().filter_map(entry_kind).collect(),
+        filter: EntryFilter {
+            item: item?,
+            user: user?,
+            kinds: kinds?.into_iter().filter_map(entry_kind).collect(),
+            ..EntryFilter::default()
+        },
         after: page.after,
         size: page.size.into(),
     };
@@ -89,7 +92,8 @@ const KINDS: [(EntryKind, v1::EntryKind); 14] = [
     (EntryKind::Revalue, v1::EntryKind::Revalue),
 ];
 
-fn entry_kind(kind: v1::EntryKind) -> Option<EntryKind> {
+/// The kind that a message names.
+pub fn entry_kind(kind: v1::EntryKind) -> Option<EntryKind> {
     KINDS
         .iter()
         .find(|(_, known)| *known == kind)
@@ -144,6 +148,16 @@ pub fn to_entry(row: EntryRow, currency: Currency) -> v1::Entry {
             .unwrap_or_default(),
         note,
         hash: entry.hash.to_vec(),
+        invoice_line_id: entry
+            .about
+            .invoice_line_id
+            .map(|id| InvoiceLineId::from_uuid(id).to_string())
+            .unwrap_or_default(),
+        booking_id: entry
+            .about
+            .booking_id
+            .map(|id| BookingId::from_uuid(id).to_string())
+            .unwrap_or_default(),
         hold_id: entry
             .about
             .hold_id

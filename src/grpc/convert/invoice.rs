@@ -1,15 +1,17 @@
 //! Invoices, their lines and what is paid of them, as messages.
 
-use std::collections::BTreeSet;
-
-use crate::domain::invoice::{self, Invoice, InvoiceMoney, InvoiceState, LineCredits, MoneyKind};
+use crate::domain::invoice::{self, InvoiceState, LineCredits};
 use crate::domain::money::Currency;
+use crate::domain::payment::MoneyKind;
 use crate::domain::sale::Price;
-use crate::grpc::convert::common::{
-    amount, amount_or_one, etag, money, optional_etag, to_money, to_timestamp,
-};
-use crate::grpc::convert::package::{Detail, to_payment};
-use crate::grpc::convert::selling::payment;
+use crate::domain::unsell::UsedPart;
+use crate::grpc::convert::charge::to_charge_requests;
+use crate::grpc::convert::common::{amount, etag, optional_etag, to_money, to_timestamp};
+use crate::grpc::convert::invoice_line::lines;
+use crate::grpc::convert::package::Detail;
+use crate::grpc::convert::payment::{charge, to_money_records};
+use crate::grpc::convert::pricing::to_issue_when;
+use crate::grpc::convert::rate::to_line_rate;
 use crate::grpc::convert::using::packages;
 use crate::grpc::faults::{Faults, timestamp};
 use crate::grpc::mask::{Mask, Writable, writable};
@@ -17,18 +19,11 @@ use crate::grpc::page::Page;
 use crate::ids::InvoiceId;
 use crate::proto::v1;
 use crate::service::Caller;
+use crate::service::invoices::counting::{Issuing, Voiding};
 use crate::service::invoices::crediting::{Application, Removal};
-use crate::service::invoices::paying::MoneyEntry;
 use crate::service::invoices::{
-    InvoiceEdit, InvoiceList, InvoiceTarget, InvoiceView, LineHold, NewInvoice, NewInvoiceLine,
+    InvoiceEdit, InvoiceList, InvoiceTarget, InvoiceView, LineHold, NewInvoice,
 };
-
-/// The most lines of an invoice.
-const LINES_MAX: usize = 200;
-/// The longest description of a line, in characters.
-const DESCRIPTION_LENGTH_MAX: usize = 500;
-/// The highest tax, in hundredths of a percent.
-const TAX_BASIS_POINTS_MAX: i32 = 10_000;
 
 /// What is to be an invoice.
 pub fn new_invoice(
@@ -48,56 +43,6 @@ pub fn new_invoice(
         customer: customer?,
         external_id: external_id?,
         lines: lines?,
-    })
-}
-
-fn lines(
-    messages: &[v1::InvoiceLineInput],
-    caller: &Caller,
-    faults: &mut Faults,
-) -> Option<Vec<NewInvoiceLine>> {
-    faults.count("lines", messages.len(), 0..=LINES_MAX)?;
-    let mut named = BTreeSet::new();
-    let read: Vec<_> = messages
-        .iter()
-        .enumerate()
-        .map(|(index, message)| {
-            faults.within_item("lines", index, |faults| {
-                if !message.id.is_empty() && !named.insert(&message.id) {
-                    faults.add("id", "must not be named twice");
-                }
-                line(message, caller, faults)
-            })
-        })
-        .collect();
-    read.into_iter().collect()
-}
-
-fn line(
-    message: &v1::InvoiceLineInput,
-    caller: &Caller,
-    faults: &mut Faults,
-) -> Option<NewInvoiceLine> {
-    let id = match message.id.as_str() {
-        "" => Some(None),
-        id => faults.id("id", id).map(Some),
-    };
-    let item = faults.reference("item_id", &message.item_id);
-    let description = faults.text("description", &message.description, DESCRIPTION_LENGTH_MAX);
-    let quantity = amount_or_one(faults, "quantity", &message.quantity);
-    let unit_price_minor = match &message.unit_price {
-        None => Some(None),
-        Some(price) => money(faults, "unit_price", price, caller.business.currency).map(Some),
-    };
-    let tax = 0..=TAX_BASIS_POINTS_MAX;
-    let tax_basis_points = faults.number("tax_basis_points", message.tax_basis_points, tax);
-    Some(NewInvoiceLine {
-        id: id?,
-        item: item?,
-        description: description?,
-        quantity: quantity?,
-        unit_price_minor: unit_price_minor?,
-        tax_basis_points: tax_basis_points?,
     })
 }
 
@@ -140,19 +85,32 @@ pub fn edit(
 /// A draft to be issued.
 pub fn issue(
     request: &v1::IssueInvoiceRequest,
-    _: &Caller,
+    caller: &Caller,
     faults: &mut Faults,
-) -> Option<InvoiceTarget> {
-    target(&request.invoice_id, &request.etag, faults)
+) -> Option<Issuing> {
+    let target = target(&request.invoice_id, &request.etag, faults);
+    let charge = match &request.charge {
+        None => Some(None),
+        Some(message) => faults
+            .within("charge", |faults| charge(message, caller, faults))
+            .map(Some),
+    };
+    Some(Issuing {
+        target: target?,
+        charge: charge?,
+    })
 }
 
 /// An invoice to be voided.
-pub fn void(
-    request: &v1::VoidInvoiceRequest,
-    _: &Caller,
-    faults: &mut Faults,
-) -> Option<InvoiceTarget> {
-    target(&request.invoice_id, &request.etag, faults)
+pub fn void(request: &v1::VoidInvoiceRequest, _: &Caller, faults: &mut Faults) -> Option<Voiding> {
+    Some(Voiding {
+        target: target(&request.invoice_id, &request.etag, faults)?,
+        used: if request.keep_used {
+            UsedPart::Charged
+        } else {
+            UsedPart::Refused
+        },
+    })
 }
 
 /// Credits to pay for units of a line.
@@ -188,36 +146,6 @@ pub fn removal(
         target: target?,
         line_id: line_id?,
     })
-}
-
-/// Money of an invoice, told in `field`.
-pub fn money_entry(
-    invoice_id: &str,
-    (field, recorded): (&str, Option<&v1::RecordedPayment>),
-    caller: &Caller,
-    faults: &mut Faults,
-) -> Option<MoneyEntry> {
-    let invoice = faults.reference("invoice_id", invoice_id);
-    let payment = faults
-        .required(field, recorded)
-        .and_then(|recorded| faults.within(field, |faults| payment(recorded, caller, faults)));
-    let (invoice, payment) = (invoice?, payment?);
-    Some(MoneyEntry {
-        invoice,
-        method: payment.method,
-        amount_minor: payment.amount_minor,
-        reference: payment.reference,
-    })
-}
-
-/// A refund to be written down.
-pub fn refund(
-    request: &v1::RecordRefundRequest,
-    caller: &Caller,
-    faults: &mut Faults,
-) -> Option<MoneyEntry> {
-    let recorded = ("refund", request.refund.as_ref());
-    money_entry(&request.invoice_id, recorded, caller, faults)
 }
 
 /// A page of invoices.
@@ -271,7 +199,7 @@ pub fn to_invoice(view: &InvoiceView, currency: Currency, detail: Detail) -> v1:
         }
     };
     let price = invoice.price().unwrap_or_default();
-    let paid_minor = invoice.sum(MoneyKind::Payment);
+    let paid_minor = invoice.money.sum(MoneyKind::Payment);
     let due_minor = if invoice.state == InvoiceState::Void {
         0
     } else {
@@ -279,14 +207,28 @@ pub fn to_invoice(view: &InvoiceView, currency: Currency, detail: Detail) -> v1:
     };
     let lines = invoice.lines.iter().map(|line| {
         let price = line.price(invoice.prices_include_tax).unwrap_or_default();
-        let credits = line.credits.as_ref().map(|credits| {
-            let hold = view.credits.iter().find(|it| it.hold_id == credits.hold_id);
+        let mut message = to_line(line, price, currency);
+        message.id = kept(message.id);
+        if let Some(package) = &mut message.package {
+            package.sale_id = kept(std::mem::take(&mut package.sale_id));
+            package.package_id = kept(std::mem::take(&mut package.package_id));
+        }
+        let Some(credits) = &line.credits else {
+            return message;
+        };
+        let hold = view.credits.iter().find(|it| it.hold_id == credits.hold_id);
+        let package_rate = to_line_rate(credits, hold);
+        let paying = package_rate.is_none().then(|| {
             let mut message = to_credits(credits, hold);
             message.hold_id = kept(message.hold_id);
             message.used_by = kept(message.used_by);
             message
         });
-        to_line(line, kept(line.id.to_string()), price, credits, currency)
+        v1::InvoiceLine {
+            credits: paying,
+            package_rate,
+            ..message
+        }
     });
     v1::Invoice {
         id: kept(invoice.id.to_string()),
@@ -302,26 +244,21 @@ pub fn to_invoice(view: &InvoiceView, currency: Currency, detail: Detail) -> v1:
         tax: Some(to_money(price.tax_minor, currency)),
         total: Some(to_money(price.total_minor, currency)),
         paid: Some(to_money(paid_minor, currency)),
-        refunded: Some(to_money(invoice.sum(MoneyKind::Refund), currency)),
+        refunded: Some(to_money(invoice.money.sum(MoneyKind::Refund), currency)),
         due: Some(to_money(due_minor, currency)),
-        money: to_moneys(invoice, currency, kept),
+        money: to_money_records(&invoice.money, currency, detail),
         created_at: Some(timestamp(invoice.created_at)),
         issued_at: to_timestamp(invoice.issued_at),
         voided_at: to_timestamp(invoice.voided_at),
         etag: etag(invoice.version),
+        charge_requests: to_charge_requests(&view.charges, detail),
     }
 }
 
-fn to_line(
-    line: &invoice::InvoiceLine,
-    id: String,
-    price: Price,
-    credits: Option<v1::LineCredits>,
-    currency: Currency,
-) -> v1::InvoiceLine {
+fn to_line(line: &invoice::InvoiceLine, price: Price, currency: Currency) -> v1::InvoiceLine {
     v1::InvoiceLine {
-        id,
-        item_id: line.item_id.to_string(),
+        id: line.id.to_string(),
+        item_id: line.item_id().map(|id| id.to_string()).unwrap_or_default(),
         description: line.description.clone(),
         quantity: line.quantity.to_string(),
         unit_price: Some(to_money(line.unit_price_minor, currency)),
@@ -329,12 +266,37 @@ fn to_line(
         net: Some(to_money(price.net_minor, currency)),
         tax: Some(to_money(price.tax_minor, currency)),
         total: Some(to_money(price.total_minor, currency)),
-        credits,
+        delivered_at: to_timestamp(line.delivered_at),
+        credits: None,
+        package_rate: None,
+        package: line.package().map(to_line_package),
+        kept: line.kept_minor.map(|kept| to_money(kept, currency)),
     }
 }
 
-fn to_credits(credits: &LineCredits, hold: Option<&LineHold>) -> v1::LineCredits {
-    let state = if credits.returned_at.is_some() {
+fn to_line_package(package: &invoice::PackageLine) -> v1::LinePackage {
+    let (template_id, version) = package.template;
+    v1::LinePackage {
+        template_id: template_id.to_string(),
+        template_version: version,
+        issue_when: to_issue_when(Some(package.issue_when)).into(),
+        sale_id: package
+            .sold
+            .map(|it| it.sale_id.to_string())
+            .unwrap_or_default(),
+        package_id: package
+            .sold
+            .map(|it| it.package_id.to_string())
+            .unwrap_or_default(),
+    }
+}
+
+/// What became of what a line holds.
+pub(super) fn to_credits_state(
+    credits: &LineCredits,
+    hold: Option<&LineHold>,
+) -> v1::LineCreditsState {
+    if credits.returned_at.is_some() {
         v1::LineCreditsState::Returned
     } else if credits.used_by.is_some() {
         v1::LineCreditsState::Used
@@ -342,11 +304,14 @@ fn to_credits(credits: &LineCredits, hold: Option<&LineHold>) -> v1::LineCredits
         v1::LineCreditsState::Held
     } else {
         v1::LineCreditsState::Lost
-    };
+    }
+}
+
+fn to_credits(credits: &LineCredits, hold: Option<&LineHold>) -> v1::LineCredits {
     let parts = hold.map(|hold| hold.parts.as_slice()).unwrap_or_default();
     v1::LineCredits {
         units: credits.units.to_string(),
-        state: state.into(),
+        state: to_credits_state(credits, hold).into(),
         parts: parts
             .iter()
             .map(|part| v1::LineCreditsPart {
@@ -360,25 +325,4 @@ fn to_credits(credits: &LineCredits, hold: Option<&LineHold>) -> v1::LineCredits
             .used_by
             .map_or_else(String::new, |id| id.to_string()),
     }
-}
-
-fn to_moneys(
-    invoice: &Invoice,
-    currency: Currency,
-    kept: impl Fn(String) -> String,
-) -> Vec<v1::InvoiceMoney> {
-    let message = |money: &InvoiceMoney| {
-        let direction = match money.kind {
-            MoneyKind::Payment => v1::MoneyDirection::In,
-            MoneyKind::Refund => v1::MoneyDirection::Out,
-        };
-        v1::InvoiceMoney {
-            id: kept(money.payment.id.to_string()),
-            direction: direction.into(),
-            payment: Some(to_payment(&money.payment, currency)),
-            recorded_at: Some(timestamp(money.payment.recorded_at)),
-            reversed_at: to_timestamp(money.reversed_at),
-        }
-    };
-    invoice.money.iter().map(message).collect()
 }

@@ -1,7 +1,8 @@
 //! Lines of templates and what they cover, as messages.
 
 use crate::domain::line::{Coverage, Line, LineKind, Subject};
-use crate::grpc::convert::common::{amount, amount_or_one};
+use crate::domain::money::Currency;
+use crate::grpc::convert::common::{amount, amount_or_one, money, to_money};
 use crate::grpc::convert::item::CATEGORY_LENGTH_MAX;
 use crate::grpc::faults::Faults;
 use crate::proto::v1;
@@ -16,6 +17,7 @@ const COVERS_MAX: usize = 200;
 pub fn new_lines(
     field: &str,
     messages: &[v1::TemplateLine],
+    currency: Currency,
     faults: &mut Faults,
 ) -> Option<Vec<NewLine>> {
     faults.count(field, messages.len(), 0..=LINES_MAX)?;
@@ -23,14 +25,18 @@ pub fn new_lines(
         .iter()
         .enumerate()
         .map(|(index, message)| {
-            faults.within_item(field, index, |faults| new_line(message, faults))
+            faults.within_item(field, index, |faults| new_line(message, currency, faults))
         })
         .collect();
     read.into_iter().collect()
 }
 
-fn new_line(message: &v1::TemplateLine, faults: &mut Faults) -> Option<NewLine> {
-    let kind = kind(message.kind, faults);
+fn new_line(
+    message: &v1::TemplateLine,
+    currency: Currency,
+    faults: &mut Faults,
+) -> Option<NewLine> {
+    let kind = kind(message, currency, faults);
     let credit_type_id = faults.reference("credit_type_id", &message.credit_type_id);
     let quantity = amount(faults, "quantity", &message.quantity);
     let covers = new_covers("covers", &message.covers, faults);
@@ -42,15 +48,28 @@ fn new_line(message: &v1::TemplateLine, faults: &mut Faults) -> Option<NewLine> 
     })
 }
 
-fn kind(number: i32, faults: &mut Faults) -> Option<LineKind> {
-    if number == 0 {
-        return Some(LineKind::Prepaid);
+fn kind(message: &v1::TemplateLine, currency: Currency, faults: &mut Faults) -> Option<LineKind> {
+    let kind = match message.kind {
+        0 => v1::LineKind::Prepaid,
+        number => faults.choice::<v1::LineKind>("kind", number)?,
+    };
+    let rate = message.package_rate.as_ref();
+    match kind {
+        v1::LineKind::Rate => {
+            if message.covers.is_empty() {
+                faults.add("covers", "must name what the package rate is for");
+            }
+            let rate = faults.required("package_rate", rate)?;
+            let rate_minor = money(faults, "package_rate", rate, currency)?;
+            Some(LineKind::Rate { rate_minor })
+        }
+        v1::LineKind::Prepaid | v1::LineKind::Unspecified => {
+            if rate.is_some() {
+                faults.add("package_rate", "must be empty unless kind is RATE");
+            }
+            Some(LineKind::Prepaid)
+        }
     }
-    let kind = faults.choice::<v1::LineKind>("kind", number)?;
-    Some(match kind {
-        v1::LineKind::Rate => LineKind::Rate,
-        v1::LineKind::Prepaid | v1::LineKind::Unspecified => LineKind::Prepaid,
-    })
 }
 
 /// What credits are to cover.
@@ -86,13 +105,14 @@ fn new_coverage(message: &v1::Coverage, faults: &mut Faults) -> Option<NewCovera
 }
 
 /// A line of a template as a message.
-pub fn to_template_line(line: &Line) -> v1::TemplateLine {
+pub fn to_template_line(line: &Line, currency: Currency) -> v1::TemplateLine {
     v1::TemplateLine {
         id: line.id.to_string(),
         kind: to_kind(line.kind).into(),
         credit_type_id: line.credit_type_id.to_string(),
         quantity: line.quantity.to_string(),
         covers: line.covers.iter().map(to_coverage).collect(),
+        package_rate: to_rate(line.kind, currency),
     }
 }
 
@@ -100,7 +120,15 @@ pub fn to_template_line(line: &Line) -> v1::TemplateLine {
 pub fn to_kind(kind: LineKind) -> v1::LineKind {
     match kind {
         LineKind::Prepaid => v1::LineKind::Prepaid,
-        LineKind::Rate => v1::LineKind::Rate,
+        LineKind::Rate { .. } => v1::LineKind::Rate,
+    }
+}
+
+/// The package rate of a line, if it has one.
+pub fn to_rate(kind: LineKind, currency: Currency) -> Option<v1::Money> {
+    match kind {
+        LineKind::Prepaid => None,
+        LineKind::Rate { rate_minor } => Some(to_money(rate_minor, currency)),
     }
 }
 

@@ -4,17 +4,22 @@ use crate::domain::calendar;
 use crate::domain::change::{Change, ChangeKind, Value};
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Account, Actor, Balances};
-use crate::domain::line::{Coverage, Line, LineKind, Subject};
+use crate::domain::line::Line;
 use crate::domain::lot::Origin;
 use crate::domain::money::Currency;
 use crate::domain::package::{Status, UnitState, units};
-use crate::domain::sale::{Payment, PaymentMethod, Sale};
+use crate::domain::payment::MoneyKind;
+use crate::domain::sale::Sale;
+use crate::grpc::convert::charge::to_charge_requests;
 use crate::grpc::convert::common::{etag, to_expiry_source, to_money, to_timestamp, to_validity};
-use crate::grpc::convert::template::{to_booking_rules, to_use_limit};
+use crate::grpc::convert::line::{to_coverage, to_kind, to_rate};
+use crate::grpc::convert::payment::to_money_records;
+use crate::grpc::convert::policies::{to_booking_rules, to_use_limit};
 use crate::grpc::faults::timestamp;
 use crate::ids::PackageId;
 use crate::proto::v1;
 use crate::service::package_view::{LineView, LotView, PackageView};
+use crate::service::sales::SoldEntry;
 
 /// How much of a package a message shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +78,10 @@ pub fn to_package(view: PackageView, currency: Currency, detail: Detail) -> v1::
         share_max: package.share_max,
         use_limit: package.use_limit.map(to_use_limit),
         booking_rules: package.booking_rules.map(to_booking_rules),
+        invoice_line_id: package
+            .invoice_line_id
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
         member_ids: members.iter().map(ToString::to_string).collect(),
         validity: Some(to_validity(&package.validity)),
         expiry_epoch: package.expiry_epoch,
@@ -97,24 +106,21 @@ pub fn to_package(view: PackageView, currency: Currency, detail: Detail) -> v1::
     }
 }
 
-/// What became of each entry of a sale, as messages.
+/// What became of each entry of a sale.
 pub fn to_results(
-    packages: Vec<PackageView>,
+    entries: Vec<SoldEntry>,
     currency: Currency,
     detail: Detail,
 ) -> Vec<v1::SaleResult> {
-    packages
-        .into_iter()
-        .zip(0_i32..)
-        .map(|(view, index)| {
-            let package = to_package(view, currency, detail);
-            v1::SaleResult {
-                index,
-                sale_id: package.sale_id.clone(),
-                package: Some(package),
-            }
-        })
-        .collect()
+    let results = entries.into_iter().zip(0_i32..).map(|(entry, index)| {
+        let sale_id = entry.sale_id.filter(|_| detail != Detail::Unkept);
+        v1::SaleResult {
+            index,
+            sale_id: sale_id.map(|id| id.to_string()).unwrap_or_default(),
+            package: entry.package.map(|it| to_package(it, currency, detail)),
+        }
+    });
+    results.collect()
 }
 
 fn to_line(view: LineView, currency: Currency, detail: Detail) -> v1::PackageLine {
@@ -136,10 +142,11 @@ fn to_line(view: LineView, currency: Currency, detail: Detail) -> v1::PackageLin
     };
     v1::PackageLine {
         id: id.to_string(),
-        kind: to_line_kind(kind).into(),
+        kind: to_kind(kind).into(),
         credit_type_id: credit_type_id.to_string(),
         quantity: quantity.to_string(),
-        covers: covers.into_iter().map(to_coverage).collect(),
+        covers: covers.iter().map(to_coverage).collect(),
+        package_rate: to_rate(kind, currency),
         balances: Some(to_balances(&view.balances)),
         lots,
     }
@@ -179,26 +186,6 @@ pub fn to_balances(balances: &Balances) -> v1::Balances {
         expired: balances.expired.to_string(),
         revoked: balances.revoked.to_string(),
         transferred: balances.transferred.to_string(),
-    }
-}
-
-/// What a line covers, as a message.
-pub fn to_coverage(coverage: Coverage) -> v1::Coverage {
-    let target = match coverage.subject {
-        Subject::Item(id) => v1::coverage::Target::ItemId(id.to_string()),
-        Subject::Category(category) => v1::coverage::Target::Category(category),
-    };
-    v1::Coverage {
-        target: Some(target),
-        credits_per_unit: coverage.credits_per_unit.to_string(),
-    }
-}
-
-/// A kind of line as a message.
-pub fn to_line_kind(kind: LineKind) -> v1::LineKind {
-    match kind {
-        LineKind::Prepaid => v1::LineKind::Prepaid,
-        LineKind::Rate => v1::LineKind::Rate,
     }
 }
 
@@ -393,28 +380,18 @@ pub fn to_sale(sale: &Sale, currency: Currency, detail: Detail) -> v1::Sale {
         tax: Some(to_money(sale.price.tax_minor, currency)),
         total: Some(to_money(sale.price.total_minor, currency)),
         payment_state: payment_state.into(),
-        payments: sale
-            .payments
-            .iter()
-            .map(|payment| to_payment(payment, currency))
-            .collect(),
+        money: to_money_records(&sale.money, currency, detail),
+        refunded: Some(to_money(sale.money.sum(MoneyKind::Refund), currency)),
+        charge_requests: to_charge_requests(&sale.charges, detail),
         created_at: Some(timestamp(sale.sold_at)),
         undone_at: to_timestamp(sale.undone_at),
-    }
-}
-
-/// A payment as a message.
-pub fn to_payment(payment: &Payment, currency: Currency) -> v1::RecordedPayment {
-    let method = match payment.method {
-        PaymentMethod::Cash => v1::PaymentMethod::Cash,
-        PaymentMethod::Card => v1::PaymentMethod::Card,
-        PaymentMethod::Transfer => v1::PaymentMethod::Transfer,
-        PaymentMethod::OnAccount => v1::PaymentMethod::OnAccount,
-        PaymentMethod::Other => v1::PaymentMethod::Other,
-    };
-    v1::RecordedPayment {
-        method: method.into(),
-        amount: Some(to_money(payment.amount_minor, currency)),
-        reference: payment.reference.clone(),
+        invoice_id: sale
+            .invoiced
+            .map(|it| it.invoice_id.to_string())
+            .unwrap_or_default(),
+        invoice_line_id: sale
+            .invoiced
+            .map(|it| it.line_id.to_string())
+            .unwrap_or_default(),
     }
 }

@@ -1,11 +1,13 @@
 //! Prices, tiers, quotes and the rules of selling as messages.
 
+use crate::domain::credits::Credits;
+use crate::domain::invoice::IssueWhen;
 use crate::domain::money::Currency;
 use crate::domain::overlap::{Overlap, SellingRules};
 use crate::domain::pricing::{
     CarryOver, Pricing, QUANTITY_MAX, QuantityChoice, SubscriptionPrice, Tier,
 };
-use crate::grpc::convert::common::{money, period, to_money, to_period};
+use crate::grpc::convert::common::{amount, money, period, to_money, to_period};
 use crate::grpc::faults::Faults;
 use crate::proto::v1;
 use crate::service::Caller;
@@ -186,6 +188,7 @@ pub fn selling_rules(message: &v1::Template, faults: &mut Faults) -> Option<Sell
             0 => Some(1),
             most => faults.number("share_max", most, 1..=SHARE_MAX),
         };
+        let issue_when = issue_when(faults, message.issue_when);
         let overlap = match overlap? {
             v1::OverlapPolicy::Reject => Overlap::Reject,
             v1::OverlapPolicy::RejectUntilComplete => Overlap::RejectUntilComplete,
@@ -197,8 +200,33 @@ pub fn selling_rules(message: &v1::Template, faults: &mut Faults) -> Option<Sell
             overlap,
             is_online: message.online,
             share_max: u32::try_from(share_max?).ok()?,
+            issue_when: issue_when?,
         })
     })
+}
+
+/// When packages are issued that are to be paid; none: as something else says.
+pub fn issue_when(faults: &mut Faults, number: i32) -> Option<Option<IssueWhen>> {
+    if number == 0 {
+        return Some(None);
+    }
+    let chosen = faults.choice::<v1::IssueWhen>("issue_when", number)?;
+    Some(match chosen {
+        v1::IssueWhen::Unspecified => None,
+        v1::IssueWhen::Issued => Some(IssueWhen::Issued),
+        v1::IssueWhen::FirstPaid => Some(IssueWhen::FirstPaid),
+        v1::IssueWhen::FullyPaid => Some(IssueWhen::FullyPaid),
+    })
+}
+
+/// When packages are issued that are to be paid, as a message.
+pub fn to_issue_when(issue_when: Option<IssueWhen>) -> v1::IssueWhen {
+    match issue_when {
+        None => v1::IssueWhen::Unspecified,
+        Some(IssueWhen::Issued) => v1::IssueWhen::Issued,
+        Some(IssueWhen::FirstPaid) => v1::IssueWhen::FirstPaid,
+        Some(IssueWhen::FullyPaid) => v1::IssueWhen::FullyPaid,
+    }
 }
 
 /// A number of units, above 0.
@@ -213,6 +241,23 @@ pub fn optional_units(faults: &mut Faults, field: &str, number: i32) -> Option<O
     match number {
         0 => Some(None),
         number => units(faults, field, number).map(Some),
+    }
+}
+
+/// A whole number of units that is told as a decimal like other quantities, and may be left out.
+pub fn whole_units(faults: &mut Faults, field: &str, text: &str) -> Option<Option<u32>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    let millionths = amount(faults, field, text)?.millionths();
+    let unit = Credits::UNIT.millionths();
+    let units = millionths.checked_div(unit);
+    let units = units.filter(|_| millionths.checked_rem(unit) == Some(0));
+    if let Some(number) = units.and_then(|units| i32::try_from(units).ok()) {
+        self::units(faults, field, number).map(Some)
+    } else {
+        faults.add(field, "must be a whole number of units");
+        None
     }
 }
 
@@ -265,6 +310,7 @@ pub fn to_selling_rules(rules: &SellingRules) -> Option<v1::SellingRules> {
         overlap: overlap.into(),
         online: rules.is_online,
         share_max: to_units(rules.share_max),
+        issue_when: to_issue_when(rules.issue_when).into(),
     })
 }
 

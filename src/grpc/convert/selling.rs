@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use crate::domain::offer::ValidityOverride;
-use crate::domain::sale::PaymentMethod;
 use crate::grpc::convert::amending::target;
 use crate::grpc::convert::common::{amount, money, period, validity};
-use crate::grpc::convert::invoice::money_entry;
 use crate::grpc::convert::line::new_lines;
 use crate::grpc::convert::package::status;
+use crate::grpc::convert::payment::{charge, payment};
 use crate::grpc::convert::pricing::optional_units;
 use crate::grpc::faults::Faults;
 use crate::grpc::page::Page;
@@ -17,8 +16,7 @@ use crate::proto::v1;
 use crate::service::Caller;
 use crate::service::extension::{ExtensionEntry, Until};
 use crate::service::packages::{ChangeList, PackageList, Scope};
-use crate::service::payments::{PaymentOf, SalePayment};
-use crate::service::sales::{Buyer, PaymentEntry, SaleEntry};
+use crate::service::sales::{Buyer, SaleEntry};
 use crate::service::undo_sale::UndoEntry;
 
 /// The most entries of one sale.
@@ -31,8 +29,6 @@ const MEMBERS_MAX: usize = 50;
 const SHARE_MAX_MAX: i32 = 1_000;
 /// The longest note, in characters.
 pub(super) const NOTE_LENGTH_MAX: usize = 2_000;
-/// The longest reference of a payment, in characters.
-const REFERENCE_LENGTH_MAX: usize = 200;
 
 /// What is to be sold.
 pub fn sale_entries(
@@ -83,19 +79,23 @@ fn sale_entry(entry: &v1::SaleEntry, caller: &Caller, faults: &mut Faults) -> Op
         None => Some(None),
         Some(price) => money(faults, "price", price, caller.business.currency).map(Some),
     };
-    let payment = match &entry.payment {
-        None | Some(v1::sale_entry::Payment::None(_)) => Some(None),
+    let paid = match &entry.payment {
+        None | Some(v1::sale_entry::Payment::None(_)) => Some((None, None)),
         Some(v1::sale_entry::Payment::Recorded(recorded)) => faults
             .within("recorded", |faults| payment(recorded, caller, faults))
-            .map(Some),
+            .map(|payment| (Some(payment), None)),
+        Some(v1::sale_entry::Payment::Charged(charged)) => faults
+            .within("charged", |faults| charge(charged, caller, faults))
+            .map(|charge| (None, Some(charge))),
     };
     let note = faults.long_text("note", &entry.note, NOTE_LENGTH_MAX);
     let quantity = optional_units(faults, "quantity", entry.quantity);
-    let lines = new_lines("lines", &entry.lines, faults);
+    let lines = new_lines("lines", &entry.lines, caller.business.currency, faults);
     if entry.quantity != 0 && !entry.lines.is_empty() {
         faults.add("quantity", "does not fit lines: these say how much is sold");
     }
     let (buyer, members, share_max) = parties?;
+    let (payment, charge) = paid?;
     Some(SaleEntry {
         buyer,
         members,
@@ -107,8 +107,10 @@ fn sale_entry(entry: &v1::SaleEntry, caller: &Caller, faults: &mut Faults) -> Op
         price_minor: price_minor?,
         quantity: quantity?,
         lines: lines?,
-        payment: payment?,
+        payment,
+        charge,
         note: note?,
+        agreed: None,
     })
 }
 
@@ -152,65 +154,6 @@ fn parties(
         members.into_iter().collect::<Option<_>>()?,
         share_max?,
     ))
-}
-
-/// What was paid, as it is written down.
-pub(super) fn payment(
-    recorded: &v1::RecordedPayment,
-    caller: &Caller,
-    faults: &mut Faults,
-) -> Option<PaymentEntry> {
-    let method = faults.choice::<v1::PaymentMethod>("method", recorded.method);
-    let amount_minor = match &recorded.amount {
-        None => Some(None),
-        Some(paid) if paid.minor_units == 0 => {
-            faults.add("amount.minor_units", "must be more than 0");
-            None
-        }
-        Some(paid) => money(faults, "amount", paid, caller.business.currency).map(Some),
-    };
-    let reference = faults.text("reference", &recorded.reference, REFERENCE_LENGTH_MAX);
-    let method = match method? {
-        v1::PaymentMethod::Cash => PaymentMethod::Cash,
-        v1::PaymentMethod::Card => PaymentMethod::Card,
-        v1::PaymentMethod::Transfer => PaymentMethod::Transfer,
-        v1::PaymentMethod::OnAccount => PaymentMethod::OnAccount,
-        v1::PaymentMethod::Other | v1::PaymentMethod::Unspecified => PaymentMethod::Other,
-    };
-    Some(PaymentEntry {
-        method,
-        amount_minor: amount_minor?,
-        reference: reference?,
-    })
-}
-
-/// A payment to be written down.
-pub fn payment_of(
-    request: &v1::RecordPaymentRequest,
-    caller: &Caller,
-    faults: &mut Faults,
-) -> Option<PaymentOf> {
-    let recorded = ("payment", request.payment.as_ref());
-    let sale_id = match &request.target {
-        Some(v1::record_payment_request::Target::InvoiceId(id)) => {
-            return money_entry(id, recorded, caller, faults).map(PaymentOf::Invoice);
-        }
-        Some(v1::record_payment_request::Target::SaleId(id)) => faults.id("sale_id", id),
-        None => {
-            faults.add("target", "must be given: sale_id or invoice_id");
-            None
-        }
-    };
-    let payment = faults
-        .required("payment", request.payment.as_ref())
-        .and_then(|recorded| faults.within("payment", |faults| payment(recorded, caller, faults)));
-    let (sale_id, payment) = (sale_id?, payment?);
-    Some(PaymentOf::Sale(SalePayment {
-        sale_id,
-        method: payment.method,
-        amount_minor: payment.amount_minor,
-        reference: payment.reference,
-    }))
 }
 
 /// A package to be extended.

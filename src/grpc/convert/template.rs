@@ -1,17 +1,14 @@
 //! Templates as messages.
 
-use crate::domain::booking_rules::{BookingRules, CancellationPolicy};
 use crate::domain::catalog::{Template, TemplateState};
-use crate::domain::credits::Credits;
-use crate::domain::freeze::FreezePolicy;
 use crate::domain::money::Currency;
-use crate::domain::use_limit::UseLimit;
-use crate::domain::validity::JudgedAt;
 use crate::grpc::convert::common::{
-    amount, etag, lead_days, money, optional_etag, optional_validity, to_days, to_money,
-    to_validity,
+    etag, lead_days, money, optional_etag, optional_validity, to_days, to_money, to_validity,
 };
 use crate::grpc::convert::line::{new_lines, to_template_line};
+use crate::grpc::convert::policies::{
+    booking_rules, freeze, to_booking_rules, to_freeze, to_use_limit, use_limit,
+};
 use crate::grpc::convert::pricing::{pricing, selling_rules, to_pricing, to_selling_rules};
 use crate::grpc::faults::{Faults, timestamp};
 use crate::grpc::mask::{Mask, Writable, writable};
@@ -34,13 +31,6 @@ pub const PRIORITY_MAX: i32 = 1_000;
 /// The most days after its end in which a package can be restored.
 pub const QUARANTINE_DAYS_MAX: i32 = 3_650;
 
-/// The most hours before its start from which on cancelling a booking may cost.
-const FREE_HOURS_MAX: i32 = 8_784;
-/// The most freezes that a template may allow.
-const FREEZES_MAX: i32 = 1_000;
-/// The most frozen days that a template may allow.
-const FROZEN_DAYS_MAX: i32 = 3_650;
-
 /// What a client can write of a template.
 fn fields(message: &v1::Template) -> [Writable; 16] {
     writable([
@@ -57,7 +47,7 @@ fn fields(message: &v1::Template) -> [Writable; 16] {
         ("freeze", message.freeze.is_some()),
         ("use_limit", message.use_limit.is_some()),
         ("booking_rules", message.booking_rules.is_some()),
-        ("transferable", message.transferable),
+        ("transferable", message.transferable.is_some()),
         ("pricing", message.pricing.is_some()),
         ("selling", message.selling.is_some()),
     ])
@@ -80,10 +70,11 @@ pub fn new_template(
         let priority = priority(message, faults);
         let quarantine_days = quarantine_days(message, faults);
         let reminder_leads = reminder_leads(message, faults);
-        let freeze = freeze(message, faults);
-        let use_limit = use_limit(message, faults);
-        let booking_rules = booking_rules(message, faults);
-        let lines = new_lines("lines", &message.lines, faults);
+        let freeze = freeze(message.freeze.as_ref(), faults);
+        let use_limit = use_limit(message.use_limit.as_ref(), faults);
+        let booking_rules = booking_rules(message.booking_rules.as_ref(), faults);
+        let currency = caller.business.currency;
+        let lines = new_lines("lines", &message.lines, currency, faults);
         let pricing = pricing(message, caller, faults);
         let selling = selling_rules(message, faults);
         Some(NewTemplate {
@@ -132,11 +123,17 @@ pub fn template_update(
         let priority = mask.field("priority", || priority(message, faults));
         let quarantine_days = mask.field("quarantine_days", || quarantine_days(message, faults));
         let reminder_leads = mask.field("reminder_leads", || reminder_leads(message, faults));
-        let freeze = mask.field("freeze", || freeze(message, faults));
-        let use_limit = mask.field("use_limit", || use_limit(message, faults));
-        let booking_rules = mask.field("booking_rules", || booking_rules(message, faults));
+        let freeze = mask.field("freeze", || freeze(message.freeze.as_ref(), faults));
+        let use_limit = mask.field("use_limit", || {
+            use_limit(message.use_limit.as_ref(), faults)
+        });
+        let booking_rules = mask.field("booking_rules", || {
+            booking_rules(message.booking_rules.as_ref(), faults)
+        });
         let transferable = mask.field("transferable", || Some(message.transferable));
-        let lines = mask.field("lines", || new_lines("lines", &message.lines, faults));
+        let lines = mask.field("lines", || {
+            new_lines("lines", &message.lines, caller.business.currency, faults)
+        });
         let pricing = mask.field("pricing", || pricing(message, caller, faults));
         let selling = mask.field("selling", || selling_rules(message, faults));
         Some(TemplateUpdate {
@@ -217,113 +214,6 @@ fn reminder_leads(message: &v1::Template, faults: &mut Faults) -> Option<Option<
     }
 }
 
-#[expect(
-    clippy::option_option,
-    reason = "outside: whether it could be read; inside: whether it is there"
-)]
-fn freeze(message: &v1::Template, faults: &mut Faults) -> Option<Option<FreezePolicy>> {
-    let Some(policy) = &message.freeze else {
-        return Some(None);
-    };
-    faults.within("freeze", |faults| {
-        let times_max = faults.number("times_max", policy.times_max, 0..=FREEZES_MAX);
-        let days_max = faults.number("days_max", policy.days_max, 0..=FROZEN_DAYS_MAX);
-        Some(Some(FreezePolicy {
-            times_max: times_max?,
-            days_max: days_max?,
-        }))
-    })
-}
-
-#[expect(
-    clippy::option_option,
-    reason = "outside: whether it could be read; inside: whether it is there"
-)]
-fn use_limit(message: &v1::Template, faults: &mut Faults) -> Option<Option<UseLimit>> {
-    let Some(limit) = &message.use_limit else {
-        return Some(None);
-    };
-    faults.within("use_limit", |faults| {
-        let mut credits = |field: &'static str, text: &str| match text {
-            "" => Some(None),
-            text => amount(faults, field, text).map(Some),
-        };
-        let per_day = credits("per_day", &limit.per_day);
-        let per_week = credits("per_week", &limit.per_week);
-        let limit = UseLimit {
-            per_day: per_day?,
-            per_week: per_week?,
-        };
-        let is_given = limit.per_day.is_some() || limit.per_week.is_some();
-        Some(is_given.then_some(limit))
-    })
-}
-
-/// A limit as a message.
-pub fn to_use_limit(limit: UseLimit) -> v1::UseLimit {
-    let text = |credits: Option<Credits>| credits.map(|it| it.to_string()).unwrap_or_default();
-    v1::UseLimit {
-        per_day: text(limit.per_day),
-        per_week: text(limit.per_week),
-    }
-}
-
-#[expect(
-    clippy::option_option,
-    reason = "outside: whether it could be read; inside: whether it is there"
-)]
-fn booking_rules(message: &v1::Template, faults: &mut Faults) -> Option<Option<BookingRules>> {
-    let Some(rules) = &message.booking_rules else {
-        return Some(None);
-    };
-    faults.within("booking_rules", |faults| {
-        let judged_at =
-            match rules.judged_at {
-                0 => Some(JudgedAt::ServiceTime),
-                number => faults
-                    .choice::<v1::JudgedAt>("judged_at", number)
-                    .map(|judged| match judged {
-                        v1::JudgedAt::BookingTime => JudgedAt::BookingTime,
-                        v1::JudgedAt::ServiceTime | v1::JudgedAt::Unspecified => {
-                            JudgedAt::ServiceTime
-                        }
-                    }),
-            };
-        let cancellation = match &rules.cancellation {
-            None => Some(None),
-            Some(policy) => faults.within("cancellation", |faults| {
-                let hours = policy.free_until_hours;
-                let hours = faults.number("free_until_hours", hours, 0..=FREE_HOURS_MAX);
-                let percent = faults.number("captured_percent", policy.captured_percent, 1..=100);
-                Some(Some(CancellationPolicy {
-                    free_until_hours: u32::try_from(hours?).ok()?,
-                    captured_percent: u32::try_from(percent?).ok()?,
-                }))
-            }),
-        };
-        Some(Some(BookingRules {
-            judged_at: judged_at?,
-            cancellation: cancellation?,
-        }))
-    })
-}
-
-/// Rules of bookings as a message.
-pub fn to_booking_rules(rules: BookingRules) -> v1::BookingRules {
-    let judged_at = match rules.judged_at {
-        JudgedAt::ServiceTime => v1::JudgedAt::ServiceTime,
-        JudgedAt::BookingTime => v1::JudgedAt::BookingTime,
-    };
-    let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
-    v1::BookingRules {
-        judged_at: judged_at.into(),
-        cancellation: rules.cancellation.map(|policy| v1::CancellationPolicy {
-            free_until_hours: number(policy.free_until_hours),
-            captured_percent: number(policy.captured_percent),
-        }),
-    }
-}
-
 /// A template to be brought into another state.
 pub fn template_step(template_id: &str, etag: &str, faults: &mut Faults) -> Option<TemplateStep> {
     Some(TemplateStep {
@@ -395,7 +285,7 @@ pub fn to_template(template: Template, currency: Currency) -> v1::Template {
         lines: definition
             .lines
             .iter()
-            .map(|line| to_template_line(line))
+            .map(|line| to_template_line(line, currency))
             .collect(),
         state: to_state(template.state).into(),
         version: definition.number,
@@ -406,10 +296,7 @@ pub fn to_template(template: Template, currency: Currency) -> v1::Template {
         }),
         use_limit: definition.use_limit.map(to_use_limit),
         booking_rules: definition.booking_rules.map(to_booking_rules),
-        freeze: definition.freeze.map(|policy| v1::FreezePolicy {
-            times_max: policy.times_max,
-            days_max: policy.days_max,
-        }),
+        freeze: definition.freeze.map(to_freeze),
         transferable: definition.transferable,
         created_at: Some(timestamp(template.created_at)),
         etag: etag(template.version),

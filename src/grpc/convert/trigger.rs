@@ -66,7 +66,7 @@ fn occasion(message: &v1::Trigger, faults: &mut Faults) -> Option<NewOccasion> {
             &message.for_template_id,
             kind.is_about_package(),
         ),
-        ("for_item_id", &message.for_item_id, kind.is_about_package()),
+        ("for_item_id", &message.for_item_id, kind.is_about_items()),
     ] {
         if !fits && !given.is_empty() {
             faults.add(field, "does not fit the event");
@@ -174,6 +174,7 @@ fn kind(event: v1::TriggerEvent) -> EventKind {
         v1::TriggerEvent::PackageSold => EventKind::PackageSold,
         v1::TriggerEvent::PackageUsedUp => EventKind::PackageUsedUp,
         v1::TriggerEvent::PackageExpired => EventKind::PackageExpired,
+        v1::TriggerEvent::InvoicePaid => EventKind::InvoicePaid,
         v1::TriggerEvent::Fired | v1::TriggerEvent::Unspecified => EventKind::Fired,
     }
 }
@@ -184,6 +185,7 @@ fn to_kind(kind: EventKind) -> v1::TriggerEvent {
         EventKind::PackageSold => v1::TriggerEvent::PackageSold,
         EventKind::PackageUsedUp => v1::TriggerEvent::PackageUsedUp,
         EventKind::PackageExpired => v1::TriggerEvent::PackageExpired,
+        EventKind::InvoicePaid => v1::TriggerEvent::InvoicePaid,
         EventKind::Fired => v1::TriggerEvent::Fired,
     }
 }
@@ -240,6 +242,7 @@ pub fn to_event(event: &Event) -> v1::Event {
         package_id: event
             .package_id
             .map_or_else(String::new, |id| id.to_string()),
+        item_id: event.item_id.map_or_else(String::new, |id| id.to_string()),
         occurred_at: Some(timestamp(event.occurred_at)),
     }
 }

@@ -7,6 +7,7 @@ use crate::domain::entry::{Account, Entry, EntryKind};
 use crate::domain::lot::Lot;
 use crate::domain::money::Currency;
 use crate::grpc::convert::common::{amount, to_money, to_timestamp};
+use crate::grpc::convert::line::{to_kind, to_rate};
 use crate::grpc::convert::package::{to_balances, to_status};
 use crate::grpc::convert::selling::NOTE_LENGTH_MAX;
 use crate::grpc::faults::{Faults, timestamp};
@@ -243,7 +244,7 @@ pub fn usable_query(
 }
 
 /// A package that could pay, or not, as a message.
-pub fn to_usable(package: UsablePackage) -> v1::UsablePackage {
+pub fn to_usable(package: UsablePackage, currency: Currency) -> v1::UsablePackage {
     let (reason, explanation) = match &package.why_not {
         None => (v1::Reason::Unspecified, String::new()),
         Some(NotUsable::UsedUp) => (
@@ -261,7 +262,11 @@ pub fn to_usable(package: UsablePackage) -> v1::UsablePackage {
             .last_usable_day
             .map(|day| day.to_string())
             .unwrap_or_default(),
-        lines: package.lines.into_iter().map(to_usable_line).collect(),
+        lines: package
+            .lines
+            .into_iter()
+            .map(|line| to_usable_line(line, currency))
+            .collect(),
         usable: package.why_not.is_none(),
         recommended: package.recommended,
         reason: reason.into(),
@@ -269,8 +274,10 @@ pub fn to_usable(package: UsablePackage) -> v1::UsablePackage {
     }
 }
 
-fn to_usable_line(line: UsableLine) -> v1::UsableLine {
+fn to_usable_line(line: UsableLine, currency: Currency) -> v1::UsableLine {
     v1::UsableLine {
+        kind: to_kind(line.line.kind).into(),
+        package_rate: to_rate(line.line.kind, currency),
         line_id: line.line.id.to_string(),
         credit_type_id: line.line.credit_type_id.to_string(),
         available: line.available.to_string(),

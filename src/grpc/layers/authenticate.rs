@@ -16,8 +16,10 @@ use crate::domain::permission::Permission;
 use crate::domain::refusal::Refusal;
 use crate::grpc::permission::{Permissions, permission_name};
 use crate::grpc::refusal;
-use crate::grpc::status::Failure;
+use crate::grpc::status::{Failure, reason_name};
 use crate::proto::v1::Reason;
+use crate::service::access::Found;
+use crate::service::denials::{self, Denial};
 use crate::service::{Caller, Context, access};
 
 /// The methods that anybody may call begin with one of these.
@@ -103,13 +105,35 @@ async fn admit(
     let found = access::authenticate(&layer.ctx, &text)
         .await
         .map_err(|error| refusal::status(&error))?;
-    let caller = found.ok_or_else(unauthenticated)?;
     let needed = layer.permissions.required(path);
+    let method = path.rsplit('/').next().unwrap_or_default();
+    let caller = match found {
+        Found::Caller(caller) => caller,
+        Found::Nobody(named) => {
+            // Who guesses neither names a method of ours nor a token of anybody's.
+            if let Some((business_id, token_id)) = named.filter(|_| needed.is_some()) {
+                let denial = Denial {
+                    business_id,
+                    token_id: Some(token_id),
+                    user_id: None,
+                    method: method.to_owned(),
+                    reason: reason_name(Reason::Unauthenticated),
+                };
+                denials::note(&layer.ctx, denial).await;
+            }
+            return Err(unauthenticated());
+        }
+    };
     let held = needed.filter(|needed| {
         let known = Permission::from_name(permission_name(*needed));
         known.is_some_and(|known| caller.permissions.contains(&known))
     });
-    layer.permissions.check(path, held.as_slice())?;
+    let checked = layer.permissions.check(path, held.as_slice());
+    if checked.is_err() && needed.is_some() {
+        let reason = reason_name(Reason::PermissionDenied);
+        denials::note(&layer.ctx, denials::of(&caller, method, reason)).await;
+    }
+    checked?;
     if !caller.business.feature_enabled && !path.starts_with(ALWAYS_ON) {
         return Err(refusal::failure(&Refusal::FeatureOff).into_status());
     }

@@ -39,9 +39,17 @@ pub(super) fn with(failure: Failure, refusal: &InvoiceRefusal) -> Failure {
             .with("invoice_line_id", invoice_line_id)
             .with("requested", requested)
             .with("quantity", quantity),
-        InvoiceRefusal::NoCredits { invoice_line_id } => {
+        InvoiceRefusal::NoCredits { invoice_line_id }
+        | InvoiceRefusal::LineSellsPackage { invoice_line_id }
+        | InvoiceRefusal::LineVoided { invoice_line_id } => {
             failure.with("invoice_line_id", invoice_line_id)
         }
+        InvoiceRefusal::SaleOnInvoice {
+            sale_id,
+            invoice_id,
+        } => failure
+            .with("sale_id", sale_id)
+            .with("invoice_id", invoice_id),
         InvoiceRefusal::CreditsUsed {
             invoice_line_id,
             posting_id,

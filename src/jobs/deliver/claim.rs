@@ -11,21 +11,23 @@ use super::Mail;
 use super::compose;
 use super::mark::{self, Marked};
 use crate::domain::business::Business;
+use crate::domain::calendar;
 use crate::domain::customer::Customer;
 use crate::domain::email::{Attempt, AttemptOutcome, Email, EmailState};
 use crate::domain::lot::Lot;
 use crate::domain::notice::{
-    DropReason, NOTHING_LEFT_TO_TELL, Notice, Recipient, may_be_told, still_true,
+    DropReason, NOTHING_LEFT_TO_TELL, Notice, NoticeKind, Recipient, may_be_told, still_true,
 };
 use crate::domain::package::Package;
 use crate::domain::settle;
 use crate::ids::{BusinessId, EmailId, NoticeId, PackageId, TemplateId};
 use crate::mail::message::Outgoing;
+use crate::service::mail_plan::leads_of;
 use crate::service::{Context, ServiceError};
 use crate::store::error::StoreError;
 use crate::store::{
-    businesses, customers, email_attempts, emails, holds, lots, notices, packages, suppressions,
-    template_versions,
+    businesses, customers, email_attempts, emails, holds, lots, mail_rates, notices, packages,
+    suppressions, template_versions,
 };
 
 /// What a lease lasts beyond the longest attempt, as a part of it: time to write the outcome down, and
@@ -43,6 +45,7 @@ const DAMAGED: &str = "damaged";
 pub(super) struct Claim {
     pub(super) business_id: BusinessId,
     pub(super) email_id: EmailId,
+    pub(super) kind: NoticeKind,
     pub(super) fence: i64,
     /// The number of the attempt.
     pub(super) number: i32,
@@ -55,8 +58,8 @@ pub(super) struct Claim {
 pub(super) enum Claimed {
     /// Nothing is due.
     Nothing,
-    /// An e-mail that is not to be sent now.
-    Ended(Marked),
+    /// An e-mail of this kind that is not to be sent now.
+    Ended(NoticeKind, Marked),
     /// An e-mail to send.
     ToSend(Box<Claim>),
 }
@@ -74,16 +77,26 @@ pub(super) struct Facts {
     is_suppressed: bool,
 }
 
-/// Claims the e-mail that has been due for longest, and makes it ready.
-pub(super) async fn next(ctx: &Context, mail: &Mail) -> Result<Claimed, ServiceError> {
+/// Claims the e-mail of a business that has been due for longest, and makes it ready. One that would go out
+/// beyond the limit of its business is left as it is.
+pub(super) async fn next(
+    ctx: &Context,
+    mail: &Mail,
+    business_id: BusinessId,
+) -> Result<Claimed, ServiceError> {
     let txn = ctx.db.begin().await?;
-    let Some(email) = emails::lock_due(&txn, ctx.clock.now()).await? else {
+    let Some(email) = emails::lock_due(&txn, business_id, ctx.clock.now()).await? else {
         txn.rollback().await?;
         return Ok(Claimed::Nothing);
     };
-    let key = (email.business_id, email.id, email.fence);
+    let (key, kind) = ((email.business_id, email.id, email.fence), email.kind);
     match prepare(ctx, &txn, mail, email).await {
         Ok(claimed) => {
+            let is_sent = matches!(claimed, Claimed::ToSend(_));
+            if is_sent && !has_room(ctx, &txn, mail, business_id).await? {
+                txn.rollback().await?;
+                return Ok(Claimed::Nothing);
+            }
             txn.commit().await?;
             Ok(claimed)
         }
@@ -91,7 +104,8 @@ pub(super) async fn next(ctx: &Context, mail: &Mail) -> Result<Claimed, ServiceE
             txn.rollback().await?;
             let email_id = key.1;
             tracing::error!(%email_id, %error, "{email_id} cannot be made ready: {error}");
-            give_up(ctx, key).await
+            give_up(ctx, key).await?;
+            Ok(Claimed::Ended(kind, Marked::Failed))
         }
         Err(error) => {
             txn.rollback().await?;
@@ -100,19 +114,36 @@ pub(super) async fn next(ctx: &Context, mail: &Mail) -> Result<Claimed, ServiceE
     }
 }
 
+/// Counts one more e-mail of the business, if its limit lets it go out now.
+async fn has_room(
+    ctx: &Context,
+    txn: &DatabaseTransaction,
+    mail: &Mail,
+    business_id: BusinessId,
+) -> Result<bool, ServiceError> {
+    let Some(per_minute_max) = mail.settings.rates.business_max else {
+        return Ok(true);
+    };
+    let mut sent = mail_rates::lock(txn, business_id).await?;
+    let has_room = sent.take(ctx.clock.now(), per_minute_max);
+    if has_room {
+        mail_rates::update(txn, business_id, &sent).await?;
+    }
+    Ok(has_room)
+}
+
 /// Ends an e-mail that cannot be made ready, so that it holds up no other.
 async fn give_up(
     ctx: &Context,
     (business_id, email_id, fence): (BusinessId, EmailId, i64),
-) -> Result<Claimed, ServiceError> {
+) -> Result<(), ServiceError> {
     let txn = ctx.db.begin().await?;
     let locked = emails::lock_claimed(&txn, business_id, email_id, fence).await?;
     if let Some(mut email) = locked {
         email.finish(EmailState::Failed, Some(DAMAGED), ctx.clock.now());
         emails::update(&txn, &email).await?;
     }
-    txn.commit().await?;
-    Ok(Claimed::Ended(Marked::Failed))
+    Ok(txn.commit().await?)
 }
 
 async fn prepare(
@@ -124,7 +155,7 @@ async fn prepare(
     let now = ctx.clock.now();
     let last = email_attempts::last(txn, email.business_id, email.id).await?;
     if let Some(marked) = end_broken_off(txn, &mut email, last.as_ref(), now).await? {
-        return Ok(Claimed::Ended(marked));
+        return Ok(Claimed::Ended(email.kind, marked));
     }
     if email.is_test {
         return prepare_test(txn, mail, email, last.as_ref(), now).await;
@@ -135,7 +166,13 @@ async fn prepare(
         notices::drop_with_reason(txn, email.business_id, &dropped).await?;
         email.finish(EmailState::Cancelled, Some(reason(&dropped)), now);
         emails::update(txn, &email).await?;
-        return Ok(Claimed::Ended(Marked::Cancelled));
+        return Ok(Claimed::Ended(email.kind, Marked::Cancelled));
+    }
+    let goes_out_at = facts.goes_out_at(&email, &dropped);
+    if goes_out_at > now {
+        email.postpone(goes_out_at);
+        emails::update(txn, &email).await?;
+        return Ok(Claimed::Ended(email.kind, Marked::Postponed));
     }
     if email.text.is_none() {
         // Once fixed, a text says what it says; only then does leaving a notice out still mean something.
@@ -174,7 +211,7 @@ async fn prepare_test(
     if let Some(reason) = dropped {
         email.finish(EmailState::Cancelled, Some(reason.as_str()), now);
         emails::update(txn, &email).await?;
-        return Ok(Claimed::Ended(Marked::Cancelled));
+        return Ok(Claimed::Ended(email.kind, Marked::Cancelled));
     }
     hand_over(txn, mail, email, last, now).await
 }
@@ -200,6 +237,7 @@ async fn hand_over(
     Ok(Claimed::ToSend(Box::new(Claim {
         business_id: email.business_id,
         email_id: email.id,
+        kind: email.kind,
         fence: email.fence,
         number,
         to_address: email.text.map(|text| text.to_address).unwrap_or_default(),
@@ -238,7 +276,7 @@ async fn fail(
 ) -> Result<Claimed, ServiceError> {
     email.finish(EmailState::Failed, Some(reason), now);
     emails::update(txn, &email).await?;
-    Ok(Claimed::Ended(Marked::Failed))
+    Ok(Claimed::Ended(email.kind, Marked::Failed))
 }
 
 async fn facts(
@@ -299,27 +337,50 @@ impl Facts {
             .collect()
     }
 
+    /// When the e-mail goes out, as far as quiet hours have a say in it: now, if something that holds would
+    /// not hold any more at their end, or the days that a fixed text counts would be wrong by then.
+    fn goes_out_at(&self, email: &Email, dropped: &[(NoticeId, DropReason)]) -> DateTime<Utc> {
+        let (policy, zone) = (&self.business.reminder_policy, self.business.zone);
+        policy.goes_out_at(self.now, zone, |end| {
+            let counts_days = email.kind == NoticeKind::Expiring && email.text.is_some();
+            let is_other_day =
+                calendar::local_day(end, zone) != calendar::local_day(self.now, zone);
+            let mut holding = self.notices.iter();
+            !(counts_days && is_other_day)
+                && holding.all(|notice| {
+                    let is_dropped = dropped.iter().any(|(id, _)| *id == notice.id);
+                    is_dropped || self.is_true_at(notice, end).is_ok()
+                })
+        })
+    }
+
     fn check(&self, notice: &Notice) -> Result<(), DropReason> {
         let recipient = Recipient {
             is_active: self.contact.active,
             has_address: self.contact.email.is_some(),
             is_suppressed: self.is_suppressed,
+            is_unsubscribed: self.contact.unsubscribed_at.is_some(),
         };
         let package = self.packages.get(&notice.package_id);
-        let leads = package
-            .and_then(|package| self.leads.get(&package.template?))
-            .unwrap_or(&self.business.reminder_policy.lead_days);
+        let leads = package.map_or(&*self.business.reminder_policy.lead_days, |package| {
+            leads_of(package, &self.business, &self.leads)
+        });
         may_be_told(notice.kind, &self.business, leads, &recipient)?;
+        self.is_true_at(notice, self.now)
+    }
+
+    fn is_true_at(&self, notice: &Notice, at: DateTime<Utc>) -> Result<(), DropReason> {
         // A package is never deleted; one that is not there has nothing to be told of.
+        let package = self.packages.get(&notice.package_id);
         let package = package.ok_or(DropReason::Revoked)?;
         let policy = &self.business.reminder_policy;
-        still_true(notice, package, &self.lots_of(package.id), policy, self.now)
+        still_true(notice, package, &self.lots_of(package.id), policy, at)
     }
 }
 
 impl Mail {
     /// How long a claim has its e-mail.
-    fn lease(&self) -> TimeDelta {
+    pub(super) fn lease(&self) -> TimeDelta {
         let longest = self.transport.attempt_max();
         let slack = longest.checked_div(LEASE_SLACK_PART).unwrap_or_default();
         let lease = longest.saturating_add(slack.max(LEASE_SLACK_MIN));

@@ -6,13 +6,13 @@ use sea_orm::DatabaseTransaction;
 
 use super::Mail;
 use super::claim::Facts;
-use crate::domain::email::{Email, Text};
+use crate::domain::email::{Email, Envelope, Text};
 use crate::domain::package::Package;
 use crate::ids::{NoticeId, PackageId};
 use crate::mail::message::{MessageParts, Outgoing, Party, build_message};
 use crate::mail::templates::Rendered;
 use crate::service::email_content::{self, envelope, message_id};
-use crate::service::{ServiceError, email_rendering};
+use crate::service::{ServiceError, email_rendering, unsubscribing};
 
 /// The templates could not print it.
 const NOT_RENDERED: &str = "not_rendered";
@@ -34,7 +34,14 @@ pub(super) async fn text(
         lots: &facts.lots,
         now: facts.now,
     };
-    let content = email_content::content(txn, email.kind, &told).await?;
+    let envelope = Envelope {
+        unsubscribe_url: unsubscribe_url(txn, mail, email, facts).await?,
+        ..envelope(&mail.settings, &facts.business, &facts.contact.name)
+    };
+    let mut content = email_content::content(txn, email.kind, &told).await?;
+    content
+        .unsubscribe_url
+        .clone_from(&envelope.unsubscribe_url);
     let templates = mail.templates.current()?;
     let business_id = email.business_id;
     let rendered =
@@ -47,7 +54,6 @@ pub(super) async fn text(
             return Ok(Err(NOT_RENDERED));
         }
     };
-    let envelope = envelope(&mail.settings, &facts.business, &facts.contact.name);
     Ok(Ok(Text {
         message_id: message_id(email.id, &facts.business, &envelope),
         to_address: facts.contact.email.clone().unwrap_or_default(),
@@ -57,6 +63,21 @@ pub(super) async fn text(
         plain: rendered.text,
         rendered_at: facts.now,
     }))
+}
+
+/// Where the customer unsubscribes, if the e-mail offers it.
+async fn unsubscribe_url(
+    txn: &DatabaseTransaction,
+    mail: &Mail,
+    email: &Email,
+    facts: &Facts,
+) -> Result<Option<String>, ServiceError> {
+    let offered = unsubscribing::offered(&mail.settings, &facts.business, email.kind);
+    let Some(public_url) = offered else {
+        return Ok(None);
+    };
+    let url = unsubscribing::url(txn, public_url, email.business_id, facts.contact.id).await?;
+    Ok(Some(url))
 }
 
 /// The packages that the notices which hold are about, each once.
@@ -93,6 +114,7 @@ pub(super) fn message(email: &Email) -> Result<Outgoing, &'static str> {
         reply_to: reply_to.as_ref(),
         message_id: &text.message_id,
         date: text.rendered_at,
+        unsubscribe_url: envelope.unsubscribe_url.as_deref(),
     })
     .map_err(|error| {
         let email_id = email.id;

@@ -50,11 +50,11 @@ pub(super) async fn outcome(
     ctx: &Context,
     claim: &Claim,
     outcome: &Outcome,
-    paused_until: Option<DateTime<Utc>>,
+    rests_until: Option<DateTime<Utc>>,
 ) -> Result<Marked, ServiceError> {
     let mut writes = 1_u32;
     loop {
-        match write(ctx, claim, outcome, paused_until).await {
+        match write(ctx, claim, outcome, rests_until).await {
             Ok(marked) => return Ok(marked),
             Err(error) if writes >= WRITES_MAX => return Err(error),
             Err(ServiceError::Unavailable(_) | ServiceError::Contention(_)) => {
@@ -71,7 +71,7 @@ async fn write(
     ctx: &Context,
     claim: &Claim,
     outcome: &Outcome,
-    paused_until: Option<DateTime<Utc>>,
+    rests_until: Option<DateTime<Utc>>,
 ) -> Result<Marked, ServiceError> {
     let txn = ctx.db.begin().await?;
     let locked = emails::lock_claimed(&txn, claim.business_id, claim.email_id, claim.fence).await?;
@@ -81,7 +81,7 @@ async fn write(
     let marked = match locked {
         None => Marked::Lost,
         Some(mut email) => {
-            let marked = decide(&mut email, outcome, paused_until, now);
+            let marked = decide(&mut email, outcome, rests_until, now);
             emails::update(&txn, &email).await?;
             marked
         }
@@ -100,7 +100,7 @@ async fn write(
 fn decide(
     email: &mut Email,
     outcome: &Outcome,
-    paused_until: Option<DateTime<Utc>>,
+    rests_until: Option<DateTime<Utc>>,
     now: DateTime<Utc>,
 ) -> Marked {
     match outcome {
@@ -119,7 +119,7 @@ fn decide(
         Outcome::Refused { .. } | Outcome::Interrupted { .. } => retry(email, GAVE_UP, now),
         Outcome::Unknown { .. } => retry(email, OUTCOME_UNKNOWN, now),
         Outcome::NotTried { .. } => {
-            email.postpone(paused_until.unwrap_or(now).max(now));
+            email.postpone(rests_until.unwrap_or(now).max(now));
             Marked::Postponed
         }
     }

@@ -5,7 +5,6 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::booking::{BookingState, Paid};
 use crate::domain::decide::Command;
-use crate::domain::permission::Permission;
 use crate::domain::refusal::Refusal;
 use crate::ids::{BookingId, Reference};
 use crate::ledger::Submission;
@@ -14,7 +13,7 @@ use crate::service::bookings::paying::{
 };
 use crate::service::bookings::{BookingView, KIND, PayerChoice, choice, lock, viewed};
 use crate::service::call::{Answer, Call};
-use crate::service::consume::item_now;
+use crate::service::consume::{item_now, past_expiry};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::store::bookings;
@@ -142,10 +141,7 @@ pub async fn change_package(
         } else {
             let at = booking.starts_at.min(ctx.clock.now());
             let mut taking = paying::taking(&booking, item, named, at);
-            let permissions = &call.caller.permissions;
-            if permissions.contains(&Permission::CreditsConsumePastExpiry) {
-                taking.past_expiry = Some(call.caller.business.quarantine_days);
-            }
+            taking.past_expiry = past_expiry(call, taking.delivered_at);
             Command::Consume(taking)
         };
         submissions.push(submission(ctx, call, &booking, command));

@@ -9,7 +9,7 @@ use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
 use super::view::{self, InvoiceView};
-use super::{InvoiceTarget, lock};
+use super::{InvoiceTarget, lock, selling};
 use crate::domain::credits;
 use crate::domain::decide::{
     Capture, Command, Consume, Keep, Meanwhile, PlaceHold, Release, Reverse,
@@ -21,16 +21,14 @@ use crate::domain::line::ItemFacts;
 use crate::domain::part::Portion;
 use crate::domain::selection::Wanted;
 use crate::domain::watch::Watch;
-use crate::ids::{CustomerId, HoldId, InvoiceLineId, PackageId, Reference, new_uuid};
+use crate::ids::{CustomerId, HoldId, InvoiceLineId, ItemId, PackageId, Reference, new_uuid};
 use crate::ledger::{Submission, within};
 use crate::service::call::{Answer, Call};
+use crate::service::consume::past_expiry;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::resolve;
 use crate::store::{holds, invoices, items, packages};
-
-/// How many days a draft holds credits (semantics 40).
-const DRAFT_HOLD_DAYS: i64 = 7;
 
 /// Credits to pay for units of a line.
 #[derive(Clone, Debug)]
@@ -70,23 +68,17 @@ pub async fn apply(
     }
     let mut locked = lock(ctx, &txn, call, &input.target).await?;
     let (now, invoice) = (locked.now, &mut locked.invoice);
+    let used_unpaid = invoice.used_unpaid();
     let package_ids = named(&txn, call, &input.packages).await?;
     let is_draft = invoice.state == InvoiceState::Draft;
     let quantity = invoice.line_mut(input.line_id)?.quantity;
-    let applied = LineCredits {
-        hold_id: HoldId::generate(now),
-        units: input.units.unwrap_or(quantity),
-        package_ids,
-        times_out_at: if is_draft {
-            now.checked_add_signed(TimeDelta::days(DRAFT_HOLD_DAYS))
-        } else {
-            None
-        },
-        used_by: None,
-        returned_at: None,
-    };
-    invoice.apply(input.line_id, applied)?;
     let mut credits = Credits::new(ctx, &txn, call, now);
+    let mut applied = credits.to_draft(input.units.unwrap_or(quantity));
+    applied.package_ids = package_ids;
+    if !is_draft {
+        applied.times_out_at = None;
+    }
+    invoice.apply(input.line_id, applied)?;
     let customer_id = invoice.customer_id;
     credits
         .take(invoice.line_mut(input.line_id)?, customer_id)
@@ -95,6 +87,7 @@ pub async fn apply(
         credits.use_up(invoice);
     }
     credits.carry_out().await?;
+    selling::follow(&txn, call, invoice, &used_unpaid, now).await?;
     invoices::update(&txn, invoice).await?;
     let changed = view::view(&txn, locked.invoice, now).await?;
     call.remember(&txn, &changed).await?;
@@ -117,10 +110,12 @@ pub async fn remove(
     }
     let mut locked = lock(ctx, &txn, call, &input.target).await?;
     let (now, invoice) = (locked.now, &mut locked.invoice);
+    let used_unpaid = invoice.used_unpaid();
     let removed = invoice.unapply(input.line_id)?;
     let mut credits = Credits::new(ctx, &txn, call, now);
     credits.free(input.line_id, &removed).await?;
     credits.carry_out().await?;
+    selling::follow(&txn, call, invoice, &used_unpaid, now).await?;
     invoices::update(&txn, invoice).await?;
     let changed = view::view(&txn, locked.invoice, now).await?;
     call.remember(&txn, &changed).await?;
@@ -149,9 +144,9 @@ async fn named(
 /// What one command does to the credits on the lines of a locked invoice: put together, then done at once.
 pub(super) struct Credits<'a> {
     ctx: &'a Context,
-    txn: &'a DatabaseTransaction,
-    call: &'a Call,
-    now: DateTime<Utc>,
+    pub(super) txn: &'a DatabaseTransaction,
+    pub(super) call: &'a Call,
+    pub(super) now: DateTime<Utc>,
     submissions: Vec<Submission>,
 }
 
@@ -172,9 +167,60 @@ impl<'a> Credits<'a> {
     }
 
     /// Does all of it, or nothing.
-    pub(super) async fn carry_out(self) -> Result<(), ServiceError> {
-        within::carry_out(self.txn, &self.ctx.clock, &self.submissions).await?;
+    pub(super) async fn carry_out(mut self) -> Result<(), ServiceError> {
+        self.flush().await
+    }
+
+    /// Does what was put together until now.
+    pub(super) async fn flush(&mut self) -> Result<(), ServiceError> {
+        let submissions = std::mem::take(&mut self.submissions);
+        within::carry_out(self.txn, &self.ctx.clock, &submissions).await?;
         Ok(())
+    }
+
+    /// Locks, all at once, the packages of what was put together until now and those from which lines may be
+    /// going to take.
+    pub(super) async fn lock(
+        &self,
+        takings: impl Iterator<Item = (InvoiceLineId, Consume)>,
+    ) -> Result<(), ServiceError> {
+        let mut all = self.submissions.clone();
+        for (line_id, taking) in takings {
+            let hold = Command::Hold(PlaceHold {
+                taking,
+                times_out_at: None,
+                on_time_out: OnTimeOut::Release,
+            });
+            all.push(self.submission(line_id, new_uuid(self.now), hold));
+        }
+        within::lock(self.txn, &self.ctx.clock, &all).await?;
+        Ok(())
+    }
+
+    /// Units to be set aside for a line of a draft.
+    pub(super) fn to_draft(&self, units: credits::Credits) -> LineCredits {
+        let days = self.call.caller.business.invoicing.draft_hold_days;
+        LineCredits {
+            hold_id: HoldId::generate(self.now),
+            units,
+            package_ids: Vec::new(),
+            rate_line_id: None,
+            times_out_at: self.now.checked_add_signed(TimeDelta::days(days.into())),
+            used_by: None,
+            returned_at: None,
+        }
+    }
+
+    /// An item as it is now.
+    pub(super) async fn item(&self, item_id: ItemId) -> Result<ItemFacts, ServiceError> {
+        let item = items::get(self.txn, self.call.business_id(), item_id)
+            .await?
+            .ok_or_else(|| resolve::not_found("item", &item_id))?;
+        Ok(ItemFacts {
+            id: item.id,
+            category: item.category,
+            active: item.active,
+        })
     }
 
     /// Sets the credits of a line aside.
@@ -183,26 +229,24 @@ impl<'a> Credits<'a> {
         line: &InvoiceLine,
         customer_id: CustomerId,
     ) -> Result<(), ServiceError> {
-        let Some(applied) = &line.credits else {
+        let Some((applied, item_id)) = line.credits.as_ref().zip(line.item_id()) else {
             return Ok(());
         };
-        let item = items::get(self.txn, self.call.business_id(), line.item_id)
-            .await?
-            .ok_or_else(|| resolve::not_found("item", &line.item_id))?;
+        let (item, units) = (self.item(item_id).await?, applied.units);
         let taking = Consume {
             customer_id,
-            wanted: Wanted::Item {
-                item: ItemFacts {
-                    id: item.id,
-                    category: item.category,
-                    active: item.active,
+            wanted: match applied.rate_line_id {
+                None => Wanted::Item { item, units },
+                rate => Wanted::AtRate {
+                    item,
+                    units,
+                    line_id: rate,
                 },
-                units: applied.units,
             },
             package_ids: applied.package_ids.clone(),
-            delivered_at: None,
+            delivered_at: line.delivered_at,
             consumed_by: None,
-            past_expiry: None,
+            past_expiry: past_expiry(self.call, line.delivered_at),
         };
         let command = Command::Hold(PlaceHold {
             taking,
@@ -231,7 +275,7 @@ impl<'a> Credits<'a> {
     pub(super) async fn secure(&mut self, invoice: &mut Invoice) -> Result<(), ServiceError> {
         let customer_id = invoice.customer_id;
         for line in &mut invoice.lines {
-            let Some(applied) = line.credits.as_mut().filter(|it| it.used_by.is_none()) else {
+            let Some(applied) = line.unused_mut() else {
                 continue;
             };
             let times_out = applied.times_out_at.take().is_some();
@@ -250,7 +294,7 @@ impl<'a> Credits<'a> {
     /// Uses what all lines hold: the invoice is paid. They hold it for certain.
     pub(super) fn use_up(&mut self, invoice: &mut Invoice) {
         for line in &mut invoice.lines {
-            let Some(applied) = line.credits.as_mut().filter(|it| it.used_by.is_none()) else {
+            let Some(applied) = line.unused_mut() else {
                 continue;
             };
             let posting_id = new_uuid(self.now);
@@ -268,7 +312,8 @@ impl<'a> Credits<'a> {
     /// Gives back what all lines hold or have used: the invoice is void (semantics 24).
     pub(super) async fn give_back(&mut self, invoice: &mut Invoice) -> Result<(), ServiceError> {
         for line in &mut invoice.lines {
-            let Some(applied) = line.credits.as_mut() else {
+            let credits = line.credits.as_mut();
+            let Some(applied) = credits.filter(|it| it.returned_at.is_none()) else {
                 continue;
             };
             applied.returned_at = Some(self.now);
@@ -295,7 +340,12 @@ impl<'a> Credits<'a> {
     }
 
     fn add(&mut self, line_id: InvoiceLineId, posting_id: Uuid, command: Command) {
-        self.submissions.push(Submission {
+        let submission = self.submission(line_id, posting_id, command);
+        self.submissions.push(submission);
+    }
+
+    fn submission(&self, line_id: InvoiceLineId, posting_id: Uuid, command: Command) -> Submission {
+        Submission {
             business_id: self.call.business_id(),
             request_id: posting_id,
             request_hash: self.call.hash,
@@ -306,6 +356,6 @@ impl<'a> Credits<'a> {
             watch: Watch::of(&self.call.caller.business),
             note: String::new(),
             validate_only: self.call.validate_only,
-        });
+        }
     }
 }

@@ -8,19 +8,21 @@ use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 use uuid::Uuid;
 
-use super::SaleEntry;
 use super::queueing::Queues;
+use super::{SaleEntry, charging};
 use crate::domain::business::Business;
 use crate::domain::catalog::Template;
 use crate::domain::customer::Customer;
 use crate::domain::extend::NewLot;
+use crate::domain::invoice::{IssueWhen, Owed};
 use crate::domain::line::Line;
 use crate::domain::offer::Offer;
 use crate::domain::overlap::{Earlier, Overlap};
 use crate::domain::package::{Package, Status};
+use crate::domain::payment::{Payment, check_method};
 use crate::domain::permission::Permission;
 use crate::domain::refusal::{Refusal, SellingRefusal};
-use crate::domain::sale::{Payment, Price, check_method};
+use crate::domain::sale::Price;
 use crate::ids::{CustomerId, GroupId, PaymentId, Reference, SaleId, TemplateId};
 use crate::service::buyers::{Buyers, Party, check_share_max};
 use crate::service::call::Call;
@@ -38,10 +40,17 @@ pub(super) struct Planned {
     pub(super) own_lines: Vec<Arc<Line>>,
     pub(super) price: Price,
     pub(super) payment: Option<Payment>,
+    /// What the payment system is to charge, in minor units.
+    pub(super) charge_minor: i64,
+    /// When it is issued, if it waits to be paid before.
+    pub(super) waits: Option<IssueWhen>,
 }
 
 /// A customer, or a group with its contact.
 pub(super) type Owner = (CustomerId, Option<GroupId>);
+
+/// A template as an entry names it, and its version if one was agreed on before.
+type Named = (Reference<TemplateId>, Option<i32>);
 
 /// What the entries of a call have in common, and what was found for the earlier ones of them.
 struct Planner<'a> {
@@ -55,7 +64,7 @@ struct Planner<'a> {
     /// One sale for each owner.
     sale_ids: BTreeMap<Owner, SaleId>,
     /// The templates, each read once, with what is offered of it to whomever.
-    offers: HashMap<Reference<TemplateId>, (Arc<Template>, Offer)>,
+    offers: HashMap<Named, (Arc<Template>, Offer)>,
     /// The templates whose earlier packages were read.
     judged: HashSet<TemplateId>,
     /// The packages beside those to be sold, by owner and template.
@@ -76,22 +85,7 @@ pub(super) async fn plan_all(
     buyers: &Buyers,
     now: DateTime<Utc>,
 ) -> Result<Vec<Planned>, ServiceError> {
-    let external_ids = entries
-        .iter()
-        .filter_map(|entry| entry.external_id.as_deref());
-    let mut planner = Planner {
-        txn,
-        call,
-        business,
-        buyers,
-        now,
-        taken: packages::taken_external_ids(txn, business.id, external_ids).await?,
-        sale_ids: BTreeMap::new(),
-        offers: HashMap::new(),
-        judged: HashSet::new(),
-        beside: HashMap::new(),
-        queues: Queues::default(),
-    };
+    let mut planner = Planner::new(txn, call, (business, now), buyers, entries).await?;
     let mut plans = Vec::with_capacity(entries.len());
     let mut refusals = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
@@ -107,14 +101,100 @@ pub(super) async fn plan_all(
     if let Some(refused) = ServiceError::of_entries(refusals) {
         return Err(refused);
     }
-    for plan in &mut plans {
-        plan.package.is_followed = planner.queues.follow(plan.package.id);
-    }
+    planner.tell_followed(&mut plans);
     Ok(plans)
 }
 
-impl Planner<'_> {
+/// Plans entries that were agreed on before.
+///
+/// # Errors
+/// The refusal of the first that is refused.
+pub(super) async fn plan_agreed(
+    txn: &DatabaseTransaction,
+    call: &Call,
+    business: &Business,
+    entries: &[SaleEntry],
+    buyers: &Buyers,
+    now: DateTime<Utc>,
+) -> Result<Vec<Planned>, ServiceError> {
+    let mut planner = Planner::new(txn, call, (business, now), buyers, entries).await?;
+    let mut plans = Vec::with_capacity(entries.len());
+    for entry in entries {
+        plans.push(planner.entry(entry).await?);
+    }
+    planner.tell_followed(&mut plans);
+    Ok(plans)
+}
+
+/// Whether entries that were agreed on could be sold now.
+///
+/// # Errors
+/// The refusal of the first that could not.
+pub(super) async fn check(
+    txn: &DatabaseTransaction,
+    call: &Call,
+    business: &Business,
+    entries: &[SaleEntry],
+    buyers: &Buyers,
+    now: DateTime<Utc>,
+) -> Result<(), ServiceError> {
+    let mut planner = Planner::new(txn, call, (business, now), buyers, entries).await?;
+    for entry in entries {
+        offers::template(txn, business.id, &entry.template).await?;
+        planner.judged(entry).await?;
+    }
+    Ok(())
+}
+
+impl<'a> Planner<'a> {
+    async fn new(
+        txn: &'a DatabaseTransaction,
+        call: &'a Call,
+        (business, now): (&'a Business, DateTime<Utc>),
+        buyers: &'a Buyers,
+        entries: &[SaleEntry],
+    ) -> Result<Self, ServiceError> {
+        let external_ids = entries
+            .iter()
+            .filter_map(|entry| entry.external_id.as_deref());
+        Ok(Self {
+            txn,
+            call,
+            business,
+            buyers,
+            now,
+            taken: packages::taken_external_ids(txn, business.id, external_ids).await?,
+            sale_ids: BTreeMap::new(),
+            offers: HashMap::new(),
+            judged: HashSet::new(),
+            beside: HashMap::new(),
+            queues: Queues::default(),
+        })
+    }
+
+    fn tell_followed(&self, plans: &mut [Planned]) {
+        for plan in plans {
+            plan.package.is_followed = self.queues.follow(plan.package.id);
+        }
+    }
+
     async fn entry(&mut self, entry: &SaleEntry) -> Result<Planned, ServiceError> {
+        let (template, mut plan) = self.judged(entry).await?;
+        if template.definition.selling.overlap == Overlap::Queue && plan.waits.is_none() {
+            let (about, now) = ((template.id, &mut plan.package), self.now);
+            let has_start_date = entry.start_date.is_some();
+            let (txn, business) = (self.txn, self.business);
+            let joined = self.queues.join(txn, business, about, has_start_date, now);
+            joined.await?;
+        }
+        Ok(plan)
+    }
+
+    /// What an entry comes to, judged beside the earlier packages but not put into a queue.
+    async fn judged(
+        &mut self,
+        entry: &SaleEntry,
+    ) -> Result<(Arc<Template>, Planned), ServiceError> {
         let buyers = self.buyers;
         let party = buyers.of(entry)?;
         self.not_taken(entry)?;
@@ -123,16 +203,8 @@ impl Planner<'_> {
         let own_lines = self.fit(entry, &template, &mut offer).await?;
         let mut plan = self.plan(entry, party, &template, offer)?;
         plan.own_lines = own_lines;
-        if template.definition.selling.overlap == Overlap::Queue {
-            let (about, now) = ((template.id, &mut plan.package), self.now);
-            let has_start_date = entry.start_date.is_some();
-            let (txn, business) = (self.txn, self.business);
-            let joined = self.queues.join(txn, business, about, has_start_date, now);
-            joined.await?;
-        } else {
-            self.judge(&template, &plan.package).await?;
-        }
-        Ok(plan)
+        self.judge(&template, &plan.package).await?;
+        Ok((template, plan))
     }
 
     fn not_taken(&self, entry: &SaleEntry) -> Result<(), Refusal> {
@@ -149,11 +221,17 @@ impl Planner<'_> {
 
     /// The template of an entry and what is offered of it, read for the first entry that names it.
     async fn offered(&mut self, entry: &SaleEntry) -> Result<(Arc<Template>, Offer), ServiceError> {
-        match self.offers.entry(entry.template.clone()) {
+        let version = entry.agreed.as_ref().map(|agreed| agreed.version);
+        match self.offers.entry((entry.template.clone(), version)) {
             hash_map::Entry::Occupied(known) => Ok(known.get().clone()),
             hash_map::Entry::Vacant(unknown) => {
                 let (txn, business_id) = (self.txn, self.business.id);
-                let template = offers::template(txn, business_id, &entry.template).await?;
+                let template = match version {
+                    None => offers::template(txn, business_id, &entry.template).await?,
+                    Some(version) => {
+                        offers::agreed(txn, business_id, &entry.template, version).await?
+                    }
+                };
                 // Whose it is each entry says for itself.
                 let nobody = CustomerId::from_uuid(Uuid::nil());
                 let offer = offers::of_template(txn, business_id, &template, nobody).await?;
@@ -169,7 +247,8 @@ impl Planner<'_> {
         if template.definition.pricing.is_subscription_only {
             return Err(SellingRefusal::SubscriptionOnly { template_id }.into());
         }
-        if template.definition.selling.is_freestyle {
+        // What was agreed on before was permitted then.
+        if template.definition.selling.is_freestyle || entry.agreed.is_some() {
             return Ok(());
         }
         if entry.price_minor.is_some()
@@ -213,30 +292,48 @@ impl Planner<'_> {
     ) -> Result<Planned, Refusal> {
         let now = self.now;
         let customer = party.customer;
-        let sale_id = *self
-            .sale_ids
-            .entry((customer.id, party.group_id))
-            .or_insert_with(|| SaleId::generate(now));
+        let sale_id = match &entry.agreed {
+            Some(agreed) => agreed.sale_id,
+            None => *self
+                .sale_ids
+                .entry((customer.id, party.group_id))
+                .or_insert_with(|| SaleId::generate(now)),
+        };
         offer.customer_id = customer.id;
         offer.group_id = party.group_id;
         offer.share_max = entry.share_max.unwrap_or(offer.share_max);
         check_share_max(offer.share_max, entry.members.len().saturating_add(1))?;
         offer.price_minor = entry.price_minor.unwrap_or(offer.price_minor);
-        offer.price = Price::of(
-            offer.price_minor,
-            template.definition.tax_basis_points,
-            self.business.prices_include_tax,
-        )
-        .ok_or(Refusal::AmountTooLarge)?;
+        offer.price = match &entry.agreed {
+            Some(agreed) => agreed.price,
+            None => Price::of(
+                offer.price_minor,
+                template.definition.tax_basis_points,
+                self.business.prices_include_tax,
+            )
+            .ok_or(Refusal::AmountTooLarge)?,
+        };
         let price = offer.price;
         let payment = payment(self.business, customer, entry, price, now)?;
         let paid = payment.as_ref().map_or(0, |payment| payment.amount_minor);
-        offer.is_paid = paid >= price.total_minor;
+        offer.is_paid = match &entry.agreed {
+            Some(agreed) => agreed.is_paid,
+            None => paid >= price.total_minor,
+        };
         offer.sale_id = Some(sale_id);
         offer.external_id.clone_from(&entry.external_id);
         offer.validity_override.clone_from(&entry.validity_override);
         offer.start_date = entry.start_date;
-        let (package, lots) = offer.make(self.business, now)?;
+        let charge_minor = charging::amount(entry, price)?;
+        let issue_when = template.definition.selling.issue_when;
+        let issue_when = issue_when.unwrap_or(self.business.invoicing.issue_when);
+        let unpaid = Owed {
+            total_minor: price.total_minor,
+            paid_minor: 0,
+        };
+        let waits = charge_minor > 0 && !issue_when.has_come(unpaid);
+        let (mut package, lots) = offer.make(self.business, now)?;
+        package.invoice_line_id = entry.agreed.as_ref().and_then(|it| it.invoice_line_id);
         Ok(Planned {
             package,
             members: party.members,
@@ -244,6 +341,8 @@ impl Planner<'_> {
             own_lines: Vec::new(),
             price,
             payment,
+            charge_minor,
+            waits: waits.then_some(issue_when),
         })
     }
 
@@ -251,7 +350,7 @@ impl Planner<'_> {
     /// entries among them (A10).
     async fn judge(&mut self, template: &Template, package: &Package) -> Result<(), ServiceError> {
         let overlap = template.definition.selling.overlap;
-        if overlap == Overlap::Allow {
+        if matches!(overlap, Overlap::Allow | Overlap::Queue) {
             return Ok(());
         }
         if self.judged.insert(template.id) {
@@ -268,7 +367,7 @@ impl Planner<'_> {
         earlier.push(Earlier {
             package_id: package.id,
             status,
-            is_paid: package.paid_at.is_some(),
+            is_paid: package.is_paid(),
         });
         Ok(())
     }
@@ -282,7 +381,7 @@ impl Planner<'_> {
             self.beside.entry(key).or_default().push(Earlier {
                 package_id: view.package.id,
                 status: view.status,
-                is_paid: view.package.paid_at.is_some(),
+                is_paid: view.package.is_paid(),
             });
         }
         Ok(())

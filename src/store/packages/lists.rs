@@ -27,6 +27,9 @@ pub struct Filter {
     pub valid_at: Option<DateTime<Utc>>,
     /// Valid at some time from the first instant to before the second; never-ending ones are left out.
     pub valid_within: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    /// All that may have been valid at some time from the first instant to before the second, by what is
+    /// stored of them.
+    pub valid_during: Option<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
 /// A page of packages, newest first, below the id `before`.
@@ -76,6 +79,7 @@ pub async fn list(
                         .add(Column::ExpiresIfThawed.gt(micros(from))),
                 )
         }))
+        .add_option(filter.valid_during.map(valid_during))
         .add_option(before.map(|id| Column::Id.lt(id.uuid())));
     let rows = Entity::find()
         .filter(condition)
@@ -84,6 +88,21 @@ pub async fn list(
         .all(db)
         .await?;
     rows.into_iter().map(read).collect()
+}
+
+/// What leaves out only packages that were surely not valid then: a clock of first use may have been unset by
+/// time without anybody having written that, and a frozen package has no end.
+fn valid_during((from, before): (DateTime<Utc>, DateTime<Utc>)) -> Condition {
+    let none_by = |column: Column| {
+        Condition::any()
+            .add(column.is_null())
+            .add(column.gt(micros(from)))
+    };
+    Condition::all()
+        .add(Column::StartsAt.lt(micros(before)))
+        .add(none_by(Column::RevokedAt))
+        .add(none_by(Column::TransferredAt))
+        .add(none_by(Column::ExpiresAt).add(Column::FirstUsedOn.is_not_null()))
 }
 
 /// Packages that end in `from <= expires_at < before`, in the order of their ends, after a position.
@@ -137,4 +156,24 @@ pub async fn thawing(
         .into_iter()
         .map(|(business, id)| (BusinessId::from_uuid(business), PackageId::from_uuid(id)));
     Ok(ids.collect())
+}
+
+/// Frozen packages of a business in the order of their ids, behind `after`.
+pub async fn frozen(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    after: Option<PackageId>,
+    limit: u64,
+) -> Result<Vec<Package>, StoreError> {
+    let condition = Condition::all()
+        .add(Column::BusinessId.eq(business_id.uuid()))
+        .add(Column::FrozenAt.is_not_null())
+        .add_option(after.map(|id| Column::Id.gt(id.uuid())));
+    let rows = Entity::find()
+        .filter(condition)
+        .order_by_asc(Column::Id)
+        .limit(limit)
+        .all(db)
+        .await?;
+    rows.into_iter().map(read).collect()
 }

@@ -5,7 +5,7 @@ use sea_orm::Set;
 
 use crate::domain::package::Package;
 use crate::domain::validity::ExpirySource;
-use crate::ids::{BusinessId, CustomerId, GroupId, PackageId, SaleId, TemplateId};
+use crate::ids::{BusinessId, CustomerId, GroupId, InvoiceLineId, PackageId, SaleId, TemplateId};
 use crate::store::columns::{from_json, instant, instant_opt, known, micros, to_json};
 use crate::store::error::StoreError;
 
@@ -57,6 +57,8 @@ mod entity {
         pub use_limit: Option<Json>,
         pub booking_rules: Option<Json>,
         pub paid_at: Option<i64>,
+        pub invoice_line_id: Option<Uuid>,
+        pub unpaid_uses: i32,
         pub change_seq: i32,
         pub created_at: i64,
         pub version: i64,
@@ -130,6 +132,8 @@ pub(super) fn read(row: Model) -> Result<Package, StoreError> {
             .map(|rules| from_json(rules, TABLE, id))
             .transpose()?,
         paid_at: instant_opt(row.paid_at, TABLE, id)?,
+        invoice_line_id: row.invoice_line_id.map(InvoiceLineId::from_uuid),
+        unpaid_uses: row.unpaid_uses,
         change_seq: row.change_seq,
         created_at: instant(row.created_at, TABLE, id)?,
         version: row.version,
@@ -186,6 +190,8 @@ pub(super) fn row(package: &Package) -> Result<ActiveModel, StoreError> {
             .map(|rules| to_json(&rules, TABLE))
             .transpose()?),
         paid_at: Set(package.paid_at.map(micros)),
+        invoice_line_id: Set(package.invoice_line_id.map(InvoiceLineId::uuid)),
+        unpaid_uses: Set(package.unpaid_uses),
         change_seq: Set(package.change_seq),
         created_at: Set(micros(package.created_at)),
         version: Set(package.version),

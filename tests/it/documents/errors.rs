@@ -32,8 +32,9 @@ pub(super) fn page(pool: &DescriptorPool) -> String {
         instants are RFC 3339 in UTC.\n\n\
         | reason | code | when, and the metadata |\n|---|---|---|\n"
         .to_owned();
-    // An unspecified reason is never in an error.
-    for (place, reason) in reasons.values().enumerate().skip(1) {
+    // In the order of the file, which is that of the paths. An unspecified reason is never in an error.
+    let values = reasons.enum_descriptor_proto().value.iter();
+    for (place, reason) in values.enumerate().skip(1) {
         let mut path = reasons.path().to_vec();
         path.extend([2, i32::try_from(place).unwrap()]);
         let said = comment(&reasons.parent_file(), &path);

@@ -56,6 +56,13 @@ async fn f2_an_invoice_paid_half_in_credits_uses_them_when_it_is_paid(
         assert_eq!(on_line(&paid).state(), LineCreditsState::Used);
         assert_eq!(desk.credits(&package).await, credits("6", "0", "2"));
         assert_eq!(desk.get(&draft).await, paid);
+        let entries = app.entries_of_package(&package.id).await;
+        let lines: Vec<_> = entries
+            .iter()
+            .map(|it| it.invoice_line_id.as_str())
+            .collect();
+        let line_id = draft.lines[0].id.as_str();
+        assert_eq!(lines, [line_id, line_id, ""], "used, held, issued");
     })
     .await;
 }
@@ -352,6 +359,33 @@ async fn the_invoices_of_a_merged_customer_are_those_of_the_other_one(
         let paid = desk.pay(&issued, None).await.unwrap();
         assert_eq!((paid.customer_id, due(&issued)), (other, 3_600));
         assert_eq!(desk.credits(&package).await, credits("1", "0", "1"));
+    })
+    .await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn semantics_40_the_business_says_how_long_a_draft_holds_credits(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on(database, async |app| {
+        let desk = open(app).await;
+        let settings = v1::Settings {
+            invoicing: Some(v1::InvoiceSettings {
+                draft_hold_days: 2,
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        app.change_settings(settings, &["invoicing"]).await;
+        let package = desk.shop.sell_lessons("8", days(30)).await;
+        let draft = desk.draft("2").await;
+        desk.apply(&draft, "1").await.unwrap();
+        app.clock
+            .advance(TimeDelta::days(2) - TimeDelta::microseconds(1));
+        assert_eq!(desk.credits(&package).await, credits("7", "1", "0"));
+        app.clock.advance(TimeDelta::microseconds(1));
+        assert_eq!(desk.credits(&package).await, credits("8", "0", "0"));
     })
     .await;
 }

@@ -95,6 +95,17 @@ impl Desk {
         self.void_invoice(request).await
     }
 
+    /// Voids an invoice and keeps what was used of its packages charged.
+    pub(super) async fn void_unused(&self, invoice: &v1::Invoice) -> Answered {
+        let request = v1::VoidInvoiceRequest {
+            request_id: self.request_id(),
+            invoice_id: invoice.id.clone(),
+            keep_used: true,
+            ..Default::default()
+        };
+        self.void_invoice(request).await
+    }
+
     pub(super) async fn change(
         &self,
         invoice: &v1::Invoice,
@@ -157,7 +168,7 @@ impl Desk {
         self.record_payment(self.paying(invoice, cents)).await
     }
 
-    pub(super) async fn bounce(&self, payment: &v1::InvoiceMoney) -> Answered {
+    pub(super) async fn bounce(&self, payment: &v1::MoneyRecord) -> Answered {
         let request = v1::ReversePaymentRequest {
             request_id: self.request_id(),
             payment_id: payment.id.clone(),
@@ -167,9 +178,10 @@ impl Desk {
     }
 
     pub(super) async fn refund(&self, invoice: &v1::Invoice, cents: Option<i64>) -> Answered {
+        let target = v1::record_refund_request::Target::InvoiceId(invoice.id.clone());
         let request = v1::RecordRefundRequest {
             request_id: self.request_id(),
-            invoice_id: invoice.id.clone(),
+            target: Some(target),
             refund: Some(recorded(cents)),
             validate_only: false,
         };
@@ -200,4 +212,12 @@ pub(super) fn due(invoice: &v1::Invoice) -> i64 {
 /// The credits on the first line.
 pub(super) fn on_line(invoice: &v1::Invoice) -> &v1::LineCredits {
     invoice.lines[0].credits.as_ref().unwrap()
+}
+
+/// A line that sells a package of a template.
+pub(super) fn sale_of(template_id: &str) -> v1::InvoiceLineInput {
+    v1::InvoiceLineInput {
+        template_id: template_id.to_owned(),
+        ..Default::default()
+    }
 }

@@ -5,9 +5,11 @@ use carnet::jobs::deliver::Delivered;
 use carnet::proto::v1;
 use carnet::proto::v1::{EmailKind, EmailState};
 use chrono::TimeDelta;
+use mail_parser::MessageParser;
 use rstest::rstest;
 use tonic::{Code, Status};
 
+use super::read::only;
 use crate::support::app::Database::{self, Postgres, Sqlite};
 use crate::support::app::{TestApp, on};
 use crate::support::mailroom::{Mailroom, email, set_feature, set_settings};
@@ -277,20 +279,10 @@ async fn a_test_goes_out_once_like_others_and_is_on_record_as_one(
         };
         assert_eq!(message.recipient, "me@example.com");
         assert_eq!(message.sender, "hello@swim.example");
-        assert!(
-            message
-                .text
-                .contains("Reply-To: \"Swim & Co\" <desk@swim.example>\r\n"),
-            "{}",
-            message.text
-        );
-        assert!(
-            message
-                .text
-                .contains("From: \"Swim & Co\" <hello@swim.example>\r\n"),
-            "{}",
-            message.text
-        );
+        let read = MessageParser::default().parse(&message.text).unwrap();
+        let named = |address: &str| ("Swim & Co".to_owned(), address.to_owned());
+        assert_eq!(only(read.from()), named("hello@swim.example"));
+        assert_eq!(only(read.reply_to()), named("desk@swim.example"));
         let listed = app
             .emails()
             .list_emails(v1::ListEmailsRequest::default())

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use carnet::clock::Clock;
-use carnet::domain::business::{Business, ReminderPolicy, Sender};
+use carnet::domain::business::{Business, Invoicing, ReminderPolicy, Sender};
 use carnet::domain::calendar;
 use carnet::domain::catalog::CreditType;
 use carnet::domain::change::{self, ChangeKind, Expiry, NewChange};
@@ -16,9 +16,10 @@ use carnet::domain::line::{Line, LineKind};
 use carnet::domain::lot::{Origin, Stamp};
 use carnet::domain::money::Currency;
 use carnet::domain::package::Package;
+use carnet::domain::policies::Policies;
 use carnet::domain::validity::{ExpirySource, Validity};
 use carnet::ids::{self, BusinessId, CreditTypeId, CustomerId, LineId, LotId, PackageId};
-use carnet::jobs::deliver::{Deliverer, Mail, MailSettings};
+use carnet::jobs::deliver::{Deliverer, Mail, MailSettings, Rates};
 use carnet::ledger::post;
 use carnet::mail::capture::CaptureFolder;
 use carnet::mail::reload::Templates;
@@ -284,6 +285,8 @@ fn mail(transport: Transport) -> Mail {
         settings: MailSettings {
             from_email: "carnet@example.com".to_owned(),
             from_name: None,
+            public_url: None,
+            rates: Rates::default(),
         },
         templates: Templates::default(),
         transport,
@@ -301,8 +304,10 @@ fn business(now: DateTime<Utc>) -> Business {
         account_payments_active: false,
         prices_include_tax: true,
         quarantine_days: 30,
+        policies: Policies::default(),
         default_priority: 100,
         reminder_policy: ReminderPolicy::default(),
+        invoicing: Invoicing::default(),
         sender: Sender::default(),
         version: 1,
     }
@@ -379,6 +384,8 @@ fn package(
         use_limit: None,
         booking_rules: None,
         paid_at: Some(now),
+        invoice_line_id: None,
+        unpaid_uses: 0,
         change_seq: 0,
         created_at: now,
         version: 1,

@@ -1,10 +1,13 @@
 //! Every call that lists something, with every filter that it has.
 
-use carnet::ids::{BookingSeriesId, CustomerId, GroupId, ItemId, TemplateId};
+mod access;
+mod reports;
+
+use carnet::ids::{BookingSeriesId, CustomerId, GroupId, ItemId, SaleId, TemplateId};
 use carnet::jobs::{bulk, settle};
 use carnet::proto::v1;
 use carnet::proto::v1::list_entries_request::Scope;
-use carnet::store::{emails, packages, subscriptions};
+use carnet::store::{charge_requests, emails, packages, subscriptions};
 use chrono::TimeDelta;
 use prost_types::Timestamp;
 use tonic::{Response, Status};
@@ -51,11 +54,13 @@ impl<'a> Caller<'a> {
         caller.history().await;
         caller.catalogue().await;
         caller.people().await;
+        caller.access().await;
         caller.mail_and_runs().await;
         caller.subscriptions().await;
         caller.bookings().await;
         caller.invoices().await;
         caller.triggers().await;
+        caller.reports().await;
         caller.jobs().await;
         caller.asked
     }
@@ -253,11 +258,6 @@ impl<'a> Caller<'a> {
         };
         self.ask("ListGroups of a member", customers.list_groups(of_member))
             .await;
-        let mut business = tenant.business();
-        let users = v1::ListUsersRequest::default();
-        self.ask("ListUsers", business.list_users(users)).await;
-        let tokens = v1::ListTokensRequest::default();
-        self.ask("ListTokens", business.list_tokens(tokens)).await;
     }
 
     async fn mail_and_runs(&mut self) {
@@ -283,6 +283,9 @@ impl<'a> Caller<'a> {
             ..all
         };
         self.ask("ListEmails of a state", emails.list_emails(failed))
+            .await;
+        let upcoming = v1::ListUpcomingRequest::default();
+        self.ask("ListUpcoming", emails.list_upcoming(upcoming))
             .await;
         let suppressions = v1::ListSuppressionsRequest::default();
         let listed = emails.list_suppressions(suppressions);
@@ -392,6 +395,22 @@ impl<'a> Caller<'a> {
         ] {
             self.ask(name, invoices.list_invoices(request)).await;
         }
+        let all = v1::ListChargeRequestsRequest::default();
+        let pending = v1::ListChargeRequestsRequest {
+            state: v1::ChargeState::Pending.into(),
+            ..all.clone()
+        };
+        let of_sale = v1::ListChargeRequestsRequest {
+            sale_id: SaleId::from_uuid(key(2)).to_string(),
+            ..all.clone()
+        };
+        for (name, request) in [
+            ("ListChargeRequests", all),
+            ("ListChargeRequests of a state", pending),
+            ("ListChargeRequests of a sale", of_sale),
+        ] {
+            self.ask(name, invoices.list_charge_requests(request)).await;
+        }
     }
 
     async fn triggers(&mut self) {
@@ -427,8 +446,17 @@ impl<'a> Caller<'a> {
                 .is_empty()
         );
         self.keep("periods of subscriptions that are due");
+        let late = now + TimeDelta::days(30);
+        let overdue = charge_requests::overdue(ctx.db.reader(), late, 200);
+        assert!(!overdue.await.unwrap().is_empty());
+        self.keep("charge requests that are overdue");
         let txn = ctx.db.begin().await.unwrap();
-        assert!(emails::lock_due(&txn, now).await.unwrap().is_some());
+        assert!(
+            emails::lock_due(&txn, business_id, now)
+                .await
+                .unwrap()
+                .is_some()
+        );
         self.keep("an e-mail that is due");
         let week = (now, now + TimeDelta::days(7));
         let page = packages::ending_between(&txn, business_id, week, None, 200)

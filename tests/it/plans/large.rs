@@ -44,9 +44,23 @@ pub(super) struct Large {
 type Copied = (&'static str, &'static [(&'static str, &'static str)]);
 
 /// In an order in which nothing refers to what is not there yet.
-const TABLES: [Copied; 36] = [
+const TABLES: [Copied; 39] = [
+    ("roles", &[("id", "{key}"), ("name_folded", "'copy {n}'")]),
     ("users", &[("id", "{key}"), ("external_id", "NULL")]),
     ("tokens", &[("id", "{key}")]),
+    (
+        "audit_events",
+        &[
+            ("id", "{key}"),
+            ("token_id", "{key}"),
+            ("user_id", "{key}"),
+            ("denied_reason", "CASE WHEN {n} % 1000 = 0 THEN method END"),
+        ],
+    ),
+    (
+        "audit_subjects",
+        &[("audit_event_id", "{key}"), ("subject", "'copy {n}'")],
+    ),
     ("requests", &[("request_id", "{key}")]),
     ("credit_types", &[("id", "{key}"), ("external_id", "NULL")]),
     ("items", &[("id", "{key}"), ("external_id", "NULL")]),
@@ -74,7 +88,6 @@ const TABLES: [Copied; 36] = [
             ("request_id", "{key}"),
         ],
     ),
-    ("payments", &[("id", "{key}"), ("sale_id", "{key}")]),
     (
         "packages",
         &[
@@ -107,7 +120,23 @@ const TABLES: [Copied; 36] = [
         ],
     ),
     ("invoice_lines", &[("id", "{key}"), ("invoice_id", "{key}")]),
-    ("invoice_money", &[("id", "{key}"), ("invoice_id", "{key}")]),
+    (
+        "payments",
+        &[
+            ("id", "{key}"),
+            ("sale_id", "CASE WHEN {n} % 2 = 0 THEN {key} END"),
+            ("invoice_id", "CASE WHEN {n} % 2 = 1 THEN {key} END"),
+        ],
+    ),
+    (
+        "charge_requests",
+        &[
+            ("id", "{key}"),
+            ("sale_id", "{key}"),
+            ("customer_id", "{owner}"),
+            ("feed", "-{n}"),
+        ],
+    ),
     (
         "package_members",
         &[("customer_id", "{key}"), ("package_id", "{key}")],
@@ -131,9 +160,10 @@ const TABLES: [Copied; 36] = [
             ("n", "0"),
             ("lot_id", "{key}"),
             ("recorded_at", "recorded_at - (20000 - {n}) * 60000000"),
+            ("feed", "-{n}"),
         ],
     ),
-    ("changes", &[("package_id", "{key}")]),
+    ("changes", &[("package_id", "{key}"), ("feed", "-{n}")]),
     ("posting_notes", &[("posting_id", "{key}")]),
     ("holds", &[("id", "{key}"), ("customer_id", "{owner}")]),
     (

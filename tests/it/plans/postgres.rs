@@ -7,10 +7,13 @@ use serde_json::Value;
 pub(super) const NOTICES: &str = "sqlx::postgres::notice";
 
 /// Lets every new connection to the database explain what it executes.
-pub(super) const EXPLAIN: [&str; 7] = [
+pub(super) const EXPLAIN: [&str; 10] = [
     "ANALYZE",
     // As the database does by itself when it comes to it.
     "SELECT brin_summarize_new_values('entries_by_recorded_at')",
+    "SELECT brin_summarize_new_values('entries_by_feed')",
+    "SELECT brin_summarize_new_values('changes_by_feed')",
+    "SELECT brin_summarize_new_values('charge_requests_by_feed')",
     "ALTER DATABASE {database} SET session_preload_libraries = 'auto_explain'",
     "ALTER DATABASE {database} SET auto_explain.log_min_duration = 0",
     "ALTER DATABASE {database} SET auto_explain.log_format = 'json'",
@@ -26,12 +29,17 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Reads a notice; sqlx's own questions about types are left out.
+    /// Reads a notice; sqlx's own questions about types, and ours about the server, are left out.
     pub(super) fn read(notice: &str) -> Option<Self> {
         let start = notice.find('{').unwrap();
         let mut explained: Value = serde_json::from_str(&notice[start..]).unwrap();
         let statement = explained["Query Text"].as_str().unwrap().to_owned();
-        if statement.contains("pg_catalog.pg_type") || statement.contains("pg_stat_activity") {
+        let of_the_server = [
+            "pg_catalog.pg_type",
+            "pg_stat_activity",
+            "pg_control_system",
+        ];
+        if of_the_server.iter().any(|name| statement.contains(name)) {
             return None;
         }
         let mut nodes = Vec::new();

@@ -22,6 +22,7 @@ pub(super) struct Seeds {
 /// Which row of a table is copied.
 pub(super) fn copied(table: &str) -> &'static str {
     match table {
+        "tokens" => "user_id IS NOT NULL",
         "bulk_results" => "reason IS NULL",
         "holds" => "booking_id IS NULL",
         "bulk_runs" => "finished_at IS NOT NULL",
@@ -36,7 +37,10 @@ pub(super) async fn plant(tenant: &Tenant, ctx: &Context) -> Seeds {
     let shop = Shop::open(tenant).await;
     let friend = shop.customer("Jaan Kask").await;
     let club = club(&shop, &friend).await;
-    tenant.user("Coach Toomas").await;
+    let till = [v1::Permission::CatalogRead];
+    let role = tenant.try_role("Till", &till).await.unwrap();
+    let coach = tenant.user_with_role("Coach Toomas", &role.id).await;
+    tenant.held_by(&coach, &till).await;
     let template_id = shop.offer(shop.lessons("8", days(30))).await;
     let own = v1::SaleEntry {
         member_ids: vec![friend],
@@ -87,6 +91,7 @@ pub(super) async fn plant(tenant: &Tenant, ctx: &Context) -> Seeds {
     tenant.emails().save_email_template(template).await.unwrap();
     close(tenant).await;
     invoice(&shop).await;
+    charge(&shop, &template_id).await;
     subscribe(&shop).await;
     wait_for_event(&shop, &template_id).await;
     let run_id = extend_all(tenant, &template_id).await;
@@ -192,6 +197,15 @@ async fn invoice(shop: &Shop) {
         validate_only: false,
     };
     invoices.record_payment(request).await.unwrap();
+}
+
+/// Sells a package that is to be charged.
+async fn charge(shop: &Shop, template_id: &str) {
+    let entry = v1::SaleEntry {
+        payment: Some(v1::sale_entry::Payment::Charged(v1::Charge::default())),
+        ..shop.entry(template_id)
+    };
+    shop.try_to_sell(vec![entry]).await.unwrap();
 }
 
 async fn close(tenant: &Tenant) {

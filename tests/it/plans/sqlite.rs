@@ -60,9 +60,12 @@ fn quoted(text: &str, quote: char) -> usize {
 }
 
 /// The calls that page through all that a business has of something, and of which table.
-const PAGES_OF_ALL: [(&str, &str); 20] = [
+const PAGES_OF_ALL: [(&str, &str); 30] = [
+    ("Outstanding", "customers"),
+    ("Packages", "packages"),
     ("ListBookings", "bookings"),
     ("ListInvoices", "invoices"),
+    ("ListChargeRequests", "charge_requests"),
     ("ListSubscriptions", "subscriptions"),
     ("ListPackages", "packages"),
     ("ListPackages of a status", "packages"),
@@ -74,12 +77,20 @@ const PAGES_OF_ALL: [(&str, &str); 20] = [
     ("ListGroups", "groups"),
     ("ListUsers", "users"),
     ("ListTokens", "tokens"),
+    ("ListRoles", "roles"),
+    ("ListAuditEvents", "audit_events"),
     ("ListEmails", "emails"),
     ("ListSuppressions", "suppressions"),
     ("ListEmailTemplates", "email_templates"),
     ("ListClosures", "closures"),
     ("ListTriggers", "triggers"),
     // By an index of nothing but those.
+    ("ListAuditEvents, refused ones", "audit_events"),
+    ("ListUpcoming", "emails"),
+    ("ListUpcoming", "template_versions"),
+    ("ListUpcoming", "packages"),
+    // The newest first, one.
+    ("ListUpcoming", "mail_days"),
     ("ListSubscriptions of a state", "subscriptions"),
     // Unlike PostgreSQL, which looks for the ends if they are few.
     ("ListPackages that end in a week", "packages"),

@@ -43,7 +43,7 @@ async fn the_entries_of_one_customer_are_one_sale(#[values(Sqlite, Postgres)] da
         assert_eq!(sales[0].package_ids, [first.clone(), third.clone()]);
         assert_eq!(sales[1].package_ids, std::slice::from_ref(second));
         assert_eq!(sales[0].total, Some(euros(24_000)));
-        assert_eq!(sales[0].payments.len(), 2);
+        assert_eq!(sales[0].money.len(), 2);
         for (result, index) in answer.results.iter().zip(0..) {
             assert_eq!(result.index, index);
             let sale = app.sale(&result.sale_id).await;

@@ -75,6 +75,7 @@ async fn a_sender_in_national_letters_pauses_the_transport_if_the_server_does_no
         reply_to: None,
         message_id: "<a@b>",
         date: DateTime::UNIX_EPOCH,
+        unsubscribe_url: None,
     });
     let outcome = session.send(&message.unwrap()).await;
     let expected = matches!(

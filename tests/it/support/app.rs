@@ -100,7 +100,8 @@ pub(crate) async fn on_tuned(
 }
 
 impl TestApp {
-    async fn start(fresh: Fresh, settings: Settings) -> Self {
+    /// A server on this database.
+    pub(crate) async fn start(fresh: Fresh, settings: Settings) -> Self {
         let starts_at: DateTime<Utc> = STARTS_AT.parse().unwrap();
         let clock = Clock::manual(starts_at);
         let mail = settings.mail.clone();
@@ -148,7 +149,8 @@ impl TestApp {
         Mailroom::capturing(self).deliver().await
     }
 
-    async fn finish(self) {
+    /// Stops it and proves ledger and mail.
+    pub(crate) async fn finish(self) {
         let Self {
             clock,
             channel,

@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
 
-use carnet::app;
 use carnet::clock::Clock;
 use carnet::config::MailSettings;
 use carnet::domain::calendar;
 use carnet::domain::email::{AttemptOutcome, Email, EmailState};
 use carnet::domain::notice::NoticeKind;
-use carnet::jobs::deliver::{self, Delivered, Deliverer, Mail};
+use carnet::jobs::deliver::{self, Delivered, Deliverer, Mail, Rates};
 use carnet::jobs::{mail_day, settle};
 use carnet::mail::capture::CaptureFolder;
 use carnet::mail::reload::Templates;
+use carnet::mail::session::SmtpSession;
+use carnet::mail::session::settings::{SmtpSettings, Timeouts};
 use carnet::mail::transport::Transport;
 use carnet::proto::v1;
 use carnet::service::Context;
@@ -47,11 +48,19 @@ impl<'a> Mailroom<'a> {
 
     /// Delivers to a mail server.
     pub(crate) fn posting_to(app: &'a TestApp, server: &SmtpServer) -> Self {
-        let settings = MailSettings {
-            smtp_url: Some(server.clear_url().parse().unwrap()),
-            ..app.mail_settings().clone()
-        };
-        Self::with(app, app::mail(&settings).unwrap())
+        Self::posting_with(app, server, app.mail_settings())
+    }
+
+    /// The same with other settings.
+    pub(crate) fn posting_with(
+        app: &'a TestApp,
+        server: &SmtpServer,
+        settings: &MailSettings,
+    ) -> Self {
+        let smtp = SmtpSettings::parse(&server.clear_url(), None).unwrap();
+        let timeouts = Timeouts::of_answer(settings.smtp_timeout());
+        let session = SmtpSession::new(smtp.with_timeouts(timeouts));
+        Self::with(app, through(session, settings))
     }
 
     fn with(app: &'a TestApp, mail: Mail) -> Self {
@@ -90,12 +99,26 @@ impl<'a> Mailroom<'a> {
     }
 }
 
+/// The way to a mail server, as a server's own settings make it.
+pub(crate) fn through(session: SmtpSession, settings: &MailSettings) -> Mail {
+    let mut mail = capture(settings);
+    mail.settings.from_name = Some(settings.mail_from_name.clone());
+    mail.settings.rates = Rates {
+        all_max: settings.mail_rate_per_minute,
+        business_max: settings.mail_business_rate_per_minute,
+    };
+    mail.transport = Transport::Smtp(Box::new(session));
+    mail
+}
+
 /// The way into the capture folder.
 fn capture(settings: &MailSettings) -> Mail {
     Mail {
         settings: deliver::MailSettings {
             from_email: settings.mail_from_address.clone(),
             from_name: None,
+            public_url: settings.public_url.clone(),
+            rates: Rates::default(),
         },
         templates: Templates::default(),
         transport: Transport::Capture(CaptureFolder::new(&settings.mail_capture_folder)),

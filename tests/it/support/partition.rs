@@ -16,7 +16,7 @@ use crate::support::postgres;
 pub(crate) const PARTITIONS: usize = 4;
 
 /// The tables that belong to no business (design section 8); `schema_state` is the migrator's.
-pub(crate) const GLOBAL: [&str; 2] = ["businesses", "schema_state"];
+pub(crate) const GLOBAL: [&str; 4] = ["businesses", "job_runs", "schema_state", "transports"];
 
 /// Drops what a migration made in the database of `url` and makes it again, partitioned.
 pub(crate) async fn remake_schema(url: &str) {

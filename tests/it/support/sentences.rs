@@ -38,6 +38,7 @@ pub(crate) fn prepaid(
         credit_type_id: credit_type.id.clone(),
         quantity: quantity.to_owned(),
         covers: covers.collect(),
+        package_rate: None,
     }
 }
 

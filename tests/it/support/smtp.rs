@@ -7,12 +7,16 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
+
+/// How late an answer comes that is only late.
+const LATE: Duration = Duration::from_millis(40);
 
 /// Where in the dialogue the server is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub(crate) enum Act {
     Drop,
     /// Says nothing more and keeps the connection.
     Hang,
+    /// Does the right thing, but late.
+    Slow,
     /// Only at the dot: keeps the message and then hangs up without an answer.
     TakeAndDrop,
     /// Only at the dot: keeps the message and never answers.
@@ -156,6 +162,11 @@ impl SmtpServer {
     /// The next time `at` is reached the server does `act`; plans for one stage are used in order.
     pub(crate) fn plan(&self, at: At, act: Act) {
         self.state.lock().unwrap().plans.push_back((at, act));
+    }
+
+    /// What was planned and did not happen does not happen any more.
+    pub(crate) fn forget_plans(&self) {
+        self.state.lock().unwrap().plans.clear();
     }
 
     /// Every message the server took.
@@ -308,6 +319,11 @@ impl Connection {
                 Err(Ended)
             }
             Some(Act::Hang | Act::TakeAndHang) => self.stall().await,
+            Some(Act::Slow) => {
+                tokio::time::sleep(LATE).await;
+                self.say(reply).await?;
+                Ok(true)
+            }
             Some(Act::TakeAndWait) => {
                 let released = Arc::clone(&self.state.lock().unwrap().released);
                 self.state.lock().unwrap().count_stall();
@@ -400,6 +416,7 @@ impl Connection {
             text.push_str("\r\n");
             match self.planned(At::Body) {
                 Some(Act::Hang) => self.stall().await,
+                Some(Act::Slow) => tokio::time::sleep(LATE).await,
                 Some(_) => return Err(Ended),
                 None => {}
             }
@@ -425,7 +442,11 @@ impl Connection {
             Some((_, act)) => {
                 matches!(
                     act,
-                    Act::TakeAndDrop | Act::TakeAndHang | Act::TakeAnswerAndDrop | Act::TakeAndWait
+                    Act::Slow
+                        | Act::TakeAndDrop
+                        | Act::TakeAndHang
+                        | Act::TakeAnswerAndDrop
+                        | Act::TakeAndWait
                 )
             }
         };

@@ -1,8 +1,9 @@
 //! A business and the clients that call with its token.
 
-use carnet::domain::business::{Business, ReminderPolicy, Sender};
+use carnet::domain::business::{Business, Invoicing, ReminderPolicy, Sender};
 use carnet::domain::money::Currency;
 use carnet::domain::permission::{Permission, Permissions};
+use carnet::domain::policies::Policies;
 use carnet::ids::BusinessId;
 use carnet::proto::v1::booking_service_client::BookingServiceClient;
 use carnet::proto::v1::business_service_client::BusinessServiceClient;
@@ -12,6 +13,7 @@ use carnet::proto::v1::customer_service_client::CustomerServiceClient;
 use carnet::proto::v1::email_service_client::EmailServiceClient;
 use carnet::proto::v1::invoice_service_client::InvoiceServiceClient;
 use carnet::proto::v1::package_service_client::PackageServiceClient;
+use carnet::proto::v1::report_service_client::ReportServiceClient;
 use carnet::proto::v1::subscription_service_client::SubscriptionServiceClient;
 use carnet::proto::v1::trigger_service_client::TriggerServiceClient;
 use carnet::service::{Context, access};
@@ -69,8 +71,10 @@ impl Tenant {
             account_payments_active: false,
             prices_include_tax: true,
             quarantine_days: 30,
+            policies: Policies::default(),
             default_priority: 0,
             reminder_policy: ReminderPolicy::default(),
+            invoicing: Invoicing::default(),
             sender: Sender::default(),
             version: 1,
         };
@@ -161,6 +165,10 @@ impl Tenant {
 
     pub(crate) fn triggers(&self) -> TriggerServiceClient<Bearing> {
         TriggerServiceClient::new(self.bearing())
+    }
+
+    pub(crate) fn reports(&self) -> ReportServiceClient<Bearing> {
+        ReportServiceClient::new(self.bearing())
     }
 
     pub(crate) fn emails(&self) -> EmailServiceClient<Bearing> {

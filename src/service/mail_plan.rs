@@ -1,0 +1,174 @@
+//! Which timed notices fall due on a local day of a business (G2, G3): the one place that finds it out, for
+//! the run of that day and for whoever looks ahead (G9).
+//!
+//! What is found says why it is not told, where it is not. Nothing here writes.
+
+mod find;
+
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
+use sea_orm::ConnectionTrait;
+
+use crate::domain::business::Business;
+use crate::domain::calendar;
+use crate::domain::hold::Hold;
+use crate::domain::lot::Lot;
+use crate::domain::notice::{self, DropReason, Notice, Window};
+use crate::domain::package::Package;
+use crate::domain::settle;
+use crate::ids::{BusinessId, PackageId, TemplateId};
+use crate::service::error::ServiceError;
+use crate::store::{changes, holds, lots, notices};
+
+use self::find::Facts;
+
+/// Who wants to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A run of the day: what is switched off need not be looked at.
+    Run,
+    /// Somebody who also asks why something does not go out.
+    LookAhead,
+}
+
+/// A local day of a business, and what is looked for on it.
+#[derive(Clone, Debug)]
+pub struct MailPlan {
+    /// The business.
+    pub business: Business,
+    /// Who wants to know.
+    pub purpose: Purpose,
+    /// The day.
+    pub today: NaiveDate,
+    /// The days whose notices are decided on with it.
+    pub window: Window,
+    /// The leads of templates that have their own.
+    pub leads: HashMap<(TemplateId, i32), Vec<u32>>,
+}
+
+/// What is stored about some packages.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// All their lots.
+    pub lots: Vec<Lot>,
+    /// The open holds in them that time ends.
+    pub holds: Vec<Hold>,
+    /// Their notices.
+    pub notices: Vec<Notice>,
+    /// When their ends were moved last.
+    pub changed_at: HashMap<PackageId, DateTime<Utc>>,
+}
+
+/// What falls due of some packages.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The notices that are not there yet, each with the reason why it is not told if it is not.
+    pub notices: Vec<Notice>,
+    /// The packages, as time has made them by then.
+    pub packages: HashMap<PackageId, Package>,
+    /// Their lots, settled.
+    pub lots: Vec<Lot>,
+}
+
+impl MailPlan {
+    /// The leads in force for a package: its template's own, or the business's.
+    pub fn leads_of(&self, package: &Package) -> &[u32] {
+        leads_of(package, &self.business, &self.leads)
+    }
+
+    /// The ranges of `expires_at` to look at, for every lead that any package may have.
+    pub fn ranges(&self) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
+        let policy = &self.business.reminder_policy;
+        let leads = policy.lead_days.iter().chain(self.leads.values().flatten());
+        let includes_expired = policy.expired_notice || self.purpose == Purpose::LookAhead;
+        notice::days_to_look_at(leads.copied(), includes_expired, &self.window)
+            .into_iter()
+            .filter_map(|(from, through)| {
+                // The last usable day is that of `expires_at` less a microsecond.
+                let just_after =
+                    |at: DateTime<Utc>| at.checked_add_signed(TimeDelta::microseconds(1));
+                let from = just_after(calendar::first_instant_of(from, self.business.zone)?)?;
+                let before = just_after(calendar::end_of(through, self.business.zone)?)?;
+                Some((from, before))
+            })
+            .collect()
+    }
+
+    /// What falls due of these packages, of which `known` was read, as things are at `at`.
+    pub fn find(&self, page: &[Package], known: &Known, at: DateTime<Utc>) -> Found {
+        let lots = settle::as_of(&known.lots, &known.holds, at);
+        let facts = Facts {
+            lots: &lots,
+            known,
+            now: at,
+        };
+        let notices = page
+            .iter()
+            .flat_map(|package| find::notices_of(self, package, &facts))
+            .collect();
+        let packages = page
+            .iter()
+            .map(|package| (package.id, package.as_of(&lots)))
+            .collect();
+        Found {
+            notices,
+            packages,
+            lots,
+        }
+    }
+}
+
+impl Known {
+    /// Reads it, with all that time ends by `until`.
+    pub async fn read(
+        db: &impl ConnectionTrait,
+        business_id: BusinessId,
+        page: &[Package],
+        until: DateTime<Utc>,
+    ) -> Result<Self, ServiceError> {
+        if page.is_empty() {
+            return Ok(Self::default());
+        }
+        let ids: Vec<PackageId> = page.iter().map(|package| package.id).collect();
+        let lots = lots::of_packages(db, business_id, &ids).await?;
+        Ok(Self {
+            holds: holds::due_in(db, business_id, &lots, until).await?,
+            lots,
+            notices: notices::of_packages(db, business_id, &ids).await?,
+            changed_at: changes::last_recorded_at(db, business_id, &ids).await?,
+        })
+    }
+}
+
+impl Found {
+    /// The lots of a package.
+    pub fn lots_of(&self, package_id: PackageId) -> Vec<Lot> {
+        let of_package = |lot: &&Lot| lot.package_id == package_id;
+        self.lots.iter().filter(of_package).cloned().collect()
+    }
+}
+
+/// The leads in force for a package: its template's own, or the business's.
+pub fn leads_of<'a, S: BuildHasher>(
+    package: &Package,
+    business: &'a Business,
+    of_templates: &'a HashMap<(TemplateId, i32), Vec<u32>, S>,
+) -> &'a [u32] {
+    package
+        .template
+        .and_then(|version| of_templates.get(&version))
+        .unwrap_or(&business.reminder_policy.lead_days)
+}
+
+/// When the run of a business's local day is due.
+pub fn due_at(business: &Business, day: NaiveDate) -> Option<DateTime<Utc>> {
+    calendar::at_local_hour(day, business.reminder_policy.local_hour, business.zone)
+}
+
+/// Whether a run records a notice that it does not tell for this reason: what it let pass, but not what
+/// there never was to tell.
+pub fn is_recorded(reason: DropReason) -> bool {
+    matches!(reason, DropReason::Missed | DropReason::RemindedRecently)
+}

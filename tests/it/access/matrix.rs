@@ -1,0 +1,262 @@
+//! Every method against everybody who may not call it, from the descriptors: who forgets a permission, a
+//! look-up in the caller's business, or the audit, fails here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use carnet::domain::permission::Permission;
+use carnet::proto::v1;
+use chrono::TimeDelta;
+use prost_reflect::MethodDescriptor;
+use rstest::rstest;
+use serde_json::Value as Json;
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+
+use super::script::{Step, steps};
+use crate::support::app::Database::{self, Postgres, Sqlite};
+use crate::support::app::{TestApp, on};
+use crate::support::dynamic::{call, methods, only_reads, permission};
+use crate::support::refused::refused;
+use crate::support::staff::token;
+use crate::support::tenant::Tenant;
+
+/// What calls with another's id are told that are not told `NOT_FOUND`: lists by a filter show nothing, a line
+/// of another's package is none of the package, and a sale tells the reason of each entry in its details.
+const OTHERWISE: [(&str, &str); 5] = [
+    ("SellPackages", "SALE_REFUSED"),
+    ("ListSubscriptions", NOTHING),
+    ("ListInvoices", NOTHING),
+    ("ListBookings", NOTHING),
+    ("Adjust", "LINE_NOT_IN_PACKAGE"),
+];
+/// Stands for an answer with nothing in it.
+const NOTHING: &str = "an empty answer";
+
+fn reason(status: &Status) -> String {
+    let info = status.get_details_error_info();
+    info.map(|info| info.reason).unwrap_or_default()
+}
+
+#[rstest]
+#[tokio::test]
+async fn no_method_answers_who_has_no_good_token(#[values(Sqlite, Postgres)] database: Database) {
+    on(database, async |app| {
+        let everything = carnet::grpc::permission::all_permissions();
+        let revoked = app.try_token(token("", &everything)).await.unwrap();
+        let revoke = v1::RevokeTokenRequest {
+            token_id: revoked.token.unwrap().id,
+            ..Default::default()
+        };
+        app.business().revoke_token(revoke).await.unwrap();
+        let an_hour = app.clock.now() + TimeDelta::hours(1);
+        let expired = v1::Token {
+            expires_at: Some(carnet::grpc::faults::timestamp(an_hour)),
+            ..token("", &everything)
+        };
+        let expired = app.try_token(expired).await.unwrap();
+        app.clock.set(an_hour);
+        let user = app.user_with_role("Kati", "owner").await;
+        let of_one_who_left = app.held_by(&user, &everything).await.token;
+        app.dismiss(&user).await;
+        let forged = app.token.replace(&app.token[60..70], "AAAAAAAAAA");
+        let bad = [
+            None,
+            Some("carnet_".to_owned()),
+            Some(forged),
+            Some(revoked.secret),
+            Some(expired.secret),
+            Some(of_one_who_left),
+        ];
+        for method in methods() {
+            for token in &bad {
+                let request = Json::Object(serde_json::Map::new());
+                let answer = call(&app.channel, token.as_deref(), &method, &request).await;
+                refused(answer, Code::Unauthenticated, "UNAUTHENTICATED");
+            }
+        }
+    })
+    .await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn no_method_answers_who_lacks_its_permission(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on(database, async |app| {
+        let mut lacking = BTreeMap::new();
+        for lacks in Permission::ALL {
+            let others = Permission::ALL.iter().copied();
+            let others: Vec<_> = others.filter(|held| held != lacks).collect();
+            lacking.insert(lacks.as_str(), app.token_with(&others).await);
+        }
+        for method in methods() {
+            let needed = permission(&method);
+            let token = &lacking[needed.as_str()];
+            let request = Json::Object(serde_json::Map::new());
+            let answer = call(&app.channel, Some(token), &method, &request).await;
+            let numbers = refused(answer, Code::PermissionDenied, "PERMISSION_DENIED");
+            assert_eq!(numbers["permission"], needed, "{}", method.full_name());
+        }
+    })
+    .await;
+}
+
+/// A business that goes through its day.
+struct Day<'a> {
+    app: &'a TestApp,
+    tenant: Tenant,
+    methods: BTreeMap<String, MethodDescriptor>,
+    /// What earlier answers gave, by name.
+    known: BTreeMap<&'static str, String>,
+}
+
+impl<'a> Day<'a> {
+    fn new(app: &'a TestApp, tenant: &Tenant) -> Self {
+        let methods = methods().into_iter();
+        Self {
+            app,
+            tenant: tenant.clone(),
+            methods: methods.map(|it| (it.name().to_owned(), it)).collect(),
+            known: BTreeMap::new(),
+        }
+    }
+
+    /// The names of the ids in a request.
+    fn names(request: &str) -> BTreeSet<&str> {
+        let parts = request.split("\"$").skip(1);
+        parts.map(|part| part.split('"').next().unwrap()).collect()
+    }
+
+    /// The request of a step, with the ids that `id` gives for their names.
+    fn request(&self, step: &Step, id: impl Fn(&str) -> String) -> Json {
+        let mut text = step.1.to_owned();
+        for name in Self::names(step.1) {
+            text = text.replace(&format!("\"${name}\""), &format!("\"{}\"", id(name)));
+        }
+        let mut request: Json = serde_json::from_str(&text).unwrap();
+        if !only_reads(&self.methods[step.0]) {
+            request["request_id"] = self.tenant.request_id().into();
+        }
+        request
+    }
+
+    async fn call(&self, step: &Step, request: &Json) -> Result<Json, Status> {
+        let token = Some(self.tenant.token.as_str());
+        call(&self.app.channel, token, &self.methods[step.0], request).await
+    }
+
+    /// Takes a step; the answer is the request that did it.
+    async fn take(&mut self, step: &Step) -> Json {
+        let request = self.request(step, |name| self.known[name].clone());
+        let answer = self.call(step, &request).await;
+        let answer = answer.unwrap_or_else(|error| {
+            panic!("{} {request}: {} {error}", step.0, reason(&error));
+        });
+        for (name, path) in step.2 {
+            let id = answer.pointer(path).and_then(Json::as_str);
+            let id = id.unwrap_or_else(|| panic!("{} has no {path}: {answer}", step.0));
+            self.known.insert(name, id.to_owned());
+        }
+        request
+    }
+
+    /// What all reads of the day say now.
+    async fn seen(&self) -> Vec<Json> {
+        let mut seen = Vec::new();
+        for step in steps().filter(|step| only_reads(&self.methods[step.0])) {
+            let request = self.request(step, |name| self.known[name].clone());
+            seen.push(self.call(step, &request).await.unwrap());
+        }
+        seen
+    }
+}
+
+#[test]
+fn the_day_has_every_method_that_writes_or_gets() {
+    let taken: BTreeSet<_> = steps().map(|step| step.0).collect();
+    let without_id = ["GetSettings", "GetReminderPolicy", "GetEmail"];
+    let missing: Vec<_> = methods()
+        .into_iter()
+        .filter(|method| !only_reads(method) || method.name().starts_with("Get"))
+        .map(|method| method.name().to_owned())
+        .filter(|name| !taken.contains(name.as_str()) && !without_id.contains(&name.as_str()))
+        .collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+#[rstest]
+#[tokio::test]
+async fn ids_of_another_business_are_found_by_no_method(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on(database, async |app| {
+        let mut first = Day::new(app, app);
+        for step in steps() {
+            first.take(step).await;
+        }
+        let before = first.seen().await;
+        let mut second = Day::new(app, &app.second_business().await);
+        let mut faults = Vec::new();
+        for step in steps() {
+            // One id at a time is the other's, so nothing else can be wrong with the call.
+            for foreign in Day::names(step.1) {
+                let id = |name: &str| {
+                    let of = if name == foreign { &first } else { &second };
+                    of.known[name].clone()
+                };
+                let request = second.request(step, id);
+                let told = match second.call(step, &request).await {
+                    Err(error) => reason(&error),
+                    Ok(answer) if answer == serde_json::json!({}) => NOTHING.to_owned(),
+                    Ok(answer) => answer.to_string(),
+                };
+                let is_told = |wanted: &(&str, &str)| *wanted == (step.0, told.as_str());
+                if told != "NOT_FOUND" && !OTHERWISE.iter().any(is_told) {
+                    faults.push(format!("{} took another's ${foreign}: {told}", step.0));
+                }
+            }
+            second.take(step).await;
+        }
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+        assert_eq!(first.seen().await, before);
+    })
+    .await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn every_write_leaves_an_audit_event_or_a_posting(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on(database, async |app| {
+        let mut day = Day::new(app, app);
+        let mut unseen = Vec::new();
+        for step in steps() {
+            let request = day.take(step).await;
+            let Some(request_id) = request.get("request_id").and_then(Json::as_str) else {
+                continue;
+            };
+            let events = app.audited(v1::list_audit_events_request::About::Method(
+                step.0.to_owned(),
+            ));
+            let is_audited = events
+                .await
+                .iter()
+                .any(|event| event.request_id == request_id);
+            let entries = v1::ListEntriesRequest {
+                scope: Some(v1::list_entries_request::Scope::PostingId(
+                    request_id.to_owned(),
+                )),
+                ..Default::default()
+            };
+            let posted = app.credits().list_entries(entries).await;
+            let is_posted = posted.is_ok_and(|it| !it.into_inner().entries.is_empty());
+            if !is_audited && !is_posted {
+                unseen.push(step.0);
+            }
+        }
+        assert_eq!(unseen, [""; 0]);
+    })
+    .await;
+}
