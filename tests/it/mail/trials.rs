@@ -9,14 +9,15 @@ use mail_parser::MessageParser;
 use rstest::rstest;
 use tonic::{Code, Status};
 
-use super::read::only;
+use super::read::{only, public};
 use crate::support::app::Database::{self, Postgres, Sqlite};
-use crate::support::app::{TestApp, on};
-use crate::support::mailroom::{Mailroom, email, set_feature, set_settings};
+use crate::support::app::{TestApp, on, on_tuned};
+use crate::support::mailroom::{Mailroom, email, set_feature, set_policy, set_settings};
 use crate::support::refused::{field_faults, refused};
 use crate::support::shop::{Shop, never, until};
 use crate::support::smtp::{Act, At, Mode, SmtpServer};
 use crate::support::tenant::Tenant;
+use crate::support::web::post;
 
 fn trial(kind: EmailKind) -> v1::EmailTrial {
     v1::EmailTrial {
@@ -361,6 +362,53 @@ async fn a_business_sends_only_so_many_tests_an_hour_even_at_once(
         send(app, test_to("me@example.com", EmailKind::Expired))
             .await
             .unwrap();
+    })
+    .await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_trial_shows_where_the_link_to_unsubscribe_stands_and_unsubscribes_nobody(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on_tuned(database, public, async |app| {
+        let shop = Shop::open(app).await;
+        let package = shop.sell_lessons("8", never()).await;
+        let server = SmtpServer::start(Mode::Clear).await;
+        let mut room = Mailroom::posting_to(app, &server);
+        assert_eq!(room.deliver().await.sent, 1);
+        let link = "https://carnet.example/mail/unsubscribe/example";
+        let mut trial = trial(EmailKind::Confirmation);
+        trial.customer_id.clone_from(&shop.customer);
+        trial.package_ids = vec![package.id];
+        let shown = preview(app, trial.clone()).await.unwrap();
+        assert!(shown.text_body.contains(link), "{}", shown.text_body);
+        assert!(shown.html_body.contains(link), "{}", shown.html_body);
+        let page = post(app.http_address(), "/unsubscribe/example", "").await;
+        assert_eq!(page.status, 404);
+
+        let mut request = test_to("me@example.com", EmailKind::Confirmation);
+        request.trial = Some(trial.clone());
+        send(app, request).await.unwrap();
+        assert_eq!(room.deliver().await.sent, 1);
+        let received = server.received();
+        let [real, tried] = received.as_slice() else {
+            panic!("{received:?}")
+        };
+        assert!(real.text.contains("List-Unsubscribe:"), "{}", real.text);
+        assert!(!tried.text.contains("List-Unsubscribe:"), "{}", tried.text);
+
+        let policy = v1::ReminderPolicy {
+            mandatory_kinds: vec![EmailKind::Confirmation.into()],
+            ..Default::default()
+        };
+        set_policy(app, &["mandatory_kinds"], policy).await;
+        let shown = preview(app, trial).await.unwrap();
+        assert!(
+            !shown.text_body.contains("unsubscribe"),
+            "{}",
+            shown.text_body
+        );
     })
     .await;
 }
