@@ -159,5 +159,5 @@ fn every_fault_is_told_with_its_line_and_column() {
         .iter()
         .map(|fault| (fault.line, fault.column))
         .collect();
-    assert_eq!(places, [(2, 3), (5, 2), (5, 24)]);
+    assert_eq!(places, [(2, 3), (5, 2), (5, 23)]);
 }

@@ -119,7 +119,7 @@ pub(super) fn fault_of_value(name: &str, value: &str) -> Option<String> {
     if name != "style" {
         return None;
     }
-    let lower = value.to_ascii_lowercase();
+    let lower = without_variables(value).to_ascii_lowercase();
     if let Some(found) = NOT_IN_STYLES.iter().find(|part| lower.contains(*part)) {
         return Some(format!("has {found} in a style, which is not allowed"));
     }
@@ -133,6 +133,14 @@ pub(super) fn fault_of_value(name: &str, value: &str) -> Option<String> {
         unknown.trim(),
         STYLES.join(", ")
     ))
+}
+
+/// What stands in a value beside its variables.
+fn without_variables(value: &str) -> String {
+    let mut parts = value.split("{{");
+    let first = parts.next().unwrap_or_default();
+    let behind = parts.map(|part| part.split_once("}}").map_or(part, |(_, rest)| rest));
+    std::iter::once(first).chain(behind).collect()
 }
 
 fn is_link(value: &str) -> bool {

@@ -113,7 +113,8 @@ impl TemplateSet {
                 partials: if is_html { &self.partials } else { &none },
             };
             let mut found = check::compile(text, published).err().unwrap_or_default();
-            if is_html {
+            // What the template engine cannot read would be misread as HTML too.
+            if is_html && check::parse(text).is_ok() {
                 found.extend(markup::faults(text));
                 found.sort();
             }
