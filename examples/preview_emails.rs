@@ -82,7 +82,7 @@ fn content(kind: EmailKind, locale: &str, packages: usize) -> EmailContent {
         ),
         package(
             kind,
-            "Twenty and a bit more",
+            "Donaudampfschifffahrtsgesellschaftskapitänspatentlehrgang",
             vec![line(lesson, 20_000_000, 13_000_000, kind)],
             1,
         ),

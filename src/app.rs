@@ -7,7 +7,6 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -24,10 +23,11 @@ use crate::grpc::tls::Tls;
 use crate::jobs::deliver::{self, Mail, Rates};
 use crate::jobs::schedule::Scheduler;
 use crate::mail::capture::CaptureFolder;
+use crate::mail::reload::Folder;
 use crate::mail::session::SmtpSession;
 use crate::mail::session::settings::{SmtpSettings, Timeouts};
-use crate::mail::templates::TemplateSet;
 use crate::mail::transport::Transport;
+use crate::service::mailing::Mailing;
 use crate::service::{Context, denials, readiness, token_uses};
 use crate::store::db::{Database, sqlite_path};
 use crate::store::migrate;
@@ -44,6 +44,7 @@ const CLOSE_GRACE: Duration = Duration::from_secs(2);
 pub struct App {
     settings: Settings,
     ctx: Context,
+    folder: Option<Folder>,
     lock: Option<ServeLock>,
 }
 
@@ -90,9 +91,12 @@ impl App {
         } else {
             migrate::check(&db).await?;
         }
+        let folder = templates_folder(&settings.mail)?;
+        let mailing = mailing(&settings.mail, folder.as_ref());
         Ok(Self {
-            ctx: Context::serving(db, clock, settings.ledger),
+            ctx: Context::serving(db, clock, settings.ledger).with_mailing(mailing),
             settings,
+            folder,
             lock,
         })
     }
@@ -110,6 +114,7 @@ impl App {
         let Self {
             settings,
             ctx,
+            folder,
             lock,
         } = self;
         web::metrics::install();
@@ -128,11 +133,14 @@ impl App {
         };
         readiness::check(&running.ctx).await;
         running.start(readiness::follow(running.ctx.clone()));
+        if let Some(folder) = folder {
+            running.start(folder.follow());
+        }
         running.start(web::metrics::keep_up());
         running.start_writing(token_uses::WRITTEN_EVERY, token_uses::write);
         running.start_writing(denials::COUNTED_FOR, denials::write_counts);
         if !settings.server.no_scheduler {
-            let mail = mail(&settings.mail)?;
+            let mail = mail_of(&settings.mail, running.ctx.mailing.clone())?;
             let (ctx, verify_at) = (running.ctx.clone(), settings.server.verify_at);
             let scheduler = Scheduler::start(ctx, mail, settings.retention, verify_at);
             running.scheduler = Some(scheduler.await?);
@@ -287,15 +295,38 @@ impl Running {
     }
 }
 
+/// The folder of templates that the settings name, if they name one.
+fn templates_folder(settings: &MailSettings) -> anyhow::Result<Option<Folder>> {
+    let path = settings.templates_folder.as_deref();
+    Ok(path.map(Folder::open).transpose()?)
+}
+
+fn mailing(settings: &MailSettings, folder: Option<&Folder>) -> Mailing {
+    let from_name = Some(settings.mail_from_name.clone());
+    Mailing {
+        templates: folder.map(Folder::templates).cloned().unwrap_or_default(),
+        operator: deliver::MailSettings {
+            from_email: settings.mail_from_address.clone(),
+            from_name: from_name.filter(|name| !name.is_empty()),
+            public_url: settings.public_url.clone(),
+            rates: Rates {
+                all_max: settings.mail_rate_per_minute,
+                business_max: settings.mail_business_rate_per_minute,
+            },
+        },
+    }
+}
+
 /// What e-mails go out with.
 ///
 /// # Errors
 /// If the settings of the mail server or the templates cannot be used.
 pub fn mail(settings: &MailSettings) -> anyhow::Result<Mail> {
-    let templates = match &settings.templates_folder {
-        Some(folder) => TemplateSet::from_directory(folder)?,
-        None => TemplateSet::embedded()?,
-    };
+    let folder = templates_folder(settings)?;
+    mail_of(settings, mailing(settings, folder.as_ref()))
+}
+
+fn mail_of(settings: &MailSettings, mailing: Mailing) -> anyhow::Result<Mail> {
     let transport = match &settings.smtp_url {
         Some(url) => {
             let smtp = SmtpSettings::parse(url.expose(), settings.smtp_ca_file.as_deref())?;
@@ -305,16 +336,8 @@ pub fn mail(settings: &MailSettings) -> anyhow::Result<Mail> {
         None => Transport::Capture(CaptureFolder::new(&settings.mail_capture_folder)),
     };
     Ok(Mail {
-        settings: deliver::MailSettings {
-            from_email: settings.mail_from_address.clone(),
-            from_name: Some(settings.mail_from_name.clone()).filter(|name| !name.is_empty()),
-            public_url: settings.public_url.clone(),
-            rates: Rates {
-                all_max: settings.mail_rate_per_minute,
-                business_max: settings.mail_business_rate_per_minute,
-            },
-        },
-        templates: Arc::new(templates),
+        settings: mailing.operator,
+        templates: mailing.templates,
         transport,
     })
 }

@@ -25,6 +25,7 @@ pub mod customer;
 pub mod decide;
 pub mod edit;
 pub mod email;
+pub mod email_template;
 pub mod entry;
 pub mod extend;
 pub mod freeze;

@@ -5,16 +5,20 @@
 //! later build the message ([`message`]) and hand it to a [`transport`].
 
 pub mod capture;
-mod check;
+pub mod check;
 pub mod content;
+mod files;
 mod helper;
 pub mod locale;
+mod markup;
 pub mod message;
 mod output;
 pub mod pseudo;
+pub mod reload;
 mod reply;
-mod sample;
+pub mod sample;
 pub mod session;
 pub mod templates;
 pub mod transport;
+pub mod variables;
 mod view;

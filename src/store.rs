@@ -20,6 +20,7 @@ pub mod customers;
 pub mod database_clock;
 pub mod db;
 pub mod email_attempts;
+pub mod email_templates;
 pub mod emails;
 pub mod entries;
 pub mod error;

@@ -26,6 +26,8 @@ CREATE TABLE businesses (
     from_email TEXT,
     reply_to TEXT,
     link_base_url TEXT,
+    logo_url TEXT,
+    accent_colour TEXT,
     -- What the links in its e-mails are signed with.
     link_key BYTEA NOT NULL,
     created_at BIGINT NOT NULL,
@@ -933,7 +935,8 @@ CREATE INDEX closure_packages_by_closure ON closure_packages (business_id, closu
 CREATE TABLE emails (
     business_id UUID NOT NULL REFERENCES businesses (id),
     id UUID NOT NULL,
-    customer_id UUID NOT NULL,
+    customer_id UUID,
+    is_test BOOLEAN NOT NULL,
     kind SMALLINT NOT NULL,
     occasion TEXT NOT NULL,
     state SMALLINT NOT NULL,
@@ -962,6 +965,7 @@ CREATE INDEX emails_by_mail_day ON emails (business_id, mail_day);
 CREATE INDEX emails_by_customer ON emails (business_id, customer_id, id);
 CREATE INDEX emails_with_text ON emails (business_id, finished_at, id) WHERE to_address IS NOT NULL;
 CREATE INDEX emails_by_state ON emails (business_id, state, id);
+CREATE INDEX emails_tests ON emails (business_id, created_at) WHERE is_test;
 
 CREATE TABLE notices (
     business_id UUID NOT NULL,
@@ -1020,4 +1024,17 @@ CREATE TABLE suppressions (
     reason TEXT NOT NULL,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (business_id, address_folded)
+);
+
+-- What a business wrote in place of the templates that are shipped. Without texts: it was reset.
+CREATE TABLE email_templates (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    kind SMALLINT NOT NULL,
+    locale TEXT NOT NULL,
+    subject TEXT,
+    text_body TEXT,
+    html_body TEXT,
+    updated_at BIGINT NOT NULL,
+    version BIGINT NOT NULL,
+    PRIMARY KEY (business_id, kind, locale)
 );

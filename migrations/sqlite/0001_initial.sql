@@ -26,6 +26,8 @@ CREATE TABLE businesses (
     from_email TEXT,
     reply_to TEXT,
     link_base_url TEXT,
+    logo_url TEXT,
+    accent_colour TEXT,
     -- What the links in its e-mails are signed with.
     link_key BLOB NOT NULL,
     created_at INTEGER NOT NULL,
@@ -923,7 +925,8 @@ CREATE INDEX closure_packages_by_closure ON closure_packages (business_id, closu
 CREATE TABLE emails (
     business_id BLOB NOT NULL REFERENCES businesses (id),
     id BLOB NOT NULL,
-    customer_id BLOB NOT NULL,
+    customer_id BLOB,
+    is_test INTEGER NOT NULL,
     kind INTEGER NOT NULL,
     occasion TEXT NOT NULL,
     state INTEGER NOT NULL,
@@ -952,6 +955,7 @@ CREATE INDEX emails_by_mail_day ON emails (business_id, mail_day);
 CREATE INDEX emails_by_customer ON emails (business_id, customer_id, id);
 CREATE INDEX emails_with_text ON emails (business_id, finished_at, id) WHERE to_address IS NOT NULL;
 CREATE INDEX emails_by_state ON emails (business_id, state, id);
+CREATE INDEX emails_tests ON emails (business_id, created_at) WHERE is_test;
 
 CREATE TABLE notices (
     business_id BLOB NOT NULL,
@@ -1010,4 +1014,17 @@ CREATE TABLE suppressions (
     reason TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (business_id, address_folded)
+) STRICT;
+
+-- What a business wrote in place of the templates that are shipped. Without texts: it was reset.
+CREATE TABLE email_templates (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    kind INTEGER NOT NULL,
+    locale TEXT NOT NULL,
+    subject TEXT,
+    text_body TEXT,
+    html_body TEXT,
+    updated_at INTEGER NOT NULL,
+    version INTEGER NOT NULL,
+    PRIMARY KEY (business_id, kind, locale)
 ) STRICT;

@@ -46,7 +46,7 @@ pub struct Business {
     pub reminder_policy: ReminderPolicy,
     /// How its invoices work.
     pub invoicing: Invoicing,
-    /// Who its e-mails come from.
+    /// Who its e-mails come from, and their look.
     pub sender: Sender,
     /// How often it changed; the caller's etag.
     pub version: i64,
@@ -73,7 +73,7 @@ impl Default for Invoicing {
     }
 }
 
-/// Who e-mails come from; what is missing is the operator's.
+/// Who e-mails come from and what they look like; what is missing is the operator's (G11).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sender {
     /// The display name.
@@ -84,6 +84,10 @@ pub struct Sender {
     pub reply_to: Option<String>,
     /// What links in e-mails begin with.
     pub link_base_url: Option<String>,
+    /// The `https` address of a picture shown above the text.
+    pub logo_url: Option<String>,
+    /// The colour of the button and of unused units, as `#rrggbb`.
+    pub accent_colour: Option<String>,
 }
 
 /// When which reminders go out (G2, G3, G4).

@@ -83,8 +83,10 @@ pub struct Email {
     pub id: EmailId,
     /// Whose customer it goes to.
     pub business_id: BusinessId,
-    /// The customer.
-    pub customer_id: CustomerId,
+    /// The customer; none: a trial with nobody's data.
+    pub customer_id: Option<CustomerId>,
+    /// Whether it is a trial, sent to an address that somebody of the business named.
+    pub is_test: bool,
     /// What it is about.
     pub kind: NoticeKind,
     /// What it is for, so that there is one of it: the local day, or the sale.
@@ -123,7 +125,8 @@ impl Email {
         Self {
             id: EmailId::generate(now),
             business_id,
-            customer_id,
+            customer_id: Some(customer_id),
+            is_test: false,
             kind,
             occasion,
             state: EmailState::Queued,
@@ -134,6 +137,35 @@ impl Email {
             lease_until: None,
             fence: 0,
             text: None,
+            created_at: now,
+            finished_at: None,
+        }
+    }
+
+    /// A trial with a text that is fixed.
+    pub fn test(
+        business_id: BusinessId,
+        customer_id: Option<CustomerId>,
+        kind: NoticeKind,
+        id: EmailId,
+        text: Text,
+    ) -> Self {
+        let now = text.rendered_at;
+        Self {
+            id,
+            business_id,
+            customer_id,
+            is_test: true,
+            kind,
+            occasion: format!("test {id}"),
+            state: EmailState::Queued,
+            reason: None,
+            mail_day: None,
+            due_at: now,
+            attempts: 0,
+            lease_until: None,
+            fence: 0,
+            text: Some(text),
             created_at: now,
             finished_at: None,
         }

@@ -115,6 +115,10 @@ permissions! {
     PaymentsReverse = "PAYMENTS_REVERSE";
     /// Write refunds down.
     RefundsRecord = "REFUNDS_RECORD";
+    /// Write the business's own e-mail templates.
+    EmailTemplatesManage = "EMAIL_TEMPLATES_MANAGE";
+    /// Send e-mails to any address, to try templates out.
+    EmailTestsSend = "EMAIL_TESTS_SEND";
     /// Read reports over the whole business.
     ReportsRead = "REPORTS_READ";
     /// Make roles and change them.

@@ -8,6 +8,7 @@ mod amending;
 mod booking;
 mod charging;
 mod counted;
+mod emailing;
 mod holder;
 mod invoice;
 mod rate;
@@ -24,6 +25,7 @@ pub use amending::CannotAmend;
 pub use booking::BookingRefusal;
 pub use charging::ChargeRefusal;
 pub use counted::CountedIn;
+pub use emailing::EmailingRefusal;
 pub use holder::HolderRefusal;
 pub use invoice::InvoiceRefusal;
 pub use rate::RateRefusal;
@@ -384,6 +386,9 @@ pub enum Refusal {
     /// A booking does not allow it.
     #[error(transparent)]
     Booking(#[from] BookingRefusal),
+    /// An e-mail template is not right, or a trial not possible.
+    #[error(transparent)]
+    Emailing(#[from] EmailingRefusal),
     /// A charge request does not allow it.
     #[error(transparent)]
     Charging(#[from] ChargeRefusal),

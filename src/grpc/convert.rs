@@ -13,6 +13,7 @@ pub mod credit_type;
 pub mod customer;
 pub mod editing;
 pub mod email;
+pub mod email_template;
 pub mod explaining;
 pub mod feed;
 pub mod giving;

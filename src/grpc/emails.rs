@@ -3,9 +3,13 @@
 use tonic::{Request, Response, Status};
 
 use crate::grpc::api::{Api, use_case};
-use crate::grpc::convert::{email as convert, reminder_policy as policies, suppression};
+use crate::grpc::convert::{
+    email as convert, email_template as template, reminder_policy as policies, suppression,
+};
 use crate::proto::v1;
-use crate::service::{emails, reminder_policy, suppressions, upcoming};
+use crate::service::{
+    email_templates, email_trials, emails, reminder_policy, suppressions, upcoming,
+};
 
 /// The handlers of `EmailService`.
 #[derive(Clone, Debug)]
@@ -167,6 +171,103 @@ impl v1::email_service_server::EmailService for Emails {
                 use_case!(suppressions::report_bounce),
                 |answer, _| v1::ReportBounceResponse {
                     suppression: answer.value.map(suppression::to_suppression),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn list_email_templates(
+        &self,
+        request: Request<v1::ListEmailTemplatesRequest>,
+    ) -> Answered<v1::ListEmailTemplatesResponse> {
+        self.0
+            .list(
+                request,
+                |_, page, _| Some(template::template_list(page)),
+                use_case!(email_templates::list),
+                template::position,
+                |found, next_page_token, _| v1::ListEmailTemplatesResponse {
+                    templates: found.into_iter().map(template::to_template).collect(),
+                    next_page_token,
+                },
+            )
+            .await
+    }
+
+    async fn get_email_template(
+        &self,
+        request: Request<v1::GetEmailTemplateRequest>,
+    ) -> Answered<v1::GetEmailTemplateResponse> {
+        self.0
+            .read(
+                request,
+                template::template_key,
+                use_case!(email_templates::get),
+                |details, _| template::to_details(details),
+            )
+            .await
+    }
+
+    async fn save_email_template(
+        &self,
+        request: Request<v1::SaveEmailTemplateRequest>,
+    ) -> Answered<v1::SaveEmailTemplateResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| template::template_saving(message, faults),
+                use_case!(email_templates::save),
+                |answer, _| v1::SaveEmailTemplateResponse {
+                    template: Some(template::to_template(answer.value)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn reset_email_template(
+        &self,
+        request: Request<v1::ResetEmailTemplateRequest>,
+    ) -> Answered<v1::ResetEmailTemplateResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| template::template_reset(message, faults),
+                use_case!(email_templates::reset),
+                |answer, _| v1::ResetEmailTemplateResponse {
+                    template: Some(template::to_template(answer.value)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn preview_email_template(
+        &self,
+        request: Request<v1::PreviewEmailTemplateRequest>,
+    ) -> Answered<v1::PreviewEmailTemplateResponse> {
+        self.0
+            .read(
+                request,
+                |message, faults| template::trial(message.trial.as_ref(), faults),
+                use_case!(email_trials::preview),
+                |preview, _| template::to_preview(preview),
+            )
+            .await
+    }
+
+    async fn send_test(
+        &self,
+        request: Request<v1::SendTestRequest>,
+    ) -> Answered<v1::SendTestResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| template::test_order(message, faults),
+                use_case!(email_trials::send),
+                |answer, _| v1::SendTestResponse {
+                    email: Some(convert::to_email(answer.value)),
                     replayed: answer.replayed,
                 },
             )

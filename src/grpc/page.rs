@@ -89,6 +89,7 @@ paged! {
     ListEmailsRequest,
     ListUpcomingRequest,
     ListSuppressionsRequest,
+    ListEmailTemplatesRequest,
     ListSubscriptionsRequest,
     ListBookingsRequest,
     ListTriggersRequest,

@@ -4,6 +4,7 @@ mod access;
 mod amending;
 mod booking;
 mod charging;
+mod emailing;
 mod invoicing;
 mod rating;
 mod selling;
@@ -71,6 +72,10 @@ pub fn status(error: &ServiceError) -> Status {
         .into_status(),
         ServiceError::Broken(error) => {
             tracing::error!(%error, "a call failed: {error}");
+            internal()
+        }
+        ServiceError::Templates(error) => {
+            tracing::error!(%error, "the e-mail templates cannot be used: {error}");
             internal()
         }
     }
@@ -240,6 +245,7 @@ fn with_the_rest(failure: Failure, refusal: &Refusal) -> Failure {
         Refusal::Invoicing(refusal) => invoicing::with(failure, refusal),
         Refusal::Rating(refusal) => rating::with(failure, refusal),
         Refusal::Booking(refusal) => booking::with(failure, refusal),
+        Refusal::Emailing(refusal) => emailing::with(failure, refusal),
         Refusal::Charging(refusal) => charging::with(failure, refusal),
         Refusal::Access(refusal) => access::with(failure, refusal),
         Refusal::LotCorrupt(lot_id) => {
@@ -355,6 +361,7 @@ fn code(refusal: &Refusal) -> Code {
         Refusal::PermissionDenied { .. } => Code::PermissionDenied,
         Refusal::Access(refusal) => access::code(refusal),
         Refusal::LotCorrupt(_) => Code::DataLoss,
+        Refusal::Emailing(refusal) => emailing::code(refusal),
         _ => Code::FailedPrecondition,
     }
 }
@@ -381,6 +388,7 @@ mod tests {
             include_str!("../domain/refusal/invoice.rs"),
             include_str!("../domain/refusal/rate.rs"),
             include_str!("../domain/refusal/booking.rs"),
+            include_str!("../domain/refusal/emailing.rs"),
             include_str!("../domain/refusal/charging.rs"),
             include_str!("../domain/refusal/access.rs"),
         ];

@@ -17,15 +17,14 @@ mod gate;
 mod mark;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::config::PublicUrl;
 use crate::domain::notice::NoticeKind;
 use crate::ids::BusinessId;
-use crate::mail::templates::TemplateSet;
+use crate::mail::reload::Templates;
 use crate::mail::transport::Transport;
+pub use crate::service::mailing::{MailSettings, Rates};
 use crate::service::{Context, ServiceError};
 use crate::store::emails;
 
@@ -36,34 +35,12 @@ use mark::Marked;
 /// How many e-mails one step takes on.
 const EMAILS_PER_STEP_MAX: usize = 200;
 
-/// Who sends where a business has no sender of its own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MailSettings {
-    /// The operator's address.
-    pub from_email: String,
-    /// The name shown with it; none: the business's.
-    pub from_name: Option<String>,
-    /// What links to unsubscribe begin with; without it there are none.
-    pub public_url: Option<PublicUrl>,
-    /// How many go out in a minute.
-    pub rates: Rates,
-}
-
-/// How many e-mails go out in any minute at most; none: as many as the mail server takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rates {
-    /// Of all businesses together.
-    pub all_max: Option<u32>,
-    /// Of each business.
-    pub business_max: Option<u32>,
-}
-
 /// All that sending needs beside the database.
 pub struct Mail {
     /// The operator's settings.
     pub settings: MailSettings,
     /// The templates.
-    pub templates: Arc<TemplateSet>,
+    pub templates: Templates,
     /// The way out.
     pub transport: Transport,
 }

@@ -71,6 +71,9 @@ pub struct BusinessLook {
     pub link_base_url: Option<String>,
 }
 
+/// By how much a shape must stand out from the page.
+const SHAPE_CONTRAST_MIN: f64 = 3.0;
+
 /// A colour of the screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Colour {
@@ -86,6 +89,19 @@ impl Colour {
         green: 0x76,
         blue: 0x6e,
     };
+
+    const BLACK: Self = Self::grey(0);
+    const WHITE: Self = Self::grey(0xff);
+    /// What stands out both from a white page and from a dark one.
+    const EDGE: Self = Self::grey(0x76);
+
+    const fn grey(part: u8) -> Self {
+        Self {
+            red: part,
+            green: part,
+            blue: part,
+        }
+    }
 
     /// Reads `#rrggbb`.
     pub fn parse(text: &str) -> Option<Self> {
@@ -106,20 +122,44 @@ impl Colour {
         format!("#{:02x}{:02x}{:02x}", self.red, self.green, self.blue)
     }
 
-    /// Black or white, whichever is easier to read on it.
+    /// Black or white, whichever is easier to read on it. One of them always stands out by more than
+    /// 4.5 to 1, which is what text needs (WCAG 2.2, 1.4.3).
     pub fn text_css(self) -> &'static str {
-        // Perceived brightness in thousandths of a step, after ITU-R BT.601.
-        let [red, green, blue] = [self.red, self.green, self.blue].map(u32::from);
-        let parts = [
-            red.saturating_mul(299),
-            green.saturating_mul(587),
-            blue.saturating_mul(114),
-        ];
-        if parts.into_iter().fold(0, u32::saturating_add) > 150_000 {
-            "#18181b"
+        if self.contrast(Self::BLACK) > self.contrast(Self::WHITE) {
+            "#000000"
         } else {
             "#ffffff"
         }
+    }
+
+    /// The colour of an edge around a surface of this colour, where the page is white: its own, if that
+    /// stands out by 3 to 1, which is what shapes need (WCAG 2.2, 1.4.11).
+    #[must_use]
+    pub fn edge(self) -> Self {
+        if self.contrast(Self::WHITE) >= SHAPE_CONTRAST_MIN {
+            self
+        } else {
+            Self::EDGE
+        }
+    }
+
+    /// How much this stands out from another: 1, not at all, to 21.
+    fn contrast(self, other: Self) -> f64 {
+        let (one, two) = (self.luminance(), other.luminance());
+        (one.max(two) + 0.05) / (one.min(two) + 0.05)
+    }
+
+    /// The relative luminance of WCAG 2.2: 0, black, to 1, white.
+    fn luminance(self) -> f64 {
+        let linear = |part: u8| {
+            let part = f64::from(part) / 255.0;
+            if part <= 0.04045 {
+                part / 12.92
+            } else {
+                ((part + 0.055) / 1.055).powf(2.4)
+            }
+        };
+        0.2126 * linear(self.red) + 0.7152 * linear(self.green) + 0.0722 * linear(self.blue)
     }
 }
 
@@ -253,6 +293,8 @@ pub fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -273,6 +315,16 @@ mod tests {
             assert_eq!(Colour::parse(wrong), None, "{wrong}");
         }
         assert_eq!(Colour::DEFAULT_ACCENT.text_css(), "#ffffff");
-        assert_eq!(Colour::parse("#fde047").unwrap().text_css(), "#18181b");
+        assert_eq!(Colour::parse("#fde047").unwrap().text_css(), "#000000");
+    }
+
+    proptest! {
+        #[test]
+        fn text_and_edges_stand_out_whatever_the_colour(red: u8, green: u8, blue: u8) {
+            let colour = Colour { red, green, blue };
+            let text = Colour::parse(colour.text_css()).unwrap();
+            prop_assert!(colour.contrast(text) > 4.5);
+            prop_assert!(colour.edge().contrast(Colour::WHITE) >= SHAPE_CONTRAST_MIN);
+        }
     }
 }

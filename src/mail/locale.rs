@@ -213,6 +213,24 @@ impl Locale {
         .map_err(|name| format!("the phrase {key} wants a value for {{{name}}}"))
     }
 
+    /// The names of the values that the phrase `key` wants; `count` where a number decides. None: there is
+    /// no such phrase.
+    pub fn placeholders(&self, key: &str) -> Option<Vec<&str>> {
+        let phrase = self.phrases.get(key)?;
+        let (forms, mut names): (Vec<&str>, Vec<&str>) = match phrase {
+            Phrase::Plain(pattern) => (vec![pattern], Vec::new()),
+            Phrase::Plural(forms) => (forms.values().map(String::as_str).collect(), vec!["count"]),
+        };
+        for form in forms {
+            let starts = form.split('{').skip(1);
+            let found = starts.filter_map(|rest| Some(rest.split_once('}')?.0));
+            names.extend(found);
+        }
+        names.sort_unstable();
+        names.dedup();
+        Some(names)
+    }
+
     fn plural_form<'a>(&self, forms: &'a BTreeMap<String, String>, count: i64) -> Option<&'a str> {
         let exact = forms.get(&format!("={count}"));
         let category = category_name(self.category(&Decimal::from(count)));

@@ -1,15 +1,18 @@
 //! Sample e-mails: the schema that templates are checked against, and what they are tried with.
 
-use chrono::{Days, NaiveDate};
+use chrono::{Days, NaiveDate, TimeDelta};
 
 use super::content::{
     BusinessLook, Colour, EmailContent, EmailKind, LineFacts, PackageFacts, Price, Start, Term,
     TermFrom, TermUnit,
 };
 
+/// Who gets samples.
+pub const CUSTOMER_NAME: &str = "Mari";
+
 /// A sample that says something in every field, with two packages.
 pub(super) fn content(kind: EmailKind, locale: &str) -> EmailContent {
-    let today = NaiveDate::default();
+    let today = NaiveDate::from_ymd_opt(2026, 12, 28).unwrap_or_default();
     let last_day = today.checked_add_days(Days::new(3)).unwrap_or(today);
     let package = PackageFacts {
         name: "Standard".to_owned(),
@@ -38,10 +41,53 @@ pub(super) fn content(kind: EmailKind, locale: &str) -> EmailContent {
             accent: Some(Colour::DEFAULT_ACCENT),
             link_base_url: Some("https://studio.example/".to_owned()),
         },
-        customer_name: "Mari".to_owned(),
+        customer_name: CUSTOMER_NAME.to_owned(),
         packages: vec![package.clone(), package],
         today,
         unsubscribe_url: Some("https://carnet.example/unsubscribe/mari".to_owned()),
+    }
+}
+
+/// A sample such as customers get, from a business to a customer of this name.
+pub fn preview(
+    kind: EmailKind,
+    locale: &str,
+    business: BusinessLook,
+    customer_name: String,
+    today: NaiveDate,
+) -> EmailContent {
+    let full = content(kind, locale);
+    let (days_left, line) = match kind {
+        EmailKind::Confirmation | EmailKind::Renewed => (30, line(8, 8, 0, 0)),
+        EmailKind::UsedUp => (30, line(8, 0, 8, 0)),
+        EmailKind::Expired => (-1, line(8, 0, 3, 5)),
+        EmailKind::Expiring
+        | EmailKind::LowBalance
+        | EmailKind::Extended
+        | EmailKind::HoldTimedOut => (7, line(8, 5, 3, 0)),
+    };
+    let day = |days| today.checked_add_signed(TimeDelta::days(days));
+    let packages = full
+        .packages
+        .into_iter()
+        .take(1)
+        .map(|package| PackageFacts {
+            start: Start::Begun,
+            term: None,
+            last_usable_day: day(days_left),
+            days_left: Some(days_left),
+            restorable_through: (kind == EmailKind::Expired).then(|| day(30)).flatten(),
+            lines: vec![line.clone()],
+            ..package
+        });
+    EmailContent {
+        kind,
+        locale: locale.to_owned(),
+        business,
+        customer_name,
+        packages: packages.collect(),
+        today,
+        unsubscribe_url: None,
     }
 }
 

@@ -1,73 +1,40 @@
 //! The set of e-mail templates and languages, and rendering with it.
 //!
-//! The set in `email-templates/` is part of the program, so a release needs no files. A directory of
-//! the same shape can override any of its files and add languages; it is used only if the whole set
-//! passes: every template names published variables only, and every kind renders in every language.
-//! HTML is escaped; subjects and text parts are rendered by an engine that does not (`O'Neil`).
+//! A set is used only if all of it passes: every template names published variables only, and every kind
+//! renders in every language. HTML is escaped; subjects and text parts are rendered by an engine that
+//! does not (`O'Neil`). What a business wrote itself is rendered with the words and the layout of the set
+//! ([`own`]).
 //!
-//! Deliberately absent: partials, and reading files while e-mails are sent.
+//! Deliberately absent: reading files while e-mails are sent.
+
+pub mod own;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use css_inline::{CSSInliner, InlineOptions};
-use handlebars::{Handlebars, no_escape};
+use handlebars::{Handlebars, RenderError as EngineError, no_escape};
 use serde_json::Value;
 
-use super::check;
+use super::check::{self, Partials, Published};
 use super::content::{EmailContent, EmailKind, one_line};
+use super::files::{self, Files};
 use super::helper::Translate;
-use super::locale::{Locale, Locales, WordsError};
+use super::locale::{FALLBACK_TAG, Locale, Locales, WordsError};
 use super::output::Limited;
 use super::sample;
-use super::view::{View, paths};
+use super::view::View;
+use own::Source;
 
 /// The longest part of an e-mail, in bytes; more is a template that ran away.
 pub const PART_BYTES_MAX: usize = 512 * 1024;
 
-macro_rules! embedded {
-    ($($path:literal),+ $(,)?) => {
-        [$(($path, include_str!(concat!("../../email-templates/", $path)))),+]
-    };
-}
-
-/// Every file of the set, by its path under `email-templates/`.
-const EMBEDDED: [(&str, &str); 31] = embedded![
-    "layout.html.hbs",
-    "layout.txt.hbs",
-    "confirmation/subject.txt.hbs",
-    "confirmation/body.txt.hbs",
-    "confirmation/body.html.hbs",
-    "expiring/subject.txt.hbs",
-    "expiring/body.txt.hbs",
-    "expiring/body.html.hbs",
-    "expired/subject.txt.hbs",
-    "expired/body.txt.hbs",
-    "expired/body.html.hbs",
-    "low_balance/subject.txt.hbs",
-    "low_balance/body.txt.hbs",
-    "low_balance/body.html.hbs",
-    "used_up/subject.txt.hbs",
-    "used_up/body.txt.hbs",
-    "used_up/body.html.hbs",
-    "extended/subject.txt.hbs",
-    "extended/body.txt.hbs",
-    "extended/body.html.hbs",
-    "renewed/subject.txt.hbs",
-    "renewed/body.txt.hbs",
-    "renewed/body.html.hbs",
-    "hold_timed_out/subject.txt.hbs",
-    "hold_timed_out/body.txt.hbs",
-    "hold_timed_out/body.html.hbs",
-    "words/en.json",
-    "words/et.json",
-    "words/de.json",
-    "words/fr.json",
-    "words/es.json",
-];
+/// The templates of a kind, in its folder.
+const PARTS: [&str; 3] = ["subject.txt.hbs", "body.txt.hbs", "body.html.hbs"];
+/// What the templates of HTML parts may include, and the file of each.
+const PARTIALS: [(&str, &str); 1] = [("units", "units.html.hbs")];
 
 /// Why a set of templates cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +52,7 @@ pub enum TemplateError {
     Refused {
         /// The template's path in the set.
         path: String,
-        /// What is wrong with it.
+        /// What is wrong with it, and where.
         reason: String,
     },
     /// A file of words is refused.
@@ -123,13 +90,25 @@ pub struct Rendered {
 pub struct TemplateSet {
     html: Handlebars<'static>,
     text: Handlebars<'static>,
+    partials: Partials,
+    sources: BTreeMap<&'static str, Source>,
     locales: Arc<Locales>,
 }
 
 impl TemplateSet {
     /// The set that is part of the program.
     pub fn embedded() -> Result<Self, TemplateError> {
-        Self::from_files(&embedded_files())
+        Self::from_files(&files::embedded())
+    }
+
+    /// The same, checked once for the whole process.
+    pub fn shipped() -> Result<Arc<Self>, TemplateError> {
+        static SHIPPED: OnceLock<Arc<TemplateSet>> = OnceLock::new();
+        if let Some(set) = SHIPPED.get() {
+            return Ok(Arc::clone(set));
+        }
+        let set = Arc::new(Self::embedded()?);
+        Ok(Arc::clone(SHIPPED.get_or_init(|| set)))
     }
 
     /// The program's set with the files of `directory` in place of its own.
@@ -138,18 +117,10 @@ impl TemplateSet {
     ///
     /// The first fault found; then nothing of the directory is used.
     pub fn from_directory(directory: &Path) -> Result<Self, TemplateError> {
-        let mut files = embedded_files();
-        for (path, text) in &mut files {
-            let file = directory.join(path.as_str());
-            if file.exists() {
-                *text = read(&file)?;
-            }
-        }
-        files.extend(words_in(&directory.join("words"))?);
-        Self::from_files(&files)
+        Self::from_files(&files::with_directory(directory)?)
     }
 
-    fn from_files(files: &BTreeMap<String, String>) -> Result<Self, TemplateError> {
+    pub(super) fn from_files(files: &Files) -> Result<Self, TemplateError> {
         let locales: Vec<Locale> = files
             .iter()
             .filter_map(|(path, text)| Some((path.strip_prefix("words/")?, text)))
@@ -159,13 +130,26 @@ impl TemplateSet {
         let mut set = Self {
             html: engine(&locales),
             text: engine(&locales),
+            partials: Partials::new(),
+            sources: BTreeMap::new(),
             locales,
         };
         set.text.register_escape_fn(no_escape);
+        for (name, path) in PARTIALS {
+            let template =
+                check::parse(file(files, path)?).map_err(|fault| refused(path, &fault))?;
+            set.html.register_template(name, template.clone());
+            set.partials.insert(name.to_owned(), template);
+        }
         for kind in EmailKind::ALL {
-            let content = sample::content(kind, "en");
-            let mut data = set.data(&content)?;
-            set.add_bodies(kind, files, &data)?;
+            let mut data = set.data(&sample::content(kind, FALLBACK_TAG))?;
+            let [subject, text, html] = PARTS.map(|part| format!("{}/{part}", kind.name()));
+            let source = Source {
+                subject: set.add(&subject, files, &data)?.trim_end().to_owned(),
+                text: set.add(&text, files, &data)?,
+                html: set.add(&html, files, &data)?,
+            };
+            set.sources.insert(kind.name(), source);
             add_layout_fields(&mut data, String::new(), String::new());
             for path in ["layout.html.hbs", "layout.txt.hbs"] {
                 set.add(path, files, &data)?;
@@ -175,39 +159,28 @@ impl TemplateSet {
         Ok(set)
     }
 
-    fn add_bodies(
-        &mut self,
-        kind: EmailKind,
-        files: &BTreeMap<String, String>,
-        sample: &Value,
-    ) -> Result<(), TemplateError> {
-        for part in ["subject.txt.hbs", "body.txt.hbs", "body.html.hbs"] {
-            self.add(&format!("{}/{part}", kind.name()), files, sample)?;
-        }
-        Ok(())
-    }
-
-    fn add(
-        &mut self,
-        path: &str,
-        files: &BTreeMap<String, String>,
-        sample: &Value,
-    ) -> Result<(), TemplateError> {
-        let refused = |reason: String| TemplateError::Refused {
-            path: path.to_owned(),
-            reason,
+    /// Adds a template of the set and returns its source.
+    fn add(&mut self, path: &str, files: &Files, sample: &Value) -> Result<String, TemplateError> {
+        let source = file(files, path)?;
+        let is_html = path.ends_with(".html.hbs");
+        let none = Partials::new();
+        let published = Published {
+            sample,
+            words: Some(self.locales.resolve(FALLBACK_TAG)),
+            partials: if is_html { &self.partials } else { &none },
         };
-        let source = files
-            .get(path)
-            .ok_or_else(|| refused("is missing".to_owned()))?;
-        let template = check::compile(source, sample).map_err(refused)?;
-        let engine = if path.ends_with(".html.hbs") {
+        let checked = check::compile(source, published);
+        let template = checked.map_err(|faults| {
+            let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            refused(path, &faults.join("; "))
+        })?;
+        let engine = if is_html {
             &mut self.html
         } else {
             &mut self.text
         };
         engine.register_template(path, template);
-        Ok(())
+        Ok(source.to_owned())
     }
 
     /// Renders every kind in every language, with as much and with as little as there can be.
@@ -227,13 +200,6 @@ impl TemplateSet {
         &self.locales
     }
 
-    /// The names that templates of every kind may print, such as `packages[].name`.
-    pub fn published_variables(&self) -> Result<Vec<String>, RenderError> {
-        Ok(paths(
-            &self.data(&sample::content(EmailKind::Expiring, "en"))?,
-        ))
-    }
-
     /// Renders one e-mail in the customer's language.
     ///
     /// # Errors
@@ -241,23 +207,38 @@ impl TemplateSet {
     /// With a set that was checked: only if the content names no package, or one that is about to
     /// expire has no last usable day.
     pub fn render(&self, content: &EmailContent) -> Result<Rendered, RenderError> {
-        let kind = content.kind.name();
-        let failed = |reason| self.failed(content, reason);
-        let mut data = self.data(content)?;
-        let part = |engine: &Handlebars<'static>, path: &str, data: &Value| {
-            print(engine, path, data).map_err(failed)
+        let data = self.data(content)?;
+        let paths = PARTS.map(|part| format!("{}/{part}", content.kind.name()));
+        let [subject, text, html] = &paths;
+        let part = |engine: &Handlebars<'static>, path: &str| {
+            let printed = print(|output| engine.render_to_write(path, &data, output));
+            printed.map_err(|error| self.failed(content, format!("{path}: {error}")))
         };
-        let subject = one_line(&part(
-            &self.text,
-            &format!("{kind}/subject.txt.hbs"),
-            &data,
-        )?);
-        let text_body = part(&self.text, &format!("{kind}/body.txt.hbs"), &data)?;
-        let html_body = part(&self.html, &format!("{kind}/body.html.hbs"), &data)?;
-        add_layout_fields(&mut data, subject.clone(), tidy(&text_body));
-        let text = tidy(&part(&self.text, "layout.txt.hbs", &data)?);
-        add_layout_fields(&mut data, subject.clone(), html_body);
-        let html = part(&self.html, "layout.html.hbs", &data)?;
+        let printed = Source {
+            subject: part(&self.text, subject)?,
+            text: part(&self.text, text)?,
+            html: part(&self.html, html)?,
+        };
+        self.lay_out(content, data, printed)
+    }
+
+    /// Puts what was printed into the layout.
+    fn lay_out(
+        &self,
+        content: &EmailContent,
+        mut data: Value,
+        printed: Source,
+    ) -> Result<Rendered, RenderError> {
+        let failed = |reason| self.failed(content, reason);
+        let layout = |engine: &Handlebars<'static>, path: &str, data: &Value| {
+            let printed = print(|output| engine.render_to_write(path, data, output));
+            printed.map_err(|error| failed(format!("{path}: {error}")))
+        };
+        let subject = one_line(&printed.subject);
+        add_layout_fields(&mut data, subject.clone(), tidy(&printed.text));
+        let text = tidy(&layout(&self.text, "layout.txt.hbs", &data)?);
+        add_layout_fields(&mut data, subject.clone(), printed.html);
+        let html = layout(&self.html, "layout.html.hbs", &data)?;
         let html = inliner()
             .inline(&html)
             .map_err(|error| failed(error.to_string()))?;
@@ -268,7 +249,7 @@ impl TemplateSet {
         })
     }
 
-    fn data(&self, content: &EmailContent) -> Result<Value, RenderError> {
+    pub(super) fn data(&self, content: &EmailContent) -> Result<Value, RenderError> {
         let locale = self.locales.resolve(&content.locale);
         let view = View::new(content, locale).map_err(|reason| self.failed(content, reason))?;
         serde_json::to_value(view).map_err(|error| self.failed(content, error.to_string()))
@@ -284,6 +265,18 @@ impl TemplateSet {
     }
 }
 
+fn file<'a>(files: &'a Files, path: &str) -> Result<&'a str, TemplateError> {
+    let found = files.get(path).map(String::as_str);
+    found.ok_or_else(|| refused(path, &"is missing"))
+}
+
+fn refused(path: &str, reason: &impl ToString) -> TemplateError {
+    TemplateError::Refused {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
+}
+
 fn engine(locales: &Arc<Locales>) -> Handlebars<'static> {
     let mut engine = Handlebars::new();
     engine.set_strict_mode(true);
@@ -291,20 +284,36 @@ fn engine(locales: &Arc<Locales>) -> Handlebars<'static> {
     engine
 }
 
-fn print(engine: &Handlebars<'static>, path: &str, data: &Value) -> Result<String, String> {
+/// Why something could not be printed, and where in its template, if that is known.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+struct PrintError {
+    place: Option<(usize, usize)>,
+    reason: String,
+}
+
+fn print(
+    render: impl FnOnce(&mut Limited) -> Result<(), EngineError>,
+) -> Result<String, PrintError> {
     let mut output = Limited::new(PART_BYTES_MAX);
-    engine
-        .render_to_write(path, data, &mut output)
-        .map_err(|error| format!("{path}: {error}"))?;
-    output
-        .into_text()
-        .ok_or_else(|| format!("{path}: is not text"))
+    render(&mut output).map_err(|error| PrintError {
+        place: error.line_no.zip(error.column_no),
+        reason: error.to_string(),
+    })?;
+    output.into_text().ok_or_else(|| PrintError {
+        place: None,
+        reason: "is not text".to_owned(),
+    })
 }
 
 fn add_layout_fields(data: &mut Value, subject: String, body: String) {
+    set_field(data, "subject", subject);
+    set_field(data, "body", body);
+}
+
+fn set_field(data: &mut Value, name: &str, text: String) {
     if let Value::Object(fields) = data {
-        fields.insert("subject".to_owned(), Value::String(subject));
-        fields.insert("body".to_owned(), Value::String(body));
+        fields.insert(name.to_owned(), Value::String(text));
     }
 }
 
@@ -322,43 +331,6 @@ fn tidy(text: &str) -> String {
 fn inliner() -> CSSInliner<'static> {
     let options: InlineOptions<'static> = CSSInliner::options();
     options.load_remote_stylesheets(false).build()
-}
-
-fn embedded_files() -> BTreeMap<String, String> {
-    EMBEDDED
-        .into_iter()
-        .map(|(path, text)| (path.to_owned(), text.to_owned()))
-        .collect()
-}
-
-fn words_in(directory: &Path) -> Result<BTreeMap<String, String>, TemplateError> {
-    let mut words = BTreeMap::new();
-    if !directory.exists() {
-        return Ok(words);
-    }
-    let unreadable = |source| TemplateError::Unreadable {
-        path: directory.display().to_string(),
-        source,
-    };
-    for entry in fs::read_dir(directory).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if entry
-            .path()
-            .extension()
-            .is_some_and(|ending| ending == "json")
-        {
-            words.insert(format!("words/{name}"), read(&entry.path())?);
-        }
-    }
-    Ok(words)
-}
-
-fn read(path: &Path) -> Result<String, TemplateError> {
-    fs::read_to_string(path).map_err(|source| TemplateError::Unreadable {
-        path: path.display().to_string(),
-        source,
-    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::fs;
 use rstest::rstest;
 use serde_json::Value;
 
-use super::{EMBEDDED, TemplateSet, sample};
+use super::{TemplateSet, files, sample};
 use crate::mail::content::EmailKind;
 use crate::mail::pseudo::{LONG_TAG, RIGHT_TO_LEFT_TAG, long_words, right_to_left_words};
 
@@ -46,8 +46,8 @@ fn placeholders(forms: &[String]) -> BTreeSet<String> {
         .collect()
 }
 
-fn languages() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let all = EMBEDDED.into_iter();
+fn languages() -> impl Iterator<Item = (String, String)> {
+    let all = files::embedded().into_iter();
     all.filter(|(path, _)| path.starts_with("words/"))
 }
 
@@ -56,8 +56,7 @@ fn every_language_has_every_phrase_with_the_placeholders_of_english() {
     let english = phrases(ENGLISH);
     let mut shipped = BTreeSet::new();
     for (path, json) in languages() {
-        shipped.insert(path);
-        let own = phrases(json);
+        let own = phrases(&json);
         assert!(own.keys().eq(english.keys()), "{path}");
         for (key, forms) in &own {
             let expected = placeholders(&english[key]);
@@ -69,6 +68,7 @@ fn every_language_has_every_phrase_with_the_placeholders_of_english() {
                 );
             }
         }
+        shipped.insert(path);
     }
     let expected = ["de", "en", "es", "et", "fr"].map(|tag| format!("words/{tag}.json"));
     assert!(shipped.into_iter().eq(expected));
@@ -94,6 +94,27 @@ fn an_email_is_in_the_language_of_its_customer_or_in_english(
     let confirmed = rendered(EmailKind::Confirmation);
     assert!(confirmed.text.contains(price), "{}", confirmed.text);
     assert!(confirmed.html.contains("dir=\"ltr\""));
+}
+
+#[rstest]
+#[case("fr", [(1, 7), (3, 5)], ["✓ 1\u{a0}utilisé · 7\u{a0}restants", "✓ 3\u{a0}utilisés · 5\u{a0}restants"])]
+#[case("es", [(1, 7), (7, 1)], ["✓ 1\u{a0}usado · 7\u{a0}disponibles", "✓ 7\u{a0}usados · 1\u{a0}disponible"])]
+#[case("en", [(1, 7), (3, 5)], ["✓ 1\u{a0}used · 7\u{a0}left", "✓ 3\u{a0}used · 5\u{a0}left"])]
+fn the_legend_of_marks_agrees_with_their_number(
+    #[case] tag: &str,
+    #[case] units: [(i64, i64); 2],
+    #[case] legends: [&str; 2],
+) {
+    let set = TemplateSet::embedded().unwrap();
+    for ((used, left), legend) in units.into_iter().zip(legends) {
+        let mut content = sample::content(EmailKind::Expiring, tag);
+        let line = &mut content.packages[0].lines[0];
+        let credits = |units: i64| units.saturating_mul(1_000_000);
+        (line.used, line.available, line.lost) = (credits(used), credits(left), 0);
+        let html = set.render(&content).unwrap().html;
+        let html = html.replace("&nbsp;", "\u{a0}");
+        assert!(html.contains(legend), "{html}");
+    }
 }
 
 /// The program's set, and the languages that nobody speaks.

@@ -1,14 +1,13 @@
 //! What templates may print: the content of an e-mail put into words of one language.
 //!
-//! The fields of [`View`] are the published variables; `published_variables` lists them and a
-//! template that names any other is refused. Every field is always there, with `null` where it says
+//! The fields of [`View`] are the published variables; [`variables`](super::variables) describes them and
+//! a template that names any other is refused. Every field is always there, with `null` where it says
 //! nothing, so that a sample of the view is its own schema.
 
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::content::{
     BusinessLook, Colour, EmailContent, EmailKind, LineFacts, PackageFacts, Start, Term, TermFrom,
@@ -29,6 +28,7 @@ const MARKS_PER_ROW: usize = 10;
 pub(super) struct View {
     kind: &'static str,
     locale: String,
+    language: String,
     direction: &'static str,
     start: &'static str,
     end: &'static str,
@@ -48,6 +48,7 @@ struct BusinessView {
     link_url: Option<String>,
     accent: String,
     accent_text: &'static str,
+    accent_edge: String,
     can_reply: bool,
 }
 
@@ -123,6 +124,7 @@ impl View {
             end,
             kind: content.kind.name(),
             locale: locale.tag().to_owned(),
+            language: locale.tag().to_owned(),
             customer_name: one_line(&content.customer_name),
             business: BusinessView::new(&content.business),
             package_count: packages.len(),
@@ -143,6 +145,7 @@ impl BusinessView {
             link_url: safe_url(look.link_base_url.as_deref(), &WEB),
             accent: accent.css(),
             accent_text: accent.text_css(),
+            accent_edge: accent.edge().css(),
             can_reply: look.can_reply,
         }
     }
@@ -302,7 +305,10 @@ impl Words<'_> {
             .filter(|(_, millionths, _)| *millionths > 0)
             .map(|(sign, millionths, key)| {
                 let number = self.locale.credits(millionths);
-                Ok(format!("{sign}{number}\u{a0}{}", self.phrase(key)?))
+                // Only whole units have marks.
+                let count = millionths.checked_div(CREDIT);
+                let state = self.locale.phrase(key, count, &BTreeMap::new())?;
+                Ok(format!("{sign}{number}\u{a0}{state}"))
             })
             .collect::<Result<_, String>>()?;
         Ok((shown.len() > 1).then(|| shown.join(" · ")))
@@ -352,32 +358,6 @@ fn marks(line: &LineFacts) -> Vec<Mark> {
     marks.extend(vec![Mark { left: true, ..none }; left]);
     marks.extend(vec![Mark { lost: true, ..none }; lost]);
     marks
-}
-
-/// The variables that templates may print, by path, from a full view; list elements are written
-/// `packages[].name`.
-pub(super) fn paths(view: &Value) -> Vec<String> {
-    fn walk(value: &Value, path: &str, found: &mut Vec<String>) {
-        match value {
-            Value::Object(fields) => {
-                for (name, field) in fields {
-                    let dot = if path.is_empty() { "" } else { "." };
-                    walk(field, &format!("{path}{dot}{name}"), found);
-                }
-            }
-            Value::Array(items) => {
-                if let Some(item) = items.first() {
-                    walk(item, &format!("{path}[]"), found);
-                }
-            }
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-                found.push(path.to_owned());
-            }
-        }
-    }
-    let mut found = Vec::new();
-    walk(view, "", &mut found);
-    found
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::ids::{BusinessId, CustomerId, ItemId, TokenId};
 use crate::ledger::Ledger;
 use crate::service::denials::Denials;
 use crate::service::error::ServiceError;
+use crate::service::mailing::Mailing;
 use crate::service::readiness::Readiness;
 use crate::service::token_uses::TokenUses;
 use crate::store::db::Database;
@@ -40,6 +41,8 @@ pub struct Context {
     pub ledger: Ledger,
     /// Whether this process may be given work.
     pub readiness: Readiness,
+    /// What e-mails are made of.
+    pub mailing: Mailing,
     pub(super) token_uses: TokenUses,
     pub(super) denials: Denials,
     shared: SharedReads,
@@ -69,12 +72,19 @@ impl Context {
         Self::with_ledger(db, clock, ledger)
     }
 
+    /// The same with other templates and another operator than by default.
+    #[must_use]
+    pub fn with_mailing(self, mailing: Mailing) -> Self {
+        Self { mailing, ..self }
+    }
+
     fn with_ledger(db: Database, clock: Clock, ledger: Ledger) -> Self {
         Self {
             db,
             clock,
             ledger,
             readiness: Readiness::default(),
+            mailing: Mailing::default(),
             token_uses: TokenUses::default(),
             denials: Denials::default(),
             shared: SharedReads::default(),

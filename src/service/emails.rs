@@ -147,10 +147,9 @@ pub async fn newest(ctx: &Context, limit: u64) -> Result<Vec<ShownEmail>, Servic
         let Some(business) = all.get(&email.business_id) else {
             continue;
         };
-        let contact = customers::get(reader, email.business_id, email.customer_id).await?;
         shown.push(ShownEmail {
             business: business.clone(),
-            customer_name: contact.map(|contact| contact.name).unwrap_or_default(),
+            customer_name: customer_name(ctx, &email).await?,
             details: EmailDetails {
                 email,
                 notices: Vec::new(),
@@ -159,6 +158,15 @@ pub async fn newest(ctx: &Context, limit: u64) -> Result<Vec<ShownEmail>, Servic
         });
     }
     Ok(shown)
+}
+
+/// Whom an e-mail is for; nothing if it is a trial for nobody.
+async fn customer_name(ctx: &Context, email: &Email) -> Result<String, ServiceError> {
+    let Some(customer_id) = email.customer_id else {
+        return Ok(String::new());
+    };
+    let contact = customers::get(ctx.db.reader(), email.business_id, customer_id).await?;
+    Ok(contact.map(|contact| contact.name).unwrap_or_default())
 }
 
 /// One e-mail of whichever business: for trying out, never for tenants.
@@ -171,10 +179,9 @@ pub async fn shown(ctx: &Context, id: EmailId) -> Result<ShownEmail, ServiceErro
     let found = emails::get_of_any_business(reader, id).await?;
     let email = found.ok_or_else(not_found)?;
     let business = businesses::get(reader, email.business_id).await?;
-    let contact = customers::get(reader, email.business_id, email.customer_id).await?;
     Ok(ShownEmail {
         business: business.ok_or_else(not_found)?,
-        customer_name: contact.map(|contact| contact.name).unwrap_or_default(),
+        customer_name: customer_name(ctx, &email).await?,
         details: details(ctx, email).await?,
     })
 }

@@ -2,6 +2,7 @@
 
 use crate::domain::refusal::Refusal;
 use crate::ledger::LedgerError;
+use crate::mail::templates::TemplateError;
 use crate::store::error::StoreError;
 
 /// A failure of a use case.
@@ -36,6 +37,9 @@ pub enum ServiceError {
     /// Any other failure: a defect, or a damaged row.
     #[error(transparent)]
     Broken(StoreError),
+    /// The e-mail templates that are part of the program do not pass: a defect.
+    #[error(transparent)]
+    Templates(#[from] TemplateError),
 }
 
 impl ServiceError {

@@ -13,9 +13,11 @@ use sha2::Sha256;
 
 use crate::config::PublicUrl;
 use crate::domain::business::Business;
+use crate::domain::notice::NoticeKind;
 use crate::ids::{BusinessId, CustomerId};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
+use crate::service::mailing::MailSettings;
 use crate::store::error::StoreError;
 use crate::store::{businesses, customers};
 
@@ -51,6 +53,21 @@ pub struct Subscription {
 struct Named {
     business_id: BusinessId,
     customer_id: CustomerId,
+}
+
+/// What the link of an e-mail of this kind begins with; none: no link. A kind that comes all the same has none.
+pub fn offered<'a>(
+    operator: &'a MailSettings,
+    business: &Business,
+    kind: NoticeKind,
+) -> Option<&'a PublicUrl> {
+    let is_mandatory = business.reminder_policy.is_mandatory(kind);
+    operator.public_url.as_ref().filter(|_| !is_mandatory)
+}
+
+/// What such an address looks like; nobody signed this one, so it unsubscribes nobody.
+pub fn example_url(public_url: &PublicUrl) -> String {
+    format!("{public_url}/unsubscribe/example")
 }
 
 /// The address at which a customer unsubscribes from a business.

@@ -204,9 +204,10 @@ impl<'a> Look<'a> {
         }
         let package_ids: Vec<PackageId> = told.values().flatten().map(|it| it.package_id).collect();
         let page = packages::by_ids(reader, business_id, &package_ids).await?;
-        let addressed = waiting.iter().map(|email| {
+        let addressed = waiting.iter().filter_map(|email| {
             let text = email.text.as_ref();
-            (email.customer_id, text.map(|text| text.to_address.as_str()))
+            let to_address = text.map(|text| text.to_address.as_str());
+            Some((email.customer_id?, to_address))
         });
         let judge = Judge::read(self, &page, addressed).await?;
         let rows = waiting.iter().flat_map(|email| {

@@ -15,6 +15,10 @@ use crate::store::columns::{from_json, instant, instant_opt, is_one_of, known, m
 use crate::store::error::StoreError;
 use crate::store::notices;
 
+mod overview;
+
+pub use overview::{count_waiting, get_of_any_business, newest, oldest_due};
+
 const TABLE: &str = "emails";
 
 #[expect(unreachable_pub, reason = "SeaORM derives public items")]
@@ -28,7 +32,8 @@ mod entity {
         pub business_id: Uuid,
         #[sea_orm(primary_key, auto_increment = false)]
         pub id: Uuid,
-        pub customer_id: Uuid,
+        pub customer_id: Option<Uuid>,
+        pub is_test: bool,
         pub kind: i16,
         pub occasion: String,
         pub state: i16,
@@ -105,13 +110,12 @@ pub async fn ensure_all(
 }
 
 /// What an e-mail is unique by: business, customer, kind and occasion.
-type Key = (Uuid, Uuid, i16, String);
+type Key = (Uuid, Option<Uuid>, i16, String);
 
 fn key(email: &Email) -> Key {
-    let (business_id, customer_id) = (email.business_id.uuid(), email.customer_id.uuid());
     (
-        business_id,
-        customer_id,
+        email.business_id.uuid(),
+        email.customer_id.map(CustomerId::uuid),
         email.kind.code(),
         email.occasion.clone(),
     )
@@ -122,7 +126,7 @@ async fn of_occasions(
     txn: &DatabaseTransaction,
     sought: &[Email],
 ) -> Result<HashMap<Key, EmailId>, StoreError> {
-    let found: Vec<(Uuid, Uuid, i16, String, Uuid)> = Entity::find()
+    let found: Vec<(Uuid, Option<Uuid>, i16, String, Uuid)> = Entity::find()
         .select_only()
         .columns([
             Column::BusinessId,
@@ -132,7 +136,9 @@ async fn of_occasions(
             Column::Id,
         ])
         .filter(Column::BusinessId.is_in(sought.iter().map(|it| it.business_id.uuid())))
-        .filter(Column::CustomerId.is_in(sought.iter().map(|it| it.customer_id.uuid())))
+        .filter(
+            Column::CustomerId.is_in(sought.iter().filter_map(|it| Some(it.customer_id?.uuid()))),
+        )
         .filter(Column::Kind.is_in(sought.iter().map(|it| it.kind.code())))
         .filter(Column::Occasion.is_in(sought.iter().map(|it| it.occasion.as_str())))
         .into_tuple()
@@ -144,6 +150,37 @@ async fn of_occasions(
             ((business, customer, kind, occasion), EmailId::from_uuid(id))
         })
         .collect())
+}
+
+/// Writes a trial.
+pub async fn insert_test(txn: &DatabaseTransaction, email: &Email) -> Result<(), StoreError> {
+    Entity::insert(row(email)?)
+        .exec_without_returning(txn)
+        .await?;
+    Ok(())
+}
+
+/// When the trials since an instant were made, the oldest first; at most `limit`.
+pub async fn tests_since(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    since: DateTimeUtc,
+    limit: u64,
+) -> Result<Vec<DateTimeUtc>, StoreError> {
+    let made: Vec<i64> = Entity::find()
+        .select_only()
+        .column(Column::CreatedAt)
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Expr::cust("is_test"))
+        .filter(Column::CreatedAt.gt(micros(since)))
+        .order_by_asc(Column::CreatedAt)
+        .limit(limit)
+        .into_tuple()
+        .all(db)
+        .await?;
+    made.into_iter()
+        .map(|at| instant(at, TABLE, business_id))
+        .collect()
 }
 
 /// Makes the e-mails of a run that was never finished part of the run of `to`: none of them can have
@@ -251,18 +288,6 @@ pub async fn get(
     row.map(read).transpose()
 }
 
-/// One e-mail of whichever business.
-pub async fn get_of_any_business(
-    db: &impl ConnectionTrait,
-    id: EmailId,
-) -> Result<Option<Email>, StoreError> {
-    let row = Entity::find()
-        .filter(Column::Id.eq(id.uuid()))
-        .one(db)
-        .await?;
-    row.map(read).transpose()
-}
-
 /// A page of a business's e-mails, newest first, below the id `before`.
 pub async fn list(
     db: &impl ConnectionTrait,
@@ -321,62 +346,13 @@ pub async fn waiting(
     rows.into_iter().map(read).collect()
 }
 
-/// The newest e-mails of all businesses.
-pub async fn newest(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Email>, StoreError> {
-    let rows = Entity::find()
-        .order_by_desc(Column::Id)
-        .limit(limit)
-        .all(db)
-        .await?;
-    rows.into_iter().map(read).collect()
-}
-
-/// When the e-mail is due, of any business, that is due first.
-pub async fn oldest_due(db: &impl ConnectionTrait) -> Result<Option<DateTimeUtc>, StoreError> {
-    let found: Option<(Uuid, i64)> = Entity::find()
-        .select_only()
-        .columns([Column::Id, Column::DueAt])
-        .filter(Column::FinishedAt.is_null())
-        .order_by_asc(Column::DueAt)
-        .limit(1)
-        .into_tuple()
-        .one(db)
-        .await?;
-    found
-        .map(|(id, due_at)| instant(due_at, TABLE, EmailId::from_uuid(id)))
-        .transpose()
-}
-
-/// How many e-mails of any business are in each state that is not their last, by their kinds.
-pub async fn count_waiting(
-    db: &impl ConnectionTrait,
-) -> Result<HashMap<(NoticeKind, EmailState), u64>, StoreError> {
-    let found: Vec<(i16, i16, i64)> = Entity::find()
-        .select_only()
-        .columns([Column::Kind, Column::State])
-        .column_as(Column::Id.count(), "waiting")
-        .filter(Column::FinishedAt.is_null())
-        .group_by(Column::Kind)
-        .group_by(Column::State)
-        .into_tuple()
-        .all(db)
-        .await?;
-    found
-        .into_iter()
-        .map(|(kind, state, waiting)| {
-            let kind = known(NoticeKind::from_code(kind), TABLE, kind)?;
-            let state = known(EmailState::from_code(state), TABLE, state)?;
-            Ok(((kind, state), u64::try_from(waiting).unwrap_or(0)))
-        })
-        .collect()
-}
-
 fn read(row: Model) -> Result<Email, StoreError> {
     let id = EmailId::from_uuid(row.id);
     Ok(Email {
         id,
         business_id: BusinessId::from_uuid(row.business_id),
-        customer_id: CustomerId::from_uuid(row.customer_id),
+        customer_id: row.customer_id.map(CustomerId::from_uuid),
+        is_test: row.is_test,
         kind: known(NoticeKind::from_code(row.kind), TABLE, id)?,
         occasion: row.occasion.clone(),
         state: known(EmailState::from_code(row.state), TABLE, id)?,
@@ -419,7 +395,8 @@ fn row(email: &Email) -> Result<ActiveModel, StoreError> {
     Ok(ActiveModel {
         business_id: Set(email.business_id.uuid()),
         id: Set(email.id.uuid()),
-        customer_id: Set(email.customer_id.uuid()),
+        customer_id: Set(email.customer_id.map(CustomerId::uuid)),
+        is_test: Set(email.is_test),
         kind: Set(email.kind.code()),
         occasion: Set(email.occasion.clone()),
         state: Set(email.state.code()),

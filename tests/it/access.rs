@@ -1,6 +1,7 @@
 //! Who may do what: roles and the members of staff who have them (F6, J3), through gRPC on both databases.
 
 mod audit_log;
+mod mailing;
 mod matrix;
 mod script;
 mod tokens;

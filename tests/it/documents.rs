@@ -7,6 +7,7 @@ mod comments;
 mod errors;
 mod reference;
 mod settings;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -25,6 +26,7 @@ fn documents() -> BTreeMap<String, String> {
     let mut documents = BTreeMap::from([
         ("docs/errors.md".to_owned(), errors::page(&pool)),
         ("docs/settings.md".to_owned(), settings::page()),
+        ("docs/email-variables.md".to_owned(), variables::page()),
     ]);
     documents.extend(reference::pages(&pool));
     for text in documents.values_mut() {

@@ -1,5 +1,6 @@
 //! The SMTP session against a server that does everything a server may do wrong.
 
+mod addresses;
 mod opening;
 mod reuse;
 
@@ -303,26 +304,6 @@ async fn without_a_clear_answer_to_the_dot_nobody_knows(#[case] act: Act, #[case
         .map(|received| received.text.contains("Message-ID: <mari@carnet.example>"))
         .collect();
     assert_eq!(ids, vec![true; taken.saturating_add(1)]);
-}
-
-#[tokio::test]
-async fn an_address_that_the_server_cannot_take_is_refused_here() {
-    let server = clear().await;
-    let mut session = session(&server, quick());
-    let outcome = session.send(&message("õie@example.com")).await;
-    assert!(
-        matches!(
-            outcome,
-            Outcome::Refused {
-                permanent: true,
-                stage: Stage::Recipient,
-                code: None,
-                ..
-            }
-        ),
-        "{outcome:?}"
-    );
-    assert!(is_accepted(&session.send(&mari()).await));
 }
 
 #[test]

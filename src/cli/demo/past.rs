@@ -63,7 +63,10 @@ async fn happen(caller: &Caller, days_ago: u64, today: NaiveDate) -> anyhow::Res
 /// Reminders are due with the beginning of the day, so that those of today are, whatever the hour.
 async fn settings(caller: &Caller) -> anyhow::Result<()> {
     let request = json!({
-        "settings": { "sender": { "from_name": "Aqua Swim & Spa", "from_email": "hello@aqua.example" } },
+        "settings": { "sender": {
+            "from_name": "Aqua Swim & Spa", "from_email": "hello@aqua.example", "accent_colour": "#0e7490",
+            "link_base_url": "https://aqua.example/",
+        } },
         "update_mask": "sender",
     });
     caller

@@ -60,6 +60,7 @@ impl Refusal {
             Self::Invoicing(refusal) => refusal.reason(),
             Self::Rating(refusal) => refusal.reason(),
             Self::Booking(refusal) => refusal.reason(),
+            Self::Emailing(refusal) => refusal.reason(),
             Self::Charging(refusal) => refusal.reason(),
             Self::Access(refusal) => refusal.reason(),
             Self::LotCorrupt(_) => "LEDGER_CORRUPT",

@@ -7,6 +7,7 @@ use crate::grpc::convert::pricing::{issue_when, to_issue_when};
 use crate::grpc::convert::template::{PRIORITY_MAX, QUARANTINE_DAYS_MAX};
 use crate::grpc::faults::Faults;
 use crate::grpc::mask::{Mask, Writable, writable};
+use crate::mail::content::Colour;
 use crate::proto::v1;
 use crate::service::Caller;
 use crate::service::business::SettingsUpdate;
@@ -102,11 +103,15 @@ fn sender(message: &v1::Sender, faults: &mut Faults) -> Option<Sender> {
     let from_email = faults.email("from_email", &message.from_email);
     let reply_to = faults.email("reply_to", &message.reply_to);
     let link_base_url = faults.link_base_url("link_base_url", &message.link_base_url);
+    let logo_url = faults.picture_url("logo_url", &message.logo_url);
+    let accent_colour = faults.colour("accent_colour", &message.accent_colour);
     Some(Sender {
         from_name: Some(from_name?).filter(|name| !name.is_empty()),
         from_email: from_email?,
         reply_to: reply_to?,
         link_base_url: link_base_url?,
+        logo_url: logo_url?,
+        accent_colour: accent_colour?.map(Colour::css),
     })
 }
 
@@ -165,6 +170,8 @@ pub fn to_settings(business: Business) -> v1::Settings {
             from_email: business.sender.from_email.unwrap_or_default(),
             reply_to: business.sender.reply_to.unwrap_or_default(),
             link_base_url: business.sender.link_base_url.unwrap_or_default(),
+            logo_url: business.sender.logo_url.unwrap_or_default(),
+            accent_colour: business.sender.accent_colour.unwrap_or_default(),
         }),
         etag: etag(business.version),
     }

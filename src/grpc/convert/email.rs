@@ -114,7 +114,10 @@ pub fn to_listed_email(details: EmailDetails) -> v1::Email {
     v1::Email {
         id: email.id.to_string(),
         kind: to_kind(email.kind).into(),
-        customer_id: email.customer_id.to_string(),
+        customer_id: email
+            .customer_id
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
         package_ids,
         local_date: email
             .mail_day
@@ -132,6 +135,7 @@ pub fn to_listed_email(details: EmailDetails) -> v1::Email {
         due_at: to_timestamp(Some(email.due_at).filter(|_| is_open)),
         created_at: Some(timestamp(email.created_at)),
         sent_at: to_timestamp(email.finished_at.filter(|_| is_sent)),
+        test: email.is_test,
     }
 }
 
@@ -172,7 +176,7 @@ fn state(message: v1::EmailState) -> Option<EmailState> {
         .find(|state| to_state(*state) == message)
 }
 
-fn kind(message: v1::EmailKind) -> Option<NoticeKind> {
+pub(super) fn kind(message: v1::EmailKind) -> Option<NoticeKind> {
     NoticeKind::ALL
         .iter()
         .copied()

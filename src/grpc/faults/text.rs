@@ -5,6 +5,7 @@ use icu_locale_core::LanguageIdentifier;
 use iso_currency::Currency;
 
 use super::Faults;
+use crate::mail::content::Colour;
 use crate::mail::message;
 
 /// The longest e-mail address, in characters, as the mail standards have it.
@@ -12,6 +13,9 @@ const EMAIL_LENGTH_MAX: usize = 254;
 
 /// The longest address of a web page, in characters.
 const URL_LENGTH_MAX: usize = 500;
+
+/// What no address may hold that e-mails show: a fragment, a user, or what ends an attribute.
+const NOT_IN_LINKS: [char; 6] = ['#', '@', '"', '\'', '<', '>'];
 
 impl Faults {
     /// One line of text of at most `length_max` characters, trimmed; may be empty.
@@ -31,6 +35,22 @@ impl Faults {
     /// Text with line breaks and tabs, of at most `length_max` characters, trimmed; may be empty.
     pub fn long_text(&mut self, field: &str, text: &str, length_max: usize) -> Option<String> {
         self.checked_text(field, text, length_max, |c| matches!(c, '\n' | '\r' | '\t'))
+    }
+
+    /// Text that must be given and is kept as it is, of at most `bytes_max` bytes.
+    pub fn verbatim(&mut self, field: &str, text: &str, bytes_max: usize) -> Option<String> {
+        if text.trim().is_empty() {
+            self.add(field, "must be given");
+            return None;
+        }
+        let bytes = text.len();
+        if bytes > bytes_max {
+            let fault = format!("must have at most {bytes_max} bytes, not {bytes}");
+            self.add(field, fault);
+            return None;
+        }
+        self.long_text(field, text, bytes_max)
+            .map(|_| text.to_owned())
     }
 
     fn checked_text(
@@ -81,7 +101,7 @@ impl Faults {
         if text.is_empty() {
             return Some(None);
         }
-        if !text.contains(['#', '@', '"', '<', '>']) && is_link_base(&text) {
+        if !text.contains(NOT_IN_LINKS) && is_link_base(&text) {
             return Some(Some(text.trim_end_matches('/').to_owned()));
         }
         self.add(
@@ -89,6 +109,35 @@ impl Faults {
             "must be an address such as https://packages.example.com",
         );
         None
+    }
+
+    /// The `https` address of a picture; may be empty, which is none.
+    pub fn picture_url(&mut self, field: &str, text: &str) -> Option<Option<String>> {
+        let text = self.text(field, text, URL_LENGTH_MAX)?;
+        if text.is_empty() {
+            return Some(None);
+        }
+        let is_sound = !text.contains(NOT_IN_LINKS) && !text.contains(char::is_whitespace);
+        let uri = text.parse::<http::Uri>().ok().filter(|_| is_sound);
+        let is_https = uri.is_some_and(|uri| uri.scheme_str() == Some("https"));
+        if !is_https {
+            let example = "must be an address such as https://example.com/logo.png";
+            self.add(field, example);
+        }
+        is_https.then_some(Some(text))
+    }
+
+    /// A colour as `#rrggbb`; may be empty, which is none.
+    pub fn colour(&mut self, field: &str, text: &str) -> Option<Option<Colour>> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Some(None);
+        }
+        let colour = Colour::parse(text);
+        if colour.is_none() {
+            self.add(field, "must be a colour such as \"#0f766e\"");
+        }
+        colour.map(Some)
     }
 
     /// The name of a time zone that must be given.
@@ -231,6 +280,34 @@ mod tests {
     fn links_begin_with_a_safe_address(#[case] text: &str, #[case] taken: bool) {
         let read = Faults::new().link_base_url("link_base_url", text);
         assert_eq!(read.is_some(), taken, "{read:?}");
+    }
+
+    #[rstest]
+    #[case("https://cdn.example.com/logo.png?v=2", true)]
+    #[case("http://cdn.example.com/logo.png", false)]
+    #[case("http://localhost/logo.png", false)]
+    #[case("data:image/png;base64,AAAA", false)]
+    #[case("javascript:alert(1)", false)]
+    #[case("https://cdn.example.com/a b.png", false)]
+    #[case("https://cdn.example.com/\"onload=x", false)]
+    #[case("//cdn.example.com/logo.png", false)]
+    #[case("https://", false)]
+    fn pictures_come_over_https(#[case] text: &str, #[case] taken: bool) {
+        let read = Faults::new().picture_url("logo_url", text);
+        assert_eq!(read.is_some(), taken, "{read:?}");
+    }
+
+    #[test]
+    fn a_colour_is_kept_in_small_letters() {
+        let mut faults = Faults::new();
+        let css = |read: Option<Option<Colour>>| read.map(|colour| colour.map(Colour::css));
+        assert_eq!(
+            css(faults.colour("c", " #0F766E ")),
+            Some(Some("#0f766e".to_owned()))
+        );
+        assert_eq!(css(faults.colour("c", "")), Some(None));
+        assert!(faults.is_empty());
+        assert_eq!(css(faults.colour("c", "teal")), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A day in the life of a business: calls of every method that takes an id or writes, each of which does
 //! something. `$name` stands for an id that an earlier answer gave.
 
+use super::mailing::MAILING;
 use crate::support::day::Step;
 
 pub(super) const ACCESS: &[Step] = &[
@@ -167,18 +168,6 @@ pub(super) const PEOPLE: &[Step] = &[
         r#"{"group_id": "$club", "customer_id": "$jaan"}"#,
         &[],
     ),
-    (
-        "UpdateReminderPolicy",
-        r#"{"policy": {"local_hour": 8}}"#,
-        &[],
-    ),
-    ("AddSuppression", r#"{"email": "no@example.com"}"#, &[]),
-    (
-        "ReportBounce",
-        r#"{"email": "gone@example.com", "status_code": "5.1.1"}"#,
-        &[],
-    ),
-    ("RemoveSuppression", r#"{"email": "no@example.com"}"#, &[]),
 ];
 
 pub(super) const SELLING: &[Step] = &[
@@ -489,6 +478,8 @@ pub(super) const BILLING: &[Step] = &[
 
 /// The whole day.
 pub(super) fn steps() -> impl Iterator<Item = &'static Step> {
-    let parts = [ACCESS, CATALOGUE, PEOPLE, SELLING, USING, AMENDING, BILLING];
+    let parts = [
+        ACCESS, CATALOGUE, PEOPLE, MAILING, SELLING, USING, AMENDING, BILLING,
+    ];
     parts.into_iter().flatten()
 }

@@ -22,9 +22,9 @@ use carnet::ids::{self, BusinessId, CreditTypeId, CustomerId, LineId, LotId, Pac
 use carnet::jobs::deliver::{Deliverer, Mail, MailSettings, Rates};
 use carnet::ledger::post;
 use carnet::mail::capture::CaptureFolder;
+use carnet::mail::reload::Templates;
 use carnet::mail::session::SmtpSession;
 use carnet::mail::session::settings::SmtpSettings;
-use carnet::mail::templates::TemplateSet;
 use carnet::mail::transport::Transport;
 use carnet::service::{Context, readiness};
 use carnet::store::db::Database;
@@ -288,7 +288,7 @@ fn mail(transport: Transport) -> Mail {
             public_url: None,
             rates: Rates::default(),
         },
-        templates: Arc::new(TemplateSet::embedded().unwrap()),
+        templates: Templates::default(),
         transport,
     }
 }

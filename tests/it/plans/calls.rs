@@ -298,6 +298,9 @@ impl<'a> Caller<'a> {
         let suppressions = v1::ListSuppressionsRequest::default();
         let listed = emails.list_suppressions(suppressions);
         self.ask("ListSuppressions", listed).await;
+        let templates = v1::ListEmailTemplatesRequest::default();
+        let listed = emails.list_email_templates(templates);
+        self.ask("ListEmailTemplates", listed).await;
         let mut packages = tenant.packages();
         let results = v1::ListBulkResultsRequest {
             run_id: self.large.seeds.run_id.clone(),

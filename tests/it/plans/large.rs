@@ -55,7 +55,7 @@ pub(super) struct Large {
 type Copied = (&'static str, &'static [(&'static str, &'static str)]);
 
 /// In an order in which nothing refers to what is not there yet.
-const TABLES: [Copied; 38] = [
+const TABLES: [Copied; 39] = [
     ("roles", &[("id", "{key}"), ("name_folded", "'copy {n}'")]),
     ("users", &[("id", "{key}"), ("external_id", "NULL")]),
     ("tokens", &[("id", "{key}")]),
@@ -223,6 +223,7 @@ const TABLES: [Copied; 38] = [
             ),
         ],
     ),
+    ("email_templates", &[("locale", "'copy {n}'")]),
     (
         "notices",
         &[

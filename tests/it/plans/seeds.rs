@@ -78,6 +78,17 @@ pub(super) async fn plant(tenant: &Tenant, ctx: &Context) -> Seeds {
         ..Default::default()
     };
     tenant.emails().add_suppression(address).await.unwrap();
+    let template = v1::SaveEmailTemplateRequest {
+        kind: v1::EmailKind::Confirmation.into(),
+        locale: "en".to_owned(),
+        text: Some(v1::EmailTemplateText {
+            subject: "Welcome".to_owned(),
+            text_body: "Welcome".to_owned(),
+            html_body: "Welcome".to_owned(),
+        }),
+        ..Default::default()
+    };
+    tenant.emails().save_email_template(template).await.unwrap();
     close(tenant).await;
     invoice(&shop).await;
     charge(&shop, &template_id).await;

@@ -60,7 +60,7 @@ fn quoted(text: &str, quote: char) -> usize {
 }
 
 /// The calls that page through all that a business has of something, and of which table.
-const PAGES_OF_ALL: [(&str, &str); 29] = [
+const PAGES_OF_ALL: [(&str, &str); 30] = [
     ("Outstanding", "customers"),
     ("Packages", "packages"),
     ("ListBookings", "bookings"),
@@ -81,6 +81,7 @@ const PAGES_OF_ALL: [(&str, &str); 29] = [
     ("ListAuditEvents", "audit_events"),
     ("ListEmails", "emails"),
     ("ListSuppressions", "suppressions"),
+    ("ListEmailTemplates", "email_templates"),
     ("ListClosures", "closures"),
     ("ListTriggers", "triggers"),
     // By an index of nothing but those.

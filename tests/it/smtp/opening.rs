@@ -112,6 +112,39 @@ async fn a_private_authority_is_trusted_when_it_was_named(#[case] implicit: bool
     assert_eq!(server.received().len(), 3);
 }
 
+#[tokio::test]
+async fn a_server_that_knows_only_login_is_signed_in_to_by_login() {
+    let ca = PrivateCa::new();
+    let mode = Mode::Implicit(ca.acceptor.clone());
+    let server = SmtpServer::offering(mode, &["AUTH LOGIN"]).await;
+    let port = server.address().port();
+    let mut session = trusting(&format!("smtps://user:secret@localhost:{port}"), &ca);
+    let outcome = session.send(&mari()).await;
+    assert!(is_accepted(&outcome), "{outcome:?}");
+    // "user" and "secret".
+    let signed_in = server.received()[0].signed_in.clone();
+    assert_eq!(signed_in.as_deref(), Some("dXNlcg== c2VjcmV0"));
+}
+
+#[tokio::test]
+async fn a_server_that_offers_no_way_to_sign_in_gets_nothing() {
+    let ca = PrivateCa::new();
+    let mode = Mode::Implicit(ca.acceptor.clone());
+    let server = SmtpServer::offering(mode, &["AUTH CRAM-MD5"]).await;
+    let port = server.address().port();
+    let mut session = trusting(&format!("smtps://user:secret@localhost:{port}"), &ca);
+    let outcome = session.send(&mari()).await;
+    let stage = matches!(
+        outcome,
+        Outcome::NotTried {
+            stage: Stage::Auth,
+            ..
+        }
+    );
+    assert!(stage, "{outcome:?}");
+    assert!(server.received().is_empty());
+}
+
 #[rstest]
 #[case(At::Auth, Act::Say("535 5.7.8 wrong password"), Stage::Auth)]
 #[case(At::Auth, Act::Hang, Stage::Auth)]

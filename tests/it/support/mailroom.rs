@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
 
 use carnet::clock::Clock;
 use carnet::config::MailSettings;
@@ -13,9 +12,9 @@ use carnet::domain::notice::NoticeKind;
 use carnet::jobs::deliver::{self, Delivered, Deliverer, Mail, Rates};
 use carnet::jobs::{mail_day, settle};
 use carnet::mail::capture::CaptureFolder;
+use carnet::mail::reload::Templates;
 use carnet::mail::session::SmtpSession;
 use carnet::mail::session::settings::{SmtpSettings, Timeouts};
-use carnet::mail::templates::TemplateSet;
 use carnet::mail::transport::Transport;
 use carnet::proto::v1;
 use carnet::service::Context;
@@ -112,10 +111,8 @@ pub(crate) fn through(session: SmtpSession, settings: &MailSettings) -> Mail {
     mail
 }
 
-/// The way into the capture folder, with templates that were read once for all tests.
+/// The way into the capture folder.
 fn capture(settings: &MailSettings) -> Mail {
-    static TEMPLATES: LazyLock<Arc<TemplateSet>> =
-        LazyLock::new(|| Arc::new(TemplateSet::embedded().unwrap()));
     Mail {
         settings: deliver::MailSettings {
             from_email: settings.mail_from_address.clone(),
@@ -123,7 +120,7 @@ fn capture(settings: &MailSettings) -> Mail {
             public_url: settings.public_url.clone(),
             rates: Rates::default(),
         },
-        templates: Arc::clone(&TEMPLATES),
+        templates: Templates::default(),
         transport: Transport::Capture(CaptureFolder::new(&settings.mail_capture_folder)),
     }
 }

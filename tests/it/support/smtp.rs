@@ -63,6 +63,8 @@ pub(crate) enum Act {
 pub(crate) struct Received {
     pub(crate) sender: String,
     pub(crate) recipient: String,
+    /// What followed the sender's address.
+    pub(crate) mail_parameters: String,
     pub(crate) text: String,
     pub(crate) encrypted: bool,
     pub(crate) signed_in: Option<String>,
@@ -77,6 +79,8 @@ struct State {
     stalls: usize,
     answered: usize,
     released: Arc<Notify>,
+    /// What the server offers beside STARTTLS.
+    offers: Vec<&'static str>,
 }
 
 impl State {
@@ -120,9 +124,17 @@ impl Drop for SmtpServer {
 
 impl SmtpServer {
     pub(crate) async fn start(mode: Mode) -> Self {
+        Self::offering(mode, &["8BITMIME", "AUTH PLAIN LOGIN"]).await
+    }
+
+    /// A server with these extensions.
+    pub(crate) async fn offering(mode: Mode, offers: &[&'static str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
         let address = listener.local_addr().expect("bound");
-        let state = Arc::new(Mutex::new(State::default()));
+        let state = Arc::new(Mutex::new(State {
+            offers: offers.to_vec(),
+            ..State::default()
+        }));
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
@@ -204,6 +216,7 @@ struct Connection {
     encrypted: bool,
     offers_tls: bool,
     sender: Option<String>,
+    mail_parameters: String,
     recipient: Option<String>,
     signed_in: Option<String>,
 }
@@ -227,6 +240,7 @@ async fn serve(tcp: TcpStream, mode: Mode, state: Arc<Mutex<State>>) {
         encrypted,
         offers_tls: matches!(mode, Mode::StartTls(_)),
         sender: None,
+        mail_parameters: String::new(),
         recipient: None,
         signed_in: None,
     };
@@ -333,14 +347,25 @@ impl Connection {
             .to_ascii_uppercase();
         match verb.as_str() {
             "EHLO" => {
-                let tls = if self.offers_tls {
-                    "250-STARTTLS\r\n"
-                } else {
-                    ""
-                };
-                let reply =
-                    format!("250-test.example\r\n{tls}250-8BITMIME\r\n250 AUTH PLAIN LOGIN");
-                self.act(At::Ehlo, &reply).await?;
+                let mut lines = vec!["250-test.example"];
+                lines.extend(self.offers_tls.then_some("250-STARTTLS"));
+                let offers = self.state.lock().unwrap().offers.clone();
+                let offers: Vec<String> =
+                    offers.iter().map(|offer| format!("250-{offer}")).collect();
+                lines.extend(offers.iter().map(String::as_str));
+                lines.push("250 HELP");
+                self.act(At::Ehlo, &lines.join("\r\n")).await?;
+            }
+            "AUTH" if line.eq_ignore_ascii_case("AUTH LOGIN") => {
+                let mut said = Vec::new();
+                // "Username:" and "Password:".
+                for question in ["334 VXNlcm5hbWU6", "334 UGFzc3dvcmQ6"] {
+                    self.say(question).await?;
+                    said.push(self.line().await?.ok_or(Ended)?);
+                }
+                if self.act(At::Auth, "235 2.7.0 welcome").await? {
+                    self.signed_in = Some(said.join(" "));
+                }
             }
             "AUTH" => {
                 if self.act(At::Auth, "235 2.7.0 welcome").await? {
@@ -350,6 +375,8 @@ impl Connection {
             "MAIL" => {
                 if self.act(At::Mail, "250 2.1.0 ok").await? {
                     self.sender = Some(address(line));
+                    let behind = line.split_once('>').map(|(_, rest)| rest.trim());
+                    self.mail_parameters = behind.unwrap_or_default().to_owned();
                 }
             }
             "RCPT" => {
@@ -397,6 +424,7 @@ impl Connection {
         let received = Received {
             sender: self.sender.take().unwrap_or_default(),
             recipient: self.recipient.take().unwrap_or_default(),
+            mail_parameters: std::mem::take(&mut self.mail_parameters),
             text,
             encrypted: self.encrypted,
             signed_in: self.signed_in.clone(),
