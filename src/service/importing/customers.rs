@@ -1,6 +1,6 @@
 //! Customers of another system.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
@@ -82,19 +82,20 @@ async fn write_once(
     let business_id = import.business.id;
     let new: Vec<Customer> = new.into_iter().map(|it| import.customer(it, now)).collect();
     customers::insert_all(&txn, business_id, &new).await?;
+    let subjects: BTreeSet<String> = new.iter().map(|it| it.id.to_string()).collect();
     let event = AuditEvent {
         id: AuditEventId::generate(now),
         method: IMPORT.to_owned(),
         token_id: None,
         user_id: None,
         request_id: Some(import.id()),
-        subjects: new.iter().map(|it| it.id.to_string()).collect(),
+        subjects: subjects.iter().cloned().collect(),
         fields: Vec::new(),
         denied_reason: None,
         times: 1,
         recorded_at: now,
     };
-    audit_events::insert(&txn, business_id, &event).await?;
+    audit_events::insert(&txn, business_id, &event, &subjects).await?;
     txn.commit().await?;
     Ok(Outcome {
         new: new.len(),
@@ -180,6 +181,7 @@ impl Import {
             may_purchase_on_account: new.may_purchase_on_account,
             unsubscribed_at: new.unsubscribed.then_some(now),
             merged_into: None,
+            erased_at: None,
             created_at: now,
             version: 1,
         }
