@@ -141,3 +141,38 @@ impl BulkRun {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::testing::at;
+
+    #[test]
+    fn packages_that_were_changed_and_refused_are_counted_apart() {
+        let mut run = BulkRun {
+            id: BulkRunId::generate(at(0)),
+            business_id: BusinessId::generate(at(0)),
+            work: Work::Close,
+            selection: Selection::Packages(Vec::new()),
+            reason: String::new(),
+            actor: Actor::System,
+            before: None,
+            changed: 5,
+            refused: 7,
+            created_at: at(0),
+            finished_at: None,
+        };
+        let package_id = PackageId::generate(at(0));
+        let moved = BulkOutcome::Moved {
+            old: Some(at(1)),
+            new: Some(at(2)),
+        };
+        let refused = BulkOutcome::of_refusal(&Refusal::PackageFrozen { package_id });
+        let results = [moved.clone(), refused, moved].map(|outcome| BulkResult {
+            package_id,
+            outcome,
+        });
+        run.count(&results);
+        assert_eq!((run.changed, run.refused), (7, 8));
+    }
+}

@@ -181,3 +181,30 @@ impl Default for ReminderPolicy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_kinds_that_are_named_go_to_those_who_have_unsubscribed() {
+        let policy = ReminderPolicy {
+            mandatory: vec![NoticeKind::Expired],
+            ..ReminderPolicy::default()
+        };
+        assert!(policy.is_mandatory(NoticeKind::Expired));
+        assert!(!policy.is_mandatory(NoticeKind::UsedUp));
+    }
+
+    #[test]
+    fn little_is_so_many_credits_or_so_many_percent_of_what_was_issued() {
+        let credits = |text| Credits::parse(text).unwrap();
+        for (line, issued, expected) in [
+            (LowBalance::Credits(credits("2")), "8", "2"),
+            (LowBalance::Percent(25), "8", "2"),
+            (LowBalance::Percent(10), "0.5", "0.05"),
+        ] {
+            assert_eq!(line.of(credits(issued)), credits(expected), "{line:?}");
+        }
+    }
+}

@@ -148,11 +148,11 @@ impl Definition {
 mod tests {
     use super::*;
     use crate::domain::line::Subject;
+    use crate::domain::pricing::QuantityChoice;
     use crate::domain::testing::line;
 
-    #[test]
-    fn a_template_covers_something_if_one_of_its_lines_does() {
-        let definition = |lines| Definition {
+    fn definition(lines: Vec<Arc<Line>>) -> Definition {
+        Definition {
             number: 1,
             name: "Eight lessons".to_owned(),
             description: String::new(),
@@ -169,11 +169,28 @@ mod tests {
             lines,
             pricing: Pricing::default(),
             selling: SellingRules::default(),
-        };
+        }
+    }
+
+    #[test]
+    fn a_template_covers_something_if_one_of_its_lines_does() {
         let lessons = line(&[(Subject::Category("lessons".to_owned()), "1")]);
         let nothing = line(&[]);
         assert!(!definition(vec![]).covers_something());
         assert!(!definition(vec![Arc::clone(&nothing)]).covers_something());
         assert!(definition(vec![nothing, lessons]).covers_something());
+    }
+
+    #[test]
+    fn a_template_of_several_lines_lets_nobody_choose_a_quantity() {
+        let mut two_lines = definition(vec![line(&[]), line(&[])]);
+        assert_eq!(two_lines.check(), Ok(()));
+        two_lines.pricing.quantity = Some(QuantityChoice {
+            minimum: 1,
+            maximum: None,
+            step: 1,
+        });
+        let refusal = two_lines.check().unwrap_err();
+        assert_eq!(refusal.reason(), "CHOSEN_QUANTITY_NEEDS_ONE_LINE");
     }
 }

@@ -138,7 +138,8 @@ impl Closure {
 /// counted before stay. Nothing makes a package end before today, or end earlier if it has ended.
 pub fn reckon(stay: Stay<'_>, today: NaiveDate, closures: &[(ClosureId, Days)]) -> Reckoning {
     let before: BTreeSet<NaiveDate> = all_days(stay.counted).collect();
-    let Some(without) = plus(stay.last_day, before.len(), -1) else {
+    let without = how_many(&before).and_then(|days| stay.last_day.checked_sub_days(days));
+    let Some(without) = without else {
         return unchanged(stay);
     };
     let kept: BTreeSet<NaiveDate> = before.range(..=today).copied().collect();
@@ -147,7 +148,8 @@ pub fn reckon(stay: Stay<'_>, today: NaiveDate, closures: &[(ClosureId, Days)]) 
     let closed: BTreeSet<NaiveDate> = closed.union(&kept).copied().collect();
     let mut counted = kept.clone();
     let last_day = loop {
-        let Some(last_day) = plus(without, counted.len(), 1) else {
+        let last_day = how_many(&counted).and_then(|days| without.checked_add_days(days));
+        let Some(last_day) = last_day else {
             return unchanged(stay);
         };
         let had = closed.range(..=last_day).copied();
@@ -178,14 +180,8 @@ fn all_days(counted: &[(ClosureId, Vec<Days>)]) -> impl Iterator<Item = NaiveDat
     runs.copied().flat_map(Days::each)
 }
 
-/// The day that is so many days after `day`, or before it with a `sign` below zero.
-fn plus(day: NaiveDate, days: usize, sign: i32) -> Option<NaiveDate> {
-    let days = Many::new(u64::try_from(days).ok()?);
-    if sign < 0 {
-        day.checked_sub_days(days)
-    } else {
-        day.checked_add_days(days)
-    }
+fn how_many(days: &BTreeSet<NaiveDate>) -> Option<Many> {
+    u64::try_from(days.len()).ok().map(Many::new)
 }
 
 /// Which of the counted days are of which closure; those of several are of each.

@@ -102,6 +102,7 @@ mod tests {
             "2026-01-15",
         ] {
             assert_eq!(row(&[plain]), format!("{plain}\r\n"));
+            assert_eq!(unescaped(plain), plain);
         }
     }
 

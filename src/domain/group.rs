@@ -32,3 +32,22 @@ impl Group {
         fold(&format!("{}\n{external_id}", self.name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_search_finds_a_group_by_its_name_and_by_its_own_id() {
+        let group = Group {
+            id: GroupId::generate(DateTime::UNIX_EPOCH),
+            external_id: Some("CRM-7".to_owned()),
+            name: "Õunapuu".to_owned(),
+            contact_id: CustomerId::generate(DateTime::UNIX_EPOCH),
+            active: true,
+            created_at: DateTime::UNIX_EPOCH,
+            version: 1,
+        };
+        assert_eq!(group.search_text(), "õunapuu\ncrm-7");
+    }
+}

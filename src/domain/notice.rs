@@ -431,5 +431,4 @@ fn is_long_past(since: DateTime<Utc>, now: DateTime<Utc>) -> bool {
 }
 
 #[cfg(test)]
-#[path = "notice_tests.rs"]
 mod tests;

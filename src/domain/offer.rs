@@ -237,16 +237,10 @@ impl Offer {
         business: &Business,
         now: DateTime<Utc>,
     ) -> Result<Resolved, Refusal> {
-        let impossible = |problem: String| Refusal::ValidityImpossible { problem };
-        let resolved = validity::resolve(rule, now, self.start_date, business.zone)
-            .map_err(|error| impossible(error.to_string()))?;
-        match resolved.expires_at {
-            Some(expires_at) if expires_at <= now => Err(impossible(format!(
-                "it would have ended on {}, before today",
-                calendar::last_usable_day(expires_at, business.zone)
-            ))),
-            _ => Ok(resolved),
-        }
+        let resolved = validity::resolve(rule, now, self.start_date, business.zone);
+        resolved.map_err(|error| Refusal::ValidityImpossible {
+            problem: error.to_string(),
+        })
     }
 
     fn resolve_instant(

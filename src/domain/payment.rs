@@ -201,6 +201,7 @@ pub fn check_method(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::testing::{business, somebody};
 
     fn payment(amount_minor: i64) -> Payment {
         Payment {
@@ -209,6 +210,37 @@ mod tests {
             amount_minor,
             reference: String::new(),
             recorded_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn on_account_pays_only_who_may_where_that_is_possible() {
+        for (method, active, may, refusal) in [
+            (PaymentMethod::OnAccount, true, true, None),
+            (
+                PaymentMethod::OnAccount,
+                false,
+                true,
+                Some("ACCOUNT_PAYMENTS_INACTIVE"),
+            ),
+            (
+                PaymentMethod::OnAccount,
+                true,
+                false,
+                Some("CUSTOMER_MAY_NOT_PURCHASE_ON_ACCOUNT"),
+            ),
+            (PaymentMethod::Cash, false, false, None),
+        ] {
+            let business = Business {
+                account_payments_active: active,
+                ..business()
+            };
+            let customer = Customer {
+                may_purchase_on_account: may,
+                ..somebody()
+            };
+            let told = check_method(method, &business, &customer);
+            assert_eq!(told.err().map(|it| it.reason()), refusal);
         }
     }
 

@@ -148,3 +148,21 @@ pub fn names(permissions: &Permissions) -> String {
     let names: Vec<_> = permissions.iter().map(|held| held.as_str()).collect();
     names.join(", ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_reads_says_so_in_its_name() {
+        assert!(Permission::AuditRead.only_reads());
+        assert!(!Permission::InvoicesVoid.only_reads());
+    }
+
+    #[test]
+    fn permissions_are_named_in_a_row() {
+        let held = [Permission::InvoicesRead, Permission::InvoicesVoid];
+        let names = names(&held.into_iter().collect());
+        assert_eq!(names, "INVOICES_READ, INVOICES_VOID");
+    }
+}

@@ -298,3 +298,30 @@ impl<'a> Draft<'a> {
         (posting, rest)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::testing::{at, item, line_for, lot, stamp};
+
+    #[test]
+    fn a_posting_concerns_the_packages_that_it_moves_credits_of_or_changes() {
+        let (moved, changed) = (
+            lot(&line_for(&item()), "8", 800),
+            PackageId::generate(at(0)),
+        );
+        let stamp = stamp(1);
+        let mut draft = Draft::open(&stamp, []);
+        draft.cause(Effect::Thaw {
+            package_id: changed,
+            at: at(1),
+        });
+        let posting = Posting {
+            lots: vec![moved.clone()],
+            ..draft.close()
+        };
+        assert!(posting.concerns(moved.package_id));
+        assert!(posting.concerns(changed));
+        assert!(!posting.concerns(PackageId::generate(at(0))));
+    }
+}

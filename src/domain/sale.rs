@@ -227,6 +227,75 @@ pub fn rated(line: &LineWeight) -> Option<i128> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::payment::PaymentMethod;
+    use crate::domain::testing::{at, customer};
+    use crate::ids::PaymentId;
+
+    /// A sale for 10.00 of which nothing is paid.
+    fn sale() -> Sale {
+        Sale {
+            id: SaleId::generate(at(0)),
+            customer_id: customer(),
+            group_id: None,
+            package_ids: Vec::new(),
+            list_price_minor: 1_000,
+            price: Price::of(1_000, 0, true).unwrap(),
+            money: Takings::default(),
+            sold_by: Actor::System,
+            sold_at: at(0),
+            undone_at: None,
+            charges: Vec::new(),
+            invoiced: None,
+        }
+    }
+
+    fn payment(amount_minor: i64) -> Payment {
+        Payment {
+            id: PaymentId::generate(at(0)),
+            method: PaymentMethod::Cash,
+            amount_minor,
+            reference: String::new(),
+            recorded_at: at(0),
+        }
+    }
+
+    #[test]
+    fn a_sale_takes_payments_in_up_to_its_price() {
+        let mut sale = sale();
+        sale.pay(payment(400)).unwrap();
+        assert_eq!((sale.paid_minor(), sale.is_paid()), (400, false));
+        let refusal = sale.pay(payment(601)).unwrap_err();
+        let expected = Refusal::PaymentExceedsPrice {
+            paid_minor: 1_001,
+            total_minor: 1_000,
+        };
+        assert_eq!(refusal, expected);
+        sale.pay(payment(600)).unwrap();
+        assert_eq!((sale.paid_minor(), sale.is_paid()), (1_000, true));
+        let refusal = sale.pay(payment(1)).unwrap_err();
+        assert_eq!(refusal.reason(), "SALE_ALREADY_PAID");
+    }
+
+    #[test]
+    fn a_sale_that_was_undone_or_is_on_an_invoice_is_not_paid_itself() {
+        let mut undone = Sale {
+            undone_at: Some(at(1)),
+            ..sale()
+        };
+        let refusal = undone.pay(payment(1)).unwrap_err();
+        assert_eq!(refusal.reason(), "SALE_ALREADY_UNDONE");
+        let mut on_invoice = Sale {
+            invoiced: Some(Invoiced {
+                invoice_id: InvoiceId::generate(at(0)),
+                line_id: InvoiceLineId::generate(at(0)),
+                paid_minor: 1_000,
+            }),
+            ..sale()
+        };
+        assert!(on_invoice.is_paid(), "through its invoice");
+        let refusal = on_invoice.pay(payment(1)).unwrap_err();
+        assert_eq!(refusal.reason(), "SALE_ON_INVOICE");
+    }
 
     fn credits(text: &str) -> Credits {
         Credits::parse(text).unwrap()

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::domain::business::{Business, Invoicing, ReminderPolicy, Sender};
 use crate::domain::credits::Credits;
+use crate::domain::customer::Customer;
 use crate::domain::entry::{Account, Actor, EntryKind};
 use crate::domain::line::{Coverage, ItemFacts, Line, LineKind, Subject};
 use crate::domain::lot::{Basis, Fold, Lot, Movement, Origin, Stamp, Tail, Terms};
@@ -86,6 +87,27 @@ pub(crate) fn stamp_at(now: DateTime<Utc>) -> Stamp {
 /// A customer.
 pub(crate) fn customer() -> CustomerId {
     CustomerId::from_uuid(Uuid::nil())
+}
+
+/// Somebody with a name and nothing else.
+pub(crate) fn somebody() -> Customer {
+    Customer {
+        id: customer(),
+        external_id: None,
+        name: "Õnne ÕUN".to_owned(),
+        email: None,
+        email_verified: false,
+        phone: None,
+        locale: None,
+        time_zone: None,
+        active: true,
+        may_purchase_on_account: false,
+        unsubscribed_at: None,
+        merged_into: None,
+        erased_at: None,
+        created_at: start(),
+        version: 1,
+    }
 }
 
 /// A studio in Tallinn.

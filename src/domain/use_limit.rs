@@ -180,6 +180,18 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_is_of_a_day_or_of_a_week_or_of_both() {
+        for (per_day, per_week, limits) in [
+            (None, None, false),
+            (Some("1"), None, true),
+            (None, Some("1"), true),
+            (Some("1"), Some("2"), true),
+        ] {
+            assert_eq!(limit(per_day, per_week).limits_anything(), limits);
+        }
+    }
+
+    #[test]
     fn a_day_is_the_local_one() {
         let package = package();
         // In Tallinn the 2nd of March begins at 22:00 UTC on the 1st.

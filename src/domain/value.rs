@@ -109,7 +109,7 @@ fn usable_weights(weights: &[i128]) -> (Vec<u128>, u128) {
     }
 }
 
-/// Quotient and remainder of `total × weight ÷ sum`, for `weight <= sum < 2^126`.
+/// Quotient and remainder of `total × weight ÷ sum`, for `weight <= sum < 2^126` and a `sum` above 0.
 ///
 /// The product can need 190 bits, so it is divided while it is built, one bit of `total` at a time;
 /// the rest stays below `sum`, and so every step below 2^128.
@@ -121,7 +121,7 @@ fn multiply_and_divide(total: u64, weight: u128, sum: u128) -> (u64, u128) {
         if (total >> bit) & 1 == 1 {
             rest = rest.saturating_add(weight);
         }
-        while sum > 0 && rest >= sum {
+        while rest >= sum {
             rest = rest.saturating_sub(sum);
             quotient = quotient.saturating_add(1);
         }

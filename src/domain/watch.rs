@@ -66,3 +66,107 @@ impl Watch {
         crossed
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::domain::decide::Command;
+    use crate::domain::line::Line;
+    use crate::domain::testing::book::*;
+    use crate::domain::testing::{business, credits, item, line_for};
+
+    /// Tells of two credits or fewer, of a package that is used up, or of both.
+    fn watching(low_balance: bool, used_up: bool) -> Watch {
+        let mut business = business();
+        let two = LowBalance::Credits(credits("2"));
+        business.reminder_policy.low_balance = low_balance.then_some(two);
+        business.reminder_policy.used_up = used_up;
+        Watch::of(&business)
+    }
+
+    fn told(watch: Watch, posting: &Posting) -> Vec<NoticeKind> {
+        watch.crossed(posting).into_values().collect()
+    }
+
+    #[test]
+    fn semantics_42_each_line_is_told_once_when_it_is_crossed_downward() {
+        let swim = item();
+        let mut book = Book::default();
+        book.sell(package(), &[(&line_for(&swim), "5", 500)]);
+        for (used, expected) in [
+            ("2", None),
+            ("1", Some(NoticeKind::LowBalance)),
+            ("1", None),
+            ("1", Some(NoticeKind::UsedUp)),
+        ] {
+            let posting = book.act(1, Command::Consume(units(&swim, used))).unwrap();
+            assert_eq!(
+                told(watching(true, true), &posting),
+                Vec::from_iter(expected)
+            );
+        }
+    }
+
+    #[test]
+    fn a_business_is_told_what_it_wants_to_hear() {
+        let swim = item();
+        let mut book = Book::default();
+        book.sell(package(), &[(&line_for(&swim), "5", 500)]);
+        let posting = book.act(1, Command::Consume(units(&swim, "5"))).unwrap();
+        for (low_balance, used_up, expected) in [
+            (false, false, None),
+            (true, false, Some(NoticeKind::LowBalance)),
+            (false, true, Some(NoticeKind::UsedUp)),
+            (true, true, Some(NoticeKind::UsedUp)),
+        ] {
+            let watch = watching(low_balance, used_up);
+            assert_eq!(told(watch, &posting), Vec::from_iter(expected));
+        }
+        let mut switched_off = business();
+        switched_off.feature_enabled = false;
+        switched_off.reminder_policy.used_up = true;
+        assert_eq!(told(Watch::of(&switched_off), &posting), []);
+    }
+
+    #[test]
+    fn what_is_held_is_not_used_up() {
+        let swim = item();
+        let mut book = Book::default();
+        book.sell(package(), &[(&line_for(&swim), "5", 500)]);
+        book.act(1, hold(units(&swim, "2"), None)).unwrap();
+        let posting = book.act(2, Command::Consume(units(&swim, "3"))).unwrap();
+        let expected = [NoticeKind::LowBalance];
+        assert_eq!(told(watching(true, true), &posting), expected);
+    }
+
+    #[test]
+    fn each_package_of_a_posting_is_watched_by_itself() {
+        let swim = item();
+        let line = line_for(&swim);
+        let mut book = Book::default();
+        let first = package_until(10);
+        let id = first.id;
+        book.sell(first, &[(&line, "2", 200)]);
+        book.sell(package_until(20), &[(&line, "5", 500)]);
+        let posting = book.act(1, Command::Consume(units(&swim, "4"))).unwrap();
+        let crossed = watching(true, true).crossed(&posting);
+        assert_eq!(crossed, BTreeMap::from([(id, NoticeKind::UsedUp)]));
+    }
+
+    #[test]
+    fn units_at_a_package_rate_are_no_balance() {
+        let swim = item();
+        let mut book = Book::default();
+        book.sell(package(), &[(&line_for(&swim), "1", 100)]);
+        let mut posting = book.act(1, Command::Consume(units(&swim, "1"))).unwrap();
+        for lot in &mut posting.lots {
+            lot.line = Arc::new(Line {
+                kind: LineKind::Rate { rate_minor: 100 },
+                ..Line::clone(&lot.line)
+            });
+        }
+        assert_eq!(told(watching(true, true), &posting), []);
+    }
+}

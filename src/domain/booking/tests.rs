@@ -1,6 +1,7 @@
 //! All states and all verbs of bookings.
 
 use super::*;
+use crate::domain::testing::{at, customer, item};
 
 const POSTING: Uuid = Uuid::from_u128(7);
 
@@ -120,4 +121,76 @@ fn what_pays_is_handed_out_once_and_named_again_when_something_else_does() {
         assert_eq!(unpaid.paid_by(POSTING), status(state));
         assert_eq!(status(state).reopen(id()).unwrap().1, Some(POSTING));
     }
+}
+
+/// An hour at ten that nothing pays.
+fn booking() -> Booking {
+    Booking {
+        id: id(),
+        business_id: BusinessId::from_uuid(Uuid::nil()),
+        external_id: None,
+        customer_id: customer(),
+        item_id: item().id,
+        units: Credits::UNIT,
+        starts_at: at(10),
+        ends_at: Some(at(11)),
+        note: String::new(),
+        series: None,
+        status: BookingStatus::Booked { hold_id: None },
+        applied: Vec::new(),
+        created_at: at(0),
+        version: 1,
+    }
+}
+
+#[test]
+fn a_cancelled_booking_says_who_cancelled_it() {
+    for (by, expected) in [(Canceller::Customer, false), (Canceller::Business, true)] {
+        let cancelled = status(BookingState::Booked).cancel(id(), ended(), by);
+        let expected = BookingStatus::Cancelled {
+            ended: ended(),
+            by_business: expected,
+        };
+        assert_eq!(cancelled, Ok(expected));
+    }
+}
+
+#[test]
+fn a_booking_ends_after_its_start_or_says_no_end() {
+    for (ends_at, refusal) in [
+        (Some(at(9)), Some("BOOKING_ENDS_BEFORE_START")),
+        (Some(at(10)), Some("BOOKING_ENDS_BEFORE_START")),
+        (Some(at(11)), None),
+        (None, None),
+    ] {
+        let booking = Booking {
+            ends_at,
+            ..booking()
+        };
+        let told = booking.check_times().err().map(|it| it.reason());
+        assert_eq!(told, refusal, "{ends_at:?}");
+    }
+}
+
+#[test]
+fn how_a_booking_went_can_be_said_from_an_instant_on() {
+    for (hours, refusal) in [(9, Some("BOOKING_NOT_BEGUN")), (10, None), (11, None)] {
+        let told = booking().check_begun(at(10), at(hours));
+        assert_eq!(told.err().map(|it| it.reason()), refusal, "{hours}");
+    }
+}
+
+#[test]
+fn packages_that_pay_a_booking_with_several_lots_are_named_once_in_their_order() {
+    let package_id = |number| PackageId::from_uuid(Uuid::from_u128(number));
+    let applied = |number| Applied {
+        package_id: package_id(number),
+        lot_id: LotId::generate(at(0)),
+        credits: Credits::UNIT,
+    };
+    let booking = Booking {
+        applied: [2, 1, 2].map(applied).to_vec(),
+        ..booking()
+    };
+    assert_eq!(booking.package_ids(), [2, 1].map(package_id));
 }

@@ -1,6 +1,6 @@
 //! Closures count each day once, in any order, and can be undone (semantics 16).
 
-use proptest::prelude::*;
+mod random;
 
 use super::*;
 use crate::domain::decide::Command;
@@ -116,8 +116,55 @@ fn an_undo_ends_no_package_before_today() {
         last_day,
         counted: vec![(id(1), vec![days("2026-08-25", "2026-09-05")])],
     };
-    let undone = on("2026-08-27", last_day, &closed, &[]);
-    assert_eq!(undone.last_day, date("2026-08-27"));
+    for (today, wanted, counted_until) in [
+        ("2026-08-27", "2026-08-27", "2026-08-27"),
+        ("2026-09-03", "2026-09-03", "2026-09-03"),
+        // It has ended: nothing is taken from it.
+        ("2026-09-04", "2026-09-03", "2026-09-05"),
+    ] {
+        let undone = on(today, last_day, &closed, &[]);
+        assert_eq!(undone.last_day, date(wanted), "{today}");
+        let counted = [(id(1), vec![days("2026-08-25", counted_until)])];
+        assert_eq!(undone.counted, counted, "{today}");
+    }
+}
+
+#[test]
+fn both_the_first_and_the_last_day_are_closed() {
+    assert_eq!(days("2026-08-05", "2026-08-05").count(), 1);
+    assert_eq!(days("2026-08-05", "2026-08-20").count(), 16);
+}
+
+#[test]
+fn days_of_an_edited_closure_that_are_over_stay_apart_from_its_new_ones() {
+    let last_day = date("2026-08-31");
+    let over = days("2026-08-05", "2026-08-10");
+    let closed = Reckoning {
+        last_day,
+        counted: vec![(id(1), vec![over])],
+    };
+    let new = days("2026-08-20", "2026-08-22");
+    let edited = on("2026-08-10", last_day, &closed, &[new]);
+    assert_eq!(edited.last_day, date("2026-09-03"));
+    assert_eq!(edited.counted, [(id(1), vec![over, new])]);
+}
+
+#[test]
+fn a_day_of_two_closures_is_of_each_while_the_package_runs_and_later() {
+    let (august, within) = (
+        days("2026-08-05", "2026-08-20"),
+        days("2026-08-10", "2026-08-12"),
+    );
+    let closed = Reckoning {
+        last_day: date("2026-08-26"),
+        counted: vec![(id(1), vec![august])],
+    };
+    for today in ["2026-08-01", "2026-09-01"] {
+        let both = on(today, closed.last_day, &closed, &[august, within]);
+        assert_eq!(both.last_day, closed.last_day, "{today}");
+        let counted = [(id(1), vec![august]), (id(2), vec![within])];
+        assert_eq!(both.counted, counted, "{today}");
+    }
 }
 
 /// How many hours a day has.
@@ -182,6 +229,7 @@ fn a_closure_is_applied_once_and_undone_to_the_old_end() {
     let counted = counted.unwrap();
     assert_eq!(book.package(package_id).expires_at, through(7));
     assert_eq!(counted[0].days, [closures[0].days]);
+    assert!(!counted[0].waiting);
     let again = closing(&mut book, 2, package_id, (&closures, &counted)).unwrap();
     assert_eq!(again, None);
     let none = closing(&mut book, 3, package_id, (&[], &counted)).unwrap();
@@ -214,6 +262,67 @@ fn what_was_sold_later_or_never_ends_or_is_of_another_template_is_left_alone() {
     before_the_sale.undone_at = Some(at(3));
     let refusal = before_the_sale.refuse_undone().unwrap_err();
     assert_eq!(refusal.reason(), "CLOSURE_UNDONE");
+}
+
+#[test]
+fn closures_of_all_packages_and_of_its_template_move_a_package() {
+    let template_id = TemplateId::generate(at(0));
+    for of in [None, Some(template_id)] {
+        let (mut book, package_id) = sold(Package {
+            template: Some((template_id, 1)),
+            expires_at: through(5),
+            ..package()
+        });
+        let closures = [Closure {
+            template_id: of,
+            ..two_days(at(1))
+        }];
+        closing(&mut book, 1, package_id, (&closures, &[])).unwrap();
+        assert_eq!(book.package(package_id).expires_at, through(7), "{of:?}");
+    }
+}
+
+#[test]
+fn a_package_that_was_taken_away_or_moved_to_somebody_else_is_left_alone() {
+    let gone: [fn(&mut Package); 2] = [
+        |package| package.revoked_at = Some(at(1)),
+        |package| package.transferred_at = Some(at(1)),
+    ];
+    for change in gone {
+        let (mut book, package_id) = sold(Package {
+            expires_at: through(5),
+            ..package()
+        });
+        book.change(package_id, change);
+        let closures = [two_days(at(1))];
+        let counted = closing(&mut book, 2, package_id, (&closures, &[])).unwrap();
+        assert_eq!(counted, None);
+    }
+}
+
+#[test]
+fn a_closure_within_another_one_is_written_down_and_moves_no_end() {
+    let (mut book, package_id) = sold(Package {
+        expires_at: through(5),
+        ..package()
+    });
+    let repairs = two_days(at(1));
+    let within = Closure {
+        id: id(2),
+        days: Days {
+            first: day(3),
+            last: day(3),
+        },
+        ..two_days(at(1))
+    };
+    let closures = [repairs, within];
+    let counted = closing(&mut book, 1, package_id, (&closures[..1], &[])).unwrap();
+    let again = (&closures[..], &counted.unwrap()[..]);
+    let counted = closing(&mut book, 2, package_id, again).unwrap().unwrap();
+    let told: Vec<_> = counted.iter().map(|it| (it.closure_id, &it.days)).collect();
+    let [repairs, within] = closures.map(|it| (it.id, vec![it.days]));
+    assert_eq!(told, [(repairs.0, &repairs.1), (within.0, &within.1)]);
+    assert_eq!(book.package(package_id).expires_at, through(7));
 }
 
 #[test]
@@ -251,93 +360,4 @@ fn a_package_waits_longer_for_its_first_use_which_then_sets_its_own_end() {
     let undone = closing(&mut book, 6 * DAY + 1, package_id, (&[], &counted)).unwrap();
     assert_eq!(undone, None);
     assert_eq!(book.package(package_id).expires_at, through(16));
-}
-
-fn any_days() -> impl Strategy<Value = Days> {
-    (0_u64..400, 0_u64..60).prop_map(|(first, more)| {
-        let first = date(TODAY) + Many::new(first + 1);
-        Days {
-            first,
-            last: first + Many::new(more),
-        }
-    })
-}
-
-fn closed_until(last_day: NaiveDate, closures: &[Days]) -> usize {
-    let all = closures.iter().copied().flat_map(Days::each);
-    let all: BTreeSet<NaiveDate> = all.filter(|day| *day <= last_day).collect();
-    all.len()
-}
-
-proptest! {
-    #[test]
-    fn a_package_is_moved_by_the_different_closed_days_that_it_then_has(
-        last in 0_u64..400,
-        closures in prop::collection::vec(any_days(), 0..5),
-    ) {
-        let last_day = date(TODAY) + Many::new(last);
-        let closed = on(TODAY, last_day, &untouched(last_day), &closures);
-        let shift = calendar::days_between(last_day, closed.last_day);
-        let had = closed_until(closed.last_day, &closures);
-        prop_assert_eq!(usize::try_from(shift).unwrap(), had);
-        // And by no more: its last day is one on which it can be used, unless it was not moved.
-        let is_open = closures.iter().all(|days| days.each().all(|day| day != closed.last_day));
-        prop_assert!(is_open || shift == 0);
-        // Counting again changes nothing.
-        prop_assert_eq!(&on(TODAY, closed.last_day, &closed, &closures), &closed);
-    }
-
-    #[test]
-    fn the_order_of_closures_does_not_matter(
-        last in 0_u64..400,
-        closures in prop::collection::vec(any_days(), 0..5),
-    ) {
-        let last_day = date(TODAY) + Many::new(last);
-        let at_once = on(TODAY, last_day, &untouched(last_day), &closures);
-        let mut one_by_one = untouched(last_day);
-        for count in 1..=closures.len() {
-            one_by_one = on(TODAY, one_by_one.last_day, &one_by_one, &closures[..count]);
-        }
-        prop_assert_eq!(at_once, one_by_one);
-    }
-
-    #[test]
-    fn an_undo_gives_the_old_end_and_an_edit_is_an_undo_and_a_new_closure(
-        last in 0_u64..400,
-        others in prop::collection::vec(any_days(), 0..4),
-        (old, new) in (any_days(), any_days()),
-    ) {
-        let last_day = date(TODAY) + Many::new(last);
-        let with = |days| {
-            let mut all = others.clone();
-            all.push(days);
-            all
-        };
-        let before = on(TODAY, last_day, &untouched(last_day), &others);
-        let closed = on(TODAY, before.last_day, &before, &with(old));
-        let undone = on(TODAY, closed.last_day, &closed, &others);
-        prop_assert_eq!(&undone, &before);
-        let edited = on(TODAY, closed.last_day, &closed, &with(new));
-        prop_assert_eq!(edited, on(TODAY, undone.last_day, &undone, &with(new)));
-    }
-
-    #[test]
-    fn an_undo_at_any_time_leaves_what_is_over_and_never_ends_a_package_before_today(
-        last in 0_u64..400,
-        closures in prop::collection::vec(any_days(), 1..4),
-        passed in 0_u64..500,
-    ) {
-        let last_day = date(TODAY) + Many::new(last);
-        let closed = on(TODAY, last_day, &untouched(last_day), &closures);
-        let today = date(TODAY) + Many::new(passed);
-        let undone = on(&today.to_string(), closed.last_day, &closed, &[]);
-        prop_assert!(undone.last_day <= closed.last_day);
-        prop_assert!(undone.last_day >= last_day);
-        prop_assert!(undone.last_day >= closed.last_day.min(today));
-        if closed.last_day >= today {
-            let over = closed_until(today.min(closed.last_day), &closures);
-            let kept = calendar::days_between(last_day, undone.last_day);
-            prop_assert!(usize::try_from(kept).unwrap() >= over);
-        }
-    }
 }

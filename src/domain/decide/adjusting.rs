@@ -97,7 +97,7 @@ pub fn take_out(
     let now = draft.stamp().now;
     let mut lots: Vec<&Lot> = draft
         .lots_of(package_id)
-        .filter(|lot| lot.line.id == line_id && lot.available() > Credits::ZERO)
+        .filter(|lot| lot.line.id == line_id)
         .collect();
     lots.sort_unstable_by(|a, b| pay_order(b, a));
     if let Some(lot) = lots.first() {

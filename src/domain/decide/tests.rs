@@ -5,6 +5,8 @@ mod clock;
 mod explaining;
 mod holding;
 mod late;
+mod limiting;
+mod purposes;
 mod random;
 mod rating;
 mod restoring;

@@ -141,3 +141,24 @@ fn every_number_stands_for_one_kind_and_one_account() {
     assert_eq!(EntryKind::from_code(0), None);
     assert_eq!(Account::from_code(8), None);
 }
+
+#[test]
+fn a_purpose_survives_the_ids_that_it_is_kept_as() {
+    let id = Uuid::from_u128(7);
+    for (ids, purpose) in [
+        (
+            (Some(id), None),
+            Some(Purpose::InvoiceLine(InvoiceLineId::from_uuid(id))),
+        ),
+        (
+            (None, Some(id)),
+            Some(Purpose::Booking(BookingId::from_uuid(id))),
+        ),
+        ((None, None), None),
+    ] {
+        assert_eq!(Purpose::from_ids(ids.0, ids.1), purpose);
+        let about = full().about.for_purpose(purpose);
+        assert_eq!((about.invoice_line_id, about.booking_id), ids);
+        assert_eq!(about.purpose(), purpose);
+    }
+}

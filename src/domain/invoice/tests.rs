@@ -175,6 +175,61 @@ fn units_that_credits_pay_cost_no_money_and_are_paid_once() {
     assert_eq!(invoice.owed().unwrap(), UNPAID);
     let refusal = invoice.unapply(id).unwrap_err();
     assert_eq!(refusal.reason(), "NO_CREDITS_APPLIED");
+    invoice.apply(id, credits("2")).unwrap();
+    assert_eq!(invoice.owed().unwrap().total_minor, 0);
+}
+
+#[test]
+fn credits_of_a_line_are_unused_then_used_then_given_back() {
+    let now = DateTime::UNIX_EPOCH;
+    let posting_id = Some(Uuid::nil());
+    for (used_by, returned_at, expected) in [
+        (None, None, (false, true)),
+        (posting_id, None, (true, false)),
+        (posting_id, Some(now), (false, false)),
+        (None, Some(now), (false, false)),
+    ] {
+        let mut line = line("2", 500, 0);
+        line.credits = Some(LineCredits {
+            used_by,
+            returned_at,
+            ..credits("1")
+        });
+        let told = (line.used().is_some(), line.unused_mut().is_some());
+        assert_eq!(told, expected);
+    }
+}
+
+#[test]
+fn what_was_used_of_an_issued_invoice_is_unpaid_while_it_is() {
+    let mut paying = line("2", 500, 0);
+    let used = LineCredits {
+        used_by: Some(Uuid::nil()),
+        ..credits("1")
+    };
+    paying.credits = Some(used.clone());
+    let mut invoice = draft(vec![paying, line("1", 500, 0)]);
+    for (state, unpaid) in [
+        (InvoiceState::Draft, vec![]),
+        (InvoiceState::Issued, vec![used.hold_id]),
+        (InvoiceState::PartlyPaid, vec![used.hold_id]),
+        (InvoiceState::Paid, vec![]),
+        (InvoiceState::Void, vec![]),
+    ] {
+        invoice.state = state;
+        assert_eq!(invoice.used_unpaid(), unpaid, "{}", state.as_str());
+    }
+}
+
+#[test]
+fn a_line_is_of_an_item_or_of_a_package() {
+    for (line, expected) in [
+        (line("2", 500, 0), (true, false)),
+        (package_line(IssueWhen::Issued, 500), (false, true)),
+    ] {
+        let told = (line.item_id().is_some(), line.package().is_some());
+        assert_eq!(told, expected);
+    }
 }
 
 #[test]
@@ -189,6 +244,16 @@ fn no_more_is_paid_than_is_due_and_no_more_refunded_than_was_paid() {
     assert_eq!(invoice.state, InvoiceState::PartlyPaid);
     let refusal = invoice.apply(line_id, credits("1")).unwrap_err();
     assert_eq!(refusal.reason(), "INVOICE_OVERPAID");
+}
+
+#[test]
+fn credits_may_pay_exactly_what_no_money_has_paid() {
+    let mut invoice = draft(vec![line("2", 500, 0)]);
+    let line_id = invoice.lines[0].id;
+    invoice.state = InvoiceState::Issued;
+    invoice.pay(payment(500)).unwrap();
+    invoice.apply(line_id, credits("1")).unwrap();
+    assert_eq!(invoice.state, InvoiceState::Paid);
 }
 
 #[test]

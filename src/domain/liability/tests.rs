@@ -1,6 +1,7 @@
 //! Every kind of movement has its column, and nothing is counted twice or not at all.
 
 use super::*;
+use crate::domain::testing::at;
 
 fn worth(credits: i64, value: i64) -> Worth {
     Worth {
@@ -130,4 +131,32 @@ fn a_sum_beyond_what_is_kept_is_none_and_no_other_number() {
     report.count(&moved, Phase::Within).unwrap();
     assert_eq!(report.closing(), None);
     assert_eq!(report.count(&moved, Phase::Within), None);
+}
+
+#[test]
+fn a_period_is_from_its_first_instant_to_before_its_end() {
+    for (hours, phase) in [
+        (0, Phase::Before),
+        (1, Phase::Within),
+        (2, Phase::Within),
+        (3, Phase::After),
+        (4, Phase::After),
+    ] {
+        assert_eq!(Phase::of(at(hours), (at(1), at(3))), phase, "{hours}");
+    }
+}
+
+#[test]
+fn what_stands_in_two_lots_is_added_by_account() {
+    let (mut one, mut both) = (Standing::default(), Standing::default());
+    for moved in all_movements() {
+        one.count(&moved).unwrap();
+        both.count(&moved).unwrap();
+        both.count(&moved).unwrap();
+    }
+    let mut sum = one.clone();
+    sum.add(&one).unwrap();
+    assert_eq!(sum, both);
+    let most = Standing([(Account::Available, worth(1, i64::MAX))].into());
+    assert_eq!(most.clone().add(&most), None);
 }

@@ -148,6 +148,11 @@ fn of_the_credit_types_validities_the_one_that_ends_first_counts() {
         must_start_by: None,
     };
     let waits = Validity::Period { length, anchor };
+    let thirty_days = Validity::Period {
+        length: Period::new(30, PeriodUnit::Day).unwrap(),
+        anchor: Anchor::Sale,
+    };
+    let same_end = until("2026-04-15");
     let (soon, late) = (until("2026-04-01"), until("2026-05-01"));
     for (defaults, expected) in [
         (vec![], Validity::Never),
@@ -156,6 +161,9 @@ fn of_the_credit_types_validities_the_one_that_ends_first_counts() {
         (vec![Some(soon), Some(late)], soon),
         (vec![Some(waits), Some(late)], late),
         (vec![Some(late), Some(waits)], late),
+        // Of two with the same end, the first.
+        (vec![Some(thirty_days), Some(same_end)], thirty_days),
+        (vec![Some(same_end), Some(thirty_days)], same_end),
         // It will end some day.
         (vec![Some(Validity::Never), Some(waits)], waits),
         (vec![Some(waits), Some(Validity::Never)], waits),

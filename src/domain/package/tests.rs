@@ -260,3 +260,15 @@ fn up_to_two_hundred_units_are_listed() {
     assert_eq!(listed("200"), Some(UNITS_MAX));
     assert_eq!(listed("200.1"), None);
 }
+
+#[test]
+fn a_discount_is_what_was_taken_off_the_list_price() {
+    for (price_minor, discount_minor) in [(800, 200), (1_000, 0), (1_100, -100)] {
+        let package = Package {
+            list_price_minor: 1_000,
+            price_minor,
+            ..package()
+        };
+        assert_eq!(package.discount_minor(), discount_minor);
+    }
+}

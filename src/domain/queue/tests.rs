@@ -4,8 +4,9 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::domain::package::Status;
+use crate::domain::posting::Draft;
 use crate::domain::testing::book::{package, package_from_first_use, package_until};
-use crate::domain::testing::{at, item, line_for, lot};
+use crate::domain::testing::{at, item, line_for, lot, stamp};
 use crate::domain::validity::{Anchor, Period, PeriodUnit};
 
 const DAY: i64 = 24;
@@ -145,4 +146,63 @@ fn an_end_that_was_moved_by_hand_goes_along_by_days() {
     let shorter = package_until(8 * DAY);
     follow(&mut next, (&shorter, &[full(&shorter)]), at(1)).unwrap();
     assert_eq!(next.expires_at, Some(by_hand - TimeDelta::days(2)));
+}
+
+#[test]
+fn a_start_that_nobody_knows_is_told_in_words() {
+    assert_eq!(told(at(1)), "2026-03-16 11:00:00 UTC");
+    assert_eq!(told(UNKNOWN_START), "the use of all of an earlier one");
+}
+
+#[test]
+fn the_next_is_called_when_a_lot_that_it_waits_for_is_emptied() {
+    let stamp = stamp(1);
+    let package = package();
+    for (lot, is_followed, calls) in [
+        (empty(&package), true, true),
+        (empty(&package), false, false),
+        (full(&package), true, false),
+    ] {
+        let mut lot = lot;
+        lot.terms.is_followed = is_followed;
+        let posting = Posting {
+            lots: vec![lot],
+            ..Draft::open(&stamp, []).close()
+        };
+        assert_eq!(calls_the_next(&posting), calls);
+    }
+}
+
+#[test]
+fn one_that_waits_is_refused_until_it_starts() {
+    let next = queued(of_thirty_days(), &package_until(10 * DAY));
+    let refusal = refuse_waiting(&next, at(1)).unwrap_err();
+    assert_eq!(refusal.reason(), "PACKAGE_QUEUED");
+    assert_eq!(refuse_waiting(&next, at(10 * DAY)), Ok(()));
+    assert_eq!(refuse_waiting(&package(), at(1)), Ok(()));
+}
+
+#[test]
+fn a_period_is_to_come_until_its_first_day_is_known() {
+    let thirty_days = Period::new(30, PeriodUnit::Day).unwrap();
+    let next = queued(of_thirty_days(), &package_until(10 * DAY));
+    let mut by_hand = next.clone();
+    by_hand.end_at(at(50 * DAY));
+    let waiting = package_from_first_use(30, None);
+    let used = Package {
+        first_used_on: Some(calendar::local_day(at(1), waiting.zone)),
+        ..waiting.clone()
+    };
+    let from_start = Some(PeriodToCome::FromStart(thirty_days));
+    let from_first_use = Some(PeriodToCome::FromFirstUse(thirty_days));
+    for (package, hours, expected) in [
+        (next.clone(), 1, from_start),
+        (next, 10 * DAY, None),
+        (by_hand, 1, None),
+        (waiting, 1, from_first_use),
+        (used, 1, None),
+        (package(), 1, None),
+    ] {
+        assert_eq!(package.period_to_come(at(hours)), expected);
+    }
 }

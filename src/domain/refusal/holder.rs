@@ -204,3 +204,41 @@ fn listed(ids: &[CustomerId]) -> String {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     ids.join(",")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::testing::{credits, start};
+    use crate::domain::use_limit::LimitPeriod;
+
+    #[test]
+    fn customers_with_one_address_are_all_named() {
+        let customer_ids = vec![CustomerId::generate(start()), CustomerId::generate(start())];
+        let all = format!("{},{}", customer_ids[0], customer_ids[1]);
+        let refusal = HolderRefusal::AmbiguousCustomer { customer_ids };
+        assert!(refusal.to_string().ends_with(&format!(": {all}")));
+        assert_eq!(refusal.details(), [("customer_ids", all)]);
+    }
+
+    #[test]
+    fn a_limit_is_told_with_what_it_is_for_and_what_was_used() {
+        let refusal = HolderRefusal::UseLimit {
+            package_id: PackageId::generate(start()),
+            allowance: Allowance {
+                left: credits("0.5"),
+                used: credits("1.5"),
+                limit: credits("2"),
+                period: LimitPeriod::Week,
+                from: start().date_naive(),
+            },
+        };
+        let told: Vec<_> = refusal.details().into_iter().skip(1).collect();
+        let expected = [
+            ("limit", "2"),
+            ("used", "1.5"),
+            ("period", "week"),
+            ("period_from", "2026-03-16"),
+        ];
+        assert_eq!(told, expected.map(|(key, text)| (key, text.to_owned())));
+    }
+}

@@ -110,6 +110,21 @@ fn what_was_taken_away_comes_back_with_its_value_and_with_what_was_undone_meanwh
 }
 
 #[test]
+fn a_lot_that_nothing_was_taken_of_is_not_brought_back() {
+    let swim = item();
+    let mut book = Book::default();
+    let package = package();
+    let id = package.id;
+    let line = line_for(&swim);
+    let lots = book.sell(package, &[(&line, "1", 0), (&line, "2", 200)]);
+    book.act(1, Command::Consume(units(&swim, "1"))).unwrap();
+    taken(&mut book, 2, id).unwrap();
+    let amended = book.amend(3, id, reinstate).unwrap();
+    let expected = [tale("reinstate", lots[1], "2", 200)];
+    assert_eq!(told(&amended.posting), expected);
+}
+
+#[test]
 fn what_has_ended_meanwhile_is_lost_as_soon_as_it_is_brought_back() {
     let (mut book, _, lot, id) = three_lessons(package_until(10));
     taken(&mut book, 2, id).unwrap();

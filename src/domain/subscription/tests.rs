@@ -73,6 +73,22 @@ fn a_period_from_the_31st_keeps_that_day_over_short_months() {
 }
 
 #[test]
+fn a_period_is_found_by_the_day_on_which_it_starts() {
+    let rhythm = monthly_from_31_january().rhythm;
+    assert_eq!(rhythm.span_of(day("2026-02-28")), rhythm.span(1));
+    assert_eq!(rhythm.span_of(day("2026-02-27")), None);
+}
+
+#[test]
+fn the_next_period_starts_after_now_unless_a_cancellation_comes_first() {
+    let mut subscription = monthly_from_31_january();
+    let now = at("2026-02-01T12:00:00Z");
+    assert_eq!(subscription.next_starts_on(now), Some(day("2026-02-28")));
+    subscription.cancelled_at = Some(now);
+    assert_eq!(subscription.next_starts_on(now), None);
+}
+
+#[test]
 fn days_begin_in_the_zone_of_the_business() {
     let march = monthly_from_31_january().rhythm.span(1).unwrap();
     assert_eq!(march.starts_at, at("2026-02-27T23:00:00Z"));

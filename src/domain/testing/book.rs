@@ -1,22 +1,24 @@
 //! A small ledger in memory: it decides commands on all that it has, keeps what they did, and proves
 //! after each of them that everything still adds up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Tz;
 use uuid::Uuid;
 
+mod proof;
+
 pub(crate) use super::commands::*;
 use super::{at, credits, customer, stamp_at, start};
 use crate::domain::amend::{Amended, Amendment};
 use crate::domain::carry::carry_over;
-use crate::domain::decide::{Command, Facts, decide};
-use crate::domain::entry::{Account, Balances, Entry, EntryKey, EntryKind};
+use crate::domain::decide::{Command, Facts, PlaceHold, decide};
+use crate::domain::entry::{Balances, Entry, EntryKey, Purpose};
 use crate::domain::extend::{self, NewLot};
 use crate::domain::hold::Hold;
 use crate::domain::line::Line;
-use crate::domain::lot::{Fold, Lot, Origin, Pools};
+use crate::domain::lot::{Fold, Lot, Origin, Pools, Stamp};
 use crate::domain::package::Package;
 use crate::domain::posting::{Draft, Posting};
 use crate::domain::pricing::CarryOver;
@@ -25,6 +27,7 @@ use crate::domain::revalue::revalue;
 use crate::domain::revoke::revoke;
 use crate::domain::settle::settle;
 use crate::domain::subscription::Span;
+use crate::domain::use_limit::{self, Use};
 use crate::domain::validity::{Anchor, ExpirySource, MustStartBy, Period, PeriodUnit, Validity};
 use crate::ids::{BusinessId, HoldId, LotId, PackageId};
 
@@ -35,6 +38,8 @@ pub(crate) struct Book {
     pub(crate) holds: BTreeMap<HoldId, Hold>,
     pub(crate) packages: Vec<Package>,
     pub(crate) entries: Vec<Entry>,
+    /// The packages of others that customers may use.
+    pub(crate) shared_with: BTreeSet<PackageId>,
 }
 
 impl Book {
@@ -63,17 +68,32 @@ impl Book {
     }
 
     /// The same at an instant.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a command is made where it is given"
-    )]
     pub(crate) fn act_at(
         &mut self,
         now: DateTime<Utc>,
         command: Command,
     ) -> Result<Posting, Refusal> {
+        self.act_as(&stamp_at(now), command)
+    }
+
+    /// The same for an invoice line or a booking.
+    pub(crate) fn act_for(
+        &mut self,
+        purpose: Option<Purpose>,
+        hours: i64,
+        command: Command,
+    ) -> Result<Posting, Refusal> {
+        let stamp = stamp_at(at(hours));
+        self.act_as(&Stamp { purpose, ..stamp }, command)
+    }
+
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a command is made where it is given"
+    )]
+    fn act_as(&mut self, stamp: &Stamp, command: Command) -> Result<Posting, Refusal> {
         let facts = self.facts(&command);
-        let posting = decide(&facts, &command, &stamp_at(now))?;
+        let posting = decide(&facts, &command, stamp)?;
         self.keep(&posting);
         Ok(posting)
     }
@@ -94,8 +114,32 @@ impl Book {
             packages: self.packages.clone(),
             original: self.entries.iter().filter(of).cloned().collect(),
             undone: self.entries.iter().filter(undoing).cloned().collect(),
+            uses: self.uses(command),
+            shared_with: self.shared_with.clone(),
             ..Facts::default()
         }
+    }
+
+    /// What the customer of a command used of the packages whose use is limited.
+    fn uses(&self, command: &Command) -> Vec<Use> {
+        let customer_id = match command {
+            Command::Consume(taking) | Command::Hold(PlaceHold { taking, .. }) => {
+                taking.customer_id
+            }
+            Command::Capture(_)
+            | Command::Release(_)
+            | Command::Keep(_)
+            | Command::Reverse(_)
+            | Command::Move(_)
+            | Command::Adjust(_) => customer(),
+        };
+        let limited = self.lots.values().filter(|lot| lot.terms.is_limited);
+        let uses = limited.flat_map(|lot| {
+            let entries = self.entries.iter().filter(|entry| entry.lot_id == lot.id);
+            let entries: Vec<Entry> = entries.cloned().collect();
+            use_limit::uses(&entries, lot.package_id, customer_id)
+        });
+        uses.collect()
     }
 
     /// Writes what time has caused by then.
@@ -259,81 +303,6 @@ impl Book {
         }
         self.prove();
     }
-
-    /// What every ledger must be at every moment.
-    fn prove(&self) {
-        for lot in self.lots.values() {
-            self.prove_lot(lot);
-        }
-        let transfers = self
-            .entries
-            .iter()
-            .filter(|entry| entry.kind == EntryKind::Transfer);
-        let (mut amount, mut value) = (0, 0);
-        for entry in transfers {
-            let sign = if entry.to == Account::Transferred {
-                1
-            } else {
-                -1
-            };
-            amount += sign * entry.amount.millionths();
-            value += sign * entry.value;
-        }
-        assert_eq!((amount, value), (0, 0), "what is moved arrives");
-    }
-
-    fn prove_lot(&self, lot: &Lot) {
-        let mut fold = Fold::default();
-        let (mut hash, mut seq, mut previous, mut recorded_at) = ([0; 32], 0, None, None);
-        let (mut issued, mut agreed) = (0, 0);
-        for entry in self.entries.iter().filter(|entry| entry.lot_id == lot.id) {
-            let accounts = (entry.from, entry.to);
-            let moved = fold.moved(entry.kind, accounts, entry.amount, entry.value);
-            fold = moved.expect("a movement that a sound lot can make");
-            seq += 1;
-            hash = entry.digest(&hash);
-            assert_eq!((entry.seq, entry.hash), (seq, hash), "the chain holds");
-            assert_eq!(entry.previous, previous);
-            assert_eq!(entry.balances, fold.balances);
-            assert!(entry.effective_at <= entry.recorded_at);
-            assert!(recorded_at <= Some(entry.recorded_at), "never backwards");
-            let opens = entry.seq == 1 && entry.from == Account::Transferred;
-            let may_be_nothing = opens || entry.kind == EntryKind::Revalue;
-            assert!(entry.amount.is_positive() || may_be_nothing);
-            (previous, recorded_at) = (Some(entry.key), Some(entry.recorded_at));
-            let sign = match accounts {
-                (Account::Issued, _) => 1,
-                (_, Account::Issued) => -1,
-                _ => 0,
-            };
-            issued += sign * entry.amount.millionths();
-            agreed += sign * entry.value;
-        }
-        assert_eq!(fold, lot.fold, "the cache is the fold of the entries");
-        let total = fold.balances.total().unwrap();
-        assert_eq!(total.millionths(), issued, "the seven accounts sum to zero");
-        assert_eq!(worth(&fold.pools), agreed, "no cent is lost or made");
-        self.prove_holds(lot);
-        let package = self.package(lot.package_id);
-        assert_eq!(lot.terms, package.terms(), "terms are copies");
-    }
-
-    fn prove_holds(&self, lot: &Lot) {
-        let parts = self.holds.values().flat_map(|hold| &hold.parts);
-        let held: i64 = parts
-            .filter(|part| part.lot_id == lot.id)
-            .map(|part| part.left.millionths())
-            .sum();
-        assert_eq!(lot.fold.balances.held.millionths(), held, "holds are held");
-        let open = self.holds.values().filter(|hold| hold.holds_in(lot.id));
-        let next = open.filter_map(|hold| hold.times_out_at).min();
-        assert_eq!(lot.next_timeout_at, next, "the next time-out is known");
-    }
-}
-
-/// All the value of a lot, wherever it is.
-pub(crate) fn worth(pools: &Pools) -> i64 {
-    pools.unused + pools.consumed + pools.expired + pools.revoked + pools.transferred
 }
 
 /// A package that never ends, made at the start.

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::domain::amend::Amended;
-use crate::domain::decide::Command;
+use crate::domain::decide::{Adjust, Adjustment, Command};
 use crate::domain::extend::{Extension, extend};
 use crate::domain::freeze::freeze;
 use crate::domain::line::ItemFacts;
@@ -215,4 +215,23 @@ fn a_package_that_was_moved_away_is_neither_revoked_nor_extended() {
     };
     let refusal = book.amend(3, id, |amendment| extend(amendment, extension));
     assert_eq!(refusal.unwrap_err().reason(), "PACKAGE_TRANSFERRED");
+}
+
+#[test]
+fn a_lot_of_which_nothing_can_be_moved_or_come_back_stays_behind() {
+    let (swim, massage) = (item(), item());
+    let (swimming, massages) = (line_for(&swim), line_for(&massage));
+    let mut book = Book::default();
+    let package = package();
+    let package_id = package.id;
+    let lots = book.sell(package, &[(&swimming, "3", 300), (&massages, "5", 500)]);
+    let remove = Command::Adjust(Adjust {
+        package_id,
+        line_id: massages.id,
+        adjustment: Adjustment::Remove(credits("5")),
+    });
+    book.act(1, remove).unwrap();
+    handed(&mut book, 2, package_id).unwrap();
+    assert!(book.lots[&lots[0]].transferred_to.is_some());
+    assert_eq!(book.lots[&lots[1]].transferred_to, None);
 }

@@ -96,35 +96,59 @@ fn the_packages_of_one_posting_are_taken_back_one_after_the_other() {
     assert_eq!(told(&draft.close()), expected);
 }
 
+/// What stays charged of a package, and what taking the rest back did.
+fn kept(
+    book: &mut Book,
+    hours: i64,
+    id: PackageId,
+    used: UsedPart,
+) -> Result<(i64, Amended), Refusal> {
+    let mut kept = 0;
+    let amended = book.amend(hours, id, |it| {
+        kept = take_back_unused(it, used)?;
+        Ok(())
+    })?;
+    Ok((kept, amended))
+}
+
 #[test]
 fn c2_what_was_used_or_has_expired_stays_charged_if_the_caller_wants_that() {
     let (mut book, swim, lot, id) = lessons(package_until(10));
     book.act(1, Command::Consume(units(&swim, "1"))).unwrap();
-    let refusal = book
-        .amend(2, id, |it| {
-            take_back_unused(it, UsedPart::Refused).map(drop)
-        })
-        .unwrap_err();
+    let refusal = kept(&mut book, 2, id, UsedPart::Refused).unwrap_err();
     assert_eq!(refusal.reason(), "SALE_USED");
-    let mut kept = 0;
-    let amended = book.amend(2, id, |it| {
-        kept = take_back_unused(it, UsedPart::Charged)?;
-        Ok(())
-    });
-    assert_eq!(kept, 333);
+    let (charged, amended) = kept(&mut book, 2, id, UsedPart::Charged).unwrap();
+    assert_eq!(charged, 333);
     let expected = [tale("adjust", lot, "2", 667)];
-    assert_eq!(told(&amended.unwrap().posting), expected);
+    assert_eq!(told(&amended.posting), expected);
     // Asked again, there is nothing more to take back.
-    let again = book.amend(3, id, |it| {
-        kept = take_back_unused(it, UsedPart::Charged)?;
-        Ok(())
-    });
-    assert_eq!((kept, told(&again.unwrap().posting).len()), (333, 0));
+    let (again, amended) = kept(&mut book, 3, id, UsedPart::Charged).unwrap();
+    assert_eq!((again, told(&amended.posting).len()), (333, 0));
     let (mut ended, _, _, id) = lessons(package_until(10));
-    let charged = ended.amend(10, id, |it| {
-        kept = take_back_unused(it, UsedPart::Charged)?;
-        Ok(())
-    });
-    charged.unwrap();
-    assert_eq!(kept, 1_000);
+    let (charged, _) = kept(&mut ended, 10, id, UsedPart::Charged).unwrap();
+    assert_eq!(charged, 1_000);
+}
+
+#[test]
+fn c2_what_was_taken_away_before_is_not_taken_back_unless_something_was_used() {
+    let (mut book, swim, lot, id) = lessons(package());
+    let (nothing, amended) = kept(&mut book.clone(), 2, id, UsedPart::Refused).unwrap();
+    let expected = [tale("adjust", lot, "3", 1_000)];
+    assert_eq!((nothing, told(&amended.posting)), (0, expected.to_vec()));
+    let mut taken_away = book.clone();
+    taken_away.revoke(1, id);
+    let (nothing, amended) = kept(&mut taken_away, 2, id, UsedPart::Refused).unwrap();
+    assert_eq!((nothing, told(&amended.posting)), (0, Vec::new()));
+    book.act(1, Command::Consume(units(&swim, "1"))).unwrap();
+    book.revoke(2, id);
+    let refusal = kept(&mut book, 3, id, UsedPart::Refused).unwrap_err();
+    assert_eq!(refusal.reason(), "SALE_USED");
+}
+
+#[test]
+fn c2_a_package_that_holds_credits_is_not_taken_back_even_if_what_was_used_is_charged() {
+    let (mut book, swim, _, id) = lessons(package());
+    book.act(1, hold(units(&swim, "1"), None)).unwrap();
+    let refusal = kept(&mut book, 2, id, UsedPart::Charged).unwrap_err();
+    assert_eq!(refusal.reason(), "SALE_USED");
 }

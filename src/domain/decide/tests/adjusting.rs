@@ -97,6 +97,9 @@ fn what_is_taken_out_is_no_finer_than_its_credit_type() {
     let (mut book, _, line, _, id) = lessons(package());
     let refusal = book.act(1, remove(id, &line, "0.25")).unwrap_err();
     assert_eq!(refusal.reason(), "AMOUNT_TOO_FINE");
+    book.act(1, remove(id, &line, "9")).unwrap();
+    let refusal = book.act(2, remove(id, &line, "0.25")).unwrap_err();
+    assert_eq!(refusal.reason(), "AMOUNT_TOO_FINE", "nothing is left");
 }
 
 #[test]

@@ -355,6 +355,15 @@ fn a_hold_times_out_later_than_now() {
 }
 
 #[test]
+fn a_hold_that_is_kept_does_not_time_out() {
+    let (mut book, swim, lot) = eight_lessons(package());
+    let id = hold_of(&book.act(1, hold(units(&swim, "1"), Some(5))).unwrap());
+    book.act(2, Command::Keep(Keep { hold_id: id })).unwrap();
+    assert_eq!(book.settle(at(9)).entries, []);
+    assert_eq!(book.balances(lot).held, credits("1"));
+}
+
+#[test]
 fn a_capture_says_when_and_not_in_the_future() {
     let (mut book, swim, _) = eight_lessons(package());
     let mut taking = units(&swim, "1");

@@ -1,5 +1,7 @@
 //! The rules of notices, each by name.
 
+mod uses;
+
 use chrono_tz::Tz;
 use uuid::Uuid;
 
@@ -155,6 +157,11 @@ fn a_package_that_was_over_when_it_was_imported_is_not_told_of() {
     };
     let window = Window::after(Some(day("2026-01-10")), day("2026-01-11"));
     assert_eq!(expired_due(&imported, &window), None);
+    let sold_on_its_last_day = Timeline {
+        since: day("2026-01-10"),
+        ..timeline()
+    };
+    assert_eq!(expired_due(&sold_on_its_last_day, &window), Some(Ok(())));
 }
 
 #[test]
@@ -406,32 +413,10 @@ fn a_timed_notice_is_dropped_when_the_expiry_was_changed() {
 }
 
 #[test]
-fn nothing_is_told_if_nothing_would_be_lost_or_was_lost() {
-    use DropReason::{AlreadyExpired, NotExpired, NothingLost, UsedUp};
-    let use_up = |_: &mut Package, lot: &mut Lot| {
-        let (from, to) = (Account::Available, Account::Consumed);
-        shift(lot, EntryKind::Consume, from, to);
-    };
-    assert_eq!(
-        truths(BEFORE, BEFORE, use_up),
-        [None, Some(UsedUp), Some(NotExpired)]
-    );
-    assert_eq!(
-        truths(AFTER, AFTER, use_up),
-        [None, Some(AlreadyExpired), Some(NothingLost)]
-    );
-    let hold = |_: &mut Package, lot: &mut Lot| {
-        shift(lot, EntryKind::Hold, Account::Available, Account::Held);
-    };
-    assert_eq!(
-        truths(BEFORE, BEFORE, hold),
-        [None, Some(UsedUp), Some(NotExpired)]
-    );
-}
-
-#[test]
 fn a_fact_is_not_told_more_than_seven_days_late() {
     use DropReason::{AlreadyExpired, TooLate};
+    let in_time = truths(AFTER, "2026-01-18T07:00:00Z", |_, _| ());
+    assert_eq!(in_time, [None, Some(AlreadyExpired), None]);
     let late = truths(AFTER, "2026-01-18T07:00:01Z", |_, _| ());
     assert_eq!(late, [Some(TooLate), Some(AlreadyExpired), Some(TooLate)]);
 }
