@@ -235,10 +235,19 @@ impl Package {
     /// Until when an expired package can be restored (E3): the end of the local day that lies
     /// `quarantine_days` after its last usable day, the business's number unless it has its own.
     pub fn restorable_until(&self, business_days: i32) -> Option<DateTime<Utc>> {
+        self.restorable_after(self.expires_at?, business_days)
+    }
+
+    /// The same if it ends at `expires_at`, as its settled lots may know and it does not yet.
+    pub fn restorable_after(
+        &self,
+        expires_at: DateTime<Utc>,
+        business_days: i32,
+    ) -> Option<DateTime<Utc>> {
         let days = self.quarantine_days.unwrap_or(business_days);
         let days = Days::new(u64::try_from(days).unwrap_or(0));
-        let last_day = self.last_usable_day()?.checked_add_days(days)?;
-        calendar::end_of(last_day, self.zone)
+        let last_day = calendar::last_usable_day(expires_at, self.zone);
+        calendar::end_of(last_day.checked_add_days(days)?, self.zone)
     }
 
     /// What its lots copy from it.

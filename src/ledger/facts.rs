@@ -12,6 +12,7 @@ use crate::domain::decide::{Command, Consume, Facts, Meanwhile};
 use crate::domain::entry::{Account, Entry};
 use crate::domain::hold::Hold;
 use crate::domain::lot::Lot;
+use crate::domain::settle::as_of;
 use crate::ids::{BusinessId, CustomerId, HoldId, LotId, PackageId};
 use crate::ledger::uses;
 use crate::store::error::StoreError;
@@ -306,7 +307,8 @@ async fn past_expiry(
         // Used up or not: what is named is judged as it is.
         lots::of_packages(db, business_id, &consume.package_ids).await?
     };
-    let ended_since = found
+    // A freeze may have reached its limit, and the package its end since, before anybody wrote that.
+    let ended_since = as_of(&found, &[], now)
         .iter()
         .any(|lot| lot.has_expired(now) && !lot.has_expired(delivered_at));
     Ok(ended_since.then(|| Scope::Packages(packages_of(&found))))

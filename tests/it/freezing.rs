@@ -9,6 +9,7 @@ use tonic::{Code, Status};
 
 use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::on;
+use crate::support::ledger::stamp;
 use crate::support::refused::{field_faults, refused};
 use crate::support::shop::{Shop, never, period, until};
 use crate::support::tenant::Tenant;
@@ -166,6 +167,42 @@ async fn at_the_limit_a_package_is_thawed_for_every_reader_and_by_whoever_writes
         assert_eq!(thaw.actor_id, "", "time did it");
         let frozen = freeze(app, freezing(app, &package.id, "2026-03-25")).await;
         assert!(frozen.is_ok(), "it can be frozen again");
+    })
+    .await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn semantics_3_what_is_recorded_late_restores_a_thawed_package_whoever_wrote_that_it_ended(
+    #[values(Sqlite, Postgres)] database: Database,
+    #[values(true, false)] job_runs: bool,
+    #[values(true, false)] named: bool,
+) {
+    on(database, async |app| {
+        app.clock.set(at("2026-03-02T10:00:00Z"));
+        let shop = Shop::open(app).await;
+        let package = shop.sell_lessons("8", until("2026-03-31")).await;
+        freeze(app, freezing(app, &package.id, "2026-03-04"))
+            .await
+            .unwrap();
+        // Through 3 April.
+        app.clock.set(at("2026-04-05T10:00:00Z"));
+        if job_runs {
+            settle::step(app.context()).await.unwrap();
+        }
+        let package_ids = if named {
+            vec![package.id.clone()]
+        } else {
+            vec![]
+        };
+        let request = v1::ConsumeRequest {
+            package_ids,
+            delivered_at: Some(stamp(at("2026-04-02T10:00:00Z"))),
+            ..shop.use_lessons("1")
+        };
+        shop.consume(request).await.unwrap();
+        let balances = shop.balances(&package.id).await;
+        assert_eq!([balances.consumed, balances.expired], ["1", "7"]);
     })
     .await;
 }

@@ -87,17 +87,16 @@ impl Moment<'_> {
 
     /// Whether the lot ended after the service, recently enough to be restored.
     fn looks_past_expiry(&self, lot: &Lot) -> bool {
-        let ended_since = lot
-            .terms
-            .expires_at
-            .is_some_and(|expires_at| self.at < expires_at && expires_at <= self.now);
-        let Some((packages, quarantine_days)) = self.past_expiry.filter(|_| ended_since) else {
+        let ended_since = |at: &DateTime<Utc>| self.at < *at && *at <= self.now;
+        let ended_at = lot.terms.expires_at.filter(ended_since);
+        let (Some((packages, quarantine_days)), Some(ended_at)) = (self.past_expiry, ended_at)
+        else {
             return false;
         };
         packages
             .iter()
             .find(|package| package.id == lot.package_id)
-            .and_then(|package| package.restorable_until(quarantine_days))
+            .and_then(|package| package.restorable_after(ended_at, quarantine_days))
             .is_some_and(|restorable_until| self.now < restorable_until)
     }
 }

@@ -118,8 +118,9 @@ fn calls() -> impl Strategy<Value = Loose> {
             .prop_map(|(package, line, amount, value)| Loose::Add(package, line, amount, value)),
         2 => (0..16_usize, until, bonus, any::<bool>())
             .prop_map(|(package, until, bonus, force)| Loose::Extend(package, until, bonus, force)),
-        3 => (0..16_usize, -1..4_i64).prop_map(|(package, days)| Loose::Freeze(package, days)),
-        2 => (0..16_usize).prop_map(Loose::Unfreeze),
+        3 => (0..16_usize, select(vec![-1, 0, 0, 1, 1, 2, 3, 6]))
+            .prop_map(|(package, days)| Loose::Freeze(package, days)),
+        3 => (0..16_usize).prop_map(Loose::Unfreeze),
         1 => (0..16_usize).prop_map(Loose::Revoke),
         1 => (0..16_usize).prop_map(Loose::Reinstate),
         2 => (0..16_usize, prop::bool::weighted(0.1))

