@@ -105,18 +105,25 @@ impl TlsFiles {
 
     /// What handshakes are made with.
     pub(super) fn config(&self, pems: &Pems) -> Result<ServerConfig, TlsError> {
-        let broken = |error: Error| match error {
-            Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => TlsError::Unfit {
-                key: self.key.clone(),
-                certificate: self.certificate.clone(),
-            },
-            error => broken(CERTIFICATE, &self.certificate, &error),
+        let broken = |error: Error| {
+            if matches!(
+                error,
+                Error::InconsistentKeys(InconsistentKeys::KeyMismatch)
+            ) {
+                return TlsError::Unfit {
+                    key: self.key.clone(),
+                    certificate: self.certificate.clone(),
+                };
+            }
+            broken(CERTIFICATE, &self.certificate, &error)
         };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let chain = certificates(CERTIFICATE, &self.certificate, &pems.certificate)?;
-        let key = PrivateKeyDer::from_pem_slice(&pems.key).map_err(|error| match error {
-            pem::Error::NoItemsFound => missing(KEY, &self.key),
-            error => self::broken(KEY, &self.key, &error),
+        let key = PrivateKeyDer::from_pem_slice(&pems.key).map_err(|error| {
+            if matches!(error, pem::Error::NoItemsFound) {
+                return missing(KEY, &self.key);
+            }
+            self::broken(KEY, &self.key, &error)
         })?;
         provider
             .key_provider
