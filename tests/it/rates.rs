@@ -72,7 +72,7 @@ async fn a_token_may_call_so_often_and_is_told_truly_when_again(
             };
             assert!(count(&get(app, "/metrics").await) > count(&before));
             // Another token of the same business has its own, and health is asked without one.
-            call(&app.allowed_only(&Permission::ALL).await)
+            call(&app.allowed_only(Permission::ALL).await)
                 .await
                 .unwrap();
             let mut health = HealthClient::new(app.channel.clone());
@@ -185,7 +185,7 @@ async fn who_guesses_tokens_is_slowed_and_those_who_were_let_in_before_go_on(
         |settings| settings.server.limits.rate_of_wrong_tokens = "2/5".parse().unwrap(),
         async |app| {
             call(app).await.unwrap();
-            let fresh = app.allowed_only(&Permission::ALL).await;
+            let fresh = app.allowed_only(Permission::ALL).await;
             let mut text = app.token.clone().into_bytes();
             let at = text.len() - 5;
             text[at] = if text[at] == b'A' { b'B' } else { b'A' };

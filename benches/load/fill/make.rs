@@ -82,6 +82,7 @@ impl Maker {
             may_purchase_on_account: true,
             unsubscribed_at: None,
             merged_into: None,
+            erased_at: None,
             created_at: self.now,
             version: 1,
         }

@@ -12,9 +12,10 @@ async fn texts(connection: &Connection, sql: &str) -> Vec<String> {
 }
 
 async fn tables(connection: &Connection) -> Vec<String> {
-    let sql = match connection.backend() {
-        DbBackend::Sqlite => "SELECT name FROM sqlite_master WHERE type = 'table'",
-        _ => "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = current_schema()",
+    let sql = if connection.backend() == DbBackend::Sqlite {
+        "SELECT name FROM sqlite_master WHERE type = 'table'"
+    } else {
+        "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = current_schema()"
     };
     texts(connection, sql).await
 }

@@ -73,7 +73,7 @@ async fn certificates_are_replaced_under_load_without_a_failed_call() {
                     call(&there).await.unwrap();
                     calls.fetch_add(1, Ordering::Relaxed);
                     // Some keep their connection, others open one for each call.
-                    if number % 2 == 0 {
+                    if number.is_multiple_of(2) {
                         there = app.through(channel(app, &authority, Some(&me)));
                     }
                 }
