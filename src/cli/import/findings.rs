@@ -77,7 +77,7 @@ mod tests {
         let told = String::from_utf8(told).unwrap();
         let lines: Vec<&str> = told.lines().collect();
         assert_eq!(lines.len(), LISTED_MAX + 1);
-        assert_eq!(lines[0], "a.csv:2: used: `9  9` must be less");
+        assert_eq!(lines[0], "a.csv:2: used: `9 9` must be less");
         assert_eq!(lines[LISTED_MAX], "… and 98 faults more");
         let long = Fault::new(2, "name", "x".repeat(61), "must be less");
         let wanted = format!("a: 2: name: `{}…` must be less", "x".repeat(60));
