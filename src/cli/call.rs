@@ -119,7 +119,8 @@ pub async fn run(
     }
     let request = authorized(message, args.token.as_deref())?;
     let channel = connect(&args.address, &args.tls).await?;
-    send(channel, &method, request, args.all_fields, out).await
+    let sent = send(channel, &method, request, args.all_fields, out).await;
+    sent.map_err(|error| args.tls.explain(&args.address, error))
 }
 
 fn read_message(method: &MethodDescriptor, json: &str) -> Result<DynamicMessage, CallError> {

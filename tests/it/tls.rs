@@ -173,7 +173,7 @@ async fn the_programs_own_client_calls_in_tls_and_says_what_is_missing() {
 
             for (address, more, complaint) in [
                 (address("https"), identity.to_vec(), "UnknownIssuer"),
-                (address("https"), vec![ca.clone()], "CertificateRequired"),
+                (address("https"), vec![ca.clone()], "--client-certificate"),
                 (
                     address("http"),
                     all.clone(),

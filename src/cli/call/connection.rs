@@ -1,5 +1,6 @@
 //! The connection of `carnet call`: plain at `http://…`, in TLS at `https://…`.
 
+use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,6 +42,26 @@ pub struct TlsArgs {
 impl TlsArgs {
     fn are_given(&self) -> bool {
         self.ca.is_some() || self.client_certificate.is_some()
+    }
+
+    /// The error of a call, or that the connection broke. In TLS 1.3 a server that wants a certificate says so when the
+    /// client believes to be connected, and what it said may be lost with the connection.
+    pub(super) fn explain(&self, address: &str, error: CallError) -> CallError {
+        let CallError::Refused(status) = &error else {
+            return error;
+        };
+        let Some(cause) = status.source() else {
+            return error;
+        };
+        let mut cause = report::with_causes(cause);
+        if address.starts_with("https:") && self.client_certificate.is_none() {
+            cause
+                .push_str("; a server may want a certificate of its clients: --client-certificate");
+        }
+        CallError::Unreachable {
+            address: address.to_owned(),
+            cause,
+        }
     }
 
     fn config(&self) -> Result<ClientTlsConfig, CallError> {

@@ -41,10 +41,7 @@ fn write_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
         Some(info) if info.reason != code => writeln!(out, "{code} {}", info.reason)?,
         _ => writeln!(out, "{code}")?,
     }
-    match status.source() {
-        Some(cause) => writeln!(out, "{}: {}", status.message(), with_causes(cause))?,
-        None => writeln!(out, "{}", status.message())?,
-    }
+    writeln!(out, "{}", status.message())?;
 
     if let Some(info) = details.error_info() {
         let mut metadata: Vec<_> = info.metadata.iter().collect();
