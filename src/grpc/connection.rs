@@ -1,7 +1,7 @@
 //! A connection of a client, plain or in TLS, as the server framework reads and writes it.
 //!
 //! It is closed if it does not begin to speak HTTP/2 in time, and it is read no faster than its
-//! [pace](Pace) allows, so that floods of frames which cost their sender nothing take no time from others.
+//! pace allows, so that floods of frames which cost their sender nothing take no time from others.
 //! Pings that are not answered end a connection whose client is gone; that is the framework's part.
 
 mod pace;

@@ -2,7 +2,7 @@
 //!
 //! Names, types and whether something may be missing come from the views of the samples that templates
 //! are tried with, so the table cannot differ from what rendering gives. A test holds the descriptions
-//! against them, and another holds `docs/email-variables.md` against [`page`].
+//! against them, and another holds `docs/email-variables.md` against it.
 
 use std::collections::BTreeMap;
 
