@@ -137,30 +137,11 @@ fn move_on(
 fn carried(from: &Package, into: &Span, draft: &Draft<'_>) -> Package {
     let now = draft.stamp().now;
     Package {
-        id: PackageId::generate(now),
-        external_id: None,
-        sale_id: None,
-        came_from: Some(from.id),
-        queued_behind: None,
-        is_followed: false,
-        list_price_minor: 0,
-        price_minor: 0,
-        net_price_minor: 0,
         validity: Validity::Until(calendar::last_usable_day(into.ends_at, from.zone)),
         expiry_source: ExpirySource::Sale,
         expires_at: Some(into.ends_at),
         counts_from_first_use: false,
-        first_used_on: None,
-        expiry_epoch: 0,
-        freezes: 0,
-        frozen_days: 0,
-        paid_at: Some(now),
-        invoice_line_id: None,
-        unpaid_uses: 0,
-        change_seq: 0,
-        created_at: now,
-        version: 1,
-        ..from.clone()
+        ..from.given_successor(PackageId::generate(now), now)
     }
 }
 

@@ -3,6 +3,8 @@
 //! The status is derived from facts at the moment of asking and never stored, so it cannot be stale:
 //! a package is expired at its instant, job or no job.
 
+mod successor;
+
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};

@@ -131,29 +131,15 @@ fn successor(package: &Package, receiver: CustomerId, now: DateTime<Utc>) -> Pac
         (Some(_), None) => Validity::Never,
     };
     Package {
-        id: PackageId::generate(now),
-        external_id: None,
-        sale_id: None,
-        came_from: Some(package.id),
         customer_id: receiver,
         group_id: None,
         share_max: 1,
-        queued_behind: None,
-        is_followed: false,
-        list_price_minor: 0,
-        price_minor: 0,
-        net_price_minor: 0,
         validity,
         counts_from_first_use: package.counts_from_first_use && package.first_used_on.is_none(),
-        first_used_on: None,
-        expiry_epoch: 0,
-        paid_at: Some(now),
-        invoice_line_id: None,
-        unpaid_uses: 0,
-        change_seq: 0,
-        created_at: now,
-        version: 1,
-        ..package.clone()
+        // A transfer is no way around the limits of freezing.
+        freezes: package.freezes,
+        frozen_days: package.frozen_days,
+        ..package.given_successor(PackageId::generate(now), now)
     }
 }
 

@@ -351,29 +351,11 @@ fn successor(
     now: DateTime<Utc>,
 ) -> Package {
     Package {
-        id,
-        external_id: None,
-        sale_id: None,
-        came_from: Some(ended.id),
-        list_price_minor: 0,
-        price_minor: 0,
-        net_price_minor: 0,
         validity: Validity::Until(calendar::last_usable_day(expires_at, ended.zone)),
         expiry_source: ExpirySource::Sale,
         expires_at: Some(expires_at),
         counts_from_first_use: false,
-        first_used_on: None,
-        expiry_epoch: 0,
-        frozen_at: None,
-        frozen_until_max: None,
-        expires_if_thawed: None,
-        freezes: 0,
-        frozen_days: 0,
-        queued_behind: None,
-        is_followed: false,
-        change_seq: 0,
-        created_at: now,
         version: 0,
-        ..ended.clone()
+        ..ended.successor(id, now)
     }
 }

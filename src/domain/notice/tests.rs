@@ -2,15 +2,14 @@
 
 mod uses;
 
-use chrono_tz::Tz;
 use uuid::Uuid;
 
 use super::*;
 use crate::domain::entry::{About, Account, Actor, EntryKind};
 use crate::domain::lot::{Basis, Fold, Movement, Origin, Stamp, Tail};
 use crate::domain::settle;
-use crate::domain::testing::{business, line};
-use crate::domain::validity::{ExpirySource, Validity};
+use crate::domain::testing::{book, business, line};
+use crate::domain::validity::Validity;
 use crate::ids::LotId;
 
 fn day(text: &str) -> NaiveDate {
@@ -227,49 +226,17 @@ fn who_must_not_be_told_is_not_told_and_the_reason_says_why() {
 
 /// A package of ten credits that can be used through 10 January, and its lot.
 fn package() -> (Package, Lot) {
-    let business_id = BusinessId::generate(DateTime::UNIX_EPOCH);
     let package = Package {
-        came_from: None,
-        group_id: None,
-        share_max: 1,
-        id: PackageId::generate(DateTime::UNIX_EPOCH),
-        business_id,
-        external_id: None,
-        sale_id: None,
+        business_id: BusinessId::generate(DateTime::UNIX_EPOCH),
         customer_id: CustomerId::generate(DateTime::UNIX_EPOCH),
-        template: None,
         name: "Ten lessons".to_owned(),
-        list_price_minor: 0,
-        price_minor: 0,
-        net_price_minor: 0,
         priority: 100,
-        quarantine_days: None,
         validity: Validity::Until(day("2026-01-10")),
-        expiry_source: ExpirySource::Sale,
-        zone: Tz::Europe__Tallinn,
         starts_at: instant("2025-10-01T09:00:00Z"),
         expires_at: Some(instant("2026-01-10T22:00:00Z")),
-        counts_from_first_use: false,
-        first_used_on: None,
-        expiry_epoch: 0,
-        frozen_at: None,
-        frozen_until_max: None,
-        expires_if_thawed: None,
-        freezes: 0,
-        frozen_days: 0,
-        revoked_at: None,
-        transferred_at: None,
-        transferred_to: None,
-        queued_behind: None,
-        is_followed: false,
-        use_limit: None,
-        booking_rules: None,
         paid_at: None,
-        invoice_line_id: None,
-        unpaid_uses: 0,
-        change_seq: 0,
         created_at: instant("2025-10-01T09:00:00Z"),
-        version: 1,
+        ..book::package()
     };
     let lot = lot_of(&package);
     (package, lot)
