@@ -37,25 +37,32 @@ async fn calls_of_another(app: &TestApp) {
     }
 }
 
+/// What comes without end.
+#[derive(Clone, Copy, Debug)]
+enum Flood {
+    Pings,
+    /// The size of the window, again and again.
+    Settings,
+    /// Calls that are taken back at once.
+    Resets,
+}
+
 /// What a flooder sends again and again; streams have odd numbers.
-fn wave(kind: u8, first_stream: u32) -> Vec<u8> {
+fn wave(flood: Flood, first_stream: u32) -> Vec<u8> {
     let streams = (0..100).map(|index| first_stream + 2 * index);
-    let frames = streams.map(|stream| match kind {
-        PING => frame(PING, 0, 0, &[7; 8]),
-        // The size of the window, again and again.
-        SETTINGS => frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0xff, 0xff]),
-        // A call that is taken back at once.
-        RESET => {
+    let frames = streams.map(|stream| match flood {
+        Flood::Pings => frame(PING, 0, 0, &[7; 8]),
+        Flood::Settings => frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0xff, 0xff]),
+        Flood::Resets => {
             let call = frame(HEADERS, END_HEADERS, stream, &call_headers(CONSUME, ""));
             [call, frame(RESET, 0, stream, &[0, 0, 0, 8])].concat()
         }
-        _ => unreachable!("no such flood"),
     });
     frames.collect::<Vec<_>>().concat()
 }
 
 /// Sends waves until told to stop, on a new connection whenever one is closed; answers are thrown away.
-async fn flood(app: &TestApp, kind: u8, over: &AtomicBool) {
+async fn send_waves(app: &TestApp, flood: Flood, over: &AtomicBool) {
     while !over.load(Ordering::Relaxed) {
         let (mut read, mut write) = begin(app.grpc_address()).await.into_split();
         let answers = tokio::spawn(async move {
@@ -64,7 +71,7 @@ async fn flood(app: &TestApp, kind: u8, over: &AtomicBool) {
         });
         let mut first_stream = 1;
         while !over.load(Ordering::Relaxed) {
-            let wave = wave(kind, first_stream);
+            let wave = wave(flood, first_stream);
             // A server that reads slowly keeps this waiting, which must not keep the test.
             let sent = tokio::time::timeout(Duration::from_millis(100), write.write_all(&wave));
             if matches!(sent.await, Ok(Err(_))) {
@@ -79,7 +86,7 @@ async fn flood(app: &TestApp, kind: u8, over: &AtomicBool) {
 #[rstest]
 #[tokio::test]
 async fn a_flood_of_frames_leaves_the_calls_of_others_alone(
-    #[values(PING, SETTINGS, RESET)] kind: u8,
+    #[values(Flood::Pings, Flood::Settings, Flood::Resets)] flood: Flood,
 ) {
     on(Sqlite, async |app| {
         let over = AtomicBool::new(false);
@@ -87,7 +94,7 @@ async fn a_flood_of_frames_leaves_the_calls_of_others_alone(
             calls_of_another(app).await;
             over.store(true, Ordering::Relaxed);
         };
-        let floods = (0..FLOODERS).map(|_| flood(app, kind, &over));
+        let floods = (0..FLOODERS).map(|_| send_waves(app, flood, &over));
         tokio::join!(join_all(floods), others);
     })
     .await;
@@ -97,7 +104,7 @@ async fn a_flood_of_frames_leaves_the_calls_of_others_alone(
 async fn calls_that_are_taken_back_by_the_hundred_end_their_connection() {
     on(Sqlite, async |app| {
         let mut stream = begin(app.grpc_address()).await;
-        stream.write_all(&wave(RESET, 1)).await.unwrap();
+        stream.write_all(&wave(Flood::Resets, 1)).await.unwrap();
         let mut said = Vec::new();
         while let Some(frame) = next(&mut stream).await {
             said.push(frame);

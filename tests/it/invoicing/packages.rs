@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use super::desk::{Desk, due, on_line, sale_of};
 use super::{REFUSED, open};
 use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
-use crate::support::app::on;
+use crate::support::app::{TestApp, on};
 use crate::support::mailroom::{emails, set_settings};
 use crate::support::refused::{field_faults, refused};
 use crate::support::shop::{Shop, days, euros};
@@ -41,6 +41,15 @@ async fn invoiced(desk: &Desk, template_id: &str) -> v1::Invoice {
     let lines = vec![sale_of(template_id)];
     let draft = desk.create_invoice(desk.creating(lines)).await.unwrap();
     desk.issue(&draft).await.unwrap()
+}
+
+/// A desk with an invoice that has issued a package, and that package.
+async fn sold_by_invoice(app: &TestApp) -> (Desk, v1::Invoice, String) {
+    let desk = open(app).await;
+    let template_id = offer(&desk.shop, IssueWhen::Issued).await;
+    let issued = invoiced(&desk, &template_id).await;
+    let package_id = package_of(&issued).package_id.clone();
+    (desk, issued, package_id)
 }
 
 fn package_of(invoice: &v1::Invoice) -> &v1::LinePackage {
@@ -204,10 +213,7 @@ async fn semantics_33_a_package_completes_when_it_is_used_and_its_invoice_paid_a
     #[values(Sqlite, Postgres)] database: Database,
 ) {
     on(database, async |app| {
-        let desk = open(app).await;
-        let template_id = offer(&desk.shop, IssueWhen::Issued).await;
-        let issued = invoiced(&desk, &template_id).await;
-        let package_id = package_of(&issued).package_id.clone();
+        let (desk, issued, package_id) = sold_by_invoice(app).await;
         let status = async || desk.shop.package(&package_id).await.status();
         use_up(&desk, &package_id, "4").await;
         assert_eq!(status().await, PackageStatus::UsedUp);

@@ -3,7 +3,8 @@
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
-use crate::support::day::Step;
+use crate::support::app::TestApp;
+use crate::support::day::{Day, Step};
 
 /// The word.
 pub(super) const WORD: &str = "canary";
@@ -299,6 +300,17 @@ pub(super) const SETTLED: &[Step] = &[
     ("RevokePackage", r#"{"package_id": "$of_twin"}"#, &[]),
     ("RevokePackage", r#"{"package_id": "$gift"}"#, &[]),
 ];
+
+/// A business in which all of it has happened.
+pub(super) async fn lived(app: &TestApp) -> Day {
+    let mut day = Day::new(&app.channel, app);
+    day.known.extend(dates(app.clock.now()));
+    day.take_all(CATALOGUE).await;
+    day.take_all(PEOPLE).await;
+    assert_eq!(app.deliver().await.sent, 1);
+    day.take_all(LIFE).await;
+    day
+}
 
 /// The dates of all this, by their names.
 pub(super) fn dates(now: DateTime<Utc>) -> [(&'static str, String); 4] {

@@ -8,7 +8,7 @@ use serde_json::{Value as Json, json};
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use super::canaries::{CANARIES, CATALOGUE, ERASE, LIFE, PEOPLE, SETTLED, WORD, dates};
+use super::canaries::{CANARIES, ERASE, SETTLED, WORD, lived};
 use crate::support::app::Database::{self, Postgres, Sqlite};
 use crate::support::app::{TestApp, on};
 use crate::support::day::{Day, Step};
@@ -128,12 +128,7 @@ async fn nothing_of_an_erased_customer_is_found_and_the_ledger_stays_as_it_was(
     #[values(Sqlite, Postgres)] database: Database,
 ) {
     on(database, async |app| {
-        let mut day = Day::new(&app.channel, app);
-        day.known.extend(dates(app.clock.now()));
-        day.take_all(CATALOGUE).await;
-        day.take_all(PEOPLE).await;
-        assert_eq!(app.deliver().await.sent, 1);
-        day.take_all(LIFE).await;
+        let mut day = lived(app).await;
         let mari = day.known["mari"].clone();
         let numbers = refused(
             erase(app, &mari).await,

@@ -8,10 +8,9 @@ use carnet::proto::v1::export_customer_response::Held;
 use rstest::rstest;
 use tonic::{Code, Status};
 
-use super::canaries::{CANARIES, CATALOGUE, LIFE, PEOPLE, dates};
+use super::canaries::{CANARIES, lived};
 use crate::support::app::Database::{self, Postgres, Sqlite};
 use crate::support::app::on;
-use crate::support::day::Day;
 use crate::support::refused::refused;
 use crate::support::shop::{Shop, days};
 use crate::support::tenant::Tenant;
@@ -60,12 +59,7 @@ async fn all_that_is_held_on_a_customer_is_told_and_nothing_of_others(
     #[values(Sqlite, Postgres)] database: Database,
 ) {
     on(database, async |app| {
-        let mut day = Day::new(&app.channel, app);
-        day.known.extend(dates(app.clock.now()));
-        day.take_all(CATALOGUE).await;
-        day.take_all(PEOPLE).await;
-        assert_eq!(app.deliver().await.sent, 1);
-        day.take_all(LIFE).await;
+        let day = lived(app).await;
         let may_export = app.allowed_only(&[Permission::CustomersExport]).await;
         let all = export(&may_export, &day.known["mari"]).await.unwrap();
         let counts = counts(&all);

@@ -6,7 +6,7 @@ use rstest::rstest;
 
 use super::super::desk::{Desk, due, sale_of};
 use super::super::{REFUSED, open};
-use super::{invoiced, offer, package_of, sale, use_up};
+use super::{offer, package_of, sale, sold_by_invoice, use_up};
 use crate::support::app::Database::{self, Postgres, Sqlite};
 use crate::support::app::on;
 use crate::support::refused::refused;
@@ -24,10 +24,7 @@ async fn voiding_takes_back_what_is_unused_and_is_refused_where_something_was_us
     #[values(Sqlite, Postgres)] database: Database,
 ) {
     on(database, async |app| {
-        let desk = open(app).await;
-        let template_id = offer(&desk.shop, IssueWhen::Issued).await;
-        let issued = invoiced(&desk, &template_id).await;
-        let package_id = package_of(&issued).package_id.clone();
+        let (desk, issued, package_id) = sold_by_invoice(app).await;
         let used = use_up(&desk, &package_id, "1").await;
         assert_eq!(void_refused(&desk, &issued).await, ["1", "0"]);
         let undoing = desk.shop.reversing(&used.posting_id);
