@@ -293,6 +293,7 @@ impl Package {
 
     /// Ends a freeze at `at`: the end moves by the local days for which it was frozen, and by one more if it
     /// would have passed by then (semantics 15). The freeze's first day counts and that of its end does not.
+    /// As with [`end_at`](Self::end_at), no undo of what was used takes that back.
     pub fn thaw(&mut self, at: DateTime<Utc>) {
         let (Some(frozen_at), Some(until), Some(end)) = (
             self.frozen_at,
@@ -306,8 +307,10 @@ impl Package {
         let not_frozen = calendar::days_between(day(at), day(until));
         let moved = |end, days| calendar::moved_by_days(end, days, self.zone).unwrap_or(end);
         let mut end = moved(end, not_frozen.saturating_neg());
+        let mut is_moved = days > 0;
         if end <= at {
             end = moved(end, 1);
+            is_moved = true;
         }
         self.frozen_days = self
             .frozen_days
@@ -317,7 +320,7 @@ impl Package {
         self.frozen_at = None;
         self.frozen_until_max = None;
         self.expires_if_thawed = None;
-        if self.first_used_on.is_none() {
+        if is_moved || self.first_used_on.is_none() {
             self.wait_until(end);
         }
     }

@@ -12,6 +12,7 @@ use crate::domain::posting::Effect;
 use crate::domain::settle::as_of;
 use crate::domain::testing::book::*;
 use crate::domain::testing::{at, credits, item, line_for};
+use crate::domain::validity::{self, Period, PeriodUnit};
 use crate::ids::{LotId, PackageId};
 
 /// How many hours a day has.
@@ -254,4 +255,29 @@ fn extending_a_frozen_package_moves_the_end_that_it_will_have() {
     );
     book.settle(midnight(10));
     assert_eq!(book.package(id).expires_at, Some(midnight(16)));
+}
+
+#[test]
+fn an_end_that_a_freeze_moved_stays_also_where_the_first_use_would_have_led_to_the_same() {
+    let length = Period::new(6, PeriodUnit::Day).unwrap();
+    // It waits through the fifth day; frozen from the start through the third, it is thawed by hand then or by time.
+    for (thawed_after, first_used_on) in [(3 * DAY, day(2)), (4 * DAY, day(3))] {
+        let mut book = Book::default();
+        let package = package_from_first_use(6, Some(day(5)));
+        let id = package.id;
+        let lot = book.sell(package, &[(&line_for(&item()), "3", 1_000)])[0];
+        frozen(&mut book, 2, id, 3).unwrap();
+        book.change(id, |package| package.start_clock(first_used_on));
+        book.settle(at(thawed_after));
+        let _ = thawed(&mut book, thawed_after, id);
+
+        let kept = book.package(id);
+        let zone = chrono_tz::Tz::Europe__Tallinn;
+        assert_eq!(
+            kept.expires_at,
+            validity::started(length, first_used_on, zone)
+        );
+        assert_eq!(kept.terms().expires_if_unused, kept.expires_at);
+        assert_eq!(book.lots[&lot].terms, kept.terms());
+    }
 }
