@@ -68,7 +68,10 @@ pub(super) async fn play(stage: &Stage, out: &mut impl Write) -> anyhow::Result<
         "and no second package was issued"
     );
     let number = text(&paid, "/invoice/number")?;
-    writeln!(out, "\nInvoice {number} is paid, the course is {package_id}.")?;
+    writeln!(
+        out,
+        "\nInvoice {number} is paid, the course is {package_id}."
+    )?;
     Ok(())
 }
 
