@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use sea_orm::sqlx;
+use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
@@ -284,6 +285,12 @@ fn sqlite(url: &str, connections: u32) -> ConnectOptions {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(LOCK_WAIT_SECONDS_MAX))
             .pragma("recursive_triggers", "ON")
+    });
+    // After some failures, such as that of a full disk, SQLite rolls back by itself. The driver goes on to count that
+    // transaction, so the next one would be a part of it, and never be committed.
+    options.map_sqlx_sqlite_before_acquire(|connection, _| {
+        let is_clean = !connection.is_in_transaction();
+        Box::pin(async move { Ok(is_clean) })
     });
     options
 }
