@@ -1,5 +1,5 @@
 //! A clock that jumps while the server runs, back or far ahead: history stays in its order, a repeat stays a repeat,
-//! and what a false clock let expire is brought back by an extension.
+//! and what a false clock let expire is brought back by an extension beyond the instant that it showed.
 
 use carnet::jobs::settle;
 use carnet::proto::v1;
@@ -71,7 +71,7 @@ async fn history_stays_in_order_while_the_clock_is_behind_it(
 
 #[rstest]
 #[tokio::test]
-async fn what_a_clock_far_ahead_let_expire_is_restored_once_it_is_right_again(
+async fn what_a_clock_far_ahead_let_expire_is_restored_beyond_what_it_showed(
     #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
@@ -86,7 +86,12 @@ async fn what_a_clock_far_ahead_let_expire_is_restored_once_it_is_right_again(
         refused(late, Code::FailedPrecondition, "PACKAGE_EXPIRED");
         assert_eq!(settle::step(app.context()).await.unwrap().lots, 1);
         app.clock.set(right + TimeDelta::minutes(1));
+        // History does not go back, so for what the false clock touched it is as late as that showed.
         let extended = extend(app, &package.id, "2026-12-31").await;
+        assert_eq!(extended.lines[0].balances.as_ref().unwrap().available, "5");
+        let early = shop.consume(shop.use_lessons_of(&package.id, "1")).await;
+        refused(early, Code::FailedPrecondition, "PACKAGE_EXPIRED");
+        let extended = extend(app, &package.id, "2027-12-31").await;
         let balances = extended.lines[0].balances.clone().unwrap();
         assert_eq!(
             (balances.available.as_str(), balances.expired.as_str()),
