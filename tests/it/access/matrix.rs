@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use tonic::Code;
 
 use super::script::steps;
-use crate::support::app::Database::{self, Postgres, Sqlite};
+use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::{on, on_tuned};
 use crate::support::day::{Day, reason};
 use crate::support::dynamic::{call, methods, only_reads, permission};
@@ -170,7 +170,7 @@ async fn no_method_needs_a_second_connection_while_it_holds_one() {
 #[rstest]
 #[tokio::test]
 async fn every_write_leaves_an_audit_event_or_a_posting(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let mut day = Day::new(&app.channel, app);
