@@ -96,6 +96,15 @@ pub struct ServerSettings {
     /// Bring the schema of a PostgreSQL database up to date first. That of an SQLite file always is.
     #[arg(long, env = "CARNET_MIGRATE")]
     pub migrate: bool,
+    /// A second role of the same PostgreSQL database, for which row level security holds: calls go by it and see
+    /// nothing but their own business, whatever a statement says. Without it they go by the first role.
+    #[arg(
+        long,
+        env = "CARNET_DATABASE_CALLS_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub database_calls_url: Option<Secret>,
     /// Where gRPC is served. Port 0 takes a free one.
     #[arg(
         long,

@@ -81,6 +81,7 @@ pub mod usable;
 pub mod users;
 pub mod vitals;
 
+pub use crate::store::wall::within;
 pub use call::{Answer, Call, Caller};
 pub use context::Context;
 pub use error::ServiceError;

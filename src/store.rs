@@ -65,3 +65,4 @@ pub mod tokens;
 pub mod transports;
 pub mod triggers;
 pub mod users;
+pub mod wall;

@@ -14,6 +14,7 @@ mod desk;
 mod drive;
 mod echo;
 mod fill;
+mod reading;
 mod report;
 mod selling;
 
@@ -24,6 +25,7 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 
 use crate::calls::Work;
+use crate::reading::Report;
 
 /// The server's, so that the echo is compared with nothing but the work.
 #[global_allocator]
@@ -48,6 +50,8 @@ enum Command {
     Run(RunArgs),
     /// Close the business that sells, and tell how long its packages took.
     Close(CloseArgs),
+    /// Read a report to its end, and tell how long it took.
+    Read(ReadArgs),
     /// Serve the echo: the calls' own messages, and nothing behind them.
     Echo(EchoArgs),
 }
@@ -122,6 +126,20 @@ struct CloseArgs {
     dataset: PathBuf,
 }
 
+/// What to read.
+#[derive(Args, Clone, Debug)]
+struct ReadArgs {
+    /// The server.
+    #[arg(long, value_name = "HOST:PORT")]
+    address: String,
+    /// What the filler wrote.
+    #[arg(long, value_name = "FILE")]
+    dataset: PathBuf,
+    /// Which report.
+    #[arg(long, value_enum)]
+    report: Report,
+}
+
 /// Where to serve the echo.
 #[derive(Args, Clone, Debug)]
 struct EchoArgs {
@@ -143,6 +161,7 @@ async fn main() -> anyhow::Result<()> {
             outcome.must_be_clean()
         }
         Command::Close(args) => print(&drive::close(&args).await?),
+        Command::Read(args) => print(&drive::read(&args).await?),
         Command::Echo(args) => echo::serve(args.address).await,
     }
 }

@@ -1038,3 +1038,21 @@ CREATE TABLE email_templates (
     version BIGINT NOT NULL,
     PRIMARY KEY (business_id, kind, locale)
 );
+
+-- The second wall: a role that neither owns the tables nor bypasses row level security sees and writes the rows of
+-- the business that its connection is told, and without one none. Job runs and transports belong to no business.
+DO $$
+DECLARE
+    told CONSTANT TEXT := 'NULLIF(current_setting(''carnet.business_id'', true), '''')::uuid';
+    tenants RECORD;
+BEGIN
+    FOR tenants IN SELECT attrelid::regclass AS name FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+        WHERE attname = 'business_id' AND relnamespace = current_schema()::regnamespace
+            AND relkind IN ('r', 'p') AND NOT relispartition
+    LOOP
+        EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', tenants.name);
+        EXECUTE format('CREATE POLICY of_one_business ON %s USING (business_id = %s)', tenants.name, told);
+    END LOOP;
+    ALTER TABLE businesses ENABLE ROW LEVEL SECURITY;
+    EXECUTE format('CREATE POLICY of_one_business ON businesses USING (id = %s)', told);
+END $$;

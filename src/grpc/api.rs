@@ -25,7 +25,7 @@ use crate::grpc::page::{Page, Paged};
 use crate::grpc::refusal;
 use crate::grpc::stream::{End, Feeder, Messages};
 use crate::proto::v1;
-use crate::service::{Call, Caller, Context, ServiceError, denials};
+use crate::service::{Call, Caller, Context, ServiceError, denials, within};
 
 /// How often a unit is tried that lost to others.
 const TRIES_MAX: u32 = 6;
@@ -252,7 +252,8 @@ impl Api {
     {
         let ctx = self.ctx.clone();
         let place = Place::of_this_call();
-        let unit = async move {
+        let business_id = call.business_id();
+        let unit = within(business_id, async move {
             let _place = place;
             let mut tries = 1;
             loop {
@@ -267,7 +268,7 @@ impl Api {
                 pause_before(tries).await;
                 tries = tries.saturating_add(1);
             }
-        };
+        });
         match self.tasks.spawn(unit.in_current_span()).await {
             Ok(result) => result.map_err(|error| refusal::status(&error)),
             Err(error) => {

@@ -76,5 +76,6 @@ mod undoing;
 mod unselling;
 mod using;
 mod verify;
+mod walled;
 mod watching;
 mod within;

@@ -12,7 +12,7 @@ use serde_json::Value as Json;
 use tonic::Code;
 
 use super::script::steps;
-use crate::support::app::Database::{self, Postgres, Sqlite};
+use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::{on, on_tuned};
 use crate::support::day::{Day, reason};
 use crate::support::dynamic::{call, methods, only_reads, permission};
@@ -152,10 +152,25 @@ async fn ids_of_another_business_are_found_by_no_method(
     .await;
 }
 
+#[tokio::test]
+async fn no_method_needs_a_second_connection_while_it_holds_one() {
+    // As many calls at once as there are connections would else wait for each other.
+    let a_single_one = |settings: &mut Settings| settings.database.database_connections_max = 1;
+    on_tuned(Postgres, a_single_one, async |app| {
+        let mut day = Day::new(&app.channel, app);
+        for step in steps() {
+            day.take(step).await;
+        }
+        day.seen(steps()).await;
+        app.deliver().await;
+    })
+    .await;
+}
+
 #[rstest]
 #[tokio::test]
 async fn every_write_leaves_an_audit_event_or_a_posting(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let mut day = Day::new(&app.channel, app);
