@@ -52,6 +52,7 @@ pub mod package_edit;
 pub mod package_view;
 pub mod packages;
 pub mod payments;
+pub mod portal;
 pub mod posted;
 pub mod quotes;
 pub mod readiness;

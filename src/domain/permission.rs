@@ -131,6 +131,8 @@ permissions! {
     CustomersExport = "CUSTOMERS_EXPORT";
     /// Erase what is known of a customer as a person.
     CustomersErase = "CUSTOMERS_ERASE";
+    /// See one's own packages and what became of their credits, as a customer.
+    PortalRead = "PORTAL_READ";
 }
 
 impl Permission {
@@ -138,10 +140,32 @@ impl Permission {
     pub fn only_reads(self) -> bool {
         self.as_str().ends_with("_READ")
     }
+
+    /// Whether tokens of customers hold it, and no others.
+    pub fn is_for_customers(self) -> bool {
+        self == Self::PortalRead
+    }
+
+    /// All that staff can hold.
+    pub fn of_staff() -> impl Iterator<Item = Self> {
+        let all = Self::ALL.iter().copied();
+        all.filter(|held| !held.is_for_customers())
+    }
 }
 
 /// The permissions of a token or role.
 pub type Permissions = BTreeSet<Permission>;
+
+/// What staff must hold to give these on: to let a customer see its own takes the right to see everybody's.
+pub fn needed_to_give(permissions: &Permissions) -> Permissions {
+    let given = permissions.iter().copied();
+    let (of_customers, mut needed): (Permissions, Permissions) =
+        given.partition(|held| held.is_for_customers());
+    if !of_customers.is_empty() {
+        needed.extend([Permission::PackagesRead, Permission::LedgerRead]);
+    }
+    needed
+}
 
 /// Their stable names, in a row.
 pub fn names(permissions: &Permissions) -> String {
@@ -157,6 +181,15 @@ mod tests {
     fn what_only_reads_says_so_in_its_name() {
         assert!(Permission::AuditRead.only_reads());
         assert!(!Permission::InvoicesVoid.only_reads());
+    }
+
+    #[test]
+    fn who_sees_everybodys_may_let_a_customer_see_its_own() {
+        let of_customer = [Permission::PortalRead].into();
+        let seen = [Permission::PackagesRead, Permission::LedgerRead].into();
+        assert_eq!(needed_to_give(&of_customer), seen);
+        let of_staff = [Permission::InvoicesVoid].into();
+        assert_eq!(needed_to_give(&of_staff), of_staff);
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Sentences of tests that are about who may do what.
 
+use carnet::grpc::faults::timestamp;
 use carnet::proto::v1;
 use carnet::proto::v1::list_audit_events_request::About;
+use chrono::TimeDelta;
 use tonic::Status;
 
 use crate::support::steps::mask;
@@ -88,6 +90,21 @@ impl Tenant {
     pub(crate) async fn held_by(&self, user_id: &str, permissions: &[v1::Permission]) -> Self {
         let made = self.try_token(token(user_id, permissions)).await.unwrap();
         self.bearing_token(made.secret)
+    }
+
+    /// Makes a token of a customer that is good for a month; the answer calls with it.
+    pub(crate) async fn held_by_customer(&self, customer_id: &str) -> Self {
+        let made = self.try_token(self.customers_token(customer_id)).await;
+        self.bearing_token(made.unwrap().secret)
+    }
+
+    /// A token of a customer that is good for a month.
+    pub(crate) fn customers_token(&self, customer_id: &str) -> v1::Token {
+        v1::Token {
+            customer_id: customer_id.to_owned(),
+            expires_at: Some(timestamp(self.now() + TimeDelta::days(30))),
+            ..token("", &[v1::Permission::PortalRead])
+        }
     }
 
     /// The latest events of the audit that are about something.
