@@ -80,7 +80,7 @@ pub struct MyEntryPage {
 /// A page of the packages that the calling customer owns or shares, newest first.
 ///
 /// # Errors
-/// [`Refusal::PermissionDenied`] if no customer calls; those of [`check_there`].
+/// [`Refusal::PermissionDenied`] if no customer calls; `CUSTOMER_ERASED`.
 pub async fn packages(
     ctx: &Context,
     call: &Call,

@@ -84,7 +84,8 @@ pub struct TokenList {
 /// # Errors
 /// [`AccessRefusal::PermissionsExceedCaller`], [`AccessRefusal::TokenExpiryNotAhead`],
 /// [`AccessRefusal::TokenExpiryTooLate`]; for the user [`Refusal::NotFound`], [`AccessRefusal::UserInactive`],
-/// [`AccessRefusal::UserWithoutRole`]; for the customer those of [`check_there`].
+/// [`AccessRefusal::UserWithoutRole`]; for the customer [`Refusal::NotFound`],
+/// `CUSTOMER_MERGED`, `CUSTOMER_ERASED`.
 pub async fn create(
     ctx: &Context,
     call: &Call,
