@@ -85,7 +85,9 @@ impl BuiltInRole {
     pub fn permissions(self) -> Permissions {
         match self {
             Self::Owner => Permission::of_staff().collect(),
-            Self::Manager => Permission::of_staff().filter(|held| !OWNERS_ONLY.contains(held)).collect(),
+            Self::Manager => Permission::of_staff()
+                .filter(|held| !OWNERS_ONLY.contains(held))
+                .collect(),
             Self::FrontDesk => FRONT_DESK.into(),
             Self::ReadOnly => {
                 let seen = Self::Manager.permissions().into_iter();

@@ -198,7 +198,9 @@ async fn types(
     business_id: BusinessId,
     ids: impl Iterator<Item = CreditTypeId>,
 ) -> Result<HashMap<CreditTypeId, CreditType>, StoreError> {
-    let found = credit_types::by_ids(db, business_id, ids).await?.into_iter();
+    let found = credit_types::by_ids(db, business_id, ids)
+        .await?
+        .into_iter();
     Ok(found.map(|found| (found.id, found)).collect())
 }
 

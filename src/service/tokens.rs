@@ -254,7 +254,11 @@ pub async fn list(
         Some(reference) => {
             let id = resolve::customer(reader, business_id, reference).await?;
             let found = customers::get(reader, business_id, id).await?;
-            Some(found.ok_or_else(|| resolve::not_found("customer", reference))?.id)
+            Some(
+                found
+                    .ok_or_else(|| resolve::not_found("customer", reference))?
+                    .id,
+            )
         }
     };
     let filter = tokens::Filter {

@@ -20,7 +20,7 @@ use crate::domain::package::Status;
 use crate::mail::locale::{Direction, Locale};
 use crate::mail::view::{self, LineView, Mark, PackageView};
 use crate::service::Context;
-use crate::service::customer_page::{self, CustomerPage, Opened, ShownPackage, Shown};
+use crate::service::customer_page::{self, CustomerPage, Opened, Shown, ShownPackage};
 use crate::service::portal::MyEntry;
 
 /// What the page may do: have a style.
@@ -43,7 +43,9 @@ async fn look(
     Path(link): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let from = query.as_deref().and_then(|query| query.strip_prefix("from="));
+    let from = query
+        .as_deref()
+        .and_then(|query| query.strip_prefix("from="));
     match customer_page::open(&ctx, &link, from).await {
         Ok(Some(opened)) => answer(&opened).unwrap_or_else(|missing| {
             tracing::error!("the page of a customer has no words: {missing}");
@@ -169,7 +171,10 @@ impl Words<'_> {
             let _ = write!(html, "<div><dt>{label}</dt><dd>{value}</dd></div>");
         }
         html.push_str("</dl>");
-        if let Some(date) = told.restorable_through.filter(|_| package.status == Status::Expired) {
+        if let Some(date) = told
+            .restorable_through
+            .filter(|_| package.status == Status::Expired)
+        {
             let values = BTreeMap::from([("date".to_owned(), date)]);
             let text = self.0.phrase("expired.restore", None, &values)?;
             let _ = write!(html, "<p>{}</p>", escape(&text));
@@ -214,7 +219,10 @@ impl Words<'_> {
         let marks: String = marks.map(|mark| mark_html(*mark)).collect();
         if !marks.is_empty() {
             // The sentence before and the legend say the same in words.
-            let _ = write!(html, "<ul class=\"marks\" aria-hidden=\"true\">{marks}</ul>");
+            let _ = write!(
+                html,
+                "<ul class=\"marks\" aria-hidden=\"true\">{marks}</ul>"
+            );
         }
         if let Some(legend) = &line.legend {
             let _ = write!(html, "<p class=\"small\">{}</p>", escape(legend));
@@ -280,7 +288,10 @@ impl Words<'_> {
         }
         // Each link is in the address of this very page, which is signed.
         let newest = shown.packages.is_none().then_some(("?", "page.newest"));
-        let older = shown.next.as_ref().map(|next| format!("?from={next}#history"));
+        let older = shown
+            .next
+            .as_ref()
+            .map(|next| format!("?from={next}#history"));
         let older = older.as_deref().map(|address| (address, "page.older"));
         let links = newest.into_iter().chain(older);
         for (address, name) in links {

@@ -1,5 +1,6 @@
 //! What customers see of their own (H7), with tokens that can do nothing else.
 
+mod page;
 mod tokens;
 
 use carnet::proto::v1;
@@ -93,7 +94,10 @@ async fn a_customer_sees_its_packages_unit_by_unit_and_nothing_of_others(
         assert_eq!(line.credit_name_plural, "lessons");
         assert_eq!(line.balances.as_ref().unwrap().available, "2");
         let states: Vec<_> = line.units.iter().map(v1::Unit::state).collect();
-        assert_eq!(states, [UnitState::Used, UnitState::Unused, UnitState::Unused]);
+        assert_eq!(
+            states,
+            [UnitState::Used, UnitState::Unused, UnitState::Unused]
+        );
 
         let told = entries(&mari, 0).await.unwrap();
         let kinds: Vec<_> = told.iter().map(v1::MyEntry::kind).collect();
@@ -101,7 +105,10 @@ async fn a_customer_sees_its_packages_unit_by_unit_and_nothing_of_others(
         let used = &told[0];
         assert_eq!((&*used.amount, &*used.credit_name), ("1", "lesson"));
         assert_eq!((&*used.item_name, &*used.units), ("Swimming lesson", "1"));
-        assert_eq!((&used.package_id, &*used.package_name), (&package.id, "Standard"));
+        assert_eq!(
+            (&used.package_id, &*used.package_name),
+            (&package.id, "Standard")
+        );
         assert!(!format!("{told:?}").contains("late"), "{told:?}");
     })
     .await;
@@ -228,7 +235,11 @@ async fn who_was_merged_sees_what_the_other_has_and_who_was_erased_nothing(
             ..Default::default()
         };
         app.customers().erase_customer(erase).await.unwrap();
-        refused(packages(&mari, 0).await, Code::Unauthenticated, "UNAUTHENTICATED");
+        refused(
+            packages(&mari, 0).await,
+            Code::Unauthenticated,
+            "UNAUTHENTICATED",
+        );
         let again = app.try_token(app.customers_token(&twin.customer)).await;
         refused(again, Code::FailedPrecondition, "CUSTOMER_ERASED");
         let kept = tokens::of_customer(app, &shop.customer).await;

@@ -91,7 +91,10 @@ fn permissions(numbers: &[i32], group: Group, faults: &mut Faults) -> Option<Per
         return None;
     }
     let is_for_customers = group == Group::Customers;
-    if permissions.iter().any(|held| held.is_for_customers() != is_for_customers) {
+    if permissions
+        .iter()
+        .any(|held| held.is_for_customers() != is_for_customers)
+    {
         let only = "PORTAL_READ is for the tokens of customers, and they can hold no other";
         faults.add("permissions", only);
         return None;
@@ -289,7 +292,9 @@ pub fn role_update(
         let name = mask.field("name", || {
             faults.required_text("name", &message.name, NAME_LENGTH_MAX)
         });
-        let permissions = mask.field("permissions", || permissions(&message.permissions, Group::Staff, faults));
+        let permissions = mask.field("permissions", || {
+            permissions(&message.permissions, Group::Staff, faults)
+        });
         Some(RoleUpdate {
             id: id?,
             etag: optional_etag(&message.etag),

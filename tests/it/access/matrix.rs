@@ -110,7 +110,12 @@ async fn no_method_answers_who_lacks_its_permission(
 #[test]
 fn the_day_has_every_method_that_writes_or_gets() {
     let taken: BTreeSet<_> = steps().map(|step| step.0).collect();
-    let without_id = ["GetSettings", "GetReminderPolicy", "GetEmail", "GetMyPackages"];
+    let without_id = [
+        "GetSettings",
+        "GetReminderPolicy",
+        "GetEmail",
+        "GetMyPackages",
+    ];
     let missing: Vec<_> = methods()
         .into_iter()
         .filter(|method| !only_reads(method) || method.name().starts_with("Get"))

@@ -64,7 +64,10 @@ async fn no_token_of_staff_calls_the_portal_whatever_it_holds(
         let owner = app.held_by(&owner, &all).await;
         // The app's own token was written with every permission, past the API.
         for staff in [&owner, &app.allowed_only(Permission::ALL).await] {
-            for answer in [packages(staff, 0).await.err(), entries(staff, 0).await.err()] {
+            for answer in [
+                packages(staff, 0).await.err(),
+                entries(staff, 0).await.err(),
+            ] {
                 let numbers = refused(
                     Err::<(), _>(answer.unwrap()),
                     Code::PermissionDenied,
@@ -74,7 +77,10 @@ async fn no_token_of_staff_calls_the_portal_whatever_it_holds(
             }
         }
         let read = [v1::Permission::PortalRead];
-        assert_eq!(field_faults(app.try_role("Till", &read).await)[0].0, "role.permissions");
+        assert_eq!(
+            field_faults(app.try_role("Till", &read).await)[0].0,
+            "role.permissions"
+        );
         let of_staff = app.try_token(token("", &read)).await;
         assert_eq!(field_faults(of_staff)[0].0, "token.permissions");
     })
@@ -120,7 +126,9 @@ async fn the_token_of_a_customer_ends_within_a_year_and_is_of_nobody_else(
             expires_at: Some(timestamp(at)),
             ..good.clone()
         };
-        let longer = app.try_token(ending(latest + TimeDelta::microseconds(1))).await;
+        let longer = app
+            .try_token(ending(latest + TimeDelta::microseconds(1)))
+            .await;
         let numbers = refused(longer, Code::FailedPrecondition, "TOKEN_EXPIRY_TOO_LATE");
         assert_eq!(numbers["latest"], "2027-01-16T10:00:00Z");
         let over = app.try_token(ending(app.now())).await;
@@ -131,7 +139,11 @@ async fn the_token_of_a_customer_ends_within_a_year_and_is_of_nobody_else(
         app.clock.set(latest - TimeDelta::microseconds(1));
         packages(&mari, 0).await.unwrap();
         app.clock.set(latest);
-        refused(packages(&mari, 0).await, Code::Unauthenticated, "UNAUTHENTICATED");
+        refused(
+            packages(&mari, 0).await,
+            Code::Unauthenticated,
+            "UNAUTHENTICATED",
+        );
     })
     .await;
 }
@@ -143,7 +155,10 @@ async fn it_is_rotated_revoked_and_listed_like_any_other(
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
-        let made = app.try_token(app.customers_token(&shop.customer)).await.unwrap();
+        let made = app
+            .try_token(app.customers_token(&shop.customer))
+            .await
+            .unwrap();
         let token = made.token.unwrap();
         assert_eq!(token.customer_id, shop.customer);
         let other = shop.customer("Jaan Kask").await;
@@ -161,7 +176,11 @@ async fn it_is_rotated_revoked_and_listed_like_any_other(
         let rotated = app.business().rotate_token(rotate(None)).await.unwrap();
         let rotated = app.bearing_token(rotated.into_inner().secret);
         let before = app.bearing_token(made.secret);
-        refused(packages(&before, 0).await, Code::Unauthenticated, "UNAUTHENTICATED");
+        refused(
+            packages(&before, 0).await,
+            Code::Unauthenticated,
+            "UNAUTHENTICATED",
+        );
         packages(&rotated, 0).await.unwrap();
 
         let revoke = v1::RevokeTokenRequest {
@@ -169,7 +188,11 @@ async fn it_is_rotated_revoked_and_listed_like_any_other(
             ..Default::default()
         };
         app.business().revoke_token(revoke).await.unwrap();
-        refused(packages(&rotated, 0).await, Code::Unauthenticated, "UNAUTHENTICATED");
+        refused(
+            packages(&rotated, 0).await,
+            Code::Unauthenticated,
+            "UNAUTHENTICATED",
+        );
     })
     .await;
 }
@@ -199,7 +222,11 @@ async fn only_who_sees_everybodys_lets_a_customer_of_the_business_see_its_own(
             ..Default::default()
         };
         app.change_settings(off, &["feature_enabled"]).await;
-        refused(packages(&mari, 0).await, Code::FailedPrecondition, "FEATURE_OFF");
+        refused(
+            packages(&mari, 0).await,
+            Code::FailedPrecondition,
+            "FEATURE_OFF",
+        );
     })
     .await;
 }
