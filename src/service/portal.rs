@@ -89,8 +89,8 @@ pub async fn packages(
     let business = &call.caller.business;
     let txn = ctx.db.snapshot().await?;
     let customer = caller(&txn, call).await?;
-    let shared = of_customer(&txn, business.id, customer.id).await?;
-    let ids = shared.keys().rev().copied();
+    let whose = of_customer(&txn, business.id, customer.id).await?;
+    let ids = whose.keys().rev().copied();
     let ids = ids.filter(|id| input.before.is_none_or(|before| *id < before));
     let ids: Vec<PackageId> = ids.take(input.limit).collect();
     let mut found = packages::by_ids(&txn, business.id, &ids).await?;
@@ -105,7 +105,7 @@ pub async fn packages(
         let of_lines = of_lines.map(|line| known(&types, line.line.credit_type_id));
         Ok(MyPackage {
             credit_types: of_lines.collect::<Result<_, StoreError>>()?,
-            is_shared: shared.get(&view.package.id) == Some(&true),
+            is_shared: whose.get(&view.package.id) == Some(&true),
             view,
         })
     });

@@ -35,14 +35,14 @@ pub fn token_order(
     faults.within("token", |faults| {
         let name = faults.required_text("name", &message.name, NAME_LENGTH_MAX);
         let holder = token_holder(message, faults);
-        let group = if message.customer_id.is_empty() {
-            Group::Staff
+        let holders = if message.customer_id.is_empty() {
+            Holders::Staff
         } else {
-            Group::Customers
+            Holders::Customers
         };
-        let permissions = permissions(&message.permissions, group, faults);
+        let permissions = permissions(&message.permissions, holders, faults);
         let expires_at = faults.optional_instant("expires_at", message.expires_at.as_ref());
-        if group == Group::Customers && message.expires_at.is_none() {
+        if holders == Holders::Customers && message.expires_at.is_none() {
             faults.add("expires_at", "must be given for the token of a customer");
             return None;
         }
@@ -74,14 +74,14 @@ fn token_holder(message: &v1::Token, faults: &mut Faults) -> Option<Option<Holde
 
 /// Who can hold permissions: each is for one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Group {
+enum Holders {
     /// Staff, and programs that work for it.
     Staff,
     /// Customers, for their own.
     Customers,
 }
 
-fn permissions(numbers: &[i32], group: Group, faults: &mut Faults) -> Option<Permissions> {
+fn permissions(numbers: &[i32], holders: Holders, faults: &mut Faults) -> Option<Permissions> {
     faults.count("permissions", numbers.len(), 1..=PERMISSIONS_MAX)?;
     let chosen = faults.choices::<v1::Permission>("permissions", numbers)?;
     let names = chosen.into_iter().map(permission_name);
@@ -90,7 +90,7 @@ fn permissions(numbers: &[i32], group: Group, faults: &mut Faults) -> Option<Per
         faults.add("permissions", "must have each permission once");
         return None;
     }
-    let is_for_customers = group == Group::Customers;
+    let is_for_customers = holders == Holders::Customers;
     if permissions
         .iter()
         .any(|held| held.is_for_customers() != is_for_customers)
@@ -271,7 +271,7 @@ pub fn new_role(
     let message = faults.required("role", request.role.as_ref())?;
     faults.within("role", |faults| {
         let name = faults.required_text("name", &message.name, NAME_LENGTH_MAX);
-        let permissions = permissions(&message.permissions, Group::Staff, faults);
+        let permissions = permissions(&message.permissions, Holders::Staff, faults);
         Some(NewRole {
             name: name?,
             permissions: permissions?,
@@ -293,7 +293,7 @@ pub fn role_update(
             faults.required_text("name", &message.name, NAME_LENGTH_MAX)
         });
         let permissions = mask.field("permissions", || {
-            permissions(&message.permissions, Group::Staff, faults)
+            permissions(&message.permissions, Holders::Staff, faults)
         });
         Some(RoleUpdate {
             id: id?,

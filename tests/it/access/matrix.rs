@@ -17,7 +17,7 @@ use crate::support::app::{on, on_tuned};
 use crate::support::day::{Day, reason};
 use crate::support::dynamic::{call, methods, only_reads, permission};
 use crate::support::refused::refused;
-use crate::support::staff::token;
+use crate::support::staff::{all_of_staff, token};
 
 /// What calls with another's id are told that are not told `NOT_FOUND`: lists by a filter show nothing, a line
 /// of another's package is none of the package, and a sale tells the reason of each entry in its details.
@@ -30,13 +30,6 @@ const OTHERWISE: [(&str, &str); 5] = [
 ];
 /// Stands for an answer with nothing in it.
 const NOTHING: &str = "an empty answer";
-
-/// All that a token of staff can hold.
-fn all_of_staff() -> Vec<v1::Permission> {
-    let mut all = carnet::grpc::permission::all_permissions();
-    all.retain(|held| *held != v1::Permission::PortalRead);
-    all
-}
 
 #[rstest]
 #[tokio::test]

@@ -14,7 +14,7 @@ use crate::support::app::on;
 use crate::support::dynamic::{call, methods, permission};
 use crate::support::refused::{field_faults, refused};
 use crate::support::shop::Shop;
-use crate::support::staff::token;
+use crate::support::staff::{all_of_staff, token};
 use crate::support::tenant::Tenant;
 
 /// The tokens of a customer, the newest first.
@@ -59,9 +59,7 @@ async fn no_token_of_staff_calls_the_portal_whatever_it_holds(
 ) {
     on(database, async |app| {
         let owner = app.user_with_role("Kati", "owner").await;
-        let mut all = carnet::grpc::permission::all_permissions();
-        all.retain(|held| *held != v1::Permission::PortalRead);
-        let owner = app.held_by(&owner, &all).await;
+        let owner = app.held_by(&owner, &all_of_staff()).await;
         // The app's own token was written with every permission, past the API.
         for staff in [&owner, &app.allowed_only(Permission::ALL).await] {
             for answer in [

@@ -135,3 +135,10 @@ pub(crate) fn token(user_id: &str, permissions: &[v1::Permission]) -> v1::Token 
         ..Default::default()
     }
 }
+
+/// All that a token of staff can hold.
+pub(crate) fn all_of_staff() -> Vec<v1::Permission> {
+    let mut all = carnet::grpc::permission::all_permissions();
+    all.retain(|held| *held != v1::Permission::PortalRead);
+    all
+}
