@@ -133,6 +133,8 @@ permissions! {
     CustomersErase = "CUSTOMERS_ERASE";
     /// See one's own packages and what became of their credits, as a customer.
     PortalRead = "PORTAL_READ";
+    /// Buy what is sold online, as a customer.
+    PortalBuy = "PORTAL_BUY";
 }
 
 impl Permission {
@@ -143,7 +145,7 @@ impl Permission {
 
     /// Whether tokens of customers hold it, and no others.
     pub fn is_for_customers(self) -> bool {
-        self == Self::PortalRead
+        matches!(self, Self::PortalRead | Self::PortalBuy)
     }
 
     /// All that staff can hold.
@@ -156,13 +158,17 @@ impl Permission {
 /// The permissions of a token or role.
 pub type Permissions = BTreeSet<Permission>;
 
-/// What staff must hold to give these on: to let a customer see its own takes the right to see everybody's.
+/// What staff must hold to give these on: to let a customer do something for itself takes the right to do it for
+/// everybody.
 pub fn needed_to_give(permissions: &Permissions) -> Permissions {
     let given = permissions.iter().copied();
     let (of_customers, mut needed): (Permissions, Permissions) =
         given.partition(|held| held.is_for_customers());
-    if !of_customers.is_empty() {
+    if of_customers.contains(&Permission::PortalRead) {
         needed.extend([Permission::PackagesRead, Permission::LedgerRead]);
+    }
+    if of_customers.contains(&Permission::PortalBuy) {
+        needed.insert(Permission::PackagesSell);
     }
     needed
 }
@@ -184,10 +190,12 @@ mod tests {
     }
 
     #[test]
-    fn who_sees_everybodys_may_let_a_customer_see_its_own() {
+    fn who_may_for_everybody_may_let_a_customer_for_itself() {
         let of_customer = [Permission::PortalRead].into();
         let seen = [Permission::PackagesRead, Permission::LedgerRead].into();
         assert_eq!(needed_to_give(&of_customer), seen);
+        let of_buyer = [Permission::PortalBuy].into();
+        assert_eq!(needed_to_give(&of_buyer), [Permission::PackagesSell].into());
         let of_staff = [Permission::InvoicesVoid].into();
         assert_eq!(needed_to_give(&of_staff), of_staff);
     }

@@ -3,7 +3,7 @@
 use tonic::{Request, Response, Status};
 
 use crate::grpc::api::{Api, use_case};
-use crate::grpc::convert::portal::{to_my_entry, to_my_package};
+use crate::grpc::convert::portal::{to_bought, to_my_entry, to_my_package, wish};
 use crate::grpc::page::Page;
 use crate::proto::v1;
 use crate::service::history::Position;
@@ -61,5 +61,19 @@ impl v1::portal_service_server::PortalService for Portal {
             entries: found.rows.into_iter().map(to_my_entry).collect(),
             next_page_token: page.token_of(found.next)?,
         }))
+    }
+
+    async fn buy_package(
+        &self,
+        request: Request<v1::BuyPackageRequest>,
+    ) -> Answered<v1::BuyPackageResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| wish(message, faults),
+                use_case!(portal::buy),
+                |answer, call| to_bought(&answer, call),
+            )
+            .await
     }
 }

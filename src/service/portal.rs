@@ -1,4 +1,4 @@
-//! What customers see of their own (H7): packages, and what became of the credits in them.
+//! What customers see of their own (H7): packages, and what became of the credits in them; and what they buy.
 //!
 //! Deliberately absent: notes, actors, and everything of other people. Of a package that somebody else shares, a
 //! customer sees what is in it and its own uses, and not what was paid. Who was merged sees what the one has that
@@ -11,16 +11,20 @@ use sea_orm::ConnectionTrait;
 use crate::domain::catalog::CreditType;
 use crate::domain::customer::Customer;
 use crate::domain::entry::{Entry, EntryKind};
+use crate::domain::payment::PaymentMethod;
 use crate::domain::permission::Permission;
 use crate::domain::refusal::Refusal;
-use crate::ids::{BusinessId, CreditTypeId, CustomerId, ItemId, PackageId, Reference};
+use crate::ids::{
+    BusinessId, CreditTypeId, CustomerId, ItemId, PackageId, Reference, TemplateId,
+};
 use crate::service::buyers::check_there;
-use crate::service::call::Call;
+use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::history::{self, EntryFilter, EntryList, EntryScope, Position};
 use crate::service::package_view::{PackageView, views};
 use crate::service::resolve;
+use crate::service::sales::{self, Buyer, ChargeEntry, PaymentEntry, SaleEntry, Sold};
 use crate::store::error::StoreError;
 use crate::store::{credit_types, items, package_members, packages};
 
@@ -77,6 +81,17 @@ pub struct MyEntryPage {
     pub next: Option<Position>,
 }
 
+/// What a customer wants to buy.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// What.
+    pub template: Reference<TemplateId>,
+    /// How many units; none: the least that is offered.
+    pub quantity: Option<u32>,
+    /// Whether it is paid on account; else it is charged.
+    pub on_account: bool,
+}
+
 /// A page of the packages that the calling customer owns or shares, newest first.
 ///
 /// # Errors
@@ -123,6 +138,44 @@ pub async fn entries(
 ) -> Result<MyEntryPage, ServiceError> {
     let customer = caller(ctx.db.reader(), call).await?;
     entries_of(ctx, call.business_id(), customer.id, *input).await
+}
+
+/// Sells a package to the calling customer, at the template's price (A12).
+///
+/// # Errors
+/// Those of [`packages`] and of a sale; [`SellingRefusal::NotOnline`](crate::domain::refusal::SellingRefusal::NotOnline).
+pub async fn buy(
+    ctx: &Context,
+    call: &Call,
+    input: &Wish,
+) -> Result<Answer<Sold>, ServiceError> {
+    let customer = caller(ctx.db.reader(), call).await?;
+    let payment = input.on_account.then(|| PaymentEntry {
+        method: PaymentMethod::OnAccount,
+        amount_minor: None,
+        reference: String::new(),
+    });
+    let entry = SaleEntry {
+        buyer: Buyer::Customer(Reference::Id(customer.id)),
+        members: Vec::new(),
+        share_max: None,
+        template: input.template.clone(),
+        external_id: None,
+        start_date: None,
+        validity_override: None,
+        price_minor: None,
+        quantity: input.quantity,
+        lines: Vec::new(),
+        charge: payment.is_none().then_some(ChargeEntry { amount_minor: None }),
+        payment,
+        note: String::new(),
+        agreed: None,
+    };
+    match sales::sell(ctx, call, &[entry]).await {
+        // There is but one.
+        Err(ServiceError::EntriesRefused { refusal, .. }) => Err(refusal.into()),
+        sold => sold,
+    }
 }
 
 /// The customer who calls, or the one that took its place.

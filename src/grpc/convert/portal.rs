@@ -2,14 +2,20 @@
 
 use crate::domain::calendar;
 use crate::domain::money::Currency;
+use crate::grpc::convert::amending::detail;
 use crate::grpc::convert::common::{to_money, to_timestamp};
 use crate::grpc::convert::history::to_entry_kind;
 use crate::grpc::convert::line::to_kind;
-use crate::grpc::convert::package::{to_balances, to_status, to_units as to_whole_credits};
+use crate::grpc::convert::package::{
+    to_balances, to_sale, to_status, to_units as to_whole_credits,
+};
+use crate::grpc::convert::pricing::optional_units;
 use crate::grpc::convert::using::to_units;
-use crate::grpc::faults::timestamp;
+use crate::grpc::faults::{Faults, timestamp};
 use crate::proto::v1;
-use crate::service::portal::{MyEntry, MyPackage};
+use crate::service::portal::{MyEntry, MyPackage, Wish};
+use crate::service::sales::Sold;
+use crate::service::{Answer, Call};
 
 /// A package as a message to its customer.
 pub fn to_my_package(mine: MyPackage, currency: Currency) -> v1::MyPackage {
@@ -70,5 +76,36 @@ pub fn to_my_entry(mine: MyEntry) -> v1::MyEntry {
         units: to_units(&entry),
         effective_at: Some(timestamp(entry.effective_at)),
         recorded_at: Some(timestamp(entry.recorded_at)),
+    }
+}
+
+/// What a customer wants to buy.
+pub fn wish(request: &v1::BuyPackageRequest, faults: &mut Faults) -> Option<Wish> {
+    let template = faults.reference("template_id", &request.template_id);
+    let quantity = optional_units(faults, "quantity", request.quantity);
+    Some(Wish {
+        template: template?,
+        quantity: quantity?,
+        on_account: request.on_account,
+    })
+}
+
+/// What a customer bought, as a message.
+pub fn to_bought(answer: &Answer<Sold>, call: &Call) -> v1::BuyPackageResponse {
+    let sales = answer.value.sales.iter();
+    let sold = sales.map(|sale| to_sale(sale, call.currency(), detail(call)));
+    let sale = sold.last().unwrap_or_default();
+    v1::BuyPackageResponse {
+        package_id: sale.package_ids.into_iter().next().unwrap_or_default(),
+        charge_request_id: sale
+            .charge_requests
+            .into_iter()
+            .next()
+            .map(|charge| charge.id)
+            .unwrap_or_default(),
+        sale_id: sale.id,
+        total: sale.total,
+        payment_state: sale.payment_state,
+        replayed: answer.replayed,
     }
 }
