@@ -1,5 +1,6 @@
 //! What customers see of their own (H7), with tokens that can do nothing else.
 
+mod buying;
 mod page;
 mod tokens;
 
