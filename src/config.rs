@@ -305,9 +305,9 @@ pub struct MailSettings {
         value_parser = clap::value_parser!(u32).range(1..=1_000_000)
     )]
     pub mail_business_rate_per_minute: Option<u32>,
-    /// What customers reach the HTTP address as, such as `https://carnet.example`: links to unsubscribe
-    /// begin with it. Without it e-mails bear none. Mail programs offer to unsubscribe by one click only
-    /// where it is https.
+    /// What customers reach the HTTP address as, such as `https://carnet.example`: links to unsubscribe and to
+    /// the customer's packages begin with it. Without it e-mails bear none. Mail programs offer to
+    /// unsubscribe by one click only where it is https.
     #[arg(long, env = "CARNET_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<PublicUrl>,
     /// A folder whose files override the e-mail templates and words that are built in.

@@ -94,7 +94,7 @@ async fn open_shop(ctx: &Context, name: &str) -> anyhow::Result<Shop> {
         feature_enabled: true,
     };
     let business = create_business(ctx, &new).await?;
-    let all = Permission::ALL.iter().copied().collect();
+    let all = Permission::of_staff().collect();
     let token = create_for_operator(ctx, business.id, "load", all).await?;
     let now = ctx.clock.now();
     let credit_type = credit_type(now);

@@ -79,24 +79,6 @@ CREATE TABLE users (
     FOREIGN KEY (business_id, role_id) REFERENCES roles (business_id, id)
 );
 
-CREATE TABLE tokens (
-    business_id UUID NOT NULL REFERENCES businesses (id),
-    id UUID NOT NULL,
-    name TEXT NOT NULL,
-    secret_hash BYTEA NOT NULL,
-    previous_hash BYTEA,
-    previous_until BIGINT,
-    permissions JSONB NOT NULL,
-    user_id UUID,
-    created_at BIGINT NOT NULL,
-    expires_at BIGINT,
-    last_used_at BIGINT,
-    revoked_at BIGINT,
-    PRIMARY KEY (business_id, id),
-    CHECK ((previous_hash IS NULL) = (previous_until IS NULL)),
-    FOREIGN KEY (business_id, user_id) REFERENCES users (business_id, id)
-);
-
 -- What commands did, and what was refused to whom: no personal data.
 CREATE TABLE audit_events (
     business_id UUID NOT NULL REFERENCES businesses (id),
@@ -262,6 +244,28 @@ CREATE TABLE customers (
 );
 CREATE INDEX customers_by_email ON customers (business_id, email_folded);
 CREATE INDEX customers_merged ON customers (business_id, merged_into, id) WHERE merged_into IS NOT NULL;
+
+CREATE TABLE tokens (
+    business_id UUID NOT NULL REFERENCES businesses (id),
+    id UUID NOT NULL,
+    name TEXT NOT NULL,
+    secret_hash BYTEA NOT NULL,
+    previous_hash BYTEA,
+    previous_until BIGINT,
+    permissions JSONB NOT NULL,
+    user_id UUID,
+    customer_id UUID,
+    created_at BIGINT NOT NULL,
+    expires_at BIGINT,
+    last_used_at BIGINT,
+    revoked_at BIGINT,
+    PRIMARY KEY (business_id, id),
+    CHECK ((previous_hash IS NULL) = (previous_until IS NULL)),
+    CHECK (customer_id IS NULL OR (user_id IS NULL AND expires_at IS NOT NULL)),
+    FOREIGN KEY (business_id, user_id) REFERENCES users (business_id, id),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
+);
+CREATE INDEX tokens_by_customer ON tokens (business_id, customer_id, id) WHERE customer_id IS NOT NULL;
 
 -- A group's e-mails go to its contact, who is always one of its members.
 CREATE TABLE groups (

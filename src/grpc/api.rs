@@ -81,6 +81,7 @@ macro_rules! commands {
 commands! {
     required:
         "SellPackages" SellPackagesRequest,
+        "BuyPackage" BuyPackageRequest,
         "ExtendPackage" ExtendPackageRequest,
         "ExtendPackages" ExtendPackagesRequest,
         "CreateClosure" CreateClosureRequest,
@@ -205,6 +206,10 @@ impl Api {
         hasher.update(M::METHOD.as_bytes());
         hasher.update([0]);
         hasher.update(message.essence().encode_to_vec());
+        // What a customer asks for itself does not name it: nobody else's repeat is one.
+        if let Some(customer_id) = caller.customer_id {
+            hasher.update(customer_id.uuid().as_bytes());
+        }
         let call = Call {
             caller,
             method: M::METHOD,

@@ -49,6 +49,7 @@ mod partitioned;
 mod paying;
 mod plans;
 mod policies;
+mod portal;
 mod postgres;
 mod privacy;
 mod queueing;
