@@ -44,6 +44,7 @@ pub mod importing;
 pub mod invoices;
 pub mod issue;
 pub mod items;
+pub mod leaving;
 pub mod mail_plan;
 pub mod mailing;
 pub mod merging;

@@ -194,6 +194,16 @@ impl Database {
         Ok(txn)
     }
 
+    /// The same for as long as it takes to read everything.
+    pub async fn endless_snapshot(&self) -> Result<DatabaseTransaction, StoreError> {
+        let txn = self.snapshot().await?;
+        if self.backend() == DbBackend::Postgres {
+            txn.execute_unprepared("SET LOCAL statement_timeout = 0")
+                .await?;
+        }
+        Ok(txn)
+    }
+
     /// Copies an SQLite database into a new file: one state of everything, whoever else writes meanwhile.
     pub async fn copy_to(&self, path: &str) -> Result<(), StoreError> {
         let copy = Statement::from_sql_and_values(self.backend(), "VACUUM INTO ?", [path.into()]);
