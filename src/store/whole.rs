@@ -129,11 +129,6 @@ impl Column {
 }
 
 impl Table {
-    /// The table of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        TABLES.into_iter().find(|table| table.name == name)
-    }
-
     /// Whose a line is: the column that says so.
     pub const fn business_column(self) -> &'static str {
         self.business

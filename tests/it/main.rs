@@ -34,6 +34,7 @@ mod hostile;
 mod importing;
 mod invoicing;
 mod keeping;
+mod leaving;
 mod limiting;
 mod mail;
 mod mail_jobs;

@@ -22,7 +22,7 @@ use crate::ids::BusinessId;
 use crate::ledger::verify::{Asked, verify};
 use crate::service::Context;
 use crate::store::businesses;
-use crate::store::whole::{Column, TABLES, Table};
+use crate::store::whole::{Column, Table};
 
 /// The table whose rows come last: with them somebody can call.
 const TOKENS: &str = "tokens";
@@ -131,8 +131,8 @@ impl<E: Write> Arrival<'_, E> {
             }
         }
         progress.clear(self.err);
-        let businesses = TABLES.iter().zip(&self.archive.manifest.files).next();
-        let is_one = businesses.is_some_and(|(_, content)| content.rows == 1);
+        let business = self.archive.manifest.files.first();
+        let is_one = business.is_some_and(|content| content.rows == 1);
         anyhow::ensure!(is_one, "there is not one business in it");
         Ok(())
     }
