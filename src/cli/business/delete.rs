@@ -4,7 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use clap::Args;
 
-use crate::cli::business::open;
+use super::open;
 use crate::cli::progress::{Progress, ProgressStyle};
 use crate::clock::Clock;
 use crate::config::DatabaseSettings;

@@ -82,7 +82,6 @@ async fn a_business_is_the_same_elsewhere_and_back(#[case] here: Database, #[cas
         export(&back.url, tenant.business_id, &third).await;
         assert_eq!(rows(&third), rows(&first));
         back.remove().await;
-        // An e-mail of theirs that went out here is not in this folder.
         Box::pin(moved.finish()).await;
     }))
     .await;
