@@ -16,6 +16,8 @@ use crate::store::whole::TABLES;
 
 /// How often all tables are gone through before somebody must look why rows come back.
 const PASSES_MAX: usize = 10;
+/// Behind how many deleted rows of a table it is cleaned up before the next one.
+const ROWS_TO_CLEAN_UP_MIN: u64 = 10_000;
 
 /// Why a business does not leave.
 #[derive(Debug, thiserror::Error)]
@@ -131,13 +133,21 @@ async fn delete_rows(
     count: &mut impl FnMut(&'static str, u64),
 ) -> Result<(), StoreError> {
     for table in TABLES.into_iter().rev() {
+        let mut deleted = 0_u64;
         let mut has_more = true;
         while has_more {
             let txn = ctx.db.begin().await?;
             let (rows, more) = leaving::delete_part(&txn, table, id).await?;
             txn.commit().await?;
             count(table.name, rows);
+            deleted = deleted.saturating_add(rows);
             has_more = more;
+        }
+        if deleted >= ROWS_TO_CLEAN_UP_MIN
+            && let Err(error) = ctx.db.clean_up(table.name).await
+        {
+            let table = table.name;
+            tracing::warn!(table, %error, "{table} was not cleaned up, so the rest takes longer: {error}");
         }
     }
     Ok(())

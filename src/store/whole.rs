@@ -189,11 +189,14 @@ impl Table {
             format!("SELECT {place} FROM {name} WHERE {business} = $1 LIMIT {rows_max}")
         };
         let named = if backend == DbBackend::Postgres {
-            format!("ctid = ANY (ARRAY ({}))", some("ctid"))
+            // Partitions have places of the same name. As text the business is no reason to look for its rows again by
+            // an index of it.
+            let same = format!("CAST({business} AS TEXT) = CAST($1 AS TEXT)");
+            format!("{same} AND ctid = ANY (ARRAY ({}))", some("ctid"))
         } else {
             format!("rowid IN ({})", some("rowid"))
         };
-        let sql = format!("DELETE FROM {name} WHERE {business} = $1 AND {named}");
+        let sql = format!("DELETE FROM {name} WHERE {named}");
         let statement = Statement::from_sql_and_values(backend, sql, of(business_id));
         Ok(txn.execute_raw(statement).await?.rows_affected())
     }
@@ -247,7 +250,11 @@ impl Table {
     ///
     /// # Errors
     /// [`StoreError::Taken`] if one of them is here already, [`StoreError::Corrupt`] if not all could be read.
-    pub async fn write(self, txn: &DatabaseTransaction, lines: &[String]) -> Result<(), StoreError> {
+    pub async fn write(
+        self,
+        txn: &DatabaseTransaction,
+        lines: &[String],
+    ) -> Result<(), StoreError> {
         if lines.is_empty() {
             return Ok(());
         }

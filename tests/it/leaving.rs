@@ -44,7 +44,13 @@ async fn run(arguments: &[&str], url: &str) -> Told {
 /// Runs what must succeed.
 async fn done(arguments: &[&str], url: &str) -> Told {
     let told = run(arguments, url).await;
-    assert_eq!(told.code, Some(0), "{arguments:?}: {}{}", told.out, told.err);
+    assert_eq!(
+        told.code,
+        Some(0),
+        "{arguments:?}: {}{}",
+        told.out,
+        told.err
+    );
     told
 }
 
@@ -111,7 +117,13 @@ async fn fill(app: &TestApp) {
     }
     let packages = write("packages.csv", &packages);
     let (customers, packages) = (customers.to_str().unwrap(), packages.to_str().unwrap());
-    let arguments = ["import", "--cut-over", "2026-01-10", "--customers", customers];
+    let arguments = [
+        "import",
+        "--cut-over",
+        "2026-01-10",
+        "--customers",
+        customers,
+    ];
     let arguments = [&arguments[..], &["--packages", packages]].concat();
     done(&arguments, app.database_url()).await;
     switch_off(app).await;

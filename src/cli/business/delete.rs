@@ -95,7 +95,10 @@ mod tests {
     fn an_answer_is_the_line_without_its_end() {
         for line in ["Swim school\n", "Swim school\r\n", "Swim school"] {
             let mut shown = Vec::new();
-            assert_eq!(ask(&mut shown, &mut line.as_bytes()).unwrap(), "Swim school");
+            assert_eq!(
+                ask(&mut shown, &mut line.as_bytes()).unwrap(),
+                "Swim school"
+            );
             assert!(String::from_utf8(shown).unwrap().contains("Type its name"));
         }
     }

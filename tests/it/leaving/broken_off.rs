@@ -15,7 +15,7 @@ use crate::support::fresh::Fresh;
 use crate::support::process::until;
 
 /// Longer than anything here takes on a busy machine.
-const LIMIT: Duration = Duration::from_mins(2);
+pub(super) const LIMIT: Duration = Duration::from_mins(2);
 
 /// Starts a command and kills it once something is so.
 pub(super) async fn kill_when(arguments: &[&str], url: &str, is_so: impl AsyncFn() -> bool) {
@@ -67,7 +67,10 @@ async fn an_import_that_is_killed_leaves_nothing_and_is_done_again(
         export(app.database_url(), app.business_id, &folder).await;
         let target = Fresh::migrated(database).await;
         let before = rows_of(&target).await;
-        kill_when(&import(&folder), &target.url, async || is_writing(&target).await).await;
+        kill_when(&import(&folder), &target.url, async || {
+            is_writing(&target).await
+        })
+        .await;
         assert_eq!(rows_of(&target).await, before);
         done(&import(&folder), &target.url).await;
         assert!(rows_of(&target).await.len() > 5 * super::PACKAGES);

@@ -1,16 +1,20 @@
 //! `carnet business delete`: all of a business goes, and nothing of any other.
 
-use carnet::service::token_uses;
+use carnet::service::{leaving, token_uses};
 use carnet::store::whole::TABLES;
 use rstest::rstest;
+use tokio::task::JoinSet;
 use tonic::Code;
 
+use super::broken_off::LIMIT;
 use super::{done, execute, fails, fill, lived, run, switch_off};
 use crate::access::script::steps;
 use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::{TestApp, on};
 use crate::support::dump::{dump, texts};
+use crate::support::process::until;
 use crate::support::refused::refused;
+use crate::support::shop::{Shop, never};
 use crate::support::tenant::Tenant;
 
 /// Rows of a table that no method and no job of the day writes.
@@ -126,7 +130,8 @@ async fn a_business_stays_unless_it_is_switched_off_and_named_and_nothing_is_und
         execute(app, &sending(i64::MAX)).await;
         fails(&named, url, "e-mails are being sent").await;
         execute(app, &sending(0)).await;
-        let runs = |at: &str| format!("UPDATE bulk_runs SET finished_at = {at} WHERE business_id = {id}");
+        let runs =
+            |at: &str| format!("UPDATE bulk_runs SET finished_at = {at} WHERE business_id = {id}");
         execute(app, &runs("NULL")).await;
         fails(&named, url, "runs over many packages are under way").await;
         execute(app, &runs("0")).await;
@@ -158,13 +163,66 @@ async fn deleting_that_broke_off_goes_on_and_nobody_sees_the_rest(
         let told = run(&["business", "list"], url).await;
         assert!(told.out.contains("has begun to leave"), "{}", told.out);
         fails(&["verify", "--business", &business], url, "no business").await;
-        fails(&["token", "create", "--business", &business], url, "no business").await;
+        fails(
+            &["token", "create", "--business", &business],
+            url,
+            "no business",
+        )
+        .await;
         let request = carnet::proto::v1::GetSettingsRequest {};
         let answer = app.business().get_settings(request).await;
         refused(answer, Code::Unauthenticated, "UNAUTHENTICATED");
 
         done(&arguments, url).await;
         assert_eq!(empty_tables(app, &id).await.len(), TABLES.len());
+    }))
+    .await;
+}
+
+/// How many use credits at the same time.
+const CROWD: usize = 16;
+
+#[rstest]
+#[tokio::test]
+async fn calls_that_are_under_way_leave_nothing_behind(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    Box::pin(on(database, async |app| {
+        let leaver = app.second_business().await;
+        let shop = Shop::open(&leaver).await;
+        let mut crowd = JoinSet::new();
+        for _ in 0..CROWD {
+            let package = shop.sell_lessons("1000", never()).await;
+            let shop = shop.clone();
+            crowd.spawn(async move {
+                let mut used = 0;
+                while shop
+                    .consume(shop.use_lessons_of(&package.id, "1"))
+                    .await
+                    .is_ok()
+                {
+                    used += 1;
+                }
+                used
+            });
+        }
+        let id = literal(&leaver, database);
+        let uses = format!("SELECT CAST(COUNT(*) AS TEXT) FROM entries WHERE business_id = {id}");
+        let db = &app.context().db;
+        until(LIMIT, "a crowd", async || {
+            texts(db, &uses).await[0].parse::<usize>().unwrap() > 4 * CROWD
+        })
+        .await;
+        let off = format!("UPDATE businesses SET feature_enabled = FALSE WHERE id = {id}");
+        execute(app, &off).await;
+        let leaving = leaving::delete(app.context(), leaver.business_id, |_, _| {});
+        leaving.await.unwrap();
+        let used: usize = crowd.join_all().await.into_iter().sum();
+        assert!(used < 1000 * CROWD, "the crowd was at work to the end");
+        assert_eq!(empty_tables(app, &id).await.len(), TABLES.len());
+        let rows = dump(db).await;
+        let left: Vec<_> = rows.iter().filter(|row| names(row, &leaver)).collect();
+        assert_eq!(left, [""; 0]);
     }))
     .await;
 }

@@ -107,7 +107,11 @@ const FAULTS: &[Fault] = &[
     ),
     (
         "a line less",
-        |folder| edit(folder, "entries.jsonl", |it| it.lines().next().unwrap().to_owned() + "\n"),
+        |folder| {
+            edit(folder, "entries.jsonl", |it| {
+                it.lines().next().unwrap().to_owned() + "\n"
+            })
+        },
         "is not what was exported",
     ),
     (
@@ -130,7 +134,9 @@ const FAULTS: &[Fault] = &[
     (
         "another column",
         |folder| {
-            edit(folder, "customers.jsonl", |it| it.replace("\"phone\"", "\"fax\""));
+            edit(folder, "customers.jsonl", |it| {
+                it.replace("\"phone\"", "\"fax\"")
+            });
             sign(folder, "customers");
         },
         "other columns",
@@ -190,7 +196,9 @@ async fn a_business_whose_ledger_does_not_add_up_is_not_opened(
 ) {
     on(database, async |app| {
         let (_folder, export) = exported(app).await;
-        edit(&export, "entries.jsonl", |it| it.replace("\"amount\":3000000", "\"amount\":2000000"));
+        edit(&export, "entries.jsonl", |it| {
+            it.replace("\"amount\":3000000", "\"amount\":2000000")
+        });
         sign(&export, "entries");
         let target = Fresh::migrated(database).await;
         fails(&import(&export), &target.url, "so it is not opened").await;

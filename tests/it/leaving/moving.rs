@@ -48,7 +48,10 @@ fn row(line: &str) -> String {
 #[case(Postgres, Sqlite)]
 #[case(Sqlite, Partitioned)]
 #[tokio::test]
-async fn a_business_is_the_same_elsewhere_and_back(#[case] here: Database, #[case] there: Database) {
+async fn a_business_is_the_same_elsewhere_and_back(
+    #[case] here: Database,
+    #[case] there: Database,
+) {
     Box::pin(on(here, async |app| {
         let tenant = app.second_business().await;
         let day = Box::pin(lived(app, &tenant)).await;
