@@ -47,7 +47,7 @@ pub enum Command {
     Serve(Box<ServeArgs>),
     /// Bring the schema of the database up to date.
     Migrate(migrate::MigrateArgs),
-    /// Make and list businesses.
+    /// Make and list businesses, take one along, delete one.
     #[command(subcommand)]
     Business(business::BusinessCommand),
     /// Make API tokens.
@@ -94,7 +94,10 @@ async fn perform(command: Command, out: &mut Stdout, err: &mut Stderr) -> ExitCo
         Command::Demo(args) => Box::pin(demo::run(*args, out)).await,
         Command::Serve(args) => serve::run(args.settings).await,
         Command::Migrate(args) => migrate::run(&args, out).await,
-        Command::Business(command) => business::run(&command, &clock, out).await,
+        Command::Business(command) => {
+            let style = ProgressStyle::of(err);
+            Box::pin(business::run(&command, &clock, style, (out, err))).await
+        }
         Command::Token(command) => token::run(&command, &clock, out).await,
         Command::Remind(args) => remind::run(&args, &clock, out).await,
         Command::Import(args) => {

@@ -45,6 +45,7 @@ pub mod importing;
 pub mod invoices;
 pub mod issue;
 pub mod items;
+pub mod leaving;
 mod links;
 pub mod mail_plan;
 pub mod mailing;

@@ -1,5 +1,5 @@
 //! The store: one file for each table, with its entity, its queries, and how a row becomes a thing of
-//! the domain.
+//! the domain. What is done to all that a business has is in [`whole`] and [`leaving`].
 //!
 //! Reads take `&impl ConnectionTrait`, writes take `&DatabaseTransaction`. The store never begins or
 //! commits: whoever calls it does, visibly. No rule is decided here.
@@ -37,6 +37,7 @@ pub mod invoice_numbers;
 pub mod invoices;
 pub mod items;
 pub mod job_runs;
+pub mod leaving;
 pub mod lines;
 pub mod lots;
 pub mod mail_days;
@@ -66,3 +67,4 @@ pub mod transports;
 pub mod triggers;
 pub mod users;
 pub mod wall;
+pub mod whole;

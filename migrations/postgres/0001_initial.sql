@@ -30,6 +30,8 @@ CREATE TABLE businesses (
     accent_colour TEXT,
     -- What the links in its e-mails are signed with.
     link_key BYTEA NOT NULL,
+    -- Since when it is on its way out, or not all of it is here yet: then nobody sees it.
+    leaving_at BIGINT,
     created_at BIGINT NOT NULL,
     version BIGINT NOT NULL
 );
@@ -857,8 +859,14 @@ CREATE TABLE changes (
 CREATE INDEX changes_by_feed ON changes USING brin (feed)
     WITH (pages_per_range = 16, autosummarize = on);
 
+-- History leaves with its business and in no other way.
 CREATE FUNCTION refuse_to_rewrite_history() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    IF TG_OP = 'DELETE' THEN
+        IF EXISTS (SELECT 1 FROM businesses WHERE id = OLD.business_id AND leaving_at IS NOT NULL) THEN
+            RETURN OLD;
+        END IF;
+    END IF;
     RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
 END $$;
 CREATE TRIGGER entries_are_never_changed BEFORE UPDATE OR DELETE ON entries

@@ -3,8 +3,9 @@
 --   * credits are an INTEGER of millionths, money is an INTEGER of minor units in the business's currency;
 --   * `business_id` is in every key of a tenant's data, so that the tables can be distributed by it;
 --   * `version` counts the changes of a row and is the caller's etag;
---   * there are no sequences, and no time is taken from the database;
---   * `feed` is the order in which the rows of a table were written, by one writer and so for good.
+--   * `feed` is the order in which the rows of a table were written, by one writer and so for good; no number comes
+--     again after a business has left, so that whoever follows the feed misses nothing;
+--   * there are no other sequences, and no time is taken from the database.
 
 -- Global tables: this list is exact. `schema_state` is made by the migrator itself.
 
@@ -30,6 +31,8 @@ CREATE TABLE businesses (
     accent_colour TEXT,
     -- What the links in its e-mails are signed with.
     link_key BLOB NOT NULL,
+    -- Since when it is on its way out, or not all of it is here yet: then nobody sees it.
+    leaving_at INTEGER,
     created_at INTEGER NOT NULL,
     version INTEGER NOT NULL
 ) STRICT;
@@ -579,7 +582,7 @@ CREATE INDEX lots_due ON lots (expires_at) WHERE is_open;
 CREATE INDEX lots_timing_out ON lots (next_timeout_at) WHERE next_timeout_at IS NOT NULL;
 
 CREATE TABLE entries (
-    feed INTEGER PRIMARY KEY,
+    feed INTEGER PRIMARY KEY AUTOINCREMENT,
     business_id BLOB NOT NULL,
     posting_id BLOB NOT NULL,
     n INTEGER NOT NULL,
@@ -792,7 +795,7 @@ CREATE TABLE payments (
 
 -- What the payment system is to charge. That it timed out is a fact of time; a job writes it.
 CREATE TABLE charge_requests (
-    feed INTEGER PRIMARY KEY,
+    feed INTEGER PRIMARY KEY AUTOINCREMENT,
     business_id BLOB NOT NULL,
     id BLOB NOT NULL,
     sale_id BLOB,
@@ -834,7 +837,7 @@ CREATE TABLE posting_notes (
 
 -- What changed on a package and is not an entry.
 CREATE TABLE changes (
-    feed INTEGER PRIMARY KEY,
+    feed INTEGER PRIMARY KEY AUTOINCREMENT,
     business_id BLOB NOT NULL,
     package_id BLOB NOT NULL,
     seq INTEGER NOT NULL,
@@ -850,14 +853,17 @@ CREATE TABLE changes (
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id)
 ) STRICT;
 
--- `PRAGMA recursive_triggers = ON` makes INSERT OR REPLACE fire the delete triggers.
+-- History leaves with its business and in no other way. `PRAGMA recursive_triggers = ON` makes INSERT OR REPLACE fire
+-- the delete triggers.
 CREATE TRIGGER entries_are_never_updated BEFORE UPDATE ON entries
     BEGIN SELECT RAISE(ABORT, 'entries is append-only'); END;
 CREATE TRIGGER entries_are_never_deleted BEFORE DELETE ON entries
+    WHEN NOT EXISTS (SELECT 1 FROM businesses WHERE id = OLD.business_id AND leaving_at IS NOT NULL)
     BEGIN SELECT RAISE(ABORT, 'entries is append-only'); END;
 CREATE TRIGGER changes_are_never_updated BEFORE UPDATE ON changes
     BEGIN SELECT RAISE(ABORT, 'changes is append-only'); END;
 CREATE TRIGGER changes_are_never_deleted BEFORE DELETE ON changes
+    WHEN NOT EXISTS (SELECT 1 FROM businesses WHERE id = OLD.business_id AND leaving_at IS NOT NULL)
     BEGIN SELECT RAISE(ABORT, 'changes is append-only'); END;
 
 -- Work on many packages, a part at a time: a run has looked at all packages down to `before_id`, and at no

@@ -1,4 +1,9 @@
-//! `carnet business`: makes and lists businesses.
+//! `carnet business`: makes and lists businesses, takes one along to another database, deletes one.
+
+mod archive;
+mod delete;
+mod export;
+mod import;
 
 use std::io::Write;
 
@@ -8,13 +13,14 @@ use clap::{Args, Subcommand};
 use icu_locale_core::LanguageIdentifier;
 
 use crate::app;
+use crate::cli::progress::ProgressStyle;
 use crate::clock::Clock;
 use crate::config::DatabaseSettings;
 use crate::domain::business::Business;
 use crate::domain::money::Currency;
 use crate::service::Context;
 use crate::service::business::{self, NewBusiness};
-use crate::store::migrate;
+use crate::store::{businesses, migrate};
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -23,6 +29,12 @@ pub enum BusinessCommand {
     Create(CreateArgs),
     /// List all businesses: id, currency, time zone, locale, name.
     List(ListArgs),
+    /// Write all that a business has into a folder, to be imported into another database.
+    Export(export::ExportArgs),
+    /// Bring in a business that was exported, with its ids, its history and its tokens.
+    Import(import::ImportArgs),
+    /// Delete a business with all that it has.
+    Delete(delete::DeleteArgs),
 }
 
 /// A new business.
@@ -50,15 +62,19 @@ pub struct ListArgs {
     database: DatabaseSettings,
 }
 
-/// Does it, and writes what it made or found to `out`.
+/// Does it, and writes what it made or found to the first stream, progress to the second.
 pub async fn run(
     command: &BusinessCommand,
     clock: &Clock,
-    out: &mut impl Write,
+    style: ProgressStyle,
+    (out, err): (&mut impl Write, &mut impl Write),
 ) -> anyhow::Result<()> {
     match command {
         BusinessCommand::Create(args) => create(args, clock, out).await,
         BusinessCommand::List(args) => list(args, clock, out).await,
+        BusinessCommand::Export(args) => export::run(args, clock, style, (out, err)).await,
+        BusinessCommand::Import(args) => import::run(args, clock, style, (out, err)).await,
+        BusinessCommand::Delete(args) => delete::run(args, clock, style, (out, err)).await,
     }
 }
 
@@ -91,6 +107,10 @@ async fn list(args: &ListArgs, clock: &Clock, out: &mut impl Write) -> anyhow::R
             ..
         } = business;
         writeln!(out, "{id}  {}  {zone}  {locale}  {name}", currency.code())?;
+    }
+    for Business { id, name, .. } in businesses::all_leaving(ctx.db.reader()).await? {
+        let what = "has begun to leave or never arrived whole: delete it";
+        writeln!(out, "{id}  {what}  {name}")?;
     }
     Ok(ctx.db.close().await?)
 }

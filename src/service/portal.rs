@@ -14,9 +14,7 @@ use crate::domain::entry::{Entry, EntryKind};
 use crate::domain::payment::PaymentMethod;
 use crate::domain::permission::Permission;
 use crate::domain::refusal::Refusal;
-use crate::ids::{
-    BusinessId, CreditTypeId, CustomerId, ItemId, PackageId, Reference, TemplateId,
-};
+use crate::ids::{BusinessId, CreditTypeId, CustomerId, ItemId, PackageId, Reference, TemplateId};
 use crate::service::buyers::check_there;
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
@@ -144,11 +142,7 @@ pub async fn entries(
 ///
 /// # Errors
 /// Those of [`packages`] and of a sale; [`SellingRefusal::NotOnline`](crate::domain::refusal::SellingRefusal::NotOnline).
-pub async fn buy(
-    ctx: &Context,
-    call: &Call,
-    input: &Wish,
-) -> Result<Answer<Sold>, ServiceError> {
+pub async fn buy(ctx: &Context, call: &Call, input: &Wish) -> Result<Answer<Sold>, ServiceError> {
     let customer = caller(ctx.db.reader(), call).await?;
     let payment = input.on_account.then(|| PaymentEntry {
         method: PaymentMethod::OnAccount,
@@ -166,7 +160,9 @@ pub async fn buy(
         price_minor: None,
         quantity: input.quantity,
         lines: Vec::new(),
-        charge: payment.is_none().then_some(ChargeEntry { amount_minor: None }),
+        charge: payment
+            .is_none()
+            .then_some(ChargeEntry { amount_minor: None }),
         payment,
         note: String::new(),
         agreed: None,

@@ -1,4 +1,7 @@
 //! `businesses`: the tenants. A global table.
+//!
+//! One that is leaving, or has not arrived whole, is not there for anybody but those who see to that
+//! ([`lock_to_leave`], [`all_leaving`]).
 
 use std::collections::HashMap;
 
@@ -12,7 +15,7 @@ use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 use crate::domain::business::{Business, Sender};
 use crate::domain::money::Currency;
 use crate::ids::BusinessId;
-use crate::store::columns::{from_json, known, micros, to_json};
+use crate::store::columns::{from_json, instant_opt, known, micros, to_json};
 use crate::store::error::StoreError;
 
 const TABLE: &str = "businesses";
@@ -47,6 +50,7 @@ mod entity {
         pub logo_url: Option<String>,
         pub accent_colour: Option<String>,
         pub link_key: Vec<u8>,
+        pub leaving_at: Option<i64>,
         pub created_at: i64,
         pub version: i64,
     }
@@ -88,7 +92,7 @@ pub async fn get(
     db: &impl ConnectionTrait,
     id: BusinessId,
 ) -> Result<Option<Business>, StoreError> {
-    let row = Entity::find_by_id(id.uuid()).one(db).await?;
+    let row = here().filter(Column::Id.eq(id.uuid())).one(db).await?;
     row.map(read).transpose()
 }
 
@@ -98,7 +102,8 @@ pub async fn link_key(
     db: &impl ConnectionTrait,
     id: BusinessId,
 ) -> Result<Option<Vec<u8>>, StoreError> {
-    Ok(Entity::find_by_id(id.uuid())
+    Ok(here()
+        .filter(Column::Id.eq(id.uuid()))
         .select_only()
         .column(Column::LinkKey)
         .into_tuple()
@@ -112,11 +117,41 @@ pub async fn lock(
     txn: &DatabaseTransaction,
     id: BusinessId,
 ) -> Result<Option<Business>, StoreError> {
-    let row = Entity::find_by_id(id.uuid())
+    let row = here()
+        .filter(Column::Id.eq(id.uuid()))
         .lock(LockType::NoKeyUpdate)
         .one(txn)
         .await?;
     row.map(read).transpose()
+}
+
+/// Locks one business, whether it is leaving or not, and says since when it is.
+pub async fn lock_to_leave(
+    txn: &DatabaseTransaction,
+    id: BusinessId,
+) -> Result<Option<(Business, Option<DateTime<Utc>>)>, StoreError> {
+    let row = Entity::find_by_id(id.uuid())
+        .lock(LockType::NoKeyUpdate)
+        .one(txn)
+        .await?;
+    let Some(row) = row else { return Ok(None) };
+    let leaving_at = instant_opt(row.leaving_at, TABLE, id)?;
+    Ok(Some((read(row)?, leaving_at)))
+}
+
+/// Notes since when a business is leaving; none: it is here.
+pub async fn set_leaving(
+    txn: &DatabaseTransaction,
+    id: BusinessId,
+    leaving_at: Option<DateTime<Utc>>,
+) -> Result<(), StoreError> {
+    let row = ActiveModel {
+        id: Unchanged(id.uuid()),
+        leaving_at: Set(leaving_at.map(micros)),
+        ..ActiveModel::default()
+    };
+    Entity::update(row).exec(txn).await?;
+    Ok(())
 }
 
 /// Those of these businesses that exist.
@@ -125,7 +160,7 @@ pub async fn by_ids(
     ids: impl IntoIterator<Item = BusinessId>,
 ) -> Result<HashMap<BusinessId, Business>, StoreError> {
     let ids = ids.into_iter().map(BusinessId::uuid);
-    let rows = Entity::find().filter(Column::Id.is_in(ids)).all(db).await?;
+    let rows = here().filter(Column::Id.is_in(ids)).all(db).await?;
     rows.into_iter()
         .map(|row| Ok((BusinessId::from_uuid(row.id), read(row)?)))
         .collect()
@@ -133,8 +168,19 @@ pub async fn by_ids(
 
 /// All businesses, oldest first.
 pub async fn all(db: &impl ConnectionTrait) -> Result<Vec<Business>, StoreError> {
-    let rows = Entity::find().order_by_asc(Column::Id).all(db).await?;
+    let rows = here().order_by_asc(Column::Id).all(db).await?;
     rows.into_iter().map(read).collect()
+}
+
+/// Those that are leaving or have not arrived whole, oldest first.
+pub async fn all_leaving(db: &impl ConnectionTrait) -> Result<Vec<Business>, StoreError> {
+    let leaving = Entity::find().filter(Column::LeavingAt.is_not_null());
+    let rows = leaving.order_by_asc(Column::Id).all(db).await?;
+    rows.into_iter().map(read).collect()
+}
+
+fn here() -> Select<Entity> {
+    Entity::find().filter(Column::LeavingAt.is_null())
 }
 
 fn read(row: Model) -> Result<Business, StoreError> {
@@ -188,6 +234,7 @@ fn row(business: &Business) -> Result<ActiveModel, StoreError> {
         logo_url: Set(business.sender.logo_url.clone()),
         accent_colour: Set(business.sender.accent_colour.clone()),
         link_key: sea_orm::NotSet,
+        leaving_at: sea_orm::NotSet,
         created_at: sea_orm::NotSet,
         version: Set(business.version),
     })

@@ -231,6 +231,26 @@ impl Database {
         Ok(txn)
     }
 
+    /// The same for as long as it takes to read everything.
+    pub async fn endless_snapshot(&self) -> Result<DatabaseTransaction, StoreError> {
+        let txn = self.snapshot().await?;
+        if self.backend() == DbBackend::Postgres {
+            txn.execute_unprepared("SET LOCAL statement_timeout = 0")
+                .await?;
+        }
+        Ok(txn)
+    }
+
+    /// Has PostgreSQL clean up behind many deleted rows of a table; until then whoever looks for rows in it that
+    /// refer to another walks past all of them.
+    pub async fn clean_up(&self, table: &'static str) -> Result<(), StoreError> {
+        if self.backend() == DbBackend::Postgres {
+            let vacuum = format!("VACUUM (TRUNCATE OFF) {table}");
+            self.writer.execute_unprepared(&vacuum).await?;
+        }
+        Ok(())
+    }
+
     /// Copies an SQLite database into a new file: one state of everything, whoever else writes meanwhile.
     pub async fn copy_to(&self, path: &str) -> Result<(), StoreError> {
         let copy = Statement::from_sql_and_values(self.backend(), "VACUUM INTO ?", [path.into()]);

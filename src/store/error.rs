@@ -47,7 +47,21 @@ impl StoreError {
         }
     }
 
-    /// The same, where a lock was to be waited for only so long that a try in another way makes sense.
+    /// Whether somebody else wrote what this was in the way of, so that the whole unit may be tried again.
+    pub fn is_overtaken(&self) -> bool {
+        match self {
+            Self::Contention(_) => true,
+            Self::Database(cause) => matches!(
+                cause.sql_err(),
+                Some(SqlErr::ForeignKeyConstraintViolation(_))
+            ),
+            Self::Unavailable(_) | Self::TooSlow(_) | Self::Taken(_) | Self::Corrupt { .. } => {
+                false
+            }
+        }
+    }
+
+    /// The same failure, where a lock was to be waited for only so long that a try in another way makes sense.
     #[must_use]
     pub fn contended_if_locked(self) -> Self {
         if let Self::TooSlow(cause) = &self

@@ -3,7 +3,7 @@
 mod audit_log;
 mod mailing;
 mod matrix;
-mod script;
+pub(crate) mod script;
 mod tokens;
 
 use carnet::domain::permission::Permission;

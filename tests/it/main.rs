@@ -37,6 +37,7 @@ mod hostile;
 mod importing;
 mod invoicing;
 mod keeping;
+mod leaving;
 mod limiting;
 mod mail;
 mod mail_jobs;

@@ -1,5 +1,7 @@
 //! The change feed (H6): none missed and none doubled, whoever writes, through gRPC on both databases.
 
+mod leaving;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

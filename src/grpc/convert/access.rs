@@ -95,7 +95,8 @@ fn permissions(numbers: &[i32], holders: Holders, faults: &mut Faults) -> Option
         .iter()
         .any(|held| held.is_for_customers() != is_for_customers)
     {
-        let only = "PORTAL_READ and PORTAL_BUY are for the tokens of customers, which hold no other";
+        let only =
+            "PORTAL_READ and PORTAL_BUY are for the tokens of customers, which hold no other";
         faults.add("permissions", only);
         return None;
     }

@@ -477,7 +477,7 @@ pub(super) const BILLING: &[Step] = &[
 ];
 
 /// The whole day.
-pub(super) fn steps() -> impl Iterator<Item = &'static Step> {
+pub(crate) fn steps() -> impl Iterator<Item = &'static Step> {
     let parts = [
         ACCESS, CATALOGUE, PEOPLE, MAILING, SELLING, USING, AMENDING, BILLING,
     ];

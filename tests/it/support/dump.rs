@@ -3,7 +3,8 @@
 use carnet::store::db::Database as Connection;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
-async fn texts(connection: &Connection, sql: &str) -> Vec<String> {
+/// The first column of what a query finds.
+pub(crate) async fn texts(connection: &Connection, sql: &str) -> Vec<String> {
     let statement = Statement::from_string(connection.backend(), sql);
     let rows = connection.reader().query_all_raw(statement).await.unwrap();
     rows.iter()
@@ -11,9 +12,10 @@ async fn texts(connection: &Connection, sql: &str) -> Vec<String> {
         .collect()
 }
 
-async fn tables(connection: &Connection) -> Vec<String> {
+/// The names of all tables.
+pub(crate) async fn tables(connection: &Connection) -> Vec<String> {
     let sql = if connection.backend() == DbBackend::Sqlite {
-        "SELECT name FROM sqlite_master WHERE type = 'table'"
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     } else {
         "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = current_schema()"
     };
