@@ -17,7 +17,7 @@ use crate::store::notices;
 
 mod overview;
 
-pub use overview::{count_waiting, get_of_any_business, newest, oldest_due};
+pub use overview::{count_due, count_waiting, get_of_any_business, newest, oldest_due};
 
 const TABLE: &str = "emails";
 
@@ -78,14 +78,9 @@ pub struct Filter {
 /// The most e-mails of one statement: a bound on the parameters that databases take.
 const EMAILS_PER_STATEMENT_MAX: usize = 400;
 
-/// The e-mail of this customer, kind and occasion: the one that is there already, or `new`.
-pub async fn ensure(txn: &DatabaseTransaction, new: &Email) -> Result<EmailId, StoreError> {
-    let ids = ensure_all(txn, std::slice::from_ref(new)).await?;
-    known(ids.first().copied(), TABLE, new.id)
-}
-
-/// The same for many e-mails, in their order.
-pub async fn ensure_all(
+/// The e-mails of these customers, kinds and occasions, in the order of `new`: those that are there already, or
+/// the new ones.
+pub async fn ensure(
     txn: &DatabaseTransaction,
     new: &[Email],
 ) -> Result<Vec<EmailId>, StoreError> {
@@ -223,8 +218,23 @@ pub async fn businesses_due(
     Ok(ids.into_iter().map(BusinessId::from_uuid).collect())
 }
 
-/// Locks the e-mail of a business that has been due for longest and that nobody else has; those of a run
-/// that is not done are left alone.
+/// What is due and nobody has; those of a run that is not done are left alone.
+fn to_claim(now: DateTimeUtc) -> Condition {
+    let is_free = Condition::any()
+        .add(Column::LeaseUntil.is_null())
+        .add(Column::LeaseUntil.lte(micros(now)));
+    Condition::all()
+        .add(Column::FinishedAt.is_null())
+        .add(Column::DueAt.lte(micros(now)))
+        .add(is_free)
+        .add(Expr::cust(
+            "(emails.mail_day IS NULL OR EXISTS (SELECT 1 FROM mail_days d \
+             WHERE d.business_id = emails.business_id AND d.local_day = emails.mail_day \
+             AND d.done_at IS NOT NULL))",
+        ))
+}
+
+/// Locks the e-mail of a business that has been due for longest and that nobody else has.
 pub async fn lock_due(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
@@ -232,18 +242,7 @@ pub async fn lock_due(
 ) -> Result<Option<Email>, StoreError> {
     let row = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::FinishedAt.is_null())
-        .filter(Column::DueAt.lte(micros(now)))
-        .filter(
-            Condition::any()
-                .add(Column::LeaseUntil.is_null())
-                .add(Column::LeaseUntil.lte(micros(now))),
-        )
-        .filter(Expr::cust(
-            "(emails.mail_day IS NULL OR EXISTS (SELECT 1 FROM mail_days d \
-             WHERE d.business_id = emails.business_id AND d.local_day = emails.mail_day \
-             AND d.done_at IS NOT NULL))",
-        ))
+        .filter(to_claim(now))
         .order_by_asc(Column::DueAt)
         .order_by_asc(Column::Id)
         .limit(1)
