@@ -22,6 +22,8 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
+use tracing::field::{Empty, display};
+use tracing::{Instrument, Span, debug_span};
 
 use crate::domain::notice::NoticeKind;
 use crate::ids::BusinessId;
@@ -134,7 +136,17 @@ impl Deliverer {
                 break;
             };
             self.last_turn = Some(business_id);
-            match self.take_turn(business_id, pass, report).await? {
+            let span = debug_span!(
+                parent: None,
+                "delivery",
+                otel.kind = "producer",
+                server.address = self.gate.name,
+                email_id = Empty,
+                attempt = Empty,
+                outcome = Empty,
+            );
+            let turn = self.take_turn(business_id, pass, report);
+            match turn.instrument(span).await? {
                 Turn::Sent => turns.push_back(business_id),
                 Turn::NotSent => {
                     unused = Some(pass);
@@ -178,6 +190,10 @@ impl Deliverer {
     ) -> Result<Turn, ServiceError> {
         let begun = Instant::now();
         let outcome = self.mail.transport.send(&claim.message).await;
+        let span = Span::current();
+        span.record("email_id", display(claim.email_id));
+        span.record("attempt", claim.number);
+        span.record("outcome", outcome.name());
         let labels = [("outcome", outcome.name())];
         metrics::histogram!("carnet_email_attempt_seconds", &labels).record(begun.elapsed());
         let has_no_connection = self.place.note(&outcome, self.ctx.clock.now()) && !pass.is_probe;
