@@ -189,7 +189,8 @@ async fn a_delivery_is_traced_from_the_claim_through_each_stage_without_address_
     on(Postgres, async |app| {
         let server = SmtpServer::start(Mode::Clear).await;
         let refusal = "554 5.7.1 mari.tamm@example.com is not liked";
-        server.plan(At::Rcpt, Act::Say(refusal));
+        // Each of the two has a connection of its own.
+        server.plan(At::Rcpt, Act::SayAndDrop(refusal));
         let collector = Collector::default();
         let (endpoint, smtp_url) = (collector.start().await, server.clear_url());
         let arguments = ["--otlp-endpoint", &endpoint, "--smtp-url", &smtp_url];
