@@ -283,6 +283,35 @@ async fn a_server_that_takes_no_further_connection_goes_on_with_those_it_has(
 
 #[rstest]
 #[tokio::test]
+async fn semantics_45_while_the_mail_server_is_away_one_worker_tries_for_all(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on(database, async |app| {
+        let server = SmtpServer::start(Mode::Clear).await;
+        queue(app, 6).await;
+        let workers = workers(app, &server, 3);
+        for _ in 0..3 {
+            server.plan(At::Greeting, Act::Drop);
+        }
+        let delivered = run(&workers).await;
+        let tried = server.connections();
+        assert!((1..=3).contains(&tried), "each once at most: {tried}");
+        assert_eq!((delivered.sent, delivered.postponed), (0, tried));
+        server.forget_plans();
+        assert_eq!(run(&workers).await, Delivered::default(), "all rest");
+        app.clock.advance(TimeDelta::seconds(10));
+        server.plan(At::Greeting, Act::Drop);
+        assert_eq!(run(&workers).await.postponed, 1);
+        assert_eq!(server.connections(), tried + 1, "one try");
+        app.clock.advance(TimeDelta::seconds(20));
+        assert_eq!(run(&workers).await.sent, 6, "an answer lets all go on");
+        each_arrived_once(app, &server, 6).await;
+    })
+    .await;
+}
+
+#[rstest]
+#[tokio::test]
 async fn a_stop_lets_each_worker_end_the_email_that_it_is_at(
     #[values(Sqlite, Postgres)] database: Database,
 ) {
