@@ -328,7 +328,10 @@ pub fn mail(settings: &MailSettings) -> anyhow::Result<Mail> {
 
 /// A way out for each connection to the mail server; the folder needs but one.
 fn mails(settings: &MailSettings, mailing: &Mailing) -> anyhow::Result<Vec<Mail>> {
-    let connections = settings.smtp_url.as_ref().map(|_| settings.smtp_connections);
+    let connections = settings
+        .smtp_url
+        .as_ref()
+        .map(|_| settings.smtp_connections);
     (0..connections.unwrap_or(1))
         .map(|_| mail_of(settings, mailing.clone()))
         .collect()

@@ -21,6 +21,7 @@ mod workers;
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 use tracing::field::{Empty, display};
 use tracing::{Instrument, Span, debug_span};
@@ -214,14 +215,15 @@ impl Deliverer {
         })
     }
 
-    /// The businesses with something due, in turn: behind the one whose turn it was last.
+    /// The businesses with something due, in turn: behind the one whose turn it was last, and at first from
+    /// anywhere on, so that workers do not all begin with the same one.
     async fn turns(&self) -> Result<VecDeque<BusinessId>, ServiceError> {
         let due = emails::businesses_due(self.ctx.db.reader(), self.ctx.clock.now()).await?;
         let mut turns = VecDeque::from(due);
-        let had_theirs = turns
-            .iter()
-            .take_while(|id| self.last_turn.is_some_and(|last| **id <= last));
-        let had_theirs = had_theirs.count();
+        let had_theirs = match self.last_turn {
+            Some(last) => turns.iter().take_while(|id| **id <= last).count(),
+            None => rand::rng().random_range(0..turns.len().max(1)),
+        };
         turns.rotate_left(had_theirs);
         Ok(turns)
     }

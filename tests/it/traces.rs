@@ -210,7 +210,10 @@ async fn a_delivery_is_traced_from_the_claim_through_each_stage_without_address_
             let email = all.iter().find(|email| email.id == told("email_id"));
             let was_sent = email.unwrap().state() == EmailState::Sent;
             let outcome = if was_sent { "accepted" } else { "refused" };
-            assert_eq!((told("outcome"), told("attempt")), (outcome.into(), "1".into()));
+            assert_eq!(
+                (told("outcome"), told("attempt")),
+                (outcome.into(), "1".into())
+            );
             assert_eq!(told("server.address"), server.address().to_string());
             let spans = collector.of_trace(&hex(&delivery.trace_id));
             let named = |name: &str| spans.iter().find(|span| span.name == name);
@@ -225,11 +228,20 @@ async fn a_delivery_is_traced_from_the_claim_through_each_stage_without_address_
             if was_sent {
                 assert_eq!((&*code, seen), ("250", [true; 6]));
             } else {
-                assert_eq!((&*code, seen), ("554", [true, true, true, false, false, false]));
+                assert_eq!(
+                    (&*code, seen),
+                    ("554", [true, true, true, false, false, false])
+                );
             }
         }
         let words = collector.in_words();
-        for secret in ["example.com", "is not liked", "Mari", &all[0].subject, &all[1].subject] {
+        for secret in [
+            "example.com",
+            "is not liked",
+            "Mari",
+            &all[0].subject,
+            &all[1].subject,
+        ] {
             assert!(!words.contains(secret), "{secret} is in {words}");
         }
         serving.kill().await;

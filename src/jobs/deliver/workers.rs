@@ -74,7 +74,8 @@ impl Workers {
         let due = emails::count_due(self.ctx.db.reader(), now, idle.len()).await?;
         let runs = idle.into_iter().take(due);
         // In tasks of their own: whoever gives up waiting for them cuts none off.
-        let runs = runs.map(|(deliverer, connection)| tokio::spawn(Box::pin(work(deliverer, connection))));
+        let runs =
+            runs.map(|(deliverer, connection)| tokio::spawn(Box::pin(work(deliverer, connection))));
         let mut report = Delivered::default();
         let mut failed = None;
         for ended in join_all(runs).await {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use sea_orm::entity::prelude::*;
 use sea_orm::{QueryOrder, QuerySelect};
 
-use super::{Column, Entity, TABLE, read, to_claim};
+use super::{Column, Entity, TABLE, read};
 use crate::domain::email::{Email, EmailState};
 use crate::domain::notice::NoticeKind;
 use crate::ids::EmailId;
@@ -48,23 +48,6 @@ pub async fn oldest_due(db: &impl ConnectionTrait) -> Result<Option<DateTimeUtc>
     found
         .map(|(id, due_at)| instant(due_at, TABLE, EmailId::from_uuid(id)))
         .transpose()
-}
-
-/// How many e-mails of any business are due and nobody has, counted up to `most`.
-pub async fn count_due(
-    db: &impl ConnectionTrait,
-    now: DateTimeUtc,
-    most: usize,
-) -> Result<usize, StoreError> {
-    let found: Vec<Uuid> = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(to_claim(now))
-        .limit(u64::try_from(most).unwrap_or(u64::MAX))
-        .into_tuple()
-        .all(db)
-        .await?;
-    Ok(found.len())
 }
 
 /// How many e-mails of any business are in each state that is not their last, by their kinds.

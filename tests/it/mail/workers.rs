@@ -34,7 +34,13 @@ fn workers_with(
     connections: usize,
     settings: &MailSettings,
 ) -> Workers {
-    stoppable(app, server, connections, settings, &CancellationToken::new())
+    stoppable(
+        app,
+        server,
+        connections,
+        settings,
+        &CancellationToken::new(),
+    )
 }
 
 fn stoppable(
@@ -163,7 +169,10 @@ async fn workers_of_several_replicas_keep_one_limit_together(
             assert!(within <= 4, "{sent_at:?}");
         }
         let took = *sent_at.last().unwrap() - sent_at[0];
-        assert!(took <= TimeDelta::seconds(140), "slower than it may: {took}");
+        assert!(
+            took <= TimeDelta::seconds(140),
+            "slower than it may: {took}"
+        );
         each_arrived_once(app, &server, 10).await;
     })
     .await;
