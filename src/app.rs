@@ -152,9 +152,9 @@ impl App {
         running.start_writing(token_uses::WRITTEN_EVERY, token_uses::write);
         running.start_writing(denials::COUNTED_FOR, denials::write_counts);
         if !settings.server.no_scheduler {
-            let mail = mail_of(&settings.mail, running.ctx.mailing.clone())?;
+            let mails = mails(&settings.mail, &running.ctx.mailing)?;
             let (ctx, verify_at) = (running.ctx.clone(), settings.server.verify_at);
-            let scheduler = Scheduler::start(ctx, mail, settings.retention, verify_at);
+            let scheduler = Scheduler::start(ctx, mails, settings.retention, verify_at);
             running.scheduler = Some(scheduler.await?);
         }
         if !settings.server.no_grpc {
@@ -336,6 +336,17 @@ fn mailing(settings: &MailSettings, folder: Option<&Folder>) -> Mailing {
 pub fn mail(settings: &MailSettings) -> anyhow::Result<Mail> {
     let folder = templates_folder(settings)?;
     mail_of(settings, mailing(settings, folder.as_ref()))
+}
+
+/// A way out for each connection to the mail server; the folder needs but one.
+fn mails(settings: &MailSettings, mailing: &Mailing) -> anyhow::Result<Vec<Mail>> {
+    let connections = settings
+        .smtp_url
+        .as_ref()
+        .map(|_| settings.smtp_connections);
+    (0..connections.unwrap_or(1))
+        .map(|_| mail_of(settings, mailing.clone()))
+        .collect()
 }
 
 fn mail_of(settings: &MailSettings, mailing: Mailing) -> anyhow::Result<Mail> {

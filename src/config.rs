@@ -261,6 +261,16 @@ pub struct MailSettings {
         value_parser = clap::value_parser!(u64).range(1..=600)
     )]
     pub smtp_timeout_seconds: u64,
+    /// How many connections to the mail server each process has at most, one e-mail under way on each; no more
+    /// than the server allows one client.
+    #[arg(
+        long,
+        env = "CARNET_SMTP_CONNECTIONS",
+        default_value_t = 4,
+        value_name = "COUNT",
+        value_parser = clap::value_parser!(u16).range(1..=64)
+    )]
+    pub smtp_connections: u16,
     /// The folder that e-mails are captured into while there is no mail server.
     #[arg(
         long,
