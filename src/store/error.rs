@@ -55,9 +55,11 @@ impl StoreError {
                 cause.sql_err(),
                 Some(SqlErr::ForeignKeyConstraintViolation(_))
             ),
-            Self::Unavailable(_) | Self::TooSlow(_) | Self::Taken(_) | Self::Corrupt { .. } => {
-                false
-            }
+            Self::Unavailable(_)
+            | Self::Full(_)
+            | Self::TooSlow(_)
+            | Self::Taken(_)
+            | Self::Corrupt { .. } => false,
         }
     }
 
