@@ -86,7 +86,7 @@ async fn a_customer_sees_its_packages_unit_by_unit_and_nothing_of_others(
         assert_eq!(mine.id, package.id);
         assert_eq!(mine.name, "Standard");
         assert_eq!(mine.status(), PackageStatus::Active);
-        assert_eq!(mine.last_usable_date, "2026-02-13");
+        assert_eq!(mine.last_usable_date, "2026-02-14");
         assert_eq!(mine.expires_at, package.expires_at);
         assert_eq!((mine.shared, mine.price), (false, Some(euros(12_000))));
         let [line] = &mine.lines[..] else {
@@ -127,7 +127,7 @@ async fn what_time_has_ended_is_told_whether_or_not_a_job_has_written_it(
         app.clock.advance(TimeDelta::days(12));
         let mine = packages(&mari, 0).await.unwrap();
         assert_eq!(mine[0].status(), PackageStatus::Expired);
-        assert_eq!(mine[0].last_usable_date, "2026-01-24");
+        assert_eq!(mine[0].last_usable_date, "2026-01-25");
         let states: Vec<_> = mine[0].lines[0].units.iter().map(v1::Unit::state).collect();
         assert_eq!(states, [UnitState::Expired, UnitState::Expired]);
     })
