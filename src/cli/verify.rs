@@ -14,7 +14,8 @@ use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use clap::Args;
 
-use self::kept::{Kept, NamedHead, hex};
+pub(super) use self::kept::hex;
+use self::kept::{Kept, NamedHead};
 use crate::app;
 use crate::cli::progress::{Progress, ProgressStyle};
 use crate::clock::Clock;

@@ -148,7 +148,7 @@ pub async fn set_leaving(
     let row = ActiveModel {
         id: Unchanged(id.uuid()),
         leaving_at: Set(leaving_at.map(micros)),
-        ..ActiveModel::default()
+        ..<ActiveModel as Default>::default()
     };
     Entity::update(row).exec(txn).await?;
     Ok(())

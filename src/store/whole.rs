@@ -8,16 +8,17 @@
 //! This is the one writer of `entries` beside their own file. What it writes was entries of this business elsewhere, of
 //! which the hashes tell whether they still are.
 
-use futures_util::TryStreamExt;
-use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement, StreamTrait, Value,
-};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement, Value};
 
 use crate::ids::BusinessId;
 use crate::store::error::StoreError;
 
 /// What is not taken along.
 const FEED: &str = "feed";
+/// How many rows are read at a time.
+const ROWS_PER_PAGE: usize = 200;
+/// What reads on in the rows of a table on PostgreSQL.
+const CURSOR: &str = "rows_of_business";
 
 /// A table with rows of a business.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +27,7 @@ pub struct Table {
     pub name: &'static str,
     /// The column that says whose a row is.
     business: &'static str,
-    /// In which order its rows are read.
+    /// In which order its rows are read on PostgreSQL. On SQLite it is that in which they were written.
     order: &'static str,
 }
 
@@ -211,39 +212,71 @@ impl Table {
         business_id: BusinessId,
         mut take: impl FnMut(&str) -> Result<(), E>,
     ) -> Result<(), E> {
+        let failed = |error: DbErr| E::from(StoreError::from(error));
+        let backend = txn.get_database_backend();
+        let has_cursor = backend == DbBackend::Postgres;
+        let columns = self.columns(txn).await?;
+        if has_cursor {
+            let declare = self.declare(&columns, business_id);
+            txn.execute_unprepared(&declare).await.map_err(failed)?;
+        }
+        let mut after = i64::MIN;
+        loop {
+            let page = if has_cursor {
+                let fetch = format!("FETCH {ROWS_PER_PAGE} FROM {CURSOR}");
+                Statement::from_string(backend, fetch)
+            } else {
+                let values: [Value; 2] = [business_id.uuid().into(), after.into()];
+                Statement::from_sql_and_values(backend, self.page(&columns), values)
+            };
+            let rows = txn.query_all_raw(page).await.map_err(failed)?;
+            for row in &rows {
+                let line: String = row.try_get_by_index(0).map_err(failed)?;
+                take(&line)?;
+                if !has_cursor {
+                    after = row.try_get_by_index(1).map_err(failed)?;
+                }
+            }
+            if rows.len() < ROWS_PER_PAGE {
+                break;
+            }
+        }
+        if has_cursor {
+            let close = format!("CLOSE {CURSOR}");
+            txn.execute_unprepared(&close).await.map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Opens what reads on in all rows of a business.
+    fn declare(self, columns: &[Column], business_id: BusinessId) -> String {
         let Self {
             name,
             business,
             order,
         } = self;
-        let backend = txn.get_database_backend();
-        let columns = self.columns(txn).await?;
-        let sql = if backend == DbBackend::Postgres {
-            let cells = columns
-                .iter()
-                .map(|column| format!("{} AS {}", column.told(), column.name));
-            let cells = cells.collect::<Vec<_>>().join(", ");
-            format!(
-                "SELECT CAST(row_to_json(told) AS TEXT) FROM (
-                    SELECT {cells} FROM {name} WHERE {business} = $1 ORDER BY {order}) AS told"
-            )
-        } else {
-            let cells = columns
-                .iter()
-                .map(|column| format!("'{}', {}", column.name, column.told()));
-            let cells = cells.collect::<Vec<_>>().join(", ");
-            format!(
-                "SELECT json_object({cells}) FROM {name} WHERE {business} = $1 ORDER BY {order}"
-            )
-        };
-        let statement = Statement::from_sql_and_values(backend, sql, of(business_id));
-        let failed = |error: DbErr| E::from(StoreError::from(error));
-        let mut rows = txn.stream_raw(statement).await.map_err(failed)?;
-        while let Some(row) = rows.try_next().await.map_err(failed)? {
-            let line: String = row.try_get_by_index(0).map_err(failed)?;
-            take(&line)?;
-        }
-        Ok(())
+        let cells = columns
+            .iter()
+            .map(|column| format!("{} AS {}", column.told(), column.name));
+        let cells = cells.collect::<Vec<_>>().join(", ");
+        let id = business_id.uuid();
+        format!(
+            "DECLARE {CURSOR} NO SCROLL CURSOR FOR SELECT CAST(row_to_json(told) AS TEXT) FROM (
+                SELECT {cells} FROM {name} WHERE {business} = '{id}' ORDER BY {order}) AS told"
+        )
+    }
+
+    /// Reads the rows of a business `$1` behind the row `$2`, going once through the table.
+    fn page(self, columns: &[Column]) -> String {
+        let Self { name, business, .. } = self;
+        let cells = columns
+            .iter()
+            .map(|column| format!("'{}', {}", column.name, column.told()));
+        let cells = cells.collect::<Vec<_>>().join(", ");
+        format!(
+            "SELECT json_object({cells}), rowid FROM {name}
+             WHERE +{business} = $1 AND rowid > $2 ORDER BY rowid LIMIT {ROWS_PER_PAGE}"
+        )
     }
 
     /// Writes rows that were read so, in their order.

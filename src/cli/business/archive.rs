@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::cli::verify::hex;
 use crate::ids::BusinessId;
 use crate::store::migrate::known_version;
 use crate::store::whole::{TABLES, Table};
@@ -135,7 +136,7 @@ impl Writing {
         self.file.flush()?;
         self.file.get_ref().sync_all()?;
         Ok(Content {
-            sha256: hex(self.hasher),
+            sha256: hash(self.hasher),
             ..self.content
         })
     }
@@ -232,7 +233,7 @@ impl Reading<'_> {
         let mut bounded = self.file.by_ref().take(LINE_BYTES_MAX);
         let read = bounded.read_until(b'\n', &mut line);
         if read.with_context(|| format!("cannot read {name}"))? == 0 {
-            let found = (self.rows, hex(std::mem::take(&mut self.hasher)));
+            let found = (self.rows, hash(std::mem::take(&mut self.hasher)));
             anyhow::ensure!(
                 found == (self.content.rows, self.content.sha256.clone()),
                 "{name} is not what was exported: it has {} rows and hashes to {}, the manifest says {} and {}",
@@ -258,6 +259,6 @@ impl Reading<'_> {
     }
 }
 
-fn hex(hasher: Sha256) -> String {
-    format!("{:x}", hasher.finalize())
+fn hash(hasher: Sha256) -> String {
+    hex(&hasher.finalize().into())
 }

@@ -62,7 +62,7 @@ fn line_of(line: &str) -> Option<Kept> {
 }
 
 /// 32 bytes as 64 digits.
-pub(super) fn hex(hash: &Hash) -> String {
+pub(in crate::cli) fn hex(hash: &Hash) -> String {
     let mut text = String::new();
     for byte in hash {
         // Writing to a string cannot fail.
