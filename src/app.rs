@@ -75,13 +75,24 @@ pub async fn connect(settings: &DatabaseSettings) -> anyhow::Result<Database> {
         .context("cannot open the database")
 }
 
+/// Builds the second wall if the settings name a role for it.
+async fn with_wall(db: Database, settings: &Settings) -> anyhow::Result<Database> {
+    let Some(url) = &settings.server.database_calls_url else {
+        return Ok(db);
+    };
+    let connections_max = settings.database.database_connections_max;
+    db.with_wall(url.expose(), connections_max)
+        .await
+        .context("cannot open the database for calls")
+}
+
 impl App {
     /// Opens the database and looks at its schema. That of an SQLite file is brought up to date, that of
     /// PostgreSQL only if the settings say so, since other replicas may not be ready for it.
     ///
     /// # Errors
-    /// If the database cannot be reached, its schema cannot be served, or it is an SQLite file that another
-    /// process serves.
+    /// If the database cannot be reached, its schema cannot be served, it is an SQLite file that another
+    /// process serves, or the second role is none that row level security holds for.
     pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Self> {
         let url = settings.database.database_url.expose();
         let lock = ServeLock::take(url)?;
@@ -91,6 +102,7 @@ impl App {
         } else {
             migrate::check(&db).await?;
         }
+        let db = with_wall(db, &settings).await?;
         let folder = templates_folder(&settings.mail)?;
         let mailing = mailing(&settings.mail, folder.as_ref());
         Ok(Self {
@@ -140,9 +152,9 @@ impl App {
         running.start_writing(token_uses::WRITTEN_EVERY, token_uses::write);
         running.start_writing(denials::COUNTED_FOR, denials::write_counts);
         if !settings.server.no_scheduler {
-            let mail = mail_of(&settings.mail, running.ctx.mailing.clone())?;
+            let mails = mails(&settings.mail, &running.ctx.mailing)?;
             let (ctx, verify_at) = (running.ctx.clone(), settings.server.verify_at);
-            let scheduler = Scheduler::start(ctx, mail, settings.retention, verify_at);
+            let scheduler = Scheduler::start(ctx, mails, settings.retention, verify_at);
             running.scheduler = Some(scheduler.await?);
         }
         if !settings.server.no_grpc {
@@ -324,6 +336,17 @@ fn mailing(settings: &MailSettings, folder: Option<&Folder>) -> Mailing {
 pub fn mail(settings: &MailSettings) -> anyhow::Result<Mail> {
     let folder = templates_folder(settings)?;
     mail_of(settings, mailing(settings, folder.as_ref()))
+}
+
+/// A way out for each connection to the mail server; the folder needs but one.
+fn mails(settings: &MailSettings, mailing: &Mailing) -> anyhow::Result<Vec<Mail>> {
+    let connections = settings
+        .smtp_url
+        .as_ref()
+        .map(|_| settings.smtp_connections);
+    (0..connections.unwrap_or(1))
+        .map(|_| mail_of(settings, mailing.clone()))
+        .collect()
 }
 
 fn mail_of(settings: &MailSettings, mailing: Mailing) -> anyhow::Result<Mail> {

@@ -96,6 +96,15 @@ pub struct ServerSettings {
     /// Bring the schema of a PostgreSQL database up to date first. That of an SQLite file always is.
     #[arg(long, env = "CARNET_MIGRATE")]
     pub migrate: bool,
+    /// A second role of the same PostgreSQL database, for which row level security holds: calls go by it and see
+    /// nothing but their own business, whatever a statement says. Without it they go by the first role.
+    #[arg(
+        long,
+        env = "CARNET_DATABASE_CALLS_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub database_calls_url: Option<Secret>,
     /// Where gRPC is served. Port 0 takes a free one.
     #[arg(
         long,
@@ -252,6 +261,16 @@ pub struct MailSettings {
         value_parser = clap::value_parser!(u64).range(1..=600)
     )]
     pub smtp_timeout_seconds: u64,
+    /// How many connections to the mail server each process has at most, one e-mail under way on each; no more
+    /// than the server allows one client.
+    #[arg(
+        long,
+        env = "CARNET_SMTP_CONNECTIONS",
+        default_value_t = 4,
+        value_name = "COUNT",
+        value_parser = clap::value_parser!(u16).range(1..=64)
+    )]
+    pub smtp_connections: u16,
     /// The folder that e-mails are captured into while there is no mail server.
     #[arg(
         long,
@@ -296,9 +315,9 @@ pub struct MailSettings {
         value_parser = clap::value_parser!(u32).range(1..=1_000_000)
     )]
     pub mail_business_rate_per_minute: Option<u32>,
-    /// What customers reach the HTTP address as, such as `https://carnet.example`: links to unsubscribe
-    /// begin with it. Without it e-mails bear none. Mail programs offer to unsubscribe by one click only
-    /// where it is https.
+    /// What customers reach the HTTP address as, such as `https://carnet.example`: links to unsubscribe and to
+    /// the customer's packages begin with it. Without it e-mails bear none. Mail programs offer to
+    /// unsubscribe by one click only where it is https.
     #[arg(long, env = "CARNET_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<PublicUrl>,
     /// A folder whose files override the e-mail templates and words that are built in.

@@ -28,6 +28,7 @@ pub mod mask;
 pub mod packages;
 pub mod page;
 pub mod permission;
+pub mod portal;
 pub mod refusal;
 pub mod reports;
 pub mod server;

@@ -21,4 +21,4 @@ pub mod session;
 pub mod templates;
 pub mod transport;
 pub mod variables;
-mod view;
+pub mod view;

@@ -66,4 +66,5 @@ pub mod tokens;
 pub mod transports;
 pub mod triggers;
 pub mod users;
+pub mod wall;
 pub mod whole;

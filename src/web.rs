@@ -1,5 +1,5 @@
-//! The small HTTP side: liveness, readiness, metrics, the page to unsubscribe at, and for trying out the
-//! e-mails in a browser.
+//! The small HTTP side: liveness, readiness, metrics, the customer's page, the page to unsubscribe at, and for
+//! trying out the e-mails in a browser.
 //!
 //! The pages with e-mails show those of every business and ask for no token: they are there only where
 //! e-mails are captured instead of sent ([`EmailPages::Shown`]). No page runs a script, and what an
@@ -8,11 +8,12 @@
 mod emails;
 mod html;
 pub mod metrics;
+mod packages;
 mod unsubscribe;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde_json::json;
@@ -46,6 +47,7 @@ pub fn router(ctx: Context, options: WebOptions) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics::page))
         .route("/style.css", get(html::style))
+        .merge(packages::routes())
         .merge(unsubscribe::routes());
     if options.email_pages == EmailPages::Shown {
         router = router
@@ -79,6 +81,7 @@ fn page(status: StatusCode, policy: &'static str, body: String) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("x-robots-tag"), "noindex"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
     }

@@ -19,6 +19,9 @@ use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::dataset::{Dataset, Group, PACKAGES_PER_CUSTOMER, Tenant, owner};
 use crate::desk::Desk;
@@ -39,6 +42,10 @@ pub(crate) enum Work {
     ConsumeAndReverse,
     /// The balance of a customer.
     GetBalance,
+    /// A call with a good token that has nothing else to be done: a request without what it is about.
+    Refused,
+    /// A call that needs no token: whether the server is healthy.
+    Health,
     /// One call of four takes effect, two repeat it, one asks for too much.
     RefusalsAndRepeats,
     /// The business that sells sells one package.
@@ -63,6 +70,8 @@ impl Work {
             Self::HoldAndCapture => "hold-and-capture",
             Self::ConsumeAndReverse => "consume-and-reverse",
             Self::GetBalance => "get-balance",
+            Self::Refused => "refused",
+            Self::Health => "health",
             Self::RefusalsAndRepeats => "refusals-and-repeats",
             Self::SellOne => "sell-one",
             Self::SellMany => "sell-many",
@@ -123,6 +132,7 @@ pub(crate) type Progress = ControlFlow<()>;
 pub(crate) struct Caller {
     dataset: Dataset,
     credits: CreditServiceClient<Bearing>,
+    health: HealthClient<Channel>,
     random: SmallRng,
     supply: Supply,
     made: u64,
@@ -146,6 +156,7 @@ impl Caller {
         let desk = Desk::new(dataset, channel.clone())?;
         Ok(Self {
             dataset: dataset.clone(),
+            health: HealthClient::new(channel.clone()),
             credits: CreditServiceClient::with_interceptor(channel, bearer),
             random,
             supply,
@@ -171,6 +182,8 @@ impl Caller {
             Work::HoldAndCapture => self.hold_or_capture().await,
             Work::ConsumeAndReverse => self.consume_or_reverse().await,
             Work::GetBalance => self.get_balance().await,
+            Work::Refused => self.be_refused().await,
+            Work::Health => self.check_health().await,
             Work::RefusalsAndRepeats => self.refusal_or_repeat().await,
             Work::SellOne => self.sell(1).await,
             Work::SellMany => self.sell(ENTRIES_PER_SALE_MAX).await,
@@ -284,6 +297,21 @@ impl Caller {
         };
         let answer = self.credits.get_balance(request).await?.into_inner();
         anyhow::ensure!(answer.balances.len() == 1, "one credit type: {answer:?}");
+        Ok(ControlFlow::Continue(()))
+    }
+
+    async fn be_refused(&mut self) -> anyhow::Result<Progress> {
+        let request = v1::GetBalanceRequest::default();
+        let refused = self.credits.get_balance(request).await.err();
+        let refused = refused.context("a balance is of something")?;
+        anyhow::ensure!(refused.code() == Code::InvalidArgument, "{refused}");
+        Ok(ControlFlow::Continue(()))
+    }
+
+    async fn check_health(&mut self) -> anyhow::Result<Progress> {
+        let answer = self.health.check(HealthCheckRequest::default()).await?;
+        let status = answer.into_inner().status();
+        anyhow::ensure!(status == ServingStatus::Serving, "it is {status:?}");
         Ok(ControlFlow::Continue(()))
     }
 

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use carnet::ids::{CustomerId, LotId, PackageId};
+use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -29,6 +30,8 @@ pub(crate) enum Group {
     Deep,
     /// Of one credit.
     Shallow,
+    /// Of a few credits, and so near their end that e-mails tell of it.
+    Due,
 }
 
 impl Group {
@@ -37,6 +40,7 @@ impl Group {
         match self {
             Self::Deep => 10_000_000,
             Self::Shallow => 1,
+            Self::Due => 10,
         }
     }
 
@@ -45,6 +49,7 @@ impl Group {
         match self {
             Self::Deep => 0x010,
             Self::Shallow => 0x020,
+            Self::Due => 0x040,
         }
     }
 }
@@ -68,6 +73,9 @@ pub(crate) struct Dataset {
     pub(crate) packages: u64,
     /// How many packages of one credit it has besides, from 0.
     pub(crate) shallow_packages: u64,
+    /// The first day on which e-mails tell of packages; that day and the two after it each tell of a third of those
+    /// that are due.
+    pub(crate) first_mail_day: NaiveDate,
     /// The time of the first ids, in milliseconds since 1970.
     pub(crate) epoch_milliseconds: u64,
 }

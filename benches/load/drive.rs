@@ -20,7 +20,7 @@ use crate::calls::{Caller, Supply, Work};
 use crate::dataset::Dataset;
 use crate::report::{Outcome, Tally};
 use crate::selling::Seller;
-use crate::{CloseArgs, RunArgs};
+use crate::{CloseArgs, ReadArgs, RunArgs, reading};
 
 /// When a run is over.
 #[derive(Clone, Debug)]
@@ -116,6 +116,13 @@ pub(crate) async fn close(args: &CloseArgs) -> anyhow::Result<Value> {
     let dataset = Dataset::read(&args.dataset)?;
     let channel = endpoint(&args.address)?.connect().await?;
     Seller::new(&dataset, channel)?.close().await
+}
+
+/// Reads a report to its end.
+pub(crate) async fn read(args: &ReadArgs) -> anyhow::Result<Value> {
+    let dataset = Dataset::read(&args.dataset)?;
+    let channel = endpoint(&args.address)?.connect().await?;
+    reading::read(&dataset, channel, args.report).await
 }
 
 async fn connect(address: &str, connections: u32) -> anyhow::Result<Vec<Channel>> {

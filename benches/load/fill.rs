@@ -24,7 +24,7 @@ use carnet::service::business::{NewBusiness, create_business};
 use carnet::service::tokens::create_for_operator;
 use carnet::store::db::{Database, sqlite_path};
 use carnet::store::{credit_types, items, migrate, templates};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, TimeDelta, Utc};
 
 use crate::FillArgs;
 use crate::dataset::{Dataset, Group, Tenant};
@@ -45,6 +45,8 @@ struct Shop {
     deep: Template,
     /// Sells shallow ones.
     shallow: Template,
+    /// Sold what is due.
+    due: Template,
 }
 
 /// Fills the database and says what is in it.
@@ -62,11 +64,17 @@ pub(crate) async fn fill(args: &FillArgs) -> anyhow::Result<Dataset> {
         seller: seller.tenant.clone(),
         packages: args.packages,
         shallow_packages: args.shallow_packages,
+        first_mail_day: now.date_naive() + Days::new(1),
         epoch_milliseconds: u64::try_from(sold_from.timestamp_millis())?,
     };
     let deep = Maker::new(&dataset, &shop.business, &shop.deep, Group::Deep, now)?;
     let shallow = Maker::new(&dataset, &shop.business, &shop.shallow, Group::Shallow, now)?;
-    let groups = [(&deep, args.packages), (&shallow, args.shallow_packages)];
+    let due = Maker::new(&dataset, &shop.business, &shop.due, Group::Due, now)?;
+    let groups = [
+        (&deep, args.packages),
+        (&shallow, args.shallow_packages),
+        (&due, args.due_packages),
+    ];
     if sqlite_path(url).is_some() {
         insert::buyers(&ctx.db, seller.business.id, &deep).await?;
         for (maker, packages) in groups {
@@ -84,7 +92,7 @@ pub(crate) async fn fill(args: &FillArgs) -> anyhow::Result<Dataset> {
     Ok(dataset)
 }
 
-/// Makes a business, a token that may do everything, an item, and two templates that pay for it.
+/// Makes a business, a token that may do everything, an item, and templates that pay for it.
 async fn open_shop(ctx: &Context, name: &str) -> anyhow::Result<Shop> {
     let new = NewBusiness {
         name: name.to_owned(),
@@ -94,17 +102,18 @@ async fn open_shop(ctx: &Context, name: &str) -> anyhow::Result<Shop> {
         feature_enabled: true,
     };
     let business = create_business(ctx, &new).await?;
-    let all = Permission::ALL.iter().copied().collect();
+    let all = Permission::of_staff().collect();
     let token = create_for_operator(ctx, business.id, "load", all).await?;
     let now = ctx.clock.now();
     let credit_type = credit_type(now);
     let item = item(now);
     let deep = template(Group::Deep, PRICE_MINOR, &credit_type, &item, now)?;
     let shallow = template(Group::Shallow, 1_500, &credit_type, &item, now)?;
+    let due = template(Group::Due, 15_000, &credit_type, &item, now)?;
     let txn = ctx.db.begin().await?;
     credit_types::insert(&txn, business.id, &credit_type).await?;
     items::insert(&txn, business.id, &item).await?;
-    for template in [&deep, &shallow] {
+    for template in [&deep, &shallow, &due] {
         templates::insert(&txn, business.id, template).await?;
     }
     txn.commit().await?;
@@ -122,6 +131,7 @@ async fn open_shop(ctx: &Context, name: &str) -> anyhow::Result<Shop> {
         tenant,
         deep,
         shallow,
+        due,
     })
 }
 

@@ -14,6 +14,8 @@ mod desk;
 mod drive;
 mod echo;
 mod fill;
+mod mail;
+mod reading;
 mod report;
 mod selling;
 
@@ -24,6 +26,7 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 
 use crate::calls::Work;
+use crate::reading::Report;
 
 /// The server's, so that the echo is compared with nothing but the work.
 #[global_allocator]
@@ -48,6 +51,12 @@ enum Command {
     Run(RunArgs),
     /// Close the business that sells, and tell how long its packages took.
     Close(CloseArgs),
+    /// Read a report to its end, and tell how long it took.
+    Read(ReadArgs),
+    /// Run the mail day for the packages that are due, and tell how long each took.
+    MailDay(MailArgs),
+    /// Deliver the e-mails of that day to a mail server, and tell how fast it took them.
+    Deliver(DeliverArgs),
     /// Serve the echo: the calls' own messages, and nothing behind them.
     Echo(EchoArgs),
 }
@@ -64,6 +73,9 @@ struct FillArgs {
     /// How many packages of one credit besides, for work that uses packages up.
     #[arg(long, default_value_t = 0, value_name = "COUNT")]
     shallow_packages: u64,
+    /// How many packages besides of which e-mails tell; a third of them on each of three days.
+    #[arg(long, default_value_t = 0, value_name = "COUNT")]
+    due_packages: u64,
     /// Where to write what a run has to know of it.
     #[arg(long, value_name = "FILE")]
     dataset: PathBuf,
@@ -122,6 +134,50 @@ struct CloseArgs {
     dataset: PathBuf,
 }
 
+/// What to read.
+#[derive(Args, Clone, Debug)]
+struct ReadArgs {
+    /// The server.
+    #[arg(long, value_name = "HOST:PORT")]
+    address: String,
+    /// What the filler wrote.
+    #[arg(long, value_name = "FILE")]
+    dataset: PathBuf,
+    /// Which report.
+    #[arg(long, value_enum)]
+    report: Report,
+}
+
+/// Which mail day.
+#[derive(Args, Clone, Debug)]
+struct MailArgs {
+    /// A filled database that nothing serves.
+    #[arg(long, value_name = "URL")]
+    database_url: String,
+    /// What the filler wrote.
+    #[arg(long, value_name = "FILE")]
+    dataset: PathBuf,
+    /// Which one of the days that tell of packages.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=3))]
+    day: u64,
+}
+
+/// What to deliver, and where to.
+#[derive(Args, Clone, Debug)]
+struct DeliverArgs {
+    #[command(flatten)]
+    mail: MailArgs,
+    /// The mail server, which speaks in the clear.
+    #[arg(long, value_name = "HOST:PORT")]
+    smtp_address: String,
+    /// Over how many connections.
+    #[arg(long, default_value_t = 16, value_name = "COUNT")]
+    connections: u32,
+    /// How long to deliver, if there are e-mails for so long.
+    #[arg(long, default_value_t = 10, value_name = "SECONDS")]
+    seconds: u64,
+}
+
 /// Where to serve the echo.
 #[derive(Args, Clone, Debug)]
 struct EchoArgs {
@@ -143,6 +199,9 @@ async fn main() -> anyhow::Result<()> {
             outcome.must_be_clean()
         }
         Command::Close(args) => print(&drive::close(&args).await?),
+        Command::Read(args) => print(&drive::read(&args).await?),
+        Command::MailDay(args) => print(&Box::pin(mail::run_day(&args)).await?),
+        Command::Deliver(args) => print(&Box::pin(mail::deliver(&args)).await?),
         Command::Echo(args) => echo::serve(args.address).await,
     }
 }

@@ -82,24 +82,6 @@ CREATE TABLE users (
     FOREIGN KEY (business_id, role_id) REFERENCES roles (business_id, id)
 ) STRICT;
 
-CREATE TABLE tokens (
-    business_id BLOB NOT NULL REFERENCES businesses (id),
-    id BLOB NOT NULL,
-    name TEXT NOT NULL,
-    secret_hash BLOB NOT NULL,
-    previous_hash BLOB,
-    previous_until INTEGER,
-    permissions TEXT NOT NULL,
-    user_id BLOB,
-    created_at INTEGER NOT NULL,
-    expires_at INTEGER,
-    last_used_at INTEGER,
-    revoked_at INTEGER,
-    PRIMARY KEY (business_id, id),
-    CHECK ((previous_hash IS NULL) = (previous_until IS NULL)),
-    FOREIGN KEY (business_id, user_id) REFERENCES users (business_id, id)
-) STRICT;
-
 -- What commands did, and what was refused to whom: no personal data.
 CREATE TABLE audit_events (
     business_id BLOB NOT NULL REFERENCES businesses (id),
@@ -265,6 +247,28 @@ CREATE TABLE customers (
 ) STRICT;
 CREATE INDEX customers_by_email ON customers (business_id, email_folded);
 CREATE INDEX customers_merged ON customers (business_id, merged_into, id) WHERE merged_into IS NOT NULL;
+
+CREATE TABLE tokens (
+    business_id BLOB NOT NULL REFERENCES businesses (id),
+    id BLOB NOT NULL,
+    name TEXT NOT NULL,
+    secret_hash BLOB NOT NULL,
+    previous_hash BLOB,
+    previous_until INTEGER,
+    permissions TEXT NOT NULL,
+    user_id BLOB,
+    customer_id BLOB,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER,
+    last_used_at INTEGER,
+    revoked_at INTEGER,
+    PRIMARY KEY (business_id, id),
+    CHECK ((previous_hash IS NULL) = (previous_until IS NULL)),
+    CHECK (customer_id IS NULL OR (user_id IS NULL AND expires_at IS NOT NULL)),
+    FOREIGN KEY (business_id, user_id) REFERENCES users (business_id, id),
+    FOREIGN KEY (business_id, customer_id) REFERENCES customers (business_id, id)
+) STRICT;
+CREATE INDEX tokens_by_customer ON tokens (business_id, customer_id, id) WHERE customer_id IS NOT NULL;
 
 -- A group's e-mails go to its contact, who is always one of its members.
 CREATE TABLE groups (

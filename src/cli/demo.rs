@@ -121,7 +121,7 @@ async fn set_up(settings: &Settings, now: DateTime<Utc>) -> anyhow::Result<(Stag
         feature_enabled: true,
     };
     let business = business::create_business(&ctx, &new).await?;
-    let all = Permission::ALL.iter().copied().collect();
+    let all = Permission::of_staff().collect();
     let token = tokens::create_for_operator(&ctx, business.id, "demo", all)
         .await?
         .text;

@@ -64,12 +64,12 @@ async fn create(args: &CreateArgs, clock: &Clock, out: &mut impl Write) -> anyho
 }
 
 fn permission_names() -> PossibleValuesParser {
-    PossibleValuesParser::new(Permission::ALL.iter().map(|held| held.as_str()))
+    PossibleValuesParser::new(Permission::of_staff().map(Permission::as_str))
 }
 
 fn permissions(names: &[String]) -> Permissions {
     if names.is_empty() {
-        return Permission::ALL.iter().copied().collect();
+        return Permission::of_staff().collect();
     }
     let known = |name: &String| Permission::from_name(name);
     names.iter().filter_map(known).collect()

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use crate::domain::entry::Hash;
 use crate::domain::permission::Permissions;
-use crate::ids::{TokenId, UserId};
+use crate::ids::{CustomerId, TokenId, UserId};
 
 /// An API token, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Token {
     pub permissions: Permissions,
     /// The member of staff that it belongs to.
     pub user_id: Option<UserId>,
+    /// The customer that it belongs to, who sees its own with it and nothing else.
+    pub customer_id: Option<CustomerId>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// From when on it is good for nothing; none: it does not end.
@@ -97,6 +99,7 @@ mod tests {
             previous: None,
             permissions: [Permission::CatalogRead, Permission::CreditsConsume].into(),
             user_id: None,
+            customer_id: None,
             created_at: DateTime::UNIX_EPOCH,
             expires_at: None,
             last_used_at: None,

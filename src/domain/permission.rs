@@ -131,6 +131,10 @@ permissions! {
     CustomersExport = "CUSTOMERS_EXPORT";
     /// Erase what is known of a customer as a person.
     CustomersErase = "CUSTOMERS_ERASE";
+    /// See one's own packages and what became of their credits, as a customer.
+    PortalRead = "PORTAL_READ";
+    /// Buy what is sold online, as a customer.
+    PortalBuy = "PORTAL_BUY";
 }
 
 impl Permission {
@@ -138,10 +142,36 @@ impl Permission {
     pub fn only_reads(self) -> bool {
         self.as_str().ends_with("_READ")
     }
+
+    /// Whether tokens of customers hold it, and no others.
+    pub fn is_for_customers(self) -> bool {
+        matches!(self, Self::PortalRead | Self::PortalBuy)
+    }
+
+    /// All that staff can hold.
+    pub fn of_staff() -> impl Iterator<Item = Self> {
+        let all = Self::ALL.iter().copied();
+        all.filter(|held| !held.is_for_customers())
+    }
 }
 
 /// The permissions of a token or role.
 pub type Permissions = BTreeSet<Permission>;
+
+/// What staff must hold to give these on: to let a customer do something for itself takes the right to do it for
+/// everybody.
+pub fn needed_to_give(permissions: &Permissions) -> Permissions {
+    let given = permissions.iter().copied();
+    let (of_customers, mut needed): (Permissions, Permissions) =
+        given.partition(|held| held.is_for_customers());
+    if of_customers.contains(&Permission::PortalRead) {
+        needed.extend([Permission::PackagesRead, Permission::LedgerRead]);
+    }
+    if of_customers.contains(&Permission::PortalBuy) {
+        needed.insert(Permission::PackagesSell);
+    }
+    needed
+}
 
 /// Their stable names, in a row.
 pub fn names(permissions: &Permissions) -> String {
@@ -157,6 +187,17 @@ mod tests {
     fn what_only_reads_says_so_in_its_name() {
         assert!(Permission::AuditRead.only_reads());
         assert!(!Permission::InvoicesVoid.only_reads());
+    }
+
+    #[test]
+    fn who_may_for_everybody_may_let_a_customer_for_itself() {
+        let of_customer = [Permission::PortalRead].into();
+        let seen = [Permission::PackagesRead, Permission::LedgerRead].into();
+        assert_eq!(needed_to_give(&of_customer), seen);
+        let of_buyer = [Permission::PortalBuy].into();
+        assert_eq!(needed_to_give(&of_buyer), [Permission::PackagesSell].into());
+        let of_staff = [Permission::InvoicesVoid].into();
+        assert_eq!(needed_to_give(&of_staff), of_staff);
     }
 
     #[test]

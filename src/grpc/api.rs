@@ -25,7 +25,7 @@ use crate::grpc::page::{Page, Paged};
 use crate::grpc::refusal;
 use crate::grpc::stream::{End, Feeder, Messages};
 use crate::proto::v1;
-use crate::service::{Call, Caller, Context, ServiceError, denials};
+use crate::service::{Call, Caller, Context, ServiceError, denials, within};
 
 /// How often a unit is tried that lost to others.
 const TRIES_MAX: u32 = 6;
@@ -81,6 +81,7 @@ macro_rules! commands {
 commands! {
     required:
         "SellPackages" SellPackagesRequest,
+        "BuyPackage" BuyPackageRequest,
         "ExtendPackage" ExtendPackageRequest,
         "ExtendPackages" ExtendPackagesRequest,
         "CreateClosure" CreateClosureRequest,
@@ -205,6 +206,10 @@ impl Api {
         hasher.update(M::METHOD.as_bytes());
         hasher.update([0]);
         hasher.update(message.essence().encode_to_vec());
+        // What a customer asks for itself does not name it: nobody else's repeat is one.
+        if let Some(customer_id) = caller.customer_id {
+            hasher.update(customer_id.uuid().as_bytes());
+        }
         let call = Call {
             caller,
             method: M::METHOD,
@@ -252,7 +257,8 @@ impl Api {
     {
         let ctx = self.ctx.clone();
         let place = Place::of_this_call();
-        let unit = async move {
+        let business_id = call.business_id();
+        let unit = within(business_id, async move {
             let _place = place;
             let mut tries = 1;
             loop {
@@ -267,7 +273,7 @@ impl Api {
                 pause_before(tries).await;
                 tries = tries.saturating_add(1);
             }
-        };
+        });
         match self.tasks.spawn(unit.in_current_span()).await {
             Ok(result) => result.map_err(|error| refusal::status(&error)),
             Err(error) => {

@@ -27,6 +27,7 @@ pub mod line;
 pub mod package;
 pub mod payment;
 pub mod policies;
+pub mod portal;
 pub mod pricing;
 pub mod rate;
 pub mod reminder_policy;

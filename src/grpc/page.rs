@@ -98,6 +98,8 @@ paged! {
     OutstandingRequest,
     PackagesRequest,
     LedgerRequest,
+    GetMyPackagesRequest,
+    ListMyEntriesRequest,
 }
 
 /// Which page of a list is wanted. `P` is the position of the last row of the page before.

@@ -4,14 +4,13 @@ mod access;
 mod amending;
 mod booking;
 mod charging;
+mod database;
 mod emailing;
 mod invoicing;
 mod rating;
 mod selling;
 mod subscribing;
 mod triggering;
-
-use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use tonic::{Code, Status};
@@ -24,10 +23,6 @@ use crate::grpc::status::Failure;
 use crate::proto::v1::Reason;
 use crate::service::ServiceError;
 
-/// After which time an unreachable database is worth another try.
-const UNAVAILABLE_RETRY: Duration = Duration::from_secs(1);
-/// After which time contended rows are worth another try.
-const CONTENTION_RETRY: Duration = Duration::from_millis(100);
 /// The most refused entries that an error lists: errors travel in headers, of which common clients take
 /// 8 KiB, and as base64.
 const REFUSED_ENTRIES_MAX: usize = 40;
@@ -53,23 +48,8 @@ pub fn status(error: &ServiceError) -> Status {
             )
         }
         ServiceError::Overloaded => overloaded(),
-        ServiceError::Unavailable(error) => {
-            tracing::warn!(%error, "the database is unavailable: {error}");
-            Failure::new(
-                Code::Unavailable,
-                Reason::DatabaseUnavailable,
-                "the database cannot be reached",
-            )
-            .retry_after(UNAVAILABLE_RETRY)
-            .into_status()
-        }
-        ServiceError::Contention(_) => Failure::new(
-            Code::Aborted,
-            Reason::Contention,
-            "others are changing the same rows; repeat it with the same request_id",
-        )
-        .retry_after(CONTENTION_RETRY)
-        .into_status(),
+        ServiceError::Unavailable(_) => database::unavailable(error),
+        ServiceError::Contention(_) => database::contended(),
         ServiceError::Broken(error) => {
             tracing::error!(%error, "a call failed: {error}");
             internal()

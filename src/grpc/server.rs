@@ -34,6 +34,7 @@ use crate::grpc::limits::Limits;
 use crate::grpc::listener::connections;
 use crate::grpc::packages::Packages;
 use crate::grpc::permission::Permissions;
+use crate::grpc::portal::Portal;
 use crate::grpc::reports::Reports;
 use crate::grpc::subscriptions::Subscriptions;
 use crate::grpc::tls::Tls;
@@ -47,6 +48,7 @@ use crate::proto::v1::customer_service_server::CustomerServiceServer;
 use crate::proto::v1::email_service_server::EmailServiceServer;
 use crate::proto::v1::invoice_service_server::InvoiceServiceServer;
 use crate::proto::v1::package_service_server::PackageServiceServer;
+use crate::proto::v1::portal_service_server::PortalServiceServer;
 use crate::proto::v1::report_service_server::ReportServiceServer;
 use crate::proto::v1::subscription_service_server::SubscriptionServiceServer;
 use crate::proto::v1::trigger_service_server::TriggerServiceServer;
@@ -104,6 +106,7 @@ pub fn routes(api: &Api) -> Routes {
         .add_service(bounded!(TriggerServiceServer, Triggers))
         .add_service(bounded!(EmailServiceServer, Emails))
         .add_service(bounded!(ReportServiceServer, Reports))
+        .add_service(bounded!(PortalServiceServer, Portal))
 }
 
 /// The transport: HTTP/2 within limits. Most are the framework's own, which it sets aside where nobody names

@@ -14,7 +14,7 @@ use crate::domain::business::Business;
 use crate::domain::calendar;
 use crate::domain::email::Email;
 use crate::domain::notice::{Notice, NoticeKind, Window};
-use crate::ids::{CustomerId, EmailId, PackageId};
+use crate::ids::{CustomerId, PackageId};
 use crate::jobs::settle::thaw_packages;
 use crate::service::mail_plan::{self, Known, MailPlan, Purpose, is_recorded};
 use crate::service::{Context, ServiceError};
@@ -203,24 +203,26 @@ async fn write_emails(
     found: &mut [Notice],
     now: DateTime<Utc>,
 ) -> Result<usize, ServiceError> {
-    let mut known: HashMap<(CustomerId, NoticeKind), EmailId> = HashMap::new();
-    let mut made = 0_usize;
-    for notice in found.iter_mut().filter(|notice| notice.dropped.is_none()) {
+    let mut places: HashMap<(CustomerId, NoticeKind), usize> = HashMap::new();
+    let mut new = Vec::new();
+    for notice in found.iter().filter(|notice| notice.dropped.is_none()) {
         let key = (notice.customer_id, notice.kind);
-        let id = if let Some(id) = known.get(&key) {
-            *id
-        } else {
+        places.entry(key).or_insert_with(|| {
             let occasion = run.plan.today.to_string();
-            let mut email = Email::new(run.plan.business.id, key.0, key.1, occasion, now);
-            email.mail_day = Some(run.plan.today);
-            let id = emails::ensure(txn, &email).await?;
-            made = made.saturating_add(usize::from(id == email.id));
-            known.insert(key, id);
-            id
-        };
-        notice.email_id = Some(id);
+            new.push(Email {
+                mail_day: Some(run.plan.today),
+                ..Email::new(run.plan.business.id, key.0, key.1, occasion, now)
+            });
+            new.len().saturating_sub(1)
+        });
     }
-    Ok(made)
+    let ids = emails::ensure(txn, &new).await?;
+    for notice in found.iter_mut().filter(|notice| notice.dropped.is_none()) {
+        let place = places.get(&(notice.customer_id, notice.kind));
+        notice.email_id = place.and_then(|place| ids.get(*place)).copied();
+    }
+    let made = new.iter().zip(&ids).filter(|(email, id)| email.id == **id);
+    Ok(made.count())
 }
 
 /// Ends the run: from now on its e-mails may be claimed.

@@ -16,7 +16,7 @@ use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::deliver::{Deliverer, Mail};
+use super::deliver::{Mail, Workers};
 use super::{bulk, charges, mail_day, retention, settle, subscriptions, triggers, verify};
 use crate::config::{RetentionSettings, TimeOfDay};
 use crate::service::{Context, ServiceError, vitals};
@@ -53,7 +53,8 @@ pub struct Scheduler {
     jobs: Arc<Jobs>,
 }
 
-/// The work of each job behind a lock of its own, which keeps it from overlapping itself.
+/// The work of each job behind a lock of its own, which keeps it from overlapping itself; each of the workers
+/// that deliver has one.
 struct Jobs {
     ctx: Context,
     keep: RetentionSettings,
@@ -63,7 +64,7 @@ struct Jobs {
     charges: Mutex<()>,
     triggers: Mutex<()>,
     mail_day: Mutex<()>,
-    deliverer: Mutex<Deliverer>,
+    workers: Workers,
     retention: Mutex<()>,
     verify: Mutex<()>,
     runs: Mutex<Runs>,
@@ -114,19 +115,18 @@ impl fmt::Debug for Scheduler {
 }
 
 impl Scheduler {
-    /// Runs every job once, one after the other, and from then on with the beat. The ledger is proved
-    /// only at its time: a restart is no reason to read all of it.
+    /// Runs every job once, one after the other, and from then on with the beat; e-mails go out by all of
+    /// `mails`. The ledger is proved only at its time: a restart is no reason to read all of it.
     ///
     /// # Errors
     /// The library could not start.
     pub async fn start(
         ctx: Context,
-        mail: Mail,
+        mails: Vec<Mail>,
         keep: RetentionSettings,
         verify_at: TimeOfDay,
     ) -> Result<Self, JobSchedulerError> {
-        let deliverer = Deliverer::new(ctx.clone(), mail);
-        let stop = deliverer.stop_token();
+        let stop = CancellationToken::new();
         let jobs = Arc::new(Jobs {
             settle: Mutex::new(()),
             bulk: Mutex::new(()),
@@ -134,7 +134,7 @@ impl Scheduler {
             charges: Mutex::new(()),
             triggers: Mutex::new(()),
             mail_day: Mutex::new(()),
-            deliverer: Mutex::new(deliverer),
+            workers: Workers::new(&ctx, mails, &stop),
             retention: Mutex::new(()),
             verify: Mutex::new(()),
             runs: Mutex::new(Runs {
@@ -191,7 +191,7 @@ impl Scheduler {
             tracing::warn!("a job was still at work after {STOP_MAX:?} and was left");
             return;
         }
-        self.jobs.deliverer.lock().await.close().await;
+        self.jobs.workers.close().await;
     }
 }
 
@@ -272,11 +272,8 @@ impl Jobs {
     }
 
     async fn deliver(&self) -> Result<Beat, ServiceError> {
-        let Ok(mut deliverer) = self.deliverer.try_lock() else {
-            return Ok(Beat::Busy);
-        };
-        while deliverer.step().await?.is_full() && !self.stop.is_cancelled() {}
-        Ok(Beat::Finished)
+        let delivered = self.workers.run().await?;
+        Ok(delivered.map_or(Beat::Busy, |_| Beat::Finished))
     }
 
     async fn retention(&self) -> Result<Beat, ServiceError> {

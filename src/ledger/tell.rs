@@ -50,7 +50,7 @@ pub async fn queue(
         .clone()
         .map(|it| Email::new(business.id, it.customer_id, kind, it.name.clone(), now))
         .collect();
-    let email_ids = emails::ensure_all(txn, &new).await?;
+    let email_ids = emails::ensure(txn, &new).await?;
     let mut queued = Vec::new();
     for (occasion, email_id) in told.zip(email_ids) {
         queued.extend(occasion.packages.iter().map(|package| Notice {

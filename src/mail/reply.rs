@@ -84,6 +84,14 @@ impl Reply {
         }
     }
 
+    /// The code, if there was an answer.
+    pub(super) fn code(&self) -> Option<u16> {
+        match self {
+            Self::Said { code, .. } => Some(*code),
+            Self::Broken { .. } => None,
+        }
+    }
+
     /// 2xx: done.
     pub(super) fn is_completion(&self) -> bool {
         matches!(

@@ -11,10 +11,13 @@
 
 pub mod settings;
 mod stream;
+mod trace;
 
 use std::fmt::{self, Display};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::{Either, ready};
 use lettre::Address;
 use lettre::transport::smtp::authentication::Mechanism;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
@@ -106,21 +109,22 @@ impl SmtpSession {
     async fn connect(&self) -> Result<Open, Failure> {
         let limits = self.settings.timeouts();
         let stream = stream::open(&self.settings, &self.me).await?;
-        let greeting = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.me);
-        let mut connection = match timeout(limits.greeting, greeting).await {
-            Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => return Err((Stage::Greeting, Reply::of_error(&error).describe())),
-            Err(_) => {
-                return Err((
-                    Stage::Greeting,
-                    Reply::timed_out(limits.greeting).describe(),
-                ));
-            }
+        let mut connection = {
+            let span = trace::begin(Stage::Greeting);
+            let greeting = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.me);
+            let greeted = match timeout(limits.greeting, greeting).await {
+                Ok(greeted) => greeted.map_err(|error| Reply::of_error(&error)),
+                Err(_) => Err(Reply::timed_out(limits.greeting)),
+            };
+            greeted.map_err(|reply| {
+                trace::end(&span, &reply);
+                (Stage::Greeting, reply.describe())
+            })?
         };
         if let Some(credentials) = &self.settings.credentials {
             let mechanisms = [Mechanism::Plain, Mechanism::Login];
             let auth = connection.auth(&mechanisms, credentials);
-            let reply = Reply::within(limits.auth, auth).await;
+            let reply = trace::answer(Stage::Auth, Reply::within(limits.auth, auth)).await;
             if !reply.is_completion() {
                 return Err((Stage::Auth, reply.describe()));
             }
@@ -138,7 +142,7 @@ impl SmtpSession {
         let (outcome, end) = open.dialogue(message, &limits).await;
         let clean = match end {
             End::Between => true,
-            End::Inside => open.ask(Rset, limits.command).await.is_completion(),
+            End::Inside => open.reset(limits.command).await,
             End::Broken => false,
         };
         if clean {
@@ -166,8 +170,15 @@ impl Open {
         self.messages < MESSAGES_MAX && self.used_at.elapsed() < IDLE_MAX
     }
 
-    async fn ask(&mut self, command: impl Display, limit: Duration) -> Reply {
-        Reply::within(limit, self.connection.command(command)).await
+    async fn ask(&mut self, stage: Stage, command: impl Display, limit: Duration) -> Reply {
+        let reply = Reply::within(limit, self.connection.command(command));
+        trace::answer(stage, reply).await
+    }
+
+    /// Lets the server forget what it has in mind; says whether it did.
+    async fn reset(&mut self, limit: Duration) -> bool {
+        let reply = Reply::within(limit, self.connection.command(Rset));
+        reply.await.is_completion()
     }
 
     async fn dialogue(&mut self, message: &Outgoing, limits: &Timeouts) -> (Outcome, End) {
@@ -176,7 +187,7 @@ impl Open {
             Err(outcome) => return (outcome, End::Between),
         };
         let mail = Mail::new(Some(message.sender.clone()), parameters);
-        let reply = self.ask(mail, limits.command).await;
+        let reply = self.ask(Stage::Sender, mail, limits.command).await;
         if !reply.is_completion() {
             let outcome = Outcome::NotTried {
                 stage: Stage::Sender,
@@ -185,11 +196,11 @@ impl Open {
             return (outcome, End::Broken);
         }
         let recipient = Rcpt::new(message.recipient.clone(), Vec::new());
-        let reply = self.ask(recipient, limits.command).await;
+        let reply = self.ask(Stage::Recipient, recipient, limits.command).await;
         if !reply.is_completion() {
             return reply.into_failure(Stage::Recipient, End::Inside);
         }
-        let reply = self.ask(Data, limits.data).await;
+        let reply = self.ask(Stage::Data, Data, limits.data).await;
         if !reply.is_go_ahead() {
             return reply.into_failure(Stage::Data, End::Inside);
         }
@@ -208,27 +219,31 @@ impl Open {
         // The dot is written as soon as the last chunk is, so from then on it may be on its way.
         let dot_begun = body_written.notified();
         tokio::pin!(dot_begun);
+        let body = trace::begin(Stage::Body);
         let early = tokio::select! {
             biased;
             () = &mut dot_begun => None,
             result = &mut sending => Some(result),
             () = tokio::time::sleep(limits.body) => {
-                let reason = Reply::timed_out(limits.body).describe();
-                return (Outcome::Interrupted { stage: Stage::Body, reason }, End::Broken);
+                let reply = Reply::timed_out(limits.body);
+                trace::end(&body, &reply);
+                return reply.into_failure(Stage::Body, End::Broken);
             }
         };
-        let reply = match early {
+        let answer = match early {
             Some(result) => {
-                // Both at once: the notice of the last chunk was left behind by a quick server.
-                let began = futures_util::FutureExt::now_or_never(dot_begun).is_some();
                 let reply = Reply::of(&result);
-                if !began {
+                // Both at once: the notice of the last chunk was left behind by a quick server.
+                if dot_begun.now_or_never().is_none() {
+                    trace::end(&body, &reply);
                     return reply.into_failure(Stage::Body, End::Broken);
                 }
-                reply
+                Either::Left(ready(reply))
             }
-            None => Reply::within(limits.final_dot, sending).await,
+            None => Either::Right(Reply::within(limits.final_dot, sending)),
         };
+        drop(body);
+        let reply = trace::answer(Stage::FinalDot, answer).await;
         reply.into_final()
     }
 

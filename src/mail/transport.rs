@@ -98,6 +98,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// What metrics and traces call it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Accepted { .. } => "accepted",
+            Self::Refused { .. } => "refused",
+            Self::Interrupted { .. } => "interrupted",
+            Self::NotTried { .. } => "not_tried",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+
     /// Whether the refusal says that the address itself is bad (`5.1.x` for the recipient), so that
     /// nothing more should be sent there.
     pub fn suppresses_address(&self) -> bool {

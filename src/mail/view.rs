@@ -52,41 +52,78 @@ struct BusinessView {
     can_reply: bool,
 }
 
+/// A package in words.
 #[derive(Clone, Debug, Serialize)]
-struct PackageView {
-    name: String,
-    starts: Option<String>,
-    valid_for: Option<String>,
-    start_by: Option<String>,
-    usable_through: Option<String>,
+pub struct PackageView {
+    /// Its name.
+    pub name: String,
+    /// From when on it can be used, if that is not now.
+    pub starts: Option<String>,
+    /// How long it will be valid, if its end is not known yet.
+    pub valid_for: Option<String>,
+    /// The last day for the first use, if it is valid from then on.
+    pub start_by: Option<String>,
+    /// The last day on which it can be used; none if it never expires.
+    pub usable_through: Option<String>,
     usable_through_near: Option<String>,
-    days_left: Option<i64>,
-    restorable_through: Option<String>,
+    /// Days from today to that day.
+    pub days_left: Option<i64>,
+    /// The last day on which it can be restored after its end.
+    pub restorable_through: Option<String>,
     price: Option<String>,
     left: String,
-    lines: Vec<LineView>,
+    /// The credits in it, by type.
+    pub lines: Vec<LineView>,
 }
 
+/// The credits of a line in words.
 #[derive(Clone, Debug, Serialize)]
-struct LineView {
-    quantity: String,
-    available: String,
+pub struct LineView {
+    /// How many there were at the beginning.
+    pub quantity: String,
+    /// How many can still be used.
+    pub available: String,
     used: String,
     lost: String,
-    name_of_all: String,
-    name_of_available: String,
+    /// The credit's name, as it goes with the quantity.
+    pub name_of_all: String,
+    /// The same as it goes with what is available.
+    pub name_of_available: String,
     name_of_used: String,
     name_of_lost: String,
-    mark_rows: Vec<Vec<Mark>>,
-    legend: Option<String>,
+    /// The whole units in rows of ten, if they can be drawn.
+    pub mark_rows: Vec<Vec<Mark>>,
+    /// What the marks mean, if they are not all alike.
+    pub legend: Option<String>,
 }
 
 /// One whole unit; exactly one of the three is true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-struct Mark {
-    used: bool,
-    left: bool,
-    lost: bool,
+pub struct Mark {
+    /// It was used.
+    pub used: bool,
+    /// It can still be used.
+    pub left: bool,
+    /// It expired.
+    pub lost: bool,
+}
+
+/// A package in words as a page shows it, where no e-mail is about anything.
+///
+/// # Errors
+/// A phrase that is missing.
+pub fn package(
+    locale: &Locale,
+    today: NaiveDate,
+    facts: &PackageFacts,
+) -> Result<PackageView, String> {
+    let kind = EmailKind::LowBalance;
+    let words = Words {
+        locale,
+        kind,
+        today,
+    };
+    words.package(facts)
 }
 
 impl View {

@@ -50,6 +50,7 @@ pub fn new_token(
         previous: None,
         permissions,
         user_id,
+        customer_id: None,
         created_at: now,
         expires_at: None,
         last_used_at: None,
@@ -115,6 +116,7 @@ pub async fn authenticate(ctx: &Context, text: &str) -> Result<Found, ServiceErr
         business,
         token_id,
         actor: token.user_id.map_or(Actor::Token(token_id), Actor::User),
+        customer_id: token.customer_id,
         permissions,
         called_at: now,
     }))

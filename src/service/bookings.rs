@@ -20,7 +20,7 @@ use crate::domain::refusal::Refusal;
 use crate::ids::{BookingId, BookingSeriesId, CustomerId, ItemId, PackageId, Reference};
 use crate::service::buyers::check_there;
 use crate::service::call::{Answer, Call};
-use crate::service::consume::{item_facts, known_packages};
+use crate::service::consume::{item_in, known_packages};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::resolve;
@@ -104,7 +104,7 @@ pub async fn create(
     }
     let (mut booking, item) = planned(ctx, &txn, call, input).await?;
     booking.check_times().map_err(Refusal::from)?;
-    let choice = choice(ctx, call, &input.payer).await?;
+    let choice = choice(&txn, call, &input.payer).await?;
     paying::hold(ctx, &txn, call, (&mut booking, item), &choice).await?;
     bookings::insert(&txn, &booking)
         .await
@@ -128,7 +128,8 @@ async fn planned(
         .await?
         .ok_or_else(|| resolve::not_found("customer", &input.customer))?;
     check_there(&customer)?;
-    let item = item_facts(ctx, call, &input.item).await?;
+    let item_id = resolve::item(txn, business_id, &input.item).await?;
+    let item = item_in(txn, business_id, item_id).await?;
     if !item.active {
         return Err(Refusal::ItemInactive { item_id: item.id }.into());
     }
@@ -153,12 +154,16 @@ async fn planned(
 }
 
 /// What is to pay, with the packages that the caller names.
-async fn choice(ctx: &Context, call: &Call, payer: &PayerChoice) -> Result<Choice, ServiceError> {
+async fn choice(
+    txn: &DatabaseTransaction,
+    call: &Call,
+    payer: &PayerChoice,
+) -> Result<Choice, ServiceError> {
     Ok(match payer {
         PayerChoice::BestIfAny => Choice::BestIfAny,
         PayerChoice::Best => Choice::Packages(Vec::new()),
         PayerChoice::Named(packages) => {
-            Choice::Packages(known_packages(ctx, call, packages).await?)
+            Choice::Packages(known_packages(txn, call.business_id(), packages).await?)
         }
         PayerChoice::Nothing => Choice::Nothing,
     })

@@ -16,7 +16,7 @@ use crate::domain::money::Currency;
 use crate::domain::permission::{Permission, Permissions};
 use crate::domain::posting::Posting;
 use crate::domain::refusal::{AccessRefusal, Refusal};
-use crate::ids::{BusinessId, TokenId, new_uuid};
+use crate::ids::{BusinessId, CustomerId, TokenId, new_uuid};
 use crate::ledger::{post, replay};
 use crate::service::audit;
 use crate::service::error::ServiceError;
@@ -33,6 +33,8 @@ pub struct Caller {
     pub token_id: TokenId,
     /// The member of staff that the token belongs to, or the token.
     pub actor: Actor,
+    /// The customer that the token belongs to, who may see its own.
+    pub customer_id: Option<CustomerId>,
     /// What the token may do, in the hands of its user.
     pub permissions: Permissions,
     /// When the call came in.

@@ -1,21 +1,23 @@
 //! Using credits (D1 to D4).
 
 use chrono::{DateTime, Utc};
+use sea_orm::{ConnectionTrait, DatabaseTransaction};
 
+use crate::domain::catalog::Item;
 use crate::domain::credits::Credits;
 use crate::domain::decide::{Command, Consume};
 use crate::domain::line::ItemFacts;
 use crate::domain::permission::Permission;
 use crate::domain::refusal::Refusal;
 use crate::domain::selection::Wanted;
-use crate::ids::{CreditTypeId, CustomerId, ItemId, PackageId, Reference, UserId};
+use crate::ids::{BusinessId, CreditTypeId, CustomerId, ItemId, PackageId, Reference, UserId};
 use crate::service::buyers::check_there;
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::posted::{self, Posted};
 use crate::service::resolve;
-use crate::store::{credit_types, customers, packages, users};
+use crate::store::{credit_types, customers, items, packages, users};
 
 /// Credits to be used.
 #[derive(Clone, Debug)]
@@ -90,7 +92,7 @@ pub(super) async fn refuse_unknown(
         .await?
         .ok_or_else(|| resolve::not_found("customer", &input.customer))?;
     check_there(&customer)?;
-    known_packages(ctx, call, &input.packages).await?;
+    known_packages(reader, business_id, &input.packages).await?;
     Ok(())
 }
 
@@ -131,15 +133,14 @@ pub(super) fn past_expiry(call: &Call, delivered_at: Option<DateTime<Utc>>) -> O
 
 /// The packages that a caller names.
 pub(super) async fn known_packages(
-    ctx: &Context,
-    call: &Call,
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
     references: &[Reference<PackageId>],
 ) -> Result<Vec<PackageId>, ServiceError> {
-    let (reader, business_id) = (ctx.db.reader(), call.business_id());
     let mut ids = Vec::with_capacity(references.len());
     for reference in references {
-        let id = resolve::package(reader, business_id, reference).await?;
-        packages::get(reader, business_id, id)
+        let id = resolve::package(db, business_id, reference).await?;
+        packages::get(db, business_id, id)
             .await?
             .ok_or_else(|| resolve::not_found("package", reference))?;
         ids.push(id);
@@ -192,7 +193,8 @@ async fn wanted(ctx: &Context, call: &Call, what: &What) -> Result<Wanted, Servi
     }
 }
 
-/// An item with its category as it is now: the members of a category are those at the time of use.
+/// An item with its category as it is now: the members of a category are those at the time of use. Calls share
+/// the query, which takes a connection of its own: in a transaction, [`item_in`] is asked instead.
 pub(super) async fn item_facts(
     ctx: &Context,
     call: &Call,
@@ -210,9 +212,24 @@ pub(super) async fn item_now(
 ) -> Result<ItemFacts, ServiceError> {
     let item = ctx.item(call.business_id(), id).await?;
     let item = item.ok_or_else(|| resolve::not_found("item", &id))?;
-    Ok(ItemFacts {
+    Ok(facts(&item))
+}
+
+/// The same as a transaction sees it.
+pub(super) async fn item_in(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: ItemId,
+) -> Result<ItemFacts, ServiceError> {
+    let item = items::get(txn, business_id, id).await?;
+    let item = item.ok_or_else(|| resolve::not_found("item", &id))?;
+    Ok(facts(&item))
+}
+
+fn facts(item: &Item) -> ItemFacts {
+    ItemFacts {
         id: item.id,
         category: item.category.clone(),
         active: item.active,
-    })
+    }
 }

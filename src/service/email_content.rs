@@ -19,7 +19,7 @@ use crate::domain::notice::NoticeKind;
 use crate::domain::package::Package;
 use crate::domain::queue::PeriodToCome;
 use crate::domain::validity::PeriodUnit;
-use crate::ids::{CreditTypeId, EmailId};
+use crate::ids::{BusinessId, CreditTypeId, EmailId};
 use crate::mail::content::{
     BusinessLook, Colour, EmailContent, EmailKind, LineFacts, PackageFacts, Price, Start, Term,
     TermFrom, TermUnit,
@@ -53,13 +53,7 @@ pub async fn content(
     kind: NoticeKind,
     facts: &Facts<'_>,
 ) -> Result<EmailContent, ServiceError> {
-    let type_ids = facts.lots.iter().map(|lot| lot.line.credit_type_id);
-    let unique: HashSet<CreditTypeId> = type_ids.collect();
-    let types = credit_types::by_ids(db, facts.business.id, unique).await?;
-    let types: HashMap<CreditTypeId, CreditType> = types
-        .into_iter()
-        .map(|credit_type| (credit_type.id, credit_type))
-        .collect();
+    let types = types_of(db, facts.business.id, facts.lots).await?;
     let mut packages = facts
         .packages
         .iter()
@@ -76,6 +70,18 @@ pub async fn content(
         today: calendar::local_day(facts.now, facts.business.zone),
         unsubscribe_url: None,
     })
+}
+
+/// The credit types of lots.
+pub(super) async fn types_of(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    lots: &[Lot],
+) -> Result<HashMap<CreditTypeId, CreditType>, StoreError> {
+    let ids = lots.iter().map(|lot| lot.line.credit_type_id);
+    let unique: HashSet<CreditTypeId> = ids.collect();
+    let types = credit_types::by_ids(db, business_id, unique).await?;
+    Ok(types.into_iter().map(|found| (found.id, found)).collect())
 }
 
 /// The language of e-mails to a customer.
@@ -110,7 +116,8 @@ pub fn look(business: &Business) -> BusinessLook {
     }
 }
 
-fn package_facts(
+/// What there is to say of one of the packages.
+pub(super) fn package_facts(
     package: &Package,
     facts: &Facts<'_>,
     types: &HashMap<CreditTypeId, CreditType>,

@@ -1,7 +1,7 @@
 //! Trying e-mails out: shown with a sample or with the data of a customer, or sent to an address (G8).
 //!
-//! What is shown is what would go out now, but for the link to unsubscribe: whoever tries an e-mail out must not
-//! unsubscribe a customer by a click. A trial that is sent is an e-mail like others but for its mark:
+//! What is shown is what would go out now, but for the links to unsubscribe and to the customer's page: whoever
+//! tries an e-mail out must not unsubscribe a customer by a click, nor see what only the customer should. A trial that is sent is an e-mail like others but for its mark:
 //! it waits, is tried again and is on record; there are only so many an hour, so that nobody can send what
 //! he likes to whom he likes.
 
@@ -22,6 +22,7 @@ use crate::mail::sample;
 use crate::mail::templates::{RenderError, Rendered, TemplateSet};
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
+use crate::service::customer_page;
 use crate::service::email_content::{self, Facts, email_kind, envelope, look, message_id};
 use crate::service::email_rendering::{self, faults, source};
 use crate::service::emails::EmailDetails;
@@ -192,6 +193,9 @@ async fn try_out(
     let business = &call.caller.business;
     let offered = unsubscribing::offered(&ctx.mailing.operator, business, input.kind);
     content.unsubscribe_url = offered.map(unsubscribing::example_url);
+    if let Some(public_url) = customer_page::offered(&ctx.mailing.operator, business) {
+        content.business.link_base_url = Some(customer_page::example_url(public_url));
+    }
     let templates = ctx.mailing.templates.current()?;
     let rendered = render(call, db, &templates, input, &content).await?;
     Ok(Tried {

@@ -3,7 +3,7 @@
 //! It is refused while something is open: credits that nobody could be told to own any more would be owed to
 //! nobody. Staff settles first: revokes, cancels, voids. There is no way around that. The row is kept, inactive
 //! and nameless, since entries, sales and invoices name its id. Those who were merged into the customer are
-//! erased with it.
+//! erased with it. Its tokens are good for nothing any more.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::{groups, resolve, sharing};
-use crate::store::{customers, package_members, packages, personal};
+use crate::store::{customers, package_members, packages, personal, tokens};
 
 /// Who is to be erased.
 #[derive(Clone, Debug)]
@@ -102,6 +102,7 @@ async fn forget(
     customer: &mut Customer,
     now: DateTime<Utc>,
 ) -> Result<(), ServiceError> {
+    tokens::revoke_of_customer(txn, business_id, customer.id, now).await?;
     personal::clear(txn, business_id, customer.id, now).await?;
     customer.erase(now);
     Ok(customers::update(txn, business_id, customer).await?)

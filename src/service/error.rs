@@ -27,8 +27,9 @@ pub enum ServiceError {
     /// More calls wait than may; nothing was tried.
     #[error("too many calls wait")]
     Overloaded,
-    /// The database cannot be reached; whether anything was kept is found out by repeating the call.
-    #[error("the database is unavailable: {0}")]
+    /// The database cannot be reached, or has no room left; whether anything was kept is found out by repeating the
+    /// call.
+    #[error(transparent)]
     Unavailable(StoreError),
     /// Others held what was needed, or it took too long; nothing was kept, and the whole unit may be
     /// tried again.
@@ -51,6 +52,11 @@ impl ServiceError {
             index,
             refusal,
         })
+    }
+
+    /// Whether the database has no room left to write.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Unavailable(StoreError::Full(_)))
     }
 
     /// Whether the whole unit may be tried again as it is.
@@ -84,7 +90,7 @@ impl From<sea_orm::DbErr> for ServiceError {
 impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match &error {
-            StoreError::Unavailable(_) => Self::Unavailable(error),
+            StoreError::Unavailable(_) | StoreError::Full(_) => Self::Unavailable(error),
             StoreError::Contention(_) | StoreError::TooSlow(_) => Self::Contention(error),
             StoreError::Taken(_) | StoreError::Corrupt { .. } | StoreError::Database(_) => {
                 Self::Broken(error)

@@ -135,8 +135,19 @@ pub async fn list(
     call: &Call,
     input: &EntryList,
 ) -> Result<EntryPage, ServiceError> {
+    of_business(ctx, call.business_id(), input).await
+}
+
+/// The same, whoever asks.
+///
+/// # Errors
+/// [`NotFound`](crate::domain::refusal::Refusal::NotFound).
+pub(super) async fn of_business(
+    ctx: &Context,
+    business_id: BusinessId,
+    input: &EntryList,
+) -> Result<EntryPage, ServiceError> {
     let txn = ctx.db.snapshot().await?;
-    let business_id = call.business_id();
     let mut wanted = Wanted::of(&txn, business_id, &input.filter).await?;
     let mut source = Source::open(&txn, business_id, input, &mut wanted, ctx.clock.now()).await?;
     let mut found = Vec::new();

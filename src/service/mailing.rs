@@ -20,7 +20,7 @@ pub struct MailSettings {
     pub from_email: String,
     /// The name shown with it; none: the business's.
     pub from_name: Option<String>,
-    /// What links to unsubscribe begin with; without it there are none.
+    /// What the links to unsubscribe and to the customer's page begin with; without it there are none.
     pub public_url: Option<PublicUrl>,
     /// How many go out in a minute.
     pub rates: Rates,

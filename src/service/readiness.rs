@@ -1,5 +1,7 @@
 //! Whether this process may be given work: it reaches the database, and agrees with it on the time.
 //!
+//! A database that is asked and says nothing counts as one that cannot be reached.
+//!
 //! [`follow`] keeps it up to date; health checks, the HTTP side and the jobs read it. A clock that is
 //! set by hand is not held against the database's.
 
@@ -7,7 +9,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::clock::Clock;
 use crate::service::context::Context;
@@ -16,6 +19,8 @@ use crate::store::error::StoreError;
 
 /// How often the database is asked.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
+/// How long the database may think about it.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// How often a clock that is wrong but bearable is complained of.
 const WARN_EVERY: Duration = Duration::from_mins(1);
 /// By how much the clocks may differ without a word.
@@ -96,12 +101,29 @@ impl Readiness {
     }
 }
 
-/// Asks the database once and notes what came of it; the answer is how far our clock is ahead of its.
-pub async fn check(ctx: &Context) -> TimeDelta {
-    let (found, skew) = match skew(ctx).await {
-        Ok(skew) if skew.abs() > SKEW_MAX => (Err(NotReady::ClockApart), skew),
-        Ok(skew) => (Ok(()), skew),
-        Err(_) => (Err(NotReady::DatabaseUnavailable), TimeDelta::zero()),
+/// A question to the database, in a task of its own: taken back it would leave its connection in the middle of it.
+type Question = JoinHandle<Result<TimeDelta, StoreError>>;
+
+/// Asks the database once and notes what came of it.
+pub async fn check(ctx: &Context) {
+    ask(ctx, &mut None).await;
+}
+
+/// Asks the database, unless a question is open: then its answer is waited for on. The answer is how far our clock
+/// is ahead of the database's.
+async fn ask(ctx: &Context, open: &mut Option<Question>) -> TimeDelta {
+    let question = open.get_or_insert_with(|| {
+        let ctx = ctx.clone();
+        tokio::spawn(async move { skew(&ctx).await })
+    });
+    let answer = timeout(ANSWER_WITHIN, question).await;
+    if answer.is_ok() {
+        *open = None;
+    }
+    let (found, skew) = match answer {
+        Ok(Ok(Ok(skew))) if skew.abs() > SKEW_MAX => (Err(NotReady::ClockApart), skew),
+        Ok(Ok(Ok(skew))) => (Ok(()), skew),
+        Ok(_) | Err(_) => (Err(NotReady::DatabaseUnavailable), TimeDelta::zero()),
     };
     ctx.readiness.note(found);
     skew
@@ -112,9 +134,10 @@ pub async fn follow(ctx: Context) {
     let mut ticks = interval(CHECK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut warned_at: Option<Instant> = None;
+    let mut open = None;
     loop {
         ticks.tick().await;
-        let skew = check(&ctx).await;
+        let skew = ask(&ctx, &mut open).await;
         let is_due = warned_at.is_none_or(|at| at.elapsed() >= WARN_EVERY);
         if skew.abs() > SKEW_SILENT_MAX && is_due {
             warned_at = Some(Instant::now());

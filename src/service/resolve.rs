@@ -4,12 +4,14 @@ use std::fmt::Display;
 
 use sea_orm::ConnectionTrait;
 
+use crate::domain::customer::Customer;
 use crate::domain::refusal::Refusal;
 use crate::ids::{
     BookingId, BusinessId, CreditTypeId, CustomerId, GroupId, InvoiceId, ItemId, PackageId,
     Reference, SubscriptionId, TemplateId, UserId,
 };
 use crate::service::error::ServiceError;
+use crate::store::error::StoreError;
 use crate::store::{
     bookings, credit_types, customers, groups, invoices, items, packages, subscriptions, templates,
     users,
@@ -39,6 +41,19 @@ pub fn check_etag(
             id: id.to_string(),
         }),
         _ => Ok(()),
+    }
+}
+
+/// The customer of this id, or the one that took its place (semantics 25).
+pub(super) async fn surviving(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    id: CustomerId,
+) -> Result<Option<Customer>, StoreError> {
+    let found = customers::get(db, business_id, id).await?;
+    match found.as_ref().and_then(|customer| customer.merged_into) {
+        Some(survivor) => customers::get(db, business_id, survivor).await,
+        None => Ok(found),
     }
 }
 

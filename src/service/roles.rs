@@ -167,6 +167,7 @@ fn taken(error: StoreError, name: &str) -> ServiceError {
             Refusal::from(AccessRefusal::RoleNameTaken { name }).into()
         }
         other @ (StoreError::Unavailable(_)
+        | StoreError::Full(_)
         | StoreError::Contention(_)
         | StoreError::TooSlow(_)
         | StoreError::Corrupt { .. }

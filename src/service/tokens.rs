@@ -7,19 +7,22 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::DatabaseTransaction;
 
 use crate::domain::access::{PreviousSecret, Token};
-use crate::domain::permission::Permissions;
+use crate::domain::permission::{Permissions, needed_to_give};
 use crate::domain::refusal::{AccessRefusal, Refusal};
-use crate::ids::{BusinessId, Reference, TokenId, UserId};
+use crate::ids::{BusinessId, CustomerId, Reference, TokenId, UserId};
 use crate::service::access::{self, NewToken};
+use crate::service::buyers::check_there;
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::resolve;
 use crate::store::error::StoreError;
-use crate::store::{businesses, tokens, users};
+use crate::store::{businesses, customers, tokens, users};
 
 /// What the things of this file are called.
 const KIND: &str = "token";
+/// For how long the token of a customer is good at most: whoever loses it should not lose it for good.
+const OF_CUSTOMER_MAX: TimeDelta = TimeDelta::days(366);
 
 /// What a new token may do, and for whom.
 #[derive(Clone, Debug)]
@@ -28,10 +31,19 @@ pub struct TokenOrder {
     pub name: String,
     /// What it may do.
     pub permissions: Permissions,
-    /// The member of staff that it belongs to.
-    pub user_id: Option<Reference<UserId>>,
+    /// Who it belongs to; none: it stands alone.
+    pub holder: Option<HolderName>,
     /// From when on it is good for nothing.
     pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// Who a token is made for.
+#[derive(Clone, Debug)]
+pub enum HolderName {
+    /// A member of staff.
+    User(Reference<UserId>),
+    /// A customer.
+    Customer(Reference<CustomerId>),
 }
 
 /// A token that is to have a new secret.
@@ -59,6 +71,8 @@ pub struct MadeToken {
 pub struct TokenList {
     /// Without the revoked ones.
     pub hide_revoked: bool,
+    /// Of this customer.
+    pub customer: Option<Reference<CustomerId>>,
     /// Below this one.
     pub before: Option<TokenId>,
     /// How many at most.
@@ -68,29 +82,36 @@ pub struct TokenList {
 /// Makes a token, which can do no more than the caller's.
 ///
 /// # Errors
-/// [`AccessRefusal::PermissionsExceedCaller`], [`AccessRefusal::TokenExpiryNotAhead`]; for the user
-/// [`Refusal::NotFound`], [`AccessRefusal::UserInactive`], [`AccessRefusal::UserWithoutRole`].
+/// [`AccessRefusal::PermissionsExceedCaller`], [`AccessRefusal::TokenExpiryNotAhead`],
+/// [`AccessRefusal::TokenExpiryTooLate`]; for the user [`Refusal::NotFound`], [`AccessRefusal::UserInactive`],
+/// [`AccessRefusal::UserWithoutRole`]; for the customer [`Refusal::NotFound`],
+/// `CUSTOMER_MERGED`, `CUSTOMER_ERASED`.
 pub async fn create(
     ctx: &Context,
     call: &Call,
     input: &TokenOrder,
 ) -> Result<Answer<MadeToken>, ServiceError> {
-    call.require_all(&input.permissions)?;
+    call.require_all(&needed_to_give(&input.permissions))?;
     let business_id = call.business_id();
     let txn = ctx.db.begin().await?;
     let now = ctx.clock.now();
     if let Some(id) = call.claim::<TokenId>(&txn, now).await? {
         return made_earlier(&txn, business_id, id.value).await;
     }
-    check_ahead(input.expires_at, now)?;
-    let user_id = match &input.user_id {
-        None => None,
-        Some(reference) => Some(holder(&txn, business_id, reference).await?),
-    };
     let permissions = input.permissions.clone();
     let NewToken { mut token, text } =
-        access::new_token(ctx, business_id, &input.name, permissions, user_id);
+        access::new_token(ctx, business_id, &input.name, permissions, None);
+    match &input.holder {
+        None => {}
+        Some(HolderName::User(reference)) => {
+            token.user_id = Some(user(&txn, business_id, reference).await?);
+        }
+        Some(HolderName::Customer(reference)) => {
+            token.customer_id = Some(customer(&txn, business_id, reference).await?);
+        }
+    }
     token.expires_at = input.expires_at;
+    check_end(&token, now)?;
     tokens::insert(&txn, business_id, &token).await?;
     call.remember(&txn, &token.id).await?;
     call.commit(txn).await?;
@@ -99,7 +120,7 @@ pub async fn create(
 }
 
 /// The user whom a new token can belong to.
-async fn holder(
+async fn user(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
     reference: &Reference<UserId>,
@@ -117,13 +138,30 @@ async fn holder(
     Err(Refusal::from(refusal).into())
 }
 
-fn check_ahead(expires_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<(), Refusal> {
-    match expires_at {
-        Some(expires_at) if expires_at <= now => {
-            Err(AccessRefusal::TokenExpiryNotAhead { expires_at }.into())
-        }
-        _ => Ok(()),
+/// The customer whom a new token can belong to.
+async fn customer(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    reference: &Reference<CustomerId>,
+) -> Result<CustomerId, ServiceError> {
+    let id = resolve::customer(txn, business_id, reference).await?;
+    // Held, so that an erasure sees the token or the token sees the erasure.
+    let found = customers::share(txn, business_id, id).await?;
+    let customer = found.ok_or_else(|| resolve::not_found("customer", reference))?;
+    check_there(&customer)?;
+    Ok(customer.id)
+}
+
+/// Refuses a token that has ended, and one of a customer that ends too late.
+fn check_end(token: &Token, now: DateTime<Utc>) -> Result<(), Refusal> {
+    if let Some(expires_at) = token.expires_at.filter(|at| *at <= now) {
+        return Err(AccessRefusal::TokenExpiryNotAhead { expires_at }.into());
     }
+    let latest = now.checked_add_signed(OF_CUSTOMER_MAX).unwrap_or(now);
+    if token.customer_id.is_some() && token.expires_at.is_none_or(|at| at > latest) {
+        return Err(AccessRefusal::TokenExpiryTooLate { latest }.into());
+    }
+    Ok(())
 }
 
 /// Gives a token a new secret; the one before is taken for a while, any earlier one no more. Whoever gets the
@@ -131,7 +169,7 @@ fn check_ahead(expires_at: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Result<
 ///
 /// # Errors
 /// [`Refusal::NotFound`], [`AccessRefusal::PermissionsExceedCaller`], [`AccessRefusal::TokenRevoked`],
-/// [`AccessRefusal::TokenExpiryNotAhead`].
+/// [`AccessRefusal::TokenExpiryNotAhead`], [`AccessRefusal::TokenExpiryTooLate`].
 pub async fn rotate(
     ctx: &Context,
     call: &Call,
@@ -146,7 +184,7 @@ pub async fn rotate(
     let mut token = tokens::lock(&txn, business_id, input.id)
         .await?
         .ok_or_else(|| resolve::not_found(KIND, &input.id))?;
-    call.require_all(&token.permissions)?;
+    call.require_all(&needed_to_give(&token.permissions))?;
     if let Some(revoked_at) = token.revoked_at {
         let token_id = token.id;
         return Err(Refusal::from(AccessRefusal::TokenRevoked {
@@ -156,7 +194,7 @@ pub async fn rotate(
         .into());
     }
     token.expires_at = input.expires_at.or(token.expires_at);
-    check_ahead(token.expires_at, now)?;
+    check_end(&token, now)?;
     let secret = access::new_secret(business_id, token.id);
     let hash = std::mem::replace(&mut token.secret_hash, secret.hash);
     let until = now.checked_add_signed(input.grace).unwrap_or(now);
@@ -202,19 +240,32 @@ pub async fn create_for_operator(
 }
 
 /// A page of tokens, newest first.
+///
+/// # Errors
+/// `NOT_FOUND` for the customer.
 pub async fn list(
     ctx: &Context,
     call: &Call,
     input: &TokenList,
 ) -> Result<Vec<Token>, ServiceError> {
-    Ok(tokens::list(
-        ctx.db.reader(),
-        call.business_id(),
-        input.hide_revoked,
-        input.before,
-        input.limit,
-    )
-    .await?)
+    let (reader, business_id) = (ctx.db.reader(), call.business_id());
+    let customer_id = match &input.customer {
+        None => None,
+        Some(reference) => {
+            let id = resolve::customer(reader, business_id, reference).await?;
+            let found = customers::get(reader, business_id, id).await?;
+            Some(
+                found
+                    .ok_or_else(|| resolve::not_found("customer", reference))?
+                    .id,
+            )
+        }
+    };
+    let filter = tokens::Filter {
+        customer_id,
+        hide_revoked: input.hide_revoked,
+    };
+    Ok(tokens::list(reader, business_id, filter, input.before, input.limit).await?)
 }
 
 /// Revokes a token, its old secret included; one that is revoked already stays as it is.

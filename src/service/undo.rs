@@ -111,7 +111,7 @@ async fn moving(ctx: &Context, call: &Call, input: &MoveInput) -> Result<Command
     };
     Ok(Command::Move(Move {
         posting_id: input.posting_id,
-        package_ids: known_packages(ctx, call, &input.packages).await?,
+        package_ids: known_packages(ctx.db.reader(), call.business_id(), &input.packages).await?,
         item,
     }))
 }

@@ -1,15 +1,8 @@
 //! The links by which customers unsubscribe from e-mails, and subscribe again (G10, RFC 8058).
 //!
-//! A link bears the business, the customer and a signature over both, so whoever has the e-mail can use it
-//! without a token, and nobody can make one up. It never ends: who gets an old e-mail may still say no to
-//! new ones. The key is the business's own and lies in the database, so all replicas read the same links
-//! and no setting can be forgotten.
+//! Such a link never ends: who gets an old e-mail may still say no to new ones.
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit, Mac};
 use sea_orm::{ConnectionTrait, DbErr};
-use sha2::Sha256;
 
 use crate::config::PublicUrl;
 use crate::domain::business::Business;
@@ -17,14 +10,11 @@ use crate::domain::notice::NoticeKind;
 use crate::ids::{BusinessId, CustomerId};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
+use crate::service::links::{self, Link, Purpose};
 use crate::service::mailing::MailSettings;
+use crate::service::resolve;
+use crate::store::customers;
 use crate::store::error::StoreError;
-use crate::store::{businesses, customers};
-
-/// What is signed begins with this, so that no other signature of the same key can stand in for it.
-const PURPOSE: &[u8] = b"unsubscribe\0";
-/// The bytes of a signature: half of the hash, which nobody guesses either.
-const SIGNATURE_BYTES: usize = 16;
 
 /// What a customer wants who opened the link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,13 +36,6 @@ pub struct Subscription {
     pub is_unsubscribed: bool,
     /// Whether some e-mails come all the same.
     pub has_mandatory: bool,
-}
-
-/// Whose customer a link is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Named {
-    business_id: BusinessId,
-    customer_id: CustomerId,
 }
 
 /// What the link of an e-mail of this kind begins with; none: no link. A kind that comes all the same has none.
@@ -77,23 +60,21 @@ pub async fn url(
     business_id: BusinessId,
     customer_id: CustomerId,
 ) -> Result<String, ServiceError> {
-    let key = businesses::link_key(db, business_id).await?;
-    let key = key.ok_or_else(|| StoreError::corrupt("businesses", business_id))?;
-    let named = Named {
+    let link = Link {
         business_id,
         customer_id,
+        ends_at: None,
     };
-    Ok(format!("{public_url}/unsubscribe/{}", named.signed(&key)?))
+    let text = link.text(db, Purpose::Unsubscribe).await?;
+    Ok(format!("{public_url}/unsubscribe/{text}"))
 }
 
 /// What the link with this text leads to; nothing if nobody signed it.
 pub async fn read(ctx: &Context, text: &str) -> Result<Option<Subscription>, ServiceError> {
-    let reader = ctx.db.reader();
-    let Some((named, business)) = verified(ctx, text).await? else {
+    let Some((link, business)) = links::verified(ctx, Purpose::Unsubscribe, text).await? else {
         return Ok(None);
     };
-    let id = surviving(reader, named).await?;
-    let found = customers::get(reader, named.business_id, id).await?;
+    let found = resolve::surviving(ctx.db.reader(), business.id, link.customer_id).await?;
     Ok(found.map(|customer| {
         let is_unsubscribed = customer.unsubscribed_at.is_some();
         subscription(&business, customer.locale, is_unsubscribed)
@@ -107,15 +88,16 @@ pub async fn fulfil(
     text: &str,
     wish: Wish,
 ) -> Result<Option<Subscription>, ServiceError> {
-    let Some((named, business)) = verified(ctx, text).await? else {
+    let Some((link, business)) = links::verified(ctx, Purpose::Unsubscribe, text).await? else {
         return Ok(None);
     };
     let txn = ctx.db.begin().await?;
-    let id = surviving(&txn, named).await?;
-    let Some(mut customer) = customers::lock(&txn, named.business_id, id).await? else {
+    let Some(found) = resolve::surviving(&txn, business.id, link.customer_id).await? else {
         txn.rollback().await?;
         return Ok(None);
     };
+    let locked = customers::lock(&txn, business.id, found.id).await?;
+    let mut customer = locked.ok_or_else(|| StoreError::corrupt("customers", found.id))?;
     if customer.merged_into.is_some() {
         let changed = DbErr::Custom("the customer was merged meanwhile".to_owned());
         return Err(StoreError::Contention(changed).into());
@@ -128,7 +110,7 @@ pub async fn fulfil(
         txn.rollback().await?;
     } else {
         customer.unsubscribed_at = wanted;
-        customers::update(&txn, named.business_id, &mut customer).await?;
+        customers::update(&txn, business.id, &mut customer).await?;
         txn.commit().await?;
     }
     let locale = customer.locale;
@@ -145,109 +127,5 @@ fn subscription(
         locale: locale.unwrap_or_else(|| business.locale.clone()),
         is_unsubscribed,
         has_mandatory: !business.reminder_policy.mandatory.is_empty(),
-    }
-}
-
-/// The customer that is named, or the one that took its place.
-async fn surviving(db: &impl ConnectionTrait, named: Named) -> Result<CustomerId, StoreError> {
-    let id = named.customer_id;
-    let found = customers::get(db, named.business_id, id).await?;
-    Ok(found
-        .and_then(|customer| customer.merged_into)
-        .unwrap_or(id))
-}
-
-async fn verified(ctx: &Context, text: &str) -> Result<Option<(Named, Business)>, ServiceError> {
-    let Some((named, signature)) = parse(text) else {
-        return Ok(None);
-    };
-    let reader = ctx.db.reader();
-    let Some(key) = businesses::link_key(reader, named.business_id).await? else {
-        return Ok(None);
-    };
-    if named.mac(&key)?.verify_truncated_left(&signature).is_err() {
-        return Ok(None);
-    }
-    let business = businesses::get(reader, named.business_id).await?;
-    Ok(business.map(|business| (named, business)))
-}
-
-fn parse(text: &str) -> Option<(Named, [u8; SIGNATURE_BYTES])> {
-    let mut parts = text.split('.');
-    let named = Named {
-        business_id: parts.next()?.parse().ok()?,
-        customer_id: parts.next()?.parse().ok()?,
-    };
-    let signature = URL_SAFE_NO_PAD.decode(parts.next()?).ok()?;
-    let signature = signature.try_into().ok()?;
-    parts.next().is_none().then_some((named, signature))
-}
-
-impl Named {
-    /// The text of the link.
-    fn signed(self, key: &[u8]) -> Result<String, StoreError> {
-        let signature = self.mac(key)?.finalize().into_bytes();
-        let signature = signature.get(..SIGNATURE_BYTES).unwrap_or_default();
-        Ok(format!(
-            "{}.{}.{}",
-            self.business_id,
-            self.customer_id,
-            URL_SAFE_NO_PAD.encode(signature)
-        ))
-    }
-
-    fn mac(self, key: &[u8]) -> Result<Hmac<Sha256>, StoreError> {
-        let mac = Hmac::<Sha256>::new_from_slice(key);
-        let mut mac = mac.map_err(|_| StoreError::corrupt("businesses", self.business_id))?;
-        mac.update(PURPOSE);
-        mac.update(self.business_id.uuid().as_bytes());
-        mac.update(self.customer_id.uuid().as_bytes());
-        Ok(mac)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use chrono::DateTime;
-
-    use super::*;
-
-    const KEY: [u8; 32] = [7; 32];
-
-    fn named() -> Named {
-        Named {
-            business_id: BusinessId::generate(DateTime::UNIX_EPOCH),
-            customer_id: CustomerId::generate(DateTime::UNIX_EPOCH),
-        }
-    }
-
-    fn is_signed(text: &str, key: &[u8]) -> bool {
-        parse(text).is_some_and(|(named, signature)| {
-            let mac = named.mac(key).unwrap();
-            mac.verify_truncated_left(&signature).is_ok()
-        })
-    }
-
-    #[test]
-    fn a_link_is_good_as_it_was_signed_and_no_other() {
-        let (mine, other) = (named(), named());
-        let text = mine.signed(&KEY).unwrap();
-        assert!(is_signed(&text, &KEY));
-        assert!(!is_signed(&text, &[8; 32]), "another key");
-        let of_other = other.signed(&KEY).unwrap();
-        let signature = of_other.rsplit('.').next().unwrap();
-        for forged in [
-            format!("{}.{}.{signature}", mine.business_id, mine.customer_id),
-            format!("{}.{}.", mine.business_id, mine.customer_id),
-            format!("{}.{}", mine.business_id, mine.customer_id),
-            format!("{text}.x"),
-            format!("{text}A"),
-            text[..text.len() - 1].to_owned(),
-            "..".to_owned(),
-            String::new(),
-            "biz_é.cus_é.é".to_owned(),
-        ] {
-            assert!(!is_signed(&forged, &KEY), "{forged}");
-        }
     }
 }

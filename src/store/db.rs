@@ -4,13 +4,15 @@
 //! pool, and a few connections besides for batches: their statements take any number of rows, all found by
 //! their keys, so they are planned once, for a walk over what is given with a look into an index for each.
 //! A plan for few rows may be quadratic for five hundred, and planning each anew takes as long as running it.
-//! They hardly wait for locks: whoever finds a row taken has another way. Time is bounded by the database
+//! They hardly wait for locks: whoever finds a row taken has another way. Where the second wall stands
+//! ([`wall`]), calls have a pool of their own. Time is bounded by the database
 //! itself (statement and lock time-outs), never by dropping a future that is in the middle of a statement.
 
 use std::path::Path;
 use std::time::Duration;
 
 use sea_orm::sqlx;
+use sea_orm::sqlx::Connection as _;
 use sea_orm::sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sea_orm::{
     AccessMode, ConnectOptions, ConnectionTrait, DatabaseConnection, DatabaseTransaction,
@@ -19,6 +21,7 @@ use sea_orm::{
 };
 
 use crate::store::error::StoreError;
+use crate::store::wall;
 
 /// How long a statement may run.
 const STATEMENT_SECONDS_MAX: u64 = 30;
@@ -66,6 +69,8 @@ pub struct Database {
     writer: DatabaseConnection,
     reader: DatabaseConnection,
     batcher: DatabaseConnection,
+    /// Of calls, where the second wall stands.
+    walled: Option<DatabaseConnection>,
 }
 
 impl Database {
@@ -93,6 +98,7 @@ impl Database {
             batcher: writer.clone(),
             writer,
             reader,
+            walled: None,
         })
     }
 
@@ -106,6 +112,29 @@ impl Database {
             writer: pool.clone(),
             reader: pool,
             batcher: sea_orm::Database::connect(options).await?,
+            walled: None,
+        })
+    }
+
+    /// The same PostgreSQL database with a second wall: calls go by the role of this URL, by as many connections
+    /// as there are for everything else.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] if that role cannot connect; [`StoreError::Database`] for SQLite, or if the
+    /// role is one that the policies do not hold for.
+    pub async fn with_wall(self, url: &str, connections_max: u32) -> Result<Self, StoreError> {
+        if self.backend() != DbBackend::Postgres {
+            let problem = "only PostgreSQL has row level security";
+            return Err(StoreError::Database(DbErr::Custom(problem.to_owned())));
+        }
+        let mut options = postgres(url, connections_max);
+        wall::stand_before(&mut options);
+        let walled = sea_orm::Database::connect(options).await;
+        let walled = walled.map_err(StoreError::Unavailable)?;
+        wall::prove(&walled).await?;
+        Ok(Self {
+            walled: Some(walled),
+            ..self
         })
     }
 
@@ -116,7 +145,12 @@ impl Database {
 
     /// Where single reads go; they never wait for a writer.
     pub fn reader(&self) -> &DatabaseConnection {
-        &self.reader
+        self.of_this_call().unwrap_or(&self.reader)
+    }
+
+    /// The connections of calls, if the second wall stands and this is a call.
+    fn of_this_call(&self) -> Option<&DatabaseConnection> {
+        self.walled.as_ref().filter(|_| wall::is_within())
     }
 
     /// Where the reads of batches go.
@@ -139,7 +173,9 @@ impl Database {
             let of = |connection: &DatabaseConnection, pool| {
                 Connections::of(connection.get_postgres_connection_pool(), pool)
             };
-            vec![of(&self.writer, "general"), of(&self.batcher, "batches")]
+            let walled = self.walled.as_ref().map(|walled| of(walled, "calls"));
+            let always = [of(&self.writer, "general"), of(&self.batcher, "batches")];
+            always.into_iter().chain(walled).collect()
         } else {
             let of = |connection: &DatabaseConnection, pool| {
                 Connections::of(connection.get_sqlite_connection_pool(), pool)
@@ -150,7 +186,8 @@ impl Database {
 
     /// Begins a transaction that writes.
     pub async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
-        Ok(self.writer.begin_with_options(writing()).await?)
+        let writer = self.of_this_call().unwrap_or(&self.writer);
+        Ok(writer.begin_with_options(writing()).await?)
     }
 
     /// Begins a transaction that writes a batch.
@@ -179,7 +216,7 @@ impl Database {
         } else {
             TransactionOptions::default()
         };
-        Ok(self.reader.begin_with_options(options).await?)
+        Ok(self.reader().begin_with_options(options).await?)
     }
 
     /// Begins a transaction that reads one unchanging state of everything, of which it may read all.
@@ -230,6 +267,9 @@ impl Database {
     pub async fn close(self) -> Result<(), DbErr> {
         self.reader.close().await?;
         self.batcher.close().await?;
+        if let Some(walled) = self.walled {
+            walled.close().await?;
+        }
         self.writer.close().await
     }
 }
@@ -304,6 +344,12 @@ fn sqlite(url: &str, connections: u32) -> ConnectOptions {
             .foreign_keys(true)
             .busy_timeout(Duration::from_secs(LOCK_WAIT_SECONDS_MAX))
             .pragma("recursive_triggers", "ON")
+    });
+    // After some failures, such as that of a full disk, SQLite rolls back by itself. The driver goes on to count that
+    // transaction, so the next one would be a part of it, and never be committed.
+    options.map_sqlx_sqlite_before_acquire(|connection, _| {
+        let is_clean = !connection.is_in_transaction();
+        Box::pin(async move { Ok(is_clean) })
     });
     options
 }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use chrono::NaiveDate;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::{LockBehavior, LockType, Query};
-use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
+use sea_orm::sea_query::Query;
+use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set};
 
 use crate::domain::email::{Email, EmailState, Envelope, Text};
 use crate::domain::notice::NoticeKind;
@@ -15,8 +15,10 @@ use crate::store::columns::{from_json, instant, instant_opt, is_one_of, known, m
 use crate::store::error::StoreError;
 use crate::store::notices;
 
+mod claim;
 mod overview;
 
+pub use claim::{businesses_due, count_due, lock_claimed, lock_due, update, update_text};
 pub use overview::{count_waiting, get_of_any_business, newest, oldest_due};
 
 const TABLE: &str = "emails";
@@ -78,17 +80,9 @@ pub struct Filter {
 /// The most e-mails of one statement: a bound on the parameters that databases take.
 const EMAILS_PER_STATEMENT_MAX: usize = 400;
 
-/// The e-mail of this customer, kind and occasion: the one that is there already, or `new`.
-pub async fn ensure(txn: &DatabaseTransaction, new: &Email) -> Result<EmailId, StoreError> {
-    let ids = ensure_all(txn, std::slice::from_ref(new)).await?;
-    known(ids.first().copied(), TABLE, new.id)
-}
-
-/// The same for many e-mails, in their order.
-pub async fn ensure_all(
-    txn: &DatabaseTransaction,
-    new: &[Email],
-) -> Result<Vec<EmailId>, StoreError> {
+/// The e-mails of these customers, kinds and occasions, in the order of `new`: those that are there already, or
+/// the new ones.
+pub async fn ensure(txn: &DatabaseTransaction, new: &[Email]) -> Result<Vec<EmailId>, StoreError> {
     let mut ids = Vec::with_capacity(new.len());
     for chunk in new.chunks(EMAILS_PER_STATEMENT_MAX) {
         let rows = chunk.iter().map(row).collect::<Result<Vec<_>, _>>()?;
@@ -202,79 +196,6 @@ pub async fn adopt(
         .filter(Column::FinishedAt.is_null())
         .exec(txn)
         .await?;
-    Ok(())
-}
-
-/// The businesses with e-mails that are due, in the order of their ids, without locks.
-pub async fn businesses_due(
-    db: &impl ConnectionTrait,
-    now: DateTimeUtc,
-) -> Result<Vec<BusinessId>, StoreError> {
-    let ids: Vec<Uuid> = Entity::find()
-        .select_only()
-        .column(Column::BusinessId)
-        .distinct()
-        .filter(Column::FinishedAt.is_null())
-        .filter(Column::DueAt.lte(micros(now)))
-        .order_by_asc(Column::BusinessId)
-        .into_tuple()
-        .all(db)
-        .await?;
-    Ok(ids.into_iter().map(BusinessId::from_uuid).collect())
-}
-
-/// Locks the e-mail of a business that has been due for longest and that nobody else has; those of a run
-/// that is not done are left alone.
-pub async fn lock_due(
-    txn: &DatabaseTransaction,
-    business_id: BusinessId,
-    now: DateTimeUtc,
-) -> Result<Option<Email>, StoreError> {
-    let row = Entity::find()
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::FinishedAt.is_null())
-        .filter(Column::DueAt.lte(micros(now)))
-        .filter(
-            Condition::any()
-                .add(Column::LeaseUntil.is_null())
-                .add(Column::LeaseUntil.lte(micros(now))),
-        )
-        .filter(Expr::cust(
-            "(emails.mail_day IS NULL OR EXISTS (SELECT 1 FROM mail_days d \
-             WHERE d.business_id = emails.business_id AND d.local_day = emails.mail_day \
-             AND d.done_at IS NOT NULL))",
-        ))
-        .order_by_asc(Column::DueAt)
-        .order_by_asc(Column::Id)
-        .limit(1)
-        .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .one(txn)
-        .await?;
-    row.map(read).transpose()
-}
-
-/// Locks an e-mail if it is still under the claim `fence`.
-pub async fn lock_claimed(
-    txn: &DatabaseTransaction,
-    business_id: BusinessId,
-    id: EmailId,
-    fence: i64,
-) -> Result<Option<Email>, StoreError> {
-    let row = Entity::find_by_id((business_id.uuid(), id.uuid()))
-        .filter(Column::Fence.eq(fence))
-        .filter(Column::FinishedAt.is_null())
-        .lock_exclusive()
-        .one(txn)
-        .await?;
-    row.map(read).transpose()
-}
-
-/// Writes a locked e-mail as it is now.
-pub async fn update(txn: &DatabaseTransaction, email: &Email) -> Result<(), StoreError> {
-    let mut row = row(email)?;
-    row.business_id = Unchanged(email.business_id.uuid());
-    row.id = Unchanged(email.id.uuid());
-    Entity::update(row).exec(txn).await?;
     Ok(())
 }
 

@@ -8,6 +8,9 @@ pub enum StoreError {
     /// The database cannot be reached, or had no connection to give in time.
     #[error("the database is unavailable: {0}")]
     Unavailable(DbErr),
+    /// There is no room left where the database writes. Nothing was kept; what is there can be read.
+    #[error("the database is full: {0}")]
+    Full(DbErr),
     /// Somebody else held what was needed; the whole unit may be tried again.
     #[error("the database was contended: {0}")]
     Contention(DbErr),
@@ -52,9 +55,11 @@ impl StoreError {
                 cause.sql_err(),
                 Some(SqlErr::ForeignKeyConstraintViolation(_))
             ),
-            Self::Unavailable(_) | Self::TooSlow(_) | Self::Taken(_) | Self::Corrupt { .. } => {
-                false
-            }
+            Self::Unavailable(_)
+            | Self::Full(_)
+            | Self::TooSlow(_)
+            | Self::Taken(_)
+            | Self::Corrupt { .. } => false,
         }
     }
 
@@ -80,6 +85,10 @@ const POSTGRES_LOCK_TIMEOUT: &str = "55P03";
 const POSTGRES_NOT_NULL: &str = "23502";
 /// PostgreSQL: shutting down, crashed, starting up, too many connections, cannot connect now.
 const POSTGRES_UNAVAILABLE: &[&str] = &["57P01", "57P02", "57P03", "53300", "25006"];
+/// PostgreSQL: disk full.
+const POSTGRES_FULL: &[&str] = &["53100"];
+/// SQLite: full, and the extended codes of a write and of the memory that readers share for which there is no room.
+const SQLITE_FULL: &[&str] = &["13", "778", "4874"];
 /// SQLite: busy, locked, and their extended codes for recovery, snapshot and shared cache.
 const SQLITE_CONTENTION: &[&str] = &["5", "6", "261", "262", "517"];
 
@@ -106,6 +115,8 @@ impl From<DbErr> for StoreError {
                     Self::Contention(error)
                 } else if is_in(POSTGRES_TOO_SLOW) {
                     Self::TooSlow(error)
+                } else if is_in(POSTGRES_FULL) || is_in(SQLITE_FULL) {
+                    Self::Full(error)
                 } else if is_in(POSTGRES_UNAVAILABLE) {
                     Self::Unavailable(error)
                 } else {

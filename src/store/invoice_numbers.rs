@@ -2,13 +2,11 @@
 //! until the end, so a number that was given is kept and none is left out.
 
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::LockType;
-use sea_orm::{DatabaseTransaction, QuerySelect, Set, TryInsertResult};
+use sea_orm::sea_query::OnConflict;
+use sea_orm::{DatabaseTransaction, ExprTrait, Set};
 
 use crate::ids::BusinessId;
 use crate::store::error::StoreError;
-
-const TABLE: &str = "invoice_numbers";
 
 #[expect(unreachable_pub, reason = "SeaORM derives public items")]
 mod entity {
@@ -36,23 +34,13 @@ pub async fn next(txn: &DatabaseTransaction, business_id: BusinessId) -> Result<
         business_id: Set(business_id.uuid()),
         last_number: Set(1),
     };
-    let made = Entity::insert(first)
-        .on_conflict_do_nothing_on([Column::BusinessId])
-        .exec_without_returning(txn)
+    let last = Expr::col((Entity, Column::LastNumber));
+    let raised = OnConflict::column(Column::BusinessId)
+        .value(Column::LastNumber, last.add(1))
+        .to_owned();
+    let row = Entity::insert(first)
+        .on_conflict(raised)
+        .exec_with_returning(txn)
         .await?;
-    if matches!(made, TryInsertResult::Inserted(1..)) {
-        return Ok(1);
-    }
-    let row = Entity::find_by_id(business_id.uuid())
-        .lock(LockType::NoKeyUpdate)
-        .one(txn)
-        .await?
-        .ok_or_else(|| StoreError::corrupt(TABLE, business_id))?;
-    let next = row.last_number.saturating_add(1);
-    Entity::update_many()
-        .col_expr(Column::LastNumber, Expr::value(next))
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .exec(txn)
-        .await?;
-    Ok(next)
+    Ok(row.last_number)
 }

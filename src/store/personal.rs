@@ -19,7 +19,8 @@ use crate::store::email_attempts;
 use crate::store::error::StoreError;
 
 /// What clears it; `$1` is the business, `$2` the customer.
-const CLEARED: [&str; 15] = [
+const CLEARED: [&str; 16] = [
+    "UPDATE tokens SET name = '' WHERE business_id = $1 AND customer_id = $2",
     "UPDATE emails SET to_address = NULL, envelope = NULL, subject = NULL, html_body = NULL, text_body = NULL
      WHERE business_id = $1 AND customer_id = $2",
     "UPDATE bookings SET external_id = NULL, note = '', version = version + 1

@@ -12,7 +12,7 @@ use sea_orm::{
 use crate::domain::access::{HeldToken, Holder, PreviousSecret, Token};
 use crate::domain::permission::Permissions;
 use crate::domain::role::BuiltInRole;
-use crate::ids::{BusinessId, TokenId, UserId};
+use crate::ids::{BusinessId, CustomerId, TokenId, UserId};
 use crate::store::by_id;
 use crate::store::columns::{from_json, hash, instant, instant_opt, known, micros, to_json};
 use crate::store::error::StoreError;
@@ -37,6 +37,7 @@ mod entity {
         pub previous_until: Option<i64>,
         pub permissions: Json,
         pub user_id: Option<Uuid>,
+        pub customer_id: Option<Uuid>,
         pub created_at: i64,
         pub expires_at: Option<i64>,
         pub last_used_at: Option<i64>,
@@ -143,23 +144,52 @@ fn holder(row: &QueryResult, id: TokenId) -> Result<Option<Holder>, StoreError> 
     }))
 }
 
+/// Which tokens a list shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Filter {
+    /// Of this customer; none: all.
+    pub customer_id: Option<CustomerId>,
+    /// Without the revoked ones.
+    pub hide_revoked: bool,
+}
+
 /// A page of tokens, newest first, below the id `before`.
 pub async fn list(
     db: &impl ConnectionTrait,
     business_id: BusinessId,
-    hide_revoked: bool,
+    filter: Filter,
     before: Option<TokenId>,
     limit: u64,
 ) -> Result<Vec<Token>, StoreError> {
     let mut query = Entity::find().filter(Column::BusinessId.eq(business_id.uuid()));
-    if hide_revoked {
+    if filter.hide_revoked {
         query = query.filter(Column::RevokedAt.is_null());
+    }
+    if let Some(customer_id) = filter.customer_id {
+        query = query.filter(Column::CustomerId.eq(customer_id.uuid()));
     }
     if let Some(before) = before {
         query = query.filter(Column::Id.lt(before.uuid()));
     }
     let rows = query.order_by_desc(Column::Id).limit(limit).all(db).await?;
     rows.into_iter().map(read).collect()
+}
+
+/// Revokes what a customer has; tokens that were revoked stay as they are.
+pub async fn revoke_of_customer(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    customer_id: CustomerId,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .col_expr(Column::RevokedAt, Expr::value(micros(now)))
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::CustomerId.eq(customer_id.uuid()))
+        .filter(Column::RevokedAt.is_null())
+        .exec(txn)
+        .await?;
+    Ok(())
 }
 
 /// Notes when a token was last used; another replica may have noted a later use.
@@ -198,6 +228,7 @@ fn read(row: Model) -> Result<Token, StoreError> {
         previous,
         permissions: from_json(row.permissions, TABLE, id)?,
         user_id: row.user_id.map(UserId::from_uuid),
+        customer_id: row.customer_id.map(CustomerId::from_uuid),
         created_at: instant(row.created_at, TABLE, id)?,
         expires_at: instant_opt(row.expires_at, TABLE, id)?,
         last_used_at: instant_opt(row.last_used_at, TABLE, id)?,
@@ -216,6 +247,7 @@ fn row(business_id: BusinessId, token: &Token) -> Result<ActiveModel, StoreError
         previous_until: Set(previous.map(|previous| micros(previous.until))),
         permissions: Set(to_json(&token.permissions, TABLE)?),
         user_id: Set(token.user_id.map(UserId::uuid)),
+        customer_id: Set(token.customer_id.map(CustomerId::uuid)),
         created_at: Set(micros(token.created_at)),
         expires_at: Set(token.expires_at.map(micros)),
         last_used_at: Set(token.last_used_at.map(micros)),

@@ -47,16 +47,51 @@ pub(super) fn facts(pairs: &[(&str, String)]) -> String {
 }
 
 /// A whole page for a customer, in the customer's language.
-pub(super) fn customer_document(language: &str, title: &str, body: &str) -> String {
-    let title = escape(title);
-    format!(
-        "<!doctype html>\n<html lang=\"{language}\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <meta name=\"robots\" content=\"noindex\">\n\
-         <title>{title}</title>\n<link rel=\"stylesheet\" href=\"../style.css\">\n</head>\n\
-         <body>\n<main class=\"narrow\">\n<h1>{title}</h1>\n{body}\n</main>\n</body>\n</html>\n"
-    )
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Document<'a> {
+    /// The BCP 47 tag of its language.
+    pub(super) language: &'a str,
+    /// Which way that is written: `ltr` or `rtl`.
+    pub(super) direction: &'a str,
+    /// Its heading.
+    pub(super) title: &'a str,
+    /// What follows, which is HTML already.
+    pub(super) body: &'a str,
+    /// The class of its layout.
+    pub(super) class: &'a str,
+}
+
+impl<'a> Document<'a> {
+    /// A short page in English, for who cannot be known.
+    pub(super) fn english(title: &'a str, body: &'a str) -> Self {
+        Self {
+            language: "en",
+            direction: "ltr",
+            title,
+            body,
+            class: "narrow",
+        }
+    }
+
+    /// The page.
+    pub(super) fn html(&self) -> String {
+        let Self {
+            direction,
+            body,
+            class,
+            ..
+        } = self;
+        let (language, title) = (escape(self.language), escape(self.title));
+        format!(
+            "<!doctype html>\n<html lang=\"{language}\" dir=\"{direction}\">\n<head>\n\
+             <meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+             <meta name=\"color-scheme\" content=\"light dark\">\n\
+             <meta name=\"robots\" content=\"noindex\">\n\
+             <title>{title}</title>\n<link rel=\"stylesheet\" href=\"../style.css\">\n</head>\n\
+             <body>\n<main class=\"{class}\">\n<h1>{title}</h1>\n{body}\n</main>\n</body>\n</html>\n"
+        )
+    }
 }
 
 /// The style of all pages.

@@ -13,7 +13,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 
-use super::html::{customer_document, escape};
+use super::html::{Document, escape};
 use super::page;
 use crate::service::unsubscribing::{self, Subscription, Wish};
 use crate::service::{Context, ServiceError};
@@ -87,19 +87,24 @@ fn document(subscription: &Subscription, link: &str) -> String {
         escape(link),
         escape(does),
     );
-    customer_document(words.language, &of_business(words.title), &body)
+    let title = of_business(words.title);
+    let document = Document {
+        language: words.language,
+        ..Document::english(&title, &body)
+    };
+    document.html()
 }
 
 /// Nobody can know the language of who has a link that is none.
 fn invalid() -> Response {
     let body = "<p>Copy the whole link from the e-mail, or ask whoever sent it to you.</p>";
-    let html = customer_document("en", "This link does not work", body);
+    let html = Document::english("This link does not work", body).html();
     page(StatusCode::NOT_FOUND, POLICY, html)
 }
 
 fn unavailable() -> Response {
     let body = "<p>Nothing was changed. Please try again in a few minutes.</p>";
-    let html = customer_document("en", "This does not work right now", body);
+    let html = Document::english("This does not work right now", body).html();
     page(StatusCode::SERVICE_UNAVAILABLE, POLICY, html)
 }
 

@@ -78,57 +78,57 @@ async fn sell(app: &TestApp, request: &v1::SellPackagesRequest) -> Result<(), St
 async fn a_connection_lost_around_a_commit_leaves_one_effect_and_a_true_answer(
     #[values(Break::BeforeCommit, Break::AfterCommit)] how: Break,
 ) {
-    let proxy = Proxy::to(&postgres::shared().url_of("postgres")).await;
-    let by_proxy = |settings: &mut Settings| {
-        let url = proxy.url(settings.database.database_url.expose());
-        settings.database.database_url = url.parse().unwrap();
-    };
-    on_tuned(Postgres, by_proxy, async |app| {
-        let shop = Shop::open(app).await;
-        let package = shop.sell_lessons("20", days(30)).await;
-        // By name and without, so that both lanes meet it: the first use starts a clock.
-        let mut from_first_use = shop.lessons("20", days(30));
-        from_first_use.validity = Some(period(30, v1::PeriodUnit::Day, v1::Anchor::FirstUse));
-        let clocked = shop.offer(from_first_use).await;
-        let clocked = shop.sell(&clocked).await;
-        for request in [
-            shop.use_lessons("2"),
-            shop.use_lessons_of(&package.id, "2"),
-            shop.use_lessons_of(&clocked.id, "2"),
-        ] {
-            proxy.break_next(how);
-            let answer = persist(async || shop.consume(request.clone()).await).await;
-            assert!(!proxy.is_whole(), "no commit was broken");
-            let answer = answer.unwrap();
-            assert_eq!(answer.total, "2");
-            let again = shop.consume(request).await.unwrap();
-            assert!(again.replayed);
-            assert_eq!(again.parts, answer.parts);
-        }
-        assert_eq!(shop.left(&package.id).await, "16");
-        assert_eq!(shop.left(&clocked.id).await, "18");
+    let proxy = Proxy::to_postgres().await;
+    on_tuned(
+        Postgres,
+        |settings| proxy.lead(settings),
+        async |app| {
+            let shop = Shop::open(app).await;
+            let package = shop.sell_lessons("20", days(30)).await;
+            // By name and without, so that both lanes meet it: the first use starts a clock.
+            let mut from_first_use = shop.lessons("20", days(30));
+            from_first_use.validity = Some(period(30, v1::PeriodUnit::Day, v1::Anchor::FirstUse));
+            let clocked = shop.offer(from_first_use).await;
+            let clocked = shop.sell(&clocked).await;
+            for request in [
+                shop.use_lessons("2"),
+                shop.use_lessons_of(&package.id, "2"),
+                shop.use_lessons_of(&clocked.id, "2"),
+            ] {
+                proxy.break_next(how);
+                let answer = persist(async || shop.consume(request.clone()).await).await;
+                assert!(!proxy.is_whole(), "no commit was broken");
+                let answer = answer.unwrap();
+                assert_eq!(answer.total, "2");
+                let again = shop.consume(request).await.unwrap();
+                assert!(again.replayed);
+                assert_eq!(again.parts, answer.parts);
+            }
+            assert_eq!(shop.left(&package.id).await, "16");
+            assert_eq!(shop.left(&clocked.id).await, "18");
 
-        let selling = v1::SellPackagesRequest {
-            request_id: app.request_id(),
-            entries: vec![shop.entry(&package.template_id)],
-            validate_only: false,
-        };
-        proxy.break_next(how);
-        persist(async || sell(app, &selling).await).await.unwrap();
-        assert!(!proxy.is_whole());
-        assert_eq!(app.all_packages().await.len(), 3);
-        let extending = v1::ExtendPackageRequest {
-            request_id: app.request_id(),
-            package_id: package.id.clone(),
-            new_expiry: Some(NewExpiry::LastUsableDate("2026-12-31".to_owned())),
-            ..Default::default()
-        };
-        proxy.break_next(how);
-        let extended = persist(async || app.packages().extend_package(extending.clone()).await);
-        extended.await.unwrap();
-        assert!(!proxy.is_whole());
-        assert_eq!(app.changes_of(&package.id).await.len(), 1);
-    })
+            let selling = v1::SellPackagesRequest {
+                request_id: app.request_id(),
+                entries: vec![shop.entry(&package.template_id)],
+                validate_only: false,
+            };
+            proxy.break_next(how);
+            persist(async || sell(app, &selling).await).await.unwrap();
+            assert!(!proxy.is_whole());
+            assert_eq!(app.all_packages().await.len(), 3);
+            let extending = v1::ExtendPackageRequest {
+                request_id: app.request_id(),
+                package_id: package.id.clone(),
+                new_expiry: Some(NewExpiry::LastUsableDate("2026-12-31".to_owned())),
+                ..Default::default()
+            };
+            proxy.break_next(how);
+            let extended = persist(async || app.packages().extend_package(extending.clone()).await);
+            extended.await.unwrap();
+            assert!(!proxy.is_whole());
+            assert_eq!(app.changes_of(&package.id).await.len(), 1);
+        },
+    )
     .await;
 }
 

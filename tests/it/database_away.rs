@@ -40,39 +40,38 @@ async fn next(changes: &mut tonic::Streaming<HealthCheckResponse>) -> ServingSta
 
 #[tokio::test]
 async fn calls_are_told_to_retry_and_health_follows_until_the_database_is_back() {
-    let proxy = Proxy::to(&postgres::shared().url_of("postgres")).await;
-    let by_proxy = |settings: &mut carnet::config::Settings| {
-        let database = &mut settings.database;
-        let url = proxy.url(database.database_url.expose());
-        database.database_url = url.parse().unwrap();
-    };
-    on_tuned(Postgres, by_proxy, async |app| {
-        let nobody = nobody(app).await;
-        refused(
-            call(&nobody).await,
-            Code::PermissionDenied,
-            "PERMISSION_DENIED",
-        );
-        let mut health = HealthClient::new(app.channel.clone());
-        let changes = health.watch(HealthCheckRequest::default()).await;
-        let mut changes = changes.unwrap().into_inner();
-        assert_eq!(next(&mut changes).await, ServingStatus::Serving);
+    let proxy = Proxy::to_postgres().await;
+    on_tuned(
+        Postgres,
+        |settings| proxy.lead(settings),
+        async |app| {
+            let nobody = nobody(app).await;
+            refused(
+                call(&nobody).await,
+                Code::PermissionDenied,
+                "PERMISSION_DENIED",
+            );
+            let mut health = HealthClient::new(app.channel.clone());
+            let changes = health.watch(HealthCheckRequest::default()).await;
+            let mut changes = changes.unwrap().into_inner();
+            assert_eq!(next(&mut changes).await, ServingStatus::Serving);
 
-        proxy.cut().await;
-        let result = call(&nobody).await;
-        let advice = result.as_ref().unwrap_err().get_details_retry_info();
-        assert!(advice.is_some_and(|advice| advice.retry_delay.is_some()));
-        refused(result, Code::Unavailable, "DATABASE_UNAVAILABLE");
-        assert_eq!(next(&mut changes).await, ServingStatus::NotServing);
+            proxy.cut().await;
+            let result = call(&nobody).await;
+            let advice = result.as_ref().unwrap_err().get_details_retry_info();
+            assert!(advice.is_some_and(|advice| advice.retry_delay.is_some()));
+            refused(result, Code::Unavailable, "DATABASE_UNAVAILABLE");
+            assert_eq!(next(&mut changes).await, ServingStatus::NotServing);
 
-        proxy.mend().await;
-        assert_eq!(next(&mut changes).await, ServingStatus::Serving);
-        refused(
-            call(&nobody).await,
-            Code::PermissionDenied,
-            "PERMISSION_DENIED",
-        );
-    })
+            proxy.mend().await;
+            assert_eq!(next(&mut changes).await, ServingStatus::Serving);
+            refused(
+                call(&nobody).await,
+                Code::PermissionDenied,
+                "PERMISSION_DENIED",
+            );
+        },
+    )
     .await;
 }
 

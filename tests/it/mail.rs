@@ -25,3 +25,4 @@ mod unsubscribing;
 mod upcoming;
 mod vitals;
 mod withheld;
+mod workers;

@@ -236,7 +236,7 @@ async fn the_scheduler_runs_every_job_at_its_start_and_stops_cleanly() {
     fixture.package(customer, "2026-01-10").await;
     fixture.clock().set(instant(SEVEN_DAYS_BEFORE));
     let mail = fixture.capture_mail();
-    let scheduler = Scheduler::start(fixture.ctx.clone(), mail, KEEP, TimeOfDay::Never)
+    let scheduler = Scheduler::start(fixture.ctx.clone(), vec![mail], KEEP, TimeOfDay::Never)
         .await
         .unwrap();
     // Stopping waits for the first round, which began with the start.

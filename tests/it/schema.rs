@@ -1,29 +1,20 @@
 //! Migrations: replicas may start together, a schema that is too new or too old is refused, and the
 //! database itself keeps history as it was written.
 
-use std::process::{Output, Stdio};
+use std::process::Output;
 
 use carnet::app::App;
 use carnet::clock::Clock;
 use carnet::store::migrate::known_version;
 use rstest::rstest;
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbErr, Statement};
-use tokio::process::Command;
 
-use crate::support::app::{Database, Postgres, Sqlite, settings};
+use crate::support::app::{Database, Postgres, Sqlite, channel, settings};
 use crate::support::fresh::Fresh;
 use crate::support::postgres;
-
-/// Runs the program to its end.
-async fn carnet(arguments: &[&str], database_url: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_carnet"))
-        .args(arguments)
-        .env("CARNET_DATABASE_URL", database_url)
-        .stdin(Stdio::null())
-        .output()
-        .await
-        .unwrap()
-}
+use crate::support::program::carnet;
+use crate::support::shop::{Shop, never};
+use crate::support::tenant::Tenant;
 
 fn told(output: &Output) -> String {
     let [out, err] = [&output.stdout, &output.stderr].map(|it| String::from_utf8_lossy(it));
@@ -75,6 +66,56 @@ async fn a_schema_made_by_a_newer_program_is_refused(
         let wanted = "the schema is at version 1000 and needs a binary that knows 999";
         assert!(told(&output).contains(wanted), "{}", told(&output));
     }
+    fresh.remove().await;
+}
+
+/// What a newer program might add that this one can work beside.
+const ADDED: &str = "ALTER TABLE customers ADD COLUMN nickname TEXT;
+    CREATE TABLE nicknames (business_id INTEGER, nickname TEXT)";
+
+#[rstest]
+#[tokio::test]
+async fn a_newer_schema_that_this_program_can_work_beside_is_served_with_its_data(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    let fresh = Fresh::migrated(database).await;
+    let app = App::build(settings(&fresh.url), Clock::System).await;
+    let running = app.unwrap().bind().await.unwrap();
+    let tenant = Tenant::create(running.context(), "Swim school", channel(&running)).await;
+    let shop = Shop::open(&tenant).await;
+    let package = shop.sell_lessons("8", never()).await;
+    let used = shop.use_lessons_of(&package.id, "3");
+    shop.consume(used.clone()).await.unwrap();
+    running.stop().await;
+
+    let connection = fresh.connect().await;
+    let txn = connection.begin().await.unwrap();
+    txn.execute_unprepared(ADDED).await.unwrap();
+    let known = known_version();
+    let newer = format!("UPDATE schema_state SET version = 1000, compatible_from = {known}");
+    txn.execute_unprepared(&newer).await.unwrap();
+    txn.commit().await.unwrap();
+    connection.close().await.unwrap();
+
+    let output = carnet(&["migrate"], &fresh.url).await;
+    assert!(output.status.success(), "{}", told(&output));
+    let app = App::build(settings(&fresh.url), Clock::System).await;
+    let running = app.unwrap().bind().await.unwrap();
+    let shop = Shop {
+        tenant: tenant.through(channel(&running)),
+        ..shop
+    };
+    assert!(shop.consume(used).await.unwrap().replayed);
+    shop.customer("Jaan Kask").await;
+    shop.consume(shop.use_lessons_of(&package.id, "1"))
+        .await
+        .unwrap();
+    assert_eq!(shop.left(&package.id).await, "4");
+    running.stop().await;
+    let connection = fresh.connect().await;
+    let version = "SELECT CAST(version AS BIGINT) FROM schema_state";
+    assert_eq!(number(connection.reader(), version).await, 1_000);
+    connection.close().await.unwrap();
     fresh.remove().await;
 }
 

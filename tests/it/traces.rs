@@ -1,17 +1,20 @@
-//! Traces: the client's goes on, through the database, and nothing of what was written goes with it.
+//! Traces: the client's goes on, through the database, e-mails have theirs, and nothing of what was written goes
+//! with them.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use carnet::proto::v1;
+use carnet::proto::v1::{self, EmailKind, EmailState};
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
     TraceService, TraceServiceServer,
 };
 use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
@@ -19,8 +22,10 @@ use tonic::{Request, Response, Status};
 
 use crate::support::app::Database::Postgres;
 use crate::support::app::on;
+use crate::support::mailroom::emails;
 use crate::support::process::{Serving, until};
 use crate::support::shop::{Shop, never};
+use crate::support::smtp::{Act, At, Mode, SmtpServer};
 
 /// Keeps what it is sent.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +63,18 @@ impl Collector {
         spans.iter().filter(is_of).cloned().collect()
     }
 
+    /// The deliveries that got as far as an outcome.
+    fn deliveries(&self) -> Vec<Span> {
+        let spans = self.0.lock().unwrap();
+        let is_one = |span: &&Span| span.name == "delivery" && attribute(span, "outcome").is_some();
+        spans.iter().filter(is_one).cloned().collect()
+    }
+
+    /// All that it was sent, in words.
+    fn in_words(&self) -> String {
+        format!("{:?}", self.0.lock().unwrap())
+    }
+
     /// The batch that took on a call of this trace.
     fn batch_of(&self, trace_id: &str) -> Option<Span> {
         let spans = self.0.lock().unwrap();
@@ -90,6 +107,16 @@ fn hex(bytes: &[u8]) -> String {
         write!(text, "{byte:02x}").unwrap();
         text
     })
+}
+
+/// An attribute of a span, in words.
+fn attribute(span: &Span, key: &str) -> Option<String> {
+    let found = span.attributes.iter().find(|it| it.key == key)?;
+    match found.value.as_ref()?.value.as_ref()? {
+        Value::StringValue(text) => Some(text.clone()),
+        Value::IntValue(number) => Some(number.to_string()),
+        other => panic!("{other:?}"),
+    }
 }
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -147,9 +174,75 @@ async fn a_clients_trace_goes_on_into_the_database_without_a_word_of_what_was_wr
                 "{names:?}"
             );
         }
-        let all = format!("{:?}", collector.0.lock().unwrap());
+        let all = collector.in_words();
         for word in [note, "SELECT \\\"", "UPDATE lots", &app.token] {
             assert!(!all.contains(word), "{word} is in {all}");
+        }
+        serving.kill().await;
+    })
+    .await;
+}
+
+// On PostgreSQL alone, as above.
+#[tokio::test]
+async fn a_delivery_is_traced_from_the_claim_through_each_stage_without_address_or_text() {
+    on(Postgres, async |app| {
+        let server = SmtpServer::start(Mode::Clear).await;
+        let refusal = "554 5.7.1 mari.tamm@example.com is not liked";
+        // Each of the two has a connection of its own.
+        server.plan(At::Rcpt, Act::SayAndDrop(refusal));
+        let collector = Collector::default();
+        let (endpoint, smtp_url) = (collector.start().await, server.clear_url());
+        let arguments = ["--otlp-endpoint", &endpoint, "--smtp-url", &smtp_url];
+        let serving = Serving::start(app.database_url(), &arguments).await;
+        let there = app.through(serving.channel());
+        let shop = Shop::open(&there).await;
+        shop.sell_lessons("8", never()).await;
+        shop.sell_lessons("9", never()).await;
+        let two = "the spans of two deliveries";
+        until(Duration::from_mins(1), two, async || {
+            collector.deliveries().len() == 2
+        })
+        .await;
+        let all = emails(&there, EmailKind::Confirmation).await;
+        for delivery in collector.deliveries() {
+            let told = |key| attribute(&delivery, key).unwrap();
+            let email = all.iter().find(|email| email.id == told("email_id"));
+            let was_sent = email.unwrap().state() == EmailState::Sent;
+            let outcome = if was_sent { "accepted" } else { "refused" };
+            assert_eq!(
+                (told("outcome"), told("attempt")),
+                (outcome.into(), "1".into())
+            );
+            assert_eq!(told("server.address"), server.address().to_string());
+            let spans = collector.of_trace(&hex(&delivery.trace_id));
+            let named = |name: &str| spans.iter().find(|span| span.name == name);
+            assert!(spans.iter().any(|span| span.name.starts_with("sea_orm.")));
+            let recipient = named("smtp recipient").unwrap();
+            assert_eq!(recipient.parent_span_id, delivery.span_id);
+            let code = attribute(recipient, "smtp.code").unwrap();
+            let is_error = recipient.status.as_ref().unwrap().code() == StatusCode::Error;
+            assert_eq!(is_error, !was_sent);
+            let stages = ["connect", "greeting", "sender", "data", "body", "final dot"];
+            let seen = stages.map(|stage| named(&format!("smtp {stage}")).is_some());
+            if was_sent {
+                assert_eq!((&*code, seen), ("250", [true; 6]));
+            } else {
+                assert_eq!(
+                    (&*code, seen),
+                    ("554", [true, true, true, false, false, false])
+                );
+            }
+        }
+        let words = collector.in_words();
+        for secret in [
+            "example.com",
+            "is not liked",
+            "Mari",
+            &all[0].subject,
+            &all[1].subject,
+        ] {
+            assert!(!words.contains(secret), "{secret} is in {words}");
         }
         serving.kill().await;
     })

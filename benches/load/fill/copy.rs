@@ -67,7 +67,7 @@ impl Loader {
     ) -> anyhow::Result<()> {
         let mut rows = Rows::default();
         for index in 0..BUYERS + HOLDERS {
-            customer(&mut rows, business_id, &maker.buyer(index))?;
+            customer(&mut rows, business_id, &maker.buyer(index));
         }
         self.copy(CUSTOMERS, &rows).await
     }
@@ -81,7 +81,7 @@ impl Loader {
             let mut customers = Rows::default();
             let owners = from / PACKAGES_PER_CUSTOMER..to.div_ceil(PACKAGES_PER_CUSTOMER);
             for index in owners {
-                customer(&mut customers, business_id, &maker.customer(index))?;
+                customer(&mut customers, business_id, &maker.customer(index));
             }
             let mut packages = Rows::default();
             let mut lots = Rows::default();
@@ -184,18 +184,15 @@ fn key(key: Option<EntryKey>) -> [Field; 2] {
     ]
 }
 
-fn customer(rows: &mut Rows, business_id: BusinessId, customer: &Customer) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        customer.email.is_none(),
-        "customers of the benchmark have no address, so that no e-mail is made"
-    );
+fn customer(rows: &mut Rows, business_id: BusinessId, customer: &Customer) {
     rows.add(&[
         plain(business_id.uuid()),
         plain(customer.id.uuid()),
         optional_text(customer.external_id.as_deref()),
         text(&customer.name),
-        optional_text(None),
-        optional_text(None),
+        optional_text(customer.email.as_deref()),
+        // It is in lower case as it is.
+        optional_text(customer.email.as_deref()),
         plain(customer.email_verified),
         optional_text(customer.phone.as_deref()),
         optional_text(customer.locale.as_deref()),
@@ -206,7 +203,6 @@ fn customer(rows: &mut Rows, business_id: BusinessId, customer: &Customer) -> an
         instant(customer.created_at),
         plain(customer.version),
     ]);
-    Ok(())
 }
 
 fn package(rows: &mut Rows, package: &Package) -> anyhow::Result<()> {

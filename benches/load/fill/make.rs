@@ -12,7 +12,7 @@ use carnet::domain::posting::Posting;
 use carnet::domain::sale::{LineWeight, Price};
 use carnet::ids::{BusinessId, CustomerId, TokenId};
 use carnet::ledger::post;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
 use crate::dataset::{Dataset, Group, PACKAGES_PER_CUSTOMER, owner};
@@ -21,6 +21,8 @@ use crate::dataset::{Dataset, Group, PACKAGES_PER_CUSTOMER, owner};
 const DAYS_BETWEEN_ENDS: u64 = 30;
 /// The first of them lies so many days ahead.
 const DAYS_TO_FIRST_END: u64 = 200;
+/// How many days before the last usable day of a package an e-mail tells of it: one of the leads by default.
+const LEAD_DAYS: u64 = 7;
 
 /// Makes the packages of one group.
 #[derive(Debug)]
@@ -68,12 +70,14 @@ impl Maker {
         self.person(self.dataset.buyer_id(index), index)
     }
 
+    /// Only those whose packages are due have an address, so that nothing else makes e-mails.
     fn person(&self, id: CustomerId, index: u64) -> Customer {
+        let has_address = self.group == Group::Due;
         Customer {
             id,
             external_id: None,
             name: format!("Customer {index}"),
-            email: None,
+            email: has_address.then(|| format!("customer{index}@example.com")),
             email_verified: false,
             phone: None,
             locale: None,
@@ -89,20 +93,15 @@ impl Maker {
     }
 
     /// The package `index` of the group, and the posting that issued its lot when it was sold.
-    ///
-    /// Which of a customer's packages ends first differs from customer to customer; with the very
-    /// first customer it is the first one.
     pub(super) fn package(&self, index: u64) -> anyhow::Result<(Package, Posting)> {
         let customer = owner(index);
-        let rank = (index + customer) % PACKAGES_PER_CUSTOMER;
-        let days = DAYS_TO_FIRST_END + rank * DAYS_BETWEEN_ENDS;
         let milliseconds = i64::try_from(self.dataset.milliseconds(index))?;
         let sold_at = DateTime::from_timestamp_millis(milliseconds).unwrap_or(self.now);
         let package = Package {
             id: self.dataset.package_id(self.group, index),
             customer_id: self.dataset.customer_id(self.group, customer),
             starts_at: sold_at,
-            expires_at: Some(self.now + TimeDelta::days(i64::try_from(days)?)),
+            expires_at: Some(self.expires_at(index)?),
             paid_at: Some(sold_at),
             invoice_line_id: None,
             unpaid_uses: 0,
@@ -124,6 +123,19 @@ impl Maker {
         });
         let posting = post::issue(&stamp, [(package.clone(), lots.collect())])?;
         Ok((package, posting))
+    }
+
+    /// When the package `index` ends. Those of a customer that are due end on three days in a row. Of others, which
+    /// one ends first differs from customer to customer; with the very first customer it is the first one.
+    fn expires_at(&self, index: u64) -> anyhow::Result<DateTime<Utc>> {
+        if self.group == Group::Due {
+            let mail_day = self.dataset.first_mail_day + Days::new(index % PACKAGES_PER_CUSTOMER);
+            let day_after_last = mail_day + Days::new(LEAD_DAYS + 1);
+            return Ok(day_after_last.and_time(NaiveTime::MIN).and_utc());
+        }
+        let rank = (index + owner(index)) % PACKAGES_PER_CUSTOMER;
+        let days = DAYS_TO_FIRST_END + rank * DAYS_BETWEEN_ENDS;
+        Ok(self.now + TimeDelta::days(i64::try_from(days)?))
     }
 }
 

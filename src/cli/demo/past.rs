@@ -65,7 +65,6 @@ async fn settings(caller: &Caller) -> anyhow::Result<()> {
     let request = json!({
         "settings": { "sender": {
             "from_name": "Aqua Swim & Spa", "from_email": "hello@aqua.example", "accent_colour": "#0e7490",
-            "link_base_url": "https://aqua.example/",
         } },
         "update_mask": "sender",
     });

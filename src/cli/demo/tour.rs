@@ -2,6 +2,7 @@
 //! should ends the tour with an error.
 
 mod desk;
+mod instalments;
 mod life;
 
 use std::io::Write;
@@ -28,6 +29,7 @@ pub(super) async fn play(stage: &mut Stage, out: &mut impl Write) -> anyhow::Res
     book_a_lesson(stage, out).await?;
     bring_back_what_ran_out(stage, out).await?;
     desk::play(stage, out).await?;
+    instalments::play(stage, out).await?;
     life::play(stage, out).await?;
     run_out(stage, out).await?;
     look_at_the_emails(stage, out).await?;

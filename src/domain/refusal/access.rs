@@ -53,6 +53,12 @@ pub enum AccessRefusal {
         /// The end that was asked for, or that the token has.
         expires_at: DateTime<Utc>,
     },
+    /// A token of a customer would be good for too long.
+    #[error("a customer's token ends at {latest} at the latest")]
+    TokenExpiryTooLate {
+        /// The latest end there can be.
+        latest: DateTime<Utc>,
+    },
 }
 
 impl AccessRefusal {
@@ -66,6 +72,7 @@ impl AccessRefusal {
             Self::UserWithoutRole { .. } => "USER_WITHOUT_ROLE",
             Self::TokenRevoked { .. } => "TOKEN_REVOKED",
             Self::TokenExpiryNotAhead { .. } => "TOKEN_EXPIRY_NOT_AHEAD",
+            Self::TokenExpiryTooLate { .. } => "TOKEN_EXPIRY_TOO_LATE",
         }
     }
 }

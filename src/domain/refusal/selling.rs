@@ -52,6 +52,12 @@ pub enum SellingRefusal {
         /// The template.
         template_id: TemplateId,
     },
+    /// Customers cannot buy the template themselves.
+    #[error("template {template_id} is not sold online")]
+    NotOnline {
+        /// The template.
+        template_id: TemplateId,
+    },
     /// Something may not be changed at the sale of this template.
     #[error("template {template_id} is not freestyle: its {field} cannot be changed at the sale")]
     NotFreestyle {
@@ -103,6 +109,7 @@ impl SellingRefusal {
             Self::QuantityFixed { .. } => "QUANTITY_FIXED",
             Self::ChosenQuantityNeedsOneLine { .. } => "CHOSEN_QUANTITY_NEEDS_ONE_LINE",
             Self::SubscriptionOnly { .. } => "SUBSCRIPTION_ONLY",
+            Self::NotOnline { .. } => "TEMPLATE_NOT_ONLINE",
             Self::NotFreestyle { .. } => "TEMPLATE_NOT_FREESTYLE",
             Self::PackageOverlaps { .. } => "PACKAGE_OVERLAPS",
             Self::PackageNotComplete { .. } => "PACKAGE_NOT_COMPLETE",

@@ -15,7 +15,7 @@ use crate::ids::{RoleId, TokenId, UserId};
 use crate::proto::v1;
 use crate::service::Caller;
 use crate::service::roles::{NewRole, RoleList, RoleUpdate};
-use crate::service::tokens::{Rotation, TokenList, TokenOrder};
+use crate::service::tokens::{HolderName, Rotation, TokenList, TokenOrder};
 use crate::service::users::{NewUser, UserList, UserUpdate};
 
 /// The longest name, in characters.
@@ -34,25 +34,70 @@ pub fn token_order(
     let message = faults.required("token", request.token.as_ref())?;
     faults.within("token", |faults| {
         let name = faults.required_text("name", &message.name, NAME_LENGTH_MAX);
-        let permissions = permissions(&message.permissions, faults);
-        let user_id = faults.optional_reference("user_id", &message.user_id);
+        let holder = token_holder(message, faults);
+        let holders = if message.customer_id.is_empty() {
+            Holders::Staff
+        } else {
+            Holders::Customers
+        };
+        let permissions = permissions(&message.permissions, holders, faults);
         let expires_at = faults.optional_instant("expires_at", message.expires_at.as_ref());
+        if holders == Holders::Customers && message.expires_at.is_none() {
+            faults.add("expires_at", "must be given for the token of a customer");
+            return None;
+        }
         Some(TokenOrder {
             name: name?,
             permissions: permissions?,
-            user_id: user_id?,
+            holder: holder?,
             expires_at: expires_at?,
         })
     })
 }
 
-fn permissions(numbers: &[i32], faults: &mut Faults) -> Option<Permissions> {
+#[expect(
+    clippy::option_option,
+    reason = "outside: whether it could be read; inside: whether it is there"
+)]
+fn token_holder(message: &v1::Token, faults: &mut Faults) -> Option<Option<HolderName>> {
+    let user = faults.optional_reference("user_id", &message.user_id);
+    let customer = faults.optional_reference("customer_id", &message.customer_id);
+    match (user?, customer?) {
+        (Some(_), Some(_)) => {
+            faults.add("customer_id", "must be empty for the token of a user");
+            None
+        }
+        (Some(user), None) => Some(Some(HolderName::User(user))),
+        (None, customer) => Some(customer.map(HolderName::Customer)),
+    }
+}
+
+/// Who can hold permissions: each is for one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holders {
+    /// Staff, and programs that work for it.
+    Staff,
+    /// Customers, for their own.
+    Customers,
+}
+
+fn permissions(numbers: &[i32], holders: Holders, faults: &mut Faults) -> Option<Permissions> {
     faults.count("permissions", numbers.len(), 1..=PERMISSIONS_MAX)?;
     let chosen = faults.choices::<v1::Permission>("permissions", numbers)?;
     let names = chosen.into_iter().map(permission_name);
     let permissions: Permissions = names.filter_map(Permission::from_name).collect();
     if permissions.len() < numbers.len() {
         faults.add("permissions", "must have each permission once");
+        return None;
+    }
+    let is_for_customers = holders == Holders::Customers;
+    if permissions
+        .iter()
+        .any(|held| held.is_for_customers() != is_for_customers)
+    {
+        let only =
+            "PORTAL_READ and PORTAL_BUY are for the tokens of customers, which hold no other";
+        faults.add("permissions", only);
         return None;
     }
     Some(permissions)
@@ -87,10 +132,11 @@ pub fn rotation(
 pub fn token_list(
     request: &v1::ListTokensRequest,
     page: &Page<TokenId>,
-    _: &mut Faults,
+    faults: &mut Faults,
 ) -> Option<TokenList> {
     Some(TokenList {
         hide_revoked: request.hide_revoked,
+        customer: faults.optional_reference("customer_id", &request.customer_id)?,
         before: page.after,
         limit: page.limit(),
     })
@@ -103,6 +149,10 @@ pub fn to_token(token: Token) -> v1::Token {
         name: token.name,
         permissions: to_permissions(&token.permissions),
         user_id: token.user_id.map(|id| id.to_string()).unwrap_or_default(),
+        customer_id: token
+            .customer_id
+            .map(|id| id.to_string())
+            .unwrap_or_default(),
         created_at: Some(timestamp(token.created_at)),
         last_used_at: to_timestamp(token.last_used_at),
         revoked_at: to_timestamp(token.revoked_at),
@@ -222,7 +272,7 @@ pub fn new_role(
     let message = faults.required("role", request.role.as_ref())?;
     faults.within("role", |faults| {
         let name = faults.required_text("name", &message.name, NAME_LENGTH_MAX);
-        let permissions = permissions(&message.permissions, faults);
+        let permissions = permissions(&message.permissions, Holders::Staff, faults);
         Some(NewRole {
             name: name?,
             permissions: permissions?,
@@ -243,7 +293,9 @@ pub fn role_update(
         let name = mask.field("name", || {
             faults.required_text("name", &message.name, NAME_LENGTH_MAX)
         });
-        let permissions = mask.field("permissions", || permissions(&message.permissions, faults));
+        let permissions = mask.field("permissions", || {
+            permissions(&message.permissions, Holders::Staff, faults)
+        });
         Some(RoleUpdate {
             id: id?,
             etag: optional_etag(&message.etag),

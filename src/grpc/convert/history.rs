@@ -100,13 +100,17 @@ pub fn entry_kind(kind: v1::EntryKind) -> Option<EntryKind> {
         .map(|(kind, _)| *kind)
 }
 
+/// A kind of entry as a message.
+pub fn to_entry_kind(kind: EntryKind) -> v1::EntryKind {
+    KINDS
+        .iter()
+        .find(|(known, _)| *known == kind)
+        .map_or(v1::EntryKind::Unspecified, |(_, kind)| *kind)
+}
+
 /// An entry as a message.
 pub fn to_entry(row: EntryRow, currency: Currency) -> v1::Entry {
     let EntryRow { entry, lot, note } = row;
-    let kind = KINDS
-        .iter()
-        .find(|(kind, _)| *kind == entry.kind)
-        .map_or(v1::EntryKind::Unspecified, |(_, kind)| *kind);
     let by_call = |text: String| if entry.by_time { String::new() } else { text };
     v1::Entry {
         posting_id: entry.key.posting_id.to_string(),
@@ -116,7 +120,7 @@ pub fn to_entry(row: EntryRow, currency: Currency) -> v1::Entry {
         lot_id: lot.id.to_string(),
         credit_type_id: lot.line.credit_type_id.to_string(),
         sequence: entry.seq,
-        kind: kind.into(),
+        kind: to_entry_kind(entry.kind).into(),
         from_account: to_account(entry.from).into(),
         to_account: to_account(entry.to).into(),
         amount: entry.amount.to_string(),

@@ -153,7 +153,6 @@ fn to_line(view: LineView, currency: Currency, detail: Detail) -> v1::PackageLin
 }
 
 fn to_lot(lot: &LotView, currency: Currency, detail: Detail) -> v1::Lot {
-    let units = units(&lot.balances).unwrap_or_default();
     let id = match detail {
         Detail::Unkept => String::new(),
         Detail::Full | Detail::Summary => lot.id.to_string(),
@@ -165,15 +164,19 @@ fn to_lot(lot: &LotView, currency: Currency, detail: Detail) -> v1::Lot {
         value: Some(to_money(lot.value_minor, currency)),
         unused_value: Some(to_money(lot.unused_value_minor, currency)),
         balances: Some(to_balances(&lot.balances)),
-        units: units
-            .into_iter()
-            .map(|unit| v1::Unit {
-                state: to_unit_state(unit.state).into(),
-                amount: unit.amount.to_string(),
-            })
-            .collect(),
+        units: to_units(&lot.balances),
         created_at: Some(timestamp(lot.created_at)),
     }
+}
+
+/// Each whole credit as a message; none if there are too many.
+pub fn to_units(balances: &Balances) -> Vec<v1::Unit> {
+    let units = units(balances).unwrap_or_default().into_iter();
+    let shown = units.map(|unit| v1::Unit {
+        state: to_unit_state(unit.state).into(),
+        amount: unit.amount.to_string(),
+    });
+    shown.collect()
 }
 
 /// Balances as a message; what was issued is the sum of the others.

@@ -27,6 +27,7 @@ pub(super) fn with(failure: Failure, refusal: &AccessRefusal) -> Failure {
         AccessRefusal::TokenExpiryNotAhead { expires_at } => {
             failure.with("expires_at", &rfc3339(*expires_at))
         }
+        AccessRefusal::TokenExpiryTooLate { latest } => failure.with("latest", &rfc3339(*latest)),
     }
 }
 
@@ -39,6 +40,7 @@ pub(super) fn code(refusal: &AccessRefusal) -> Code {
         | AccessRefusal::UserInactive { .. }
         | AccessRefusal::UserWithoutRole { .. }
         | AccessRefusal::TokenRevoked { .. }
-        | AccessRefusal::TokenExpiryNotAhead { .. } => Code::FailedPrecondition,
+        | AccessRefusal::TokenExpiryNotAhead { .. }
+        | AccessRefusal::TokenExpiryTooLate { .. } => Code::FailedPrecondition,
     }
 }

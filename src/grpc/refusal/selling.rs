@@ -27,9 +27,8 @@ pub(super) fn with(failure: Failure, refusal: &SellingRefusal) -> Failure {
             .with("template_id", template_id)
             .with("quantity", quantity),
         SellingRefusal::ChosenQuantityNeedsOneLine { lines } => failure.with("lines", lines),
-        SellingRefusal::SubscriptionOnly { template_id } => {
-            failure.with("template_id", template_id)
-        }
+        SellingRefusal::SubscriptionOnly { template_id }
+        | SellingRefusal::NotOnline { template_id } => failure.with("template_id", template_id),
         SellingRefusal::NotFreestyle { template_id, field } => failure
             .with("template_id", template_id)
             .with("field", *field),

@@ -153,7 +153,11 @@ async fn prepare(
     mut email: Email,
 ) -> Result<Claimed, ServiceError> {
     let now = ctx.clock.now();
-    let last = email_attempts::last(txn, email.business_id, email.id).await?;
+    let last = match email.fence {
+        // It was never claimed.
+        0 => None,
+        _ => email_attempts::last(txn, email.business_id, email.id).await?,
+    };
     if let Some(marked) = end_broken_off(txn, &mut email, last.as_ref(), now).await? {
         return Ok(Claimed::Ended(email.kind, marked));
     }
@@ -182,6 +186,7 @@ async fn prepare(
             Ok(text) => email.text = Some(text),
             Err(reason) => return fail(txn, email, reason, now).await,
         }
+        emails::update_text(txn, &email).await?;
     }
     hand_over(txn, mail, email, last.as_ref(), now).await
 }

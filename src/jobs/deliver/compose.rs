@@ -12,7 +12,7 @@ use crate::ids::{NoticeId, PackageId};
 use crate::mail::message::{MessageParts, Outgoing, Party, build_message};
 use crate::mail::templates::Rendered;
 use crate::service::email_content::{self, envelope, message_id};
-use crate::service::{ServiceError, email_rendering, unsubscribing};
+use crate::service::{ServiceError, customer_page, email_rendering, unsubscribing};
 
 /// The templates could not print it.
 const NOT_RENDERED: &str = "not_rendered";
@@ -42,6 +42,11 @@ pub(super) async fn text(
     content
         .unsubscribe_url
         .clone_from(&envelope.unsubscribe_url);
+    if let Some(public_url) = customer_page::offered(&mail.settings, &facts.business) {
+        let whose = (email.business_id, facts.contact.id);
+        let url = customer_page::url(txn, public_url, whose, facts.now).await?;
+        content.business.link_base_url = Some(url);
+    }
     let templates = mail.templates.current()?;
     let business_id = email.business_id;
     let rendered =

@@ -24,7 +24,7 @@ pub(super) struct Gate {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pass {
     /// Whether all others wait for what comes of it.
-    is_probe: bool,
+    pub(super) is_probe: bool,
     /// When it was counted.
     counted_at: DateTime<Utc>,
 }

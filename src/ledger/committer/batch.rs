@@ -79,7 +79,7 @@ impl Part {
                     ..self
                 }]
             }
-            StoreError::Unavailable(_) | StoreError::TooSlow(_) => {
+            StoreError::Unavailable(_) | StoreError::Full(_) | StoreError::TooSlow(_) => {
                 for call in self.calls {
                     let failed = LedgerError::Store(error.clone());
                     // A caller that is gone needs no answer.

@@ -20,6 +20,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::settings::{Encryption, SmtpSettings, Tls};
+use super::trace;
 use crate::mail::transport::Stage;
 
 /// What a server may send before TLS.
@@ -86,11 +87,14 @@ async fn within<T>(
     stage: Stage,
     work: impl Future<Output = io::Result<T>>,
 ) -> Result<T, Failure> {
-    match timeout(limit, work).await {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(error)) => Err((stage, error.to_string())),
-        Err(_) => Err((stage, format!("timed out after {limit:?}"))),
-    }
+    let span = trace::begin(stage);
+    let reason = match timeout(limit, work).await {
+        Ok(Ok(done)) => return Ok(done),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("timed out after {limit:?}"),
+    };
+    trace::fail(&span);
+    Err((stage, reason))
 }
 
 async fn handshake(tcp: TcpStream, tls: &Tls) -> io::Result<Box<TlsStream<TcpStream>>> {

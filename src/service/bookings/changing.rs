@@ -13,7 +13,7 @@ use crate::service::bookings::paying::{
 };
 use crate::service::bookings::{BookingView, KIND, PayerChoice, choice, lock, viewed};
 use crate::service::call::{Answer, Call};
-use crate::service::consume::{item_now, past_expiry};
+use crate::service::consume::{item_in, past_expiry};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::store::bookings;
@@ -82,7 +82,7 @@ pub async fn update(
         booking.check_times().map_err(Refusal::from)?;
         let held = still_open(&txn, &booking, hold_id).await?;
         if let Some(hold_id) = held.filter(|_| is_moved) {
-            let item = item_now(ctx, call, booking.item_id).await?;
+            let item = item_in(&txn, booking.business_id, booking.item_id).await?;
             let again = holding(&booking, item, booking.package_ids());
             let submissions = [
                 submission(ctx, call, &booking, releasing(hold_id)),
@@ -117,7 +117,7 @@ pub async fn change_package(
         return Ok(earlier);
     }
     let mut booking = lock(&txn, call, &input.booking, input.etag.as_deref()).await?;
-    let choice = choice(ctx, call, &input.payer).await?;
+    let choice = choice(&txn, call, &input.payer).await?;
     let unpaid = booking.status.clone().unpay(booking.id);
     let (status, paid) = unpaid.map_err(Refusal::from)?;
     booking.status = status;
@@ -135,7 +135,7 @@ pub async fn change_package(
     };
     let is_paid = named.is_some();
     if let Some(named) = named {
-        let item = item_now(ctx, call, booking.item_id).await?;
+        let item = item_in(&txn, booking.business_id, booking.item_id).await?;
         let command = if booking.status.state() == BookingState::Booked {
             holding(&booking, item, named)
         } else {

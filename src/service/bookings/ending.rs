@@ -19,7 +19,7 @@ use crate::service::bookings::paying::{
 };
 use crate::service::bookings::{BookingView, lock, viewed};
 use crate::service::call::{Answer, Call};
-use crate::service::consume::item_now;
+use crate::service::consume::item_in;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::store::{bookings, holds, lots, packages};
@@ -253,7 +253,7 @@ pub async fn reopen(
     if let Some(posting_id) = used_by {
         submissions.push(submission(ctx, call, &booking, reversing(posting_id)));
         if !input.without_package {
-            let item = item_now(ctx, call, booking.item_id).await?;
+            let item = item_in(&txn, booking.business_id, booking.item_id).await?;
             let again = holding(&booking, item, booking.package_ids());
             submissions.push(submission(ctx, call, &booking, again));
         }

@@ -66,7 +66,7 @@ pub async fn create(
     }
     let (first, item) = planned(ctx, &txn, call, &input.first).await?;
     first.check_times().map_err(Refusal::from)?;
-    let choice = choice(ctx, call, &input.first.payer).await?;
+    let choice = choice(&txn, call, &input.first.payer).await?;
     let series_id = BookingSeriesId::generate(first.created_at);
     let mut all = occurrences(call, &first, series_id, input)?;
     let named = match choice {

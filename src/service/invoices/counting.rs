@@ -76,9 +76,11 @@ pub async fn issue(
         }
     }
     invoice.issued_at = Some(now);
-    invoice.number = Some(invoice_numbers::next(&txn, call.business_id()).await?);
-    invoices::update(&txn, invoice).await?;
-    let issued = view::view(&txn, locked.invoice, now).await?;
+    let mut issued = view::view(&txn, locked.invoice, now).await?;
+    // From here to the end no other invoice of the business gets a number.
+    let number = invoice_numbers::next(&txn, call.business_id()).await?;
+    issued.invoice.number = Some(number);
+    invoices::update(&txn, &mut issued.invoice).await?;
     call.remember(&txn, &issued).await?;
     call.commit(txn).await?;
     Ok(Answer::fresh(issued))

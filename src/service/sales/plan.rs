@@ -240,12 +240,16 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// What may be changed at the sale: of a freestyle template all, of another one price and validity by
+    /// Who may sell it, and what may be changed at the sale: of a freestyle template all, of another one price and validity by
     /// those who are permitted to (A9).
     fn may_be_changed(&self, entry: &SaleEntry, template: &Template) -> Result<(), Refusal> {
         let template_id = template.id;
         if template.definition.pricing.is_subscription_only {
             return Err(SellingRefusal::SubscriptionOnly { template_id }.into());
+        }
+        let buys_itself = self.call.caller.customer_id.is_some();
+        if buys_itself && !template.definition.selling.is_online {
+            return Err(SellingRefusal::NotOnline { template_id }.into());
         }
         // What was agreed on before was permitted then.
         if template.definition.selling.is_freestyle || entry.agreed.is_some() {

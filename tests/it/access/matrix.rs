@@ -12,12 +12,12 @@ use serde_json::Value as Json;
 use tonic::Code;
 
 use super::script::steps;
-use crate::support::app::Database::{self, Postgres, Sqlite};
+use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::{on, on_tuned};
 use crate::support::day::{Day, reason};
 use crate::support::dynamic::{call, methods, only_reads, permission};
 use crate::support::refused::refused;
-use crate::support::staff::token;
+use crate::support::staff::{all_of_staff, token};
 
 /// What calls with another's id are told that are not told `NOT_FOUND`: lists by a filter show nothing, a line
 /// of another's package is none of the package, and a sale tells the reason of each entry in its details.
@@ -39,7 +39,7 @@ async fn no_method_answers_who_has_no_good_token(#[values(Sqlite, Postgres)] dat
         settings.server.limits.rate_of_wrong_tokens = CallRate::Unlimited;
     };
     on_tuned(database, any_number, async |app| {
-        let everything = carnet::grpc::permission::all_permissions();
+        let everything = all_of_staff();
         let revoked = app.try_token(token("", &everything)).await.unwrap();
         let revoke = v1::RevokeTokenRequest {
             token_id: revoked.token.unwrap().id,
@@ -104,11 +104,14 @@ async fn no_method_answers_who_lacks_its_permission(
 fn the_day_has_every_method_that_writes_or_gets() {
     let taken: BTreeSet<_> = steps().map(|step| step.0).collect();
     let without_id = ["GetSettings", "GetReminderPolicy", "GetEmail"];
+    // No token of staff can call them; tests/it/portal* does.
+    let of_customers = ["GetMyPackages", "BuyPackage"];
+    let elsewhere = [&without_id[..], &of_customers].concat();
     let missing: Vec<_> = methods()
         .into_iter()
         .filter(|method| !only_reads(method) || method.name().starts_with("Get"))
         .map(|method| method.name().to_owned())
-        .filter(|name| !taken.contains(name.as_str()) && !without_id.contains(&name.as_str()))
+        .filter(|name| !taken.contains(name.as_str()) && !elsewhere.contains(&name.as_str()))
         .collect();
     assert_eq!(missing, [""; 0]);
 }
@@ -152,10 +155,25 @@ async fn ids_of_another_business_are_found_by_no_method(
     .await;
 }
 
+#[tokio::test]
+async fn no_method_needs_a_second_connection_while_it_holds_one() {
+    // As many calls at once as there are connections would else wait for each other.
+    let a_single_one = |settings: &mut Settings| settings.database.database_connections_max = 1;
+    on_tuned(Postgres, a_single_one, async |app| {
+        let mut day = Day::new(&app.channel, app);
+        for step in steps() {
+            day.take(step).await;
+        }
+        day.seen(steps()).await;
+        app.deliver().await;
+    })
+    .await;
+}
+
 #[rstest]
 #[tokio::test]
 async fn every_write_leaves_an_audit_event_or_a_posting(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let mut day = Day::new(&app.channel, app);

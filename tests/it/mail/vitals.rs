@@ -66,11 +66,13 @@ async fn metrics_tell_what_waits_for_how_long_and_which_job_is_late(
         assert_eq!(metric(&page, "carnet_email_oldest_due_seconds"), Some(0.0));
         let late = metric(&page, "carnet_job_late_seconds{task=\"settle\"}");
         assert_eq!(late, Some(0.0));
-        let sent = "carnet_emails_total{kind=\"confirmation\",outcome=\"sent\"}";
-        assert!(
-            metric(&page, sent).is_some_and(|sent| sent >= 1.0),
-            "{page}"
-        );
+        for counted in [
+            "carnet_emails_total{kind=\"confirmation\",outcome=\"sent\"}",
+            "carnet_email_attempt_seconds_count{outcome=\"accepted\"}",
+        ] {
+            let count = metric(&page, counted);
+            assert!(count.is_some_and(|count| count >= 1.0), "{page}");
+        }
     })
     .await;
 }

@@ -10,10 +10,11 @@ use crate::support::day::{Day, Step};
 pub(super) const WORD: &str = "canary";
 
 /// Each text that is kept somewhere, before it is erased.
-pub(super) const CANARIES: [&str; 29] = [
+pub(super) const CANARIES: [&str; 30] = [
     "canary-name",
     "canary-mail@example.com",
     "canary-phone",
+    "canary-view",
     "canary-customer",
     "canary-twin",
     "canary-twin@example.com",
@@ -97,6 +98,12 @@ pub(super) const PEOPLE: &[Step] = &[
     (
         "UpdateCustomer",
         r#"{"customer": {"id": "ext:canary-customer", "phone": "canary-phone 2"}}"#,
+        &[],
+    ),
+    (
+        "CreateToken",
+        r#"{"token": {"name": "canary-view", "permissions": ["PERMISSION_PORTAL_READ"],
+            "customer_id": "$mari", "expires_at": "$ends"}}"#,
         &[],
     ),
     (

@@ -6,6 +6,7 @@ use std::time::Duration;
 use carnet::clock::Clock;
 use carnet::proto::v1;
 use carnet::service::Context;
+use mail_parser::MessageParser;
 use rstest::rstest;
 
 use super::canaries::{CATALOGUE, ERASE, LIFE, PEOPLE, SETTLED, WORD, dates};
@@ -17,6 +18,7 @@ use crate::support::program::{carnet, err};
 use crate::support::smtp::{Mode, SmtpServer};
 use crate::support::tenant::Tenant;
 use crate::support::tls::PrivateCa;
+use crate::support::web::get;
 
 /// Longer than a beat of the scheduler and a dialogue.
 const SENT_BY: Duration = Duration::from_mins(2);
@@ -28,6 +30,14 @@ fn with_password(url: &str) -> String {
     }
     let (user, rest) = url.split_once('@').unwrap();
     format!("{user}:canary-of-the-database@{rest}")
+}
+
+/// The path of the link to the customer's page in an e-mail.
+fn link_to_packages(message: &str) -> String {
+    let message = MessageParser::default().parse(message.as_bytes()).unwrap();
+    let text = message.body_text(0).unwrap();
+    let (_, rest) = text.split_once("https://carnet.example/packages/").unwrap();
+    format!("/packages/{}", rest.split_whitespace().next().unwrap())
 }
 
 #[rstest]
@@ -45,6 +55,7 @@ async fn nothing_of_a_person_and_no_secret_is_in_the_log(
     let smtp_url = format!("smtps://canary-user:canary-of-the-mail-server@localhost:{port}");
     let arguments = [
         "--log-filter=trace",
+        "--public-url=https://carnet.example",
         "--smtp-url",
         &smtp_url,
         "--smtp-ca-file",
@@ -59,6 +70,10 @@ async fn nothing_of_a_person_and_no_secret_is_in_the_log(
     day.take_all(PEOPLE).await;
     let is_sent = async || !mail_server.received().is_empty();
     until(SENT_BY, "an e-mail", is_sent).await;
+    let link = link_to_packages(&mail_server.received().remove(0).text);
+    let page = get(serving.http_address, &link).await;
+    assert_eq!(page.status, 200, "{link}");
+    assert!(page.body.contains("<h3>"), "{}", page.body);
     day.take_all(LIFE).await;
     day.take_all(SETTLED).await;
     // Refused in every way: a token that is none, a field that is wrong, an id that is taken, something in the way.
@@ -94,10 +109,12 @@ async fn nothing_of_a_person_and_no_secret_is_in_the_log(
     connection.close().await.unwrap();
     fresh.remove().await;
 
-    let secret = &tenant.token[tenant.token.len() - 20..];
+    let of_token = &tenant.token[tenant.token.len() - 20..];
+    let of_link = link.rsplit('.').next().unwrap();
+    let is_secret = |line: &str| line.contains(of_token) || line.contains(of_link);
     let leaks: Vec<_> = log
         .iter()
-        .filter(|line| line.to_lowercase().contains(WORD) || line.contains(secret))
+        .filter(|line| line.to_lowercase().contains(WORD) || is_secret(line))
         .collect();
     assert!(leaks.is_empty(), "{leaks:#?}");
     let attempts = log.iter().filter(|line| line.contains("attempt 1 of eml_"));

@@ -29,7 +29,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tonic::transport::{Channel, Endpoint};
 
 pub(crate) use crate::support::fresh::Database::{self, Partitioned, Postgres, Sqlite};
-use crate::support::fresh::Fresh;
+use crate::support::fresh::{Fresh, Roles};
 use crate::support::mailroom::{self, Mailroom};
 use crate::support::tenant::Tenant;
 
@@ -90,7 +90,9 @@ pub(crate) async fn on_tuned(
     test: impl AsyncFnOnce(&TestApp),
 ) {
     let fresh = Fresh::migrated(database).await;
-    let mut settings = settings(&fresh.url);
+    let mut settings = settings(fresh.roles.as_ref().map_or(&fresh.url, |roles| &roles.jobs));
+    let calls = fresh.roles.as_ref().map(|roles| roles.calls.parse());
+    settings.server.database_calls_url = calls.transpose().unwrap();
     settings.mail.mail_capture_folder = fresh.folder.path().join("mail");
     tune(&mut settings);
     // A test would else be too large for its stack.
@@ -132,6 +134,11 @@ impl TestApp {
     /// The database's URL, for another server or a command of the program.
     pub(crate) fn database_url(&self) -> &str {
         &self.fresh.url
+    }
+
+    /// The roles that the server has, if it stands behind row level security.
+    pub(crate) fn roles(&self) -> Option<&Roles> {
+        self.fresh.roles.as_ref()
     }
 
     /// Where gRPC is served.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use carnet::store::db::Database as Connection;
 use carnet::store::migrate::migrate;
+use sea_orm::ConnectionTrait;
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
@@ -16,7 +17,7 @@ pub(crate) enum Database {
     Sqlite,
     Postgres,
     /// PostgreSQL, with every table of tenants' data partitioned by hash of the business: the key rule of a
-    /// distributed database, enforced by one that is here.
+    /// distributed database, enforced by one that is here. Its calls stand behind row level security.
     Partitioned,
 }
 
@@ -24,6 +25,8 @@ pub(crate) enum Database {
 #[derive(Debug)]
 pub(crate) struct Fresh {
     pub(crate) url: String,
+    /// What a server is told in place of `url`.
+    pub(crate) roles: Option<Roles>,
     /// A folder of the test's own.
     pub(crate) folder: TempDir,
 }
@@ -47,7 +50,8 @@ impl Fresh {
                 postgres::shared().create_database(Some(template)).await
             }
         };
-        Self { url, folder }
+        let roles = (database == Database::Partitioned).then(|| Roles::of(&url));
+        Self { url, roles, folder }
     }
 
     /// A database without even a schema.
@@ -59,7 +63,11 @@ impl Fresh {
                 postgres::shared().create_database(None).await
             }
         };
-        Self { url, folder }
+        Self {
+            url,
+            roles: None,
+            folder,
+        }
     }
 
     /// A connection of its own.
@@ -73,6 +81,45 @@ impl Fresh {
             postgres::shared().drop_database(&self.url).await;
         }
     }
+}
+
+/// The URLs of the roles of `deploy/postgres/roles.sql`.
+#[derive(Clone, Debug)]
+pub(crate) struct Roles {
+    /// Crosses businesses.
+    pub(crate) jobs: String,
+    /// Sees that of a call alone.
+    pub(crate) calls: String,
+}
+
+impl Roles {
+    fn of(url: &str) -> Self {
+        Self {
+            jobs: postgres::url_of_role(url, &role("carnet_jobs")),
+            calls: postgres::url_of_role(url, &role("carnet_calls")),
+        }
+    }
+
+    /// Makes them in the database of `url`, whose copies have them too.
+    async fn make(url: &str) {
+        let sql = fs::read_to_string(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/postgres/roles.sql"),
+        );
+        let mut sql = sql.unwrap();
+        for name in ["carnet_jobs", "carnet_calls"] {
+            sql = sql.replace(name, &role(name));
+            let password = postgres::PASSWORD_OF_ROLES;
+            sql += &format!("ALTER ROLE {} PASSWORD '{password}';", role(name));
+        }
+        let connection = postgres::connect(url).await;
+        connection.execute_unprepared(&sql).await.unwrap();
+        connection.close().await.unwrap();
+    }
+}
+
+/// A role's name in this process: roles belong to no database, and a server may have more who test.
+fn role(name: &str) -> String {
+    format!("{name}_{}", std::process::id())
 }
 
 fn sqlite_url(path: &Path) -> String {
@@ -119,6 +166,7 @@ async fn partitioned_template() -> &'static str {
             let url = postgres::shared().create_database(None).await;
             make_schema(&url).await;
             partition::remake_schema(&url).await;
+            Roles::make(&url).await;
             url
         })
         .await

@@ -343,7 +343,7 @@ async fn a_test_that_leaves_an_email_that_nobody_will_send_fails() {
         // Of a run that nobody began.
         lost.mail_day = Some(date("2026-01-01"));
         let txn = app.context().db.begin().await.unwrap();
-        emails::ensure(&txn, &lost).await.unwrap();
+        emails::ensure(&txn, &[lost]).await.unwrap();
         txn.commit().await.unwrap();
     })
     .await;

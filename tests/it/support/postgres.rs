@@ -226,6 +226,16 @@ pub(crate) async fn connect(url: &str) -> DatabaseConnection {
         .unwrap_or_else(|err| panic!("{url}: {err}"))
 }
 
+/// What the roles have as password that tests make; a private server asks for none.
+pub(crate) const PASSWORD_OF_ROLES: &str = "carnet";
+
+/// The URL of the same database for another role.
+pub(crate) fn url_of_role(url: &str, role: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap();
+    let address = rest.split_once('@').map_or(rest, |(_, address)| address);
+    format!("{scheme}://{role}:{PASSWORD_OF_ROLES}@{address}")
+}
+
 /// The database that a URL ends with; a bare name is its own.
 fn database_name(url: &str) -> &str {
     let path = url.split_once('?').map_or(url, |(path, _)| path);

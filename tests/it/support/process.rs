@@ -1,5 +1,6 @@
 //! `carnet serve` as a process of its own, which a test can end as the kernel would.
 
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -19,6 +20,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 pub(crate) struct Serving {
     child: Child,
     address: String,
+    /// Where the HTTP side is served.
+    pub(crate) http_address: SocketAddr,
     /// What it logs, read on so that the process never waits for that.
     log: JoinHandle<Vec<String>>,
 }
@@ -39,8 +42,8 @@ impl Serving {
             .unwrap();
         let stderr = child.stderr.take().unwrap();
         let mut lines = BufReader::new(stderr).lines();
-        let started = timeout(STARTED_BY, grpc_address(&mut lines)).await;
-        let (address, mut logged) = started.unwrap();
+        let started = timeout(STARTED_BY, addresses(&mut lines)).await;
+        let (address, http_address, mut logged) = started.unwrap();
         let log = tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 logged.push(line);
@@ -50,6 +53,7 @@ impl Serving {
         Self {
             child,
             address,
+            http_address,
             log,
         }
     }
@@ -68,17 +72,19 @@ impl Serving {
     }
 }
 
-/// Where the log says that gRPC is served, and all that it said until then.
-async fn grpc_address(lines: &mut Lines<BufReader<ChildStderr>>) -> (String, Vec<String>) {
+/// Where the log says that gRPC and then HTTP are served, and all that it said until then.
+async fn addresses(lines: &mut Lines<BufReader<ChildStderr>>) -> (String, SocketAddr, Vec<String>) {
     let mut seen = Vec::new();
+    let mut grpc = None;
     while let Some(line) = lines.next_line().await.unwrap() {
         let entry: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-        let is_it = entry["message"]
-            .as_str()
-            .is_some_and(|message| message.starts_with("gRPC is served"));
+        let message = entry["message"].as_str().unwrap_or_default();
+        let address = || entry["address"].as_str().unwrap().to_owned();
         seen.push(line);
-        if is_it {
-            return (entry["address"].as_str().unwrap().to_owned(), seen);
+        if message.starts_with("gRPC is served") {
+            grpc = Some(address());
+        } else if message.starts_with("HTTP is served") {
+            return (grpc.unwrap(), address().parse().unwrap(), seen);
         }
     }
     panic!("the server ended: {seen:#?}");

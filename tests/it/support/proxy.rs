@@ -1,10 +1,16 @@
-//! A wire between a server and its database that a test can cut and mend, or break at a commit.
+//! A wire between a server and its database that a test can cut and mend, break at a commit, slow down or stall.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use carnet::config::Settings;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Result};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::sleep;
+
+use crate::support::postgres;
 
 /// What breaks the connection on which the next transaction is committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +19,20 @@ pub(crate) enum Break {
     BeforeCommit,
     /// The database has committed, and its answer is lost.
     AfterCommit,
+}
+
+/// How the wire carries what is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// As fast as it can.
+    Fast,
+    /// Each message late, and its bytes one after another.
+    Slow {
+        delay: Duration,
+        bytes_per_second: u32,
+    },
+    /// Not at all; whatever is sent waits, and connections stay open.
+    Stalled,
 }
 
 type Planned = Arc<Mutex<Option<Break>>>;
@@ -24,27 +44,31 @@ pub(crate) struct Proxy {
     target: String,
     passing: Mutex<Option<JoinHandle<()>>>,
     planned: Planned,
+    pace: watch::Sender<Pace>,
 }
 
 impl Proxy {
-    /// A proxy to where the database of this `postgres://` URL is.
-    pub(crate) async fn to(database_url: &str) -> Self {
-        let target = address_of(database_url).to_owned();
+    /// A proxy to the PostgreSQL that tests make their databases in.
+    pub(crate) async fn to_postgres() -> Self {
+        let target = address_of(&postgres::shared().url_of("postgres")).to_owned();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let proxy = Self {
             port: listener.local_addr().unwrap().port(),
             target,
             passing: Mutex::new(None),
             planned: Arc::default(),
+            pace: watch::Sender::new(Pace::Fast),
         };
         proxy.pass(listener);
         proxy
     }
 
-    /// The same database by way of this proxy.
-    pub(crate) fn url(&self, database_url: &str) -> String {
+    /// Leads a server to its database by way of this proxy.
+    pub(crate) fn lead(&self, settings: &mut Settings) {
+        let url = settings.database.database_url.expose();
         let here = format!("127.0.0.1:{}", self.port);
-        database_url.replacen(address_of(database_url), &here, 1)
+        let url = url.replacen(address_of(url), &here, 1);
+        settings.database.database_url = url.parse().unwrap();
     }
 
     /// Breaks every connection and takes no more.
@@ -61,6 +85,11 @@ impl Proxy {
         self.pass(listener.unwrap());
     }
 
+    /// Carries everything at this pace from now on, what waits included.
+    pub(crate) fn set_pace(&self, pace: Pace) {
+        self.pace.send_replace(pace);
+    }
+
     /// Breaks the connection on which the next transaction is committed, and only that one.
     pub(crate) fn break_next(&self, how: Break) {
         *self.planned.lock().unwrap() = Some(how);
@@ -73,14 +102,16 @@ impl Proxy {
 
     fn pass(&self, listener: TcpListener) {
         let (target, planned) = (self.target.clone(), Arc::clone(&self.planned));
+        let pace = self.pace.subscribe();
         let passing = tokio::spawn(async move {
             // Dropped with this task, and every connection with it.
             let mut connections = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
                 let (target, planned) = (target.clone(), Arc::clone(&planned));
+                let mut pace = pace.clone();
                 connections.spawn(async move {
                     let far = TcpStream::connect(target).await?;
-                    pass_on(near, far, &planned).await
+                    pass_on(near, far, &planned, &mut pace).await
                 });
             }
         });
@@ -89,7 +120,12 @@ impl Proxy {
 }
 
 /// Passes on what comes from either side, until one ends or a break is due.
-async fn pass_on(mut near: TcpStream, mut far: TcpStream, planned: &Planned) -> Result<()> {
+async fn pass_on(
+    mut near: TcpStream,
+    mut far: TcpStream,
+    planned: &Planned,
+    pace: &mut watch::Receiver<Pace>,
+) -> Result<()> {
     let (mut asked, mut answered) = (vec![0; 16_384], vec![0; 16_384]);
     let mut commits = Commits::default();
     loop {
@@ -99,6 +135,7 @@ async fn pass_on(mut near: TcpStream, mut far: TcpStream, planned: &Planned) -> 
                 if message.is_empty() {
                     return Ok(());
                 }
+                wait_for(pace, message).await;
                 let broken = if commits.with(message) {
                     planned.lock().unwrap().take()
                 } else {
@@ -119,9 +156,25 @@ async fn pass_on(mut near: TcpStream, mut far: TcpStream, planned: &Planned) -> 
                 if message.is_empty() {
                     return Ok(());
                 }
+                wait_for(pace, message).await;
                 near.write_all(message).await?;
             }
         }
+    }
+}
+
+/// Takes as long as the wire does with a message.
+async fn wait_for(pace: &mut watch::Receiver<Pace>, message: &[u8]) {
+    let moving = pace.wait_for(|pace| *pace != Pace::Stalled).await;
+    let pace = *moving.expect("the proxy is there");
+    if let Pace::Slow {
+        delay,
+        bytes_per_second,
+    } = pace
+    {
+        let bytes = u32::try_from(message.len()).unwrap();
+        let takes = Duration::from_secs(bytes.into()) / bytes_per_second;
+        sleep(delay + takes).await;
     }
 }
 

@@ -75,6 +75,9 @@ struct State {
     plans: VecDeque<(At, Act)>,
     received: Vec<Received>,
     connections: usize,
+    open: usize,
+    /// How many connections may be open at once.
+    open_max: Option<usize>,
     resets: usize,
     stalls: usize,
     answered: usize,
@@ -84,8 +87,17 @@ struct State {
 }
 
 impl State {
-    fn count_connection(&mut self) {
+    fn enter(&mut self) {
         self.connections = self.connections.saturating_add(1);
+        self.open = self.open.saturating_add(1);
+        if self.open_max.is_some_and(|max| self.open > max) {
+            let refuse = Act::SayAndDrop("421 4.7.0 too many connections");
+            self.plans.push_front((At::Greeting, refuse));
+        }
+    }
+
+    fn leave(&mut self) {
+        self.open = self.open.saturating_sub(1);
     }
 
     fn count_stall(&mut self) {
@@ -138,8 +150,12 @@ impl SmtpServer {
         let shared = Arc::clone(&state);
         let task = tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
-                shared.lock().unwrap().count_connection();
-                tokio::spawn(serve(tcp, mode.clone(), Arc::clone(&shared)));
+                let (mode, state) = (mode.clone(), Arc::clone(&shared));
+                state.lock().unwrap().enter();
+                tokio::spawn(async move {
+                    serve(tcp, mode, Arc::clone(&state)).await;
+                    state.lock().unwrap().leave();
+                });
             }
         });
         Self {
@@ -174,8 +190,19 @@ impl SmtpServer {
         self.state.lock().unwrap().received.clone()
     }
 
+    /// How many connections there were.
     pub(crate) fn connections(&self) -> usize {
         self.state.lock().unwrap().connections
+    }
+
+    /// How many are open.
+    pub(crate) fn open(&self) -> usize {
+        self.state.lock().unwrap().open
+    }
+
+    /// Refuses further connections while so many are open.
+    pub(crate) fn allow_at_once(&self, connections: usize) {
+        self.state.lock().unwrap().open_max = Some(connections);
     }
 
     /// How often it has fallen silent.

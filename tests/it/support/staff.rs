@@ -1,7 +1,10 @@
 //! Sentences of tests that are about who may do what.
 
+use carnet::grpc::faults::timestamp;
+use carnet::grpc::permission::permission_name;
 use carnet::proto::v1;
 use carnet::proto::v1::list_audit_events_request::About;
+use chrono::TimeDelta;
 use tonic::Status;
 
 use crate::support::steps::mask;
@@ -90,6 +93,21 @@ impl Tenant {
         self.bearing_token(made.secret)
     }
 
+    /// Makes a token of a customer that is good for a month; the answer calls with it.
+    pub(crate) async fn held_by_customer(&self, customer_id: &str) -> Self {
+        let made = self.try_token(self.customers_token(customer_id)).await;
+        self.bearing_token(made.unwrap().secret)
+    }
+
+    /// A token of a customer that is good for a month.
+    pub(crate) fn customers_token(&self, customer_id: &str) -> v1::Token {
+        v1::Token {
+            customer_id: customer_id.to_owned(),
+            expires_at: Some(timestamp(self.now() + TimeDelta::days(30))),
+            ..token("", &[v1::Permission::PortalRead])
+        }
+    }
+
     /// The latest events of the audit that are about something.
     pub(crate) async fn audited(&self, about: About) -> Vec<v1::AuditEvent> {
         let request = v1::ListAuditEventsRequest {
@@ -117,4 +135,12 @@ pub(crate) fn token(user_id: &str, permissions: &[v1::Permission]) -> v1::Token 
         permissions: permissions.iter().copied().map(i32::from).collect(),
         ..Default::default()
     }
+}
+
+/// All that a token of staff can hold.
+pub(crate) fn all_of_staff() -> Vec<v1::Permission> {
+    let mut all = carnet::grpc::permission::all_permissions();
+    let is_for_customers = |held: &v1::Permission| permission_name(*held).starts_with("PORTAL_");
+    all.retain(|held| !is_for_customers(held));
+    all
 }

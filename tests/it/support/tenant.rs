@@ -13,11 +13,13 @@ use carnet::proto::v1::customer_service_client::CustomerServiceClient;
 use carnet::proto::v1::email_service_client::EmailServiceClient;
 use carnet::proto::v1::invoice_service_client::InvoiceServiceClient;
 use carnet::proto::v1::package_service_client::PackageServiceClient;
+use carnet::proto::v1::portal_service_client::PortalServiceClient;
 use carnet::proto::v1::report_service_client::ReportServiceClient;
 use carnet::proto::v1::subscription_service_client::SubscriptionServiceClient;
 use carnet::proto::v1::trigger_service_client::TriggerServiceClient;
 use carnet::service::{Context, access};
 use carnet::store::{businesses, tokens};
+use chrono::{DateTime, Utc};
 use tonic::metadata::AsciiMetadataValue;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -171,8 +173,17 @@ impl Tenant {
         ReportServiceClient::new(self.bearing())
     }
 
+    pub(crate) fn portal(&self) -> PortalServiceClient<Bearing> {
+        PortalServiceClient::new(self.bearing())
+    }
+
     pub(crate) fn emails(&self) -> EmailServiceClient<Bearing> {
         EmailServiceClient::new(self.bearing())
+    }
+
+    /// The time of the test.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.ctx.clock.now()
     }
 
     /// A request id that nobody used.

@@ -13,6 +13,28 @@ impl Caller<'_> {
         self.ask("ListUsers", business.list_users(users)).await;
         let tokens = v1::ListTokensRequest::default();
         self.ask("ListTokens", business.list_tokens(tokens)).await;
+        let customer_id = self.large.seeds.shop.customer.clone();
+        let mut portal = self
+            .large
+            .tenant
+            .held_by_customer(&customer_id)
+            .await
+            .portal();
+        let of_customer = v1::ListTokensRequest {
+            customer_id,
+            ..Default::default()
+        };
+        self.ask(
+            "ListTokens of a customer",
+            business.list_tokens(of_customer),
+        )
+        .await;
+        let mine = v1::GetMyPackagesRequest::default();
+        self.ask("GetMyPackages", portal.get_my_packages(mine))
+            .await;
+        let mine = v1::ListMyEntriesRequest::default();
+        self.ask("ListMyEntries", portal.list_my_entries(mine))
+            .await;
         let roles = v1::ListRolesRequest::default();
         self.ask("ListRoles", business.list_roles(roles)).await;
         let all = v1::ListAuditEventsRequest::default();
