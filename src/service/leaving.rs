@@ -28,6 +28,11 @@ pub enum LeavingError {
     /// There is none of this id.
     #[error("there is no business {0}")]
     Missing(BusinessId),
+    /// The database keeps its history from whoever asks.
+    #[error(
+        "this role of the database may not delete entries: use the URL of the role that owns the tables"
+    )]
+    NotOwner,
     /// It is in use.
     #[error(
         "{0} is switched on: switch it off first (UpdateSettings, feature_enabled), so that nothing is sold or sent any more"
@@ -112,6 +117,9 @@ async fn may_leave(
     txn: &DatabaseTransaction,
     id: BusinessId,
 ) -> Result<(Business, bool), LeavingError> {
+    if !leaving::may_delete(txn).await? {
+        return Err(LeavingError::NotOwner);
+    }
     let found = businesses::lock_to_leave(txn, id).await?;
     let (business, leaving_at) = found.ok_or(LeavingError::Missing(id))?;
     if leaving_at.is_some() {

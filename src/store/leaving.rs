@@ -4,7 +4,7 @@
 //! nobody waits for it, and whoever begins again goes on where the last one stopped.
 
 use sea_orm::prelude::DateTimeUtc;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, Statement, Value};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement, Value};
 
 use crate::ids::BusinessId;
 use crate::store::columns::micros;
@@ -42,6 +42,24 @@ pub async fn under_way(
         emails: row.try_get_by_index(0)?,
         bulk_runs: row.try_get_by_index(1)?,
     })
+}
+
+/// Whether the role that we are connected as may delete history: the owner of the tables may.
+const MAY_DELETE: &str =
+    "SELECT has_table_privilege('entries', 'DELETE') AND has_table_privilege('changes', 'DELETE')
+        AND NOT row_security_active('entries')";
+
+/// Whether whoever we are connected as may delete all that a business has. Of SQLite everybody may who has the file.
+pub async fn may_delete(txn: &DatabaseTransaction) -> Result<bool, StoreError> {
+    let backend = txn.get_database_backend();
+    if backend == DbBackend::Sqlite {
+        return Ok(true);
+    }
+    let row = txn
+        .query_one_raw(Statement::from_string(backend, MAY_DELETE))
+        .await?;
+    let may: Option<bool> = row.map(|row| row.try_get_by_index(0)).transpose()?;
+    Ok(may.unwrap_or(false))
 }
 
 /// Deletes the tokens of a business, so that no call comes any more.

@@ -18,7 +18,7 @@ use sea_orm::ConnectionTrait;
 
 use crate::access::script::steps;
 use crate::support::app::TestApp;
-use crate::support::day::Day;
+use crate::support::day::{Day, Step};
 use crate::support::mailroom::Mailroom;
 use crate::support::program::{carnet, err, out};
 use crate::support::shop::{Shop, never};
@@ -61,10 +61,36 @@ async fn fails(arguments: &[&str], url: &str, why: &str) {
     assert!(told.err.contains(why), "{arguments:?}: {}", told.err);
 }
 
+/// What the day of every method leaves empty: it takes back what it does.
+const MORE: [Step; 4] = [
+    (
+        "CreateTrigger",
+        r#"{"trigger": {"name": "Hello", "event": "TRIGGER_EVENT_FIRED", "event_name": "hello",
+            "credits": {"credit_type_id": "$lesson", "amount": "1"}}}"#,
+        &[],
+    ),
+    (
+        "CreateTrigger",
+        r#"{"trigger": {"name": "Thanks", "event": "TRIGGER_EVENT_PACKAGE_USED_UP",
+            "credits": {"credit_type_id": "$lesson", "amount": "1"}}}"#,
+        &[],
+    ),
+    (
+        "FireEvent",
+        r#"{"event_name": "hello", "event_id": "2", "customer_id": "$mari"}"#,
+        &[],
+    ),
+    (
+        "CreateClosure",
+        r#"{"closure": {"name": "Repairs", "first_date": "2026-02-02", "last_date": "2026-02-04"}}"#,
+        &[],
+    ),
+];
+
 /// A business in which every method that writes was called, and the jobs have run.
 async fn lived(app: &TestApp, tenant: &Tenant) -> Day {
     let mut day = Day::new(&app.channel, tenant);
-    for step in steps() {
+    for step in steps().chain(&MORE) {
         day.take(step).await;
     }
     // Not into the app's folder, whose e-mails must be in the database when the test ends.

@@ -111,9 +111,9 @@ async fn work(
 ) -> Result<Delivered, ServiceError> {
     let mut report = Delivered::default();
     loop {
-        let delivered = deliverer.step().await?;
-        report.add(delivered);
-        if !delivered.is_full() || deliverer.stop.is_cancelled() {
+        let step = deliverer.step().await?;
+        report.add(step);
+        if !step.is_full() || deliverer.stop.is_cancelled() {
             break;
         }
     }

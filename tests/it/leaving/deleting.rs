@@ -141,6 +141,27 @@ async fn a_business_stays_unless_it_is_switched_off_and_named_and_nothing_is_und
     .await;
 }
 
+#[tokio::test]
+async fn a_role_that_only_serves_deletes_nothing() {
+    Box::pin(on(Partitioned, async |app| {
+        let leaver = app.second_business().await;
+        let shop = Shop::open(&leaver).await;
+        shop.sell_lessons("8", never()).await;
+        switch_off(&leaver).await;
+        let id = literal(&leaver, Partitioned);
+        let before = empty_tables(app, &id).await;
+        let business = leaver.business_id.to_string();
+        let arguments = ["business", "delete", &business, "--confirm", "Flying club"];
+        let roles = app.roles().unwrap();
+        for url in [&roles.jobs, &roles.calls] {
+            fails(&arguments, url, "the role that owns the tables").await;
+        }
+        assert_eq!(empty_tables(app, &id).await, before);
+        done(&arguments, app.database_url()).await;
+    }))
+    .await;
+}
+
 #[rstest]
 #[tokio::test]
 async fn deleting_that_broke_off_goes_on_and_nobody_sees_the_rest(
