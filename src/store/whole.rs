@@ -192,8 +192,8 @@ impl Table {
         let named = if backend == DbBackend::Postgres {
             // Partitions have places of the same name. As text the business is no reason to look for its rows again by
             // an index of it.
-            let same = format!("CAST({business} AS TEXT) = CAST($1 AS TEXT)");
-            format!("{same} AND ctid = ANY (ARRAY ({}))", some("ctid"))
+            let of_this_one = format!("CAST({business} AS TEXT) = CAST($1 AS TEXT)");
+            format!("{of_this_one} AND ctid = ANY (ARRAY ({}))", some("ctid"))
         } else {
             format!("rowid IN ({})", some("rowid"))
         };
