@@ -84,6 +84,8 @@ pub(super) async fn next(
     mail: &Mail,
     business_id: BusinessId,
 ) -> Result<Claimed, ServiceError> {
+    // Before the transaction: the first time, this takes longer than others should wait for the database.
+    mail.templates.current()?;
     let txn = ctx.db.begin().await?;
     let Some(email) = emails::lock_due(&txn, business_id, ctx.clock.now()).await? else {
         txn.rollback().await?;

@@ -268,9 +268,11 @@ async fn a_server_that_takes_no_further_connection_goes_on_with_those_it_has(
         let (first, ()) = tokio::join!(Box::pin(run(&workers)), Box::pin(meanwhile));
         assert_eq!(first.sent, 3, "the mail server is not away");
         each_arrived_once(app, &server, 3).await;
-        let last = emails(app, EmailKind::Confirmation).await.pop().unwrap();
-        let expected = [AttemptOutcome::Unreachable, AttemptOutcome::Accepted];
-        assert_eq!(outcomes(&last), expected);
+        let all = emails(app, EmailKind::Confirmation).await;
+        let mut tries: Vec<_> = all.iter().map(outcomes).collect();
+        tries.sort_by_key(Vec::len);
+        let (once, again) = (AttemptOutcome::Accepted, AttemptOutcome::Unreachable);
+        assert_eq!(tries, [vec![once], vec![once], vec![again, once]]);
         // Once it takes more, the other one is back.
         server.allow_at_once(2);
         app.clock.advance(TimeDelta::seconds(10));
