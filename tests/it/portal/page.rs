@@ -27,7 +27,11 @@ async fn link(app: &TestApp) -> String {
     let newest = sent.pop().unwrap();
     let (_, rest) = newest.text_body.split_once(&address).unwrap();
     let text = rest.split_whitespace().next().unwrap();
-    let button = newest.html_body.split("<a class=\"button\"").nth(1).unwrap();
+    let button = newest
+        .html_body
+        .split("<a class=\"button\"")
+        .nth(1)
+        .unwrap();
     let button = button.split('>').next().unwrap();
     let leads = format!("href=\"{address}{text}\"");
     assert!(button.contains(&leads), "{button}");
