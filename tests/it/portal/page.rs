@@ -78,8 +78,8 @@ async fn the_button_of_an_email_leads_to_used_and_unused_units_and_what_happened
             "<h3>Standard</h3>",
             "<strong>2</strong> of 3 lessons left",
             "\u{2713} 1\u{a0}used · 2\u{a0}left",
-            "29 days left",
-            "<dt>Usable through</dt><dd>13 February 2026</dd>",
+            "30 days left",
+            "<dt>Usable through</dt><dd>14 February 2026</dd>",
             "<td>15 January</td><td>Used<br><span class=\"small\">Swimming lesson</span></td>\
              <td>1\u{a0}lesson</td><td>Standard</td>",
             "<td>Added</td><td>3\u{a0}lessons</td>",
@@ -112,11 +112,11 @@ async fn the_button_of_an_email_leads_to_used_and_unused_units_and_what_happened
 }
 
 #[rstest]
-#[case("en", "Your packages", "Usable through", "13 February 2026")]
-#[case("et-EE", "Sinu paketid", "Viimane kasutuspäev", "13. veebruar 2026")]
-#[case("de", "Ihre Pakete", "Nutzbar bis", "13. Februar 2026")]
-#[case("fr", "Vos forfaits", "Utilisable jusqu’au", "13 février 2026")]
-#[case("es", "Sus bonos", "Se puede usar hasta el", "13 de febrero de 2026")]
+#[case("en", "Your packages", "Usable through", "14 February 2026")]
+#[case("et-EE", "Sinu paketid", "Viimane kasutuspäev", "14. veebruar 2026")]
+#[case("de", "Ihre Pakete", "Nutzbar bis", "14. Februar 2026")]
+#[case("fr", "Vos forfaits", "Utilisable jusqu’au", "14 février 2026")]
+#[case("es", "Sus bonos", "Se puede usar hasta el", "14 de febrero de 2026")]
 #[tokio::test]
 async fn the_page_speaks_the_customers_language(
     #[case] locale: &str,
@@ -168,8 +168,8 @@ async fn what_is_over_stands_apart_and_says_how_it_ended(
         assert!(current.contains("<dd>Never expires</dd>"), "{current}");
         for told in [
             "<h3>&lt;b&gt;Short&lt;/b&gt;</h3><span class=\"badge\">expired</span>",
-            "<dt>Was usable through</dt><dd>24 January 2026</dd>",
-            "we can restore this package through 23 February 2026",
+            "<dt>Was usable through</dt><dd>25 January 2026</dd>",
+            "we can restore this package through 24 February 2026",
             "<h3>Gone</h3><span class=\"badge\">taken back</span>",
         ] {
             assert!(past.contains(told), "{told} is not in {past}");
