@@ -34,8 +34,8 @@ async fn readiness(app: &TestApp) -> (u16, String) {
 }
 
 /// Uses credits until told to stop. A use whose result is not known is asked for again, with its request id.
-async fn client(shop: &Shop, package_id: &str, stop: &AtomicBool, done: &AtomicUsize) {
-    while !stop.load(Ordering::Relaxed) {
+async fn client(shop: &Shop, package_id: &str, ended: &AtomicBool, done: &AtomicUsize) {
+    while !ended.load(Ordering::Relaxed) {
         let request = shop.use_lessons_of(package_id, "1");
         while let Err(status) = shop.consume(request.clone()).await {
             let open = [Code::DeadlineExceeded, Code::Unavailable, Code::Aborted];

@@ -112,11 +112,14 @@ fn hex(bytes: &[u8]) -> String {
 /// An attribute of a span, in words.
 fn attribute(span: &Span, key: &str) -> Option<String> {
     let found = span.attributes.iter().find(|it| it.key == key)?;
-    match found.value.as_ref()?.value.as_ref()? {
-        Value::StringValue(text) => Some(text.clone()),
-        Value::IntValue(number) => Some(number.to_string()),
-        other => panic!("{other:?}"),
+    let value = found.value.as_ref()?.value.as_ref()?;
+    if let Value::StringValue(text) = value {
+        return Some(text.clone());
     }
+    let Value::IntValue(number) = value else {
+        panic!("{value:?}");
+    };
+    Some(number.to_string())
 }
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";

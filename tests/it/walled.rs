@@ -76,10 +76,26 @@ async fn every_table_of_businesses_shows_the_role_of_calls_one_business_or_none(
                 !texts(&owner, &whose(table)).await.contains(&mine)
             );
         }
-        assert_eq!(
-            texts(&calls, "SELECT id::text FROM businesses").await,
-            [mine].into()
-        );
+        let seen = texts(&calls, "SELECT id::text FROM businesses").await;
+        assert_eq!(seen, [mine].into());
+        owner.close().await.unwrap();
+        calls.close().await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_role_of_calls_writes_to_one_business_and_rewrites_no_history() {
+    on(Partitioned, async |app| {
+        let other = app.second_business().await;
+        for tenant in [&**app, &other] {
+            Shop::open(tenant).await.sell_lessons("8", days(30)).await;
+        }
+        let owner = postgres::connect(app.database_url()).await;
+        let calls = postgres::connect(&app.roles().unwrap().calls).await;
+        let mine = app.business_id.uuid();
+        let tell = format!("SELECT set_config('carnet.business_id', '{mine}', false)");
+        calls.execute_unprepared(&tell).await.unwrap();
 
         let stolen = "UPDATE customers SET name = 'stolen'";
         let changed = calls

@@ -93,8 +93,8 @@ pub fn wish(request: &v1::BuyPackageRequest, faults: &mut Faults) -> Option<Wish
 /// What a customer bought, as a message.
 pub fn to_bought(answer: &Answer<Sold>, call: &Call) -> v1::BuyPackageResponse {
     let sales = answer.value.sales.iter();
-    let sold = sales.map(|sale| to_sale(sale, call.currency(), detail(call)));
-    let sale = sold.last().unwrap_or_default();
+    let mut sold = sales.map(|sale| to_sale(sale, call.currency(), detail(call)));
+    let sale = sold.next_back().unwrap_or_default();
     v1::BuyPackageResponse {
         package_id: sale.package_ids.into_iter().next().unwrap_or_default(),
         charge_request_id: sale

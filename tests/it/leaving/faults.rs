@@ -110,7 +110,7 @@ const FAULTS: &[Fault] = &[
         |folder| {
             edit(folder, "entries.jsonl", |it| {
                 it.lines().next().unwrap().to_owned() + "\n"
-            })
+            });
         },
         "is not what was exported",
     ),

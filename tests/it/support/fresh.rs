@@ -1,5 +1,6 @@
 //! Fresh databases: a copy of a migrated one, made once for each kind.
 
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
@@ -109,7 +110,7 @@ impl Roles {
         for name in ["carnet_jobs", "carnet_calls"] {
             sql = sql.replace(name, &role(name));
             let password = postgres::PASSWORD_OF_ROLES;
-            sql += &format!("ALTER ROLE {} PASSWORD '{password}';", role(name));
+            write!(sql, "ALTER ROLE {} PASSWORD '{password}';", role(name)).unwrap();
         }
         let connection = postgres::connect(url).await;
         connection.execute_unprepared(&sql).await.unwrap();

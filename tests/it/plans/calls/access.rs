@@ -14,12 +14,6 @@ impl Caller<'_> {
         let tokens = v1::ListTokensRequest::default();
         self.ask("ListTokens", business.list_tokens(tokens)).await;
         let customer_id = self.large.seeds.shop.customer.clone();
-        let mut portal = self
-            .large
-            .tenant
-            .held_by_customer(&customer_id)
-            .await
-            .portal();
         let of_customer = v1::ListTokensRequest {
             customer_id,
             ..Default::default()
@@ -29,12 +23,6 @@ impl Caller<'_> {
             business.list_tokens(of_customer),
         )
         .await;
-        let mine = v1::GetMyPackagesRequest::default();
-        self.ask("GetMyPackages", portal.get_my_packages(mine))
-            .await;
-        let mine = v1::ListMyEntriesRequest::default();
-        self.ask("ListMyEntries", portal.list_my_entries(mine))
-            .await;
         let roles = v1::ListRolesRequest::default();
         self.ask("ListRoles", business.list_roles(roles)).await;
         let all = v1::ListAuditEventsRequest::default();
@@ -76,6 +64,22 @@ impl Caller<'_> {
         ] {
             self.ask(name, business.list_audit_events(request)).await;
         }
+        self.portal().await;
+        self.erasing().await;
+    }
+
+    async fn portal(&mut self) {
+        let customer_id = &self.large.seeds.shop.customer;
+        let mari = self.large.tenant.held_by_customer(customer_id).await;
+        let mine = v1::GetMyPackagesRequest::default();
+        self.ask("GetMyPackages", mari.portal().get_my_packages(mine))
+            .await;
+        let mine = v1::ListMyEntriesRequest::default();
+        self.ask("ListMyEntries", mari.portal().list_my_entries(mine))
+            .await;
+    }
+
+    async fn erasing(&mut self) {
         let mut customers = self.large.tenant.customers();
         let create = v1::CreateCustomerRequest {
             customer: Some(v1::Customer {
