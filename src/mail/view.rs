@@ -1,6 +1,6 @@
 //! What templates may print: the content of an e-mail put into words of one language.
 //!
-//! The fields of [`View`] are the published variables; [`variables`](super::variables) describes them and
+//! The fields of `View` are the published variables; [`variables`](super::variables) describes them and
 //! a template that names any other is refused. Every field is always there, with `null` where it says
 //! nothing, so that a sample of the view is its own schema.
 

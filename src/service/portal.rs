@@ -128,7 +128,7 @@ pub async fn packages(
 /// A page of what became of the calling customer's credits, newest first.
 ///
 /// # Errors
-/// Those of [`packages`].
+/// Those of [`packages()`].
 pub async fn entries(
     ctx: &Context,
     call: &Call,
@@ -141,7 +141,7 @@ pub async fn entries(
 /// Sells a package to the calling customer, at the template's price (A12).
 ///
 /// # Errors
-/// Those of [`packages`] and of a sale; [`SellingRefusal::NotOnline`](crate::domain::refusal::SellingRefusal::NotOnline).
+/// Those of [`packages()`] and of a sale; [`SellingRefusal::NotOnline`](crate::domain::refusal::SellingRefusal::NotOnline).
 pub async fn buy(ctx: &Context, call: &Call, input: &Wish) -> Result<Answer<Sold>, ServiceError> {
     let customer = caller(ctx.db.reader(), call).await?;
     let payment = input.on_account.then(|| PaymentEntry {
