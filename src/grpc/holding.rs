@@ -86,6 +86,7 @@ pub async fn write(
     }
     for id in ids {
         holding.emails(id).await?;
+        holding.tokens(id).await?;
         holding.audit(id).await?;
     }
     addresses.dedup();
@@ -230,6 +231,18 @@ impl Holding<'_> {
             if let Some(email) = answer.into_inner().email {
                 self.send(Held::Email(email)).await?;
             }
+        });
+        Ok(())
+    }
+
+    async fn tokens(&mut self, id: CustomerId) -> Result<(), End> {
+        let service = Business(self.api.clone());
+        let request = v1::ListTokensRequest {
+            customer_id: id.to_string(),
+            ..Default::default()
+        };
+        each_row!(self.call, request, service.list_tokens, tokens, |row| {
+            self.send(Held::Token(row)).await?;
         });
         Ok(())
     }

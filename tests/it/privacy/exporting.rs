@@ -42,6 +42,7 @@ fn kind(held: &Held) -> &'static str {
         Held::Email(_) => "e-mails",
         Held::Suppression(_) => "suppressions",
         Held::AuditEvent(_) => "audit events",
+        Held::Token(_) => "tokens",
     }
 }
 
@@ -72,6 +73,7 @@ async fn all_that_is_held_on_a_customer_is_told_and_nothing_of_others(
             ("sales", 3),
             ("subscriptions", 1),
             ("suppressions", 2),
+            ("tokens", 1),
         ] {
             assert_eq!(counts[kind], wanted, "{kind}: {counts:?}");
         }
@@ -129,6 +131,7 @@ async fn more_than_a_page_of_anything_is_told_once(#[values(Sqlite, Postgres)] d
                 Held::Sale(sale) => Some(sale.id.as_str()),
                 Held::Email(email) => Some(email.id.as_str()),
                 Held::AuditEvent(event) => Some(event.id.as_str()),
+                Held::Token(token) => Some(token.id.as_str()),
                 Held::Customer(_)
                 | Held::Group(_)
                 | Held::Change(_)
