@@ -1,7 +1,7 @@
 //! Calls of the demo: each is what `carnet call` does, through a real connection.
 
 use anyhow::Context as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tonic::Status;
 
 use crate::app::Running;
@@ -35,6 +35,17 @@ impl Caller {
                 anyhow::bail!("{method} was refused: {}", status.message())
             }
         }
+    }
+
+    /// Makes a template, by its external id, and lets it be sold.
+    pub(super) async fn offer(&self, template: &Value) -> anyhow::Result<()> {
+        let id = text(template, "/external_id")?;
+        let create = json!({ "template": template });
+        self.call("CatalogService/CreateTemplate", &create).await?;
+        let activate = json!({ "template_id": format!("ext:{id}") });
+        self.call("CatalogService/ActivateTemplate", &activate)
+            .await?;
+        Ok(())
     }
 
     /// Makes a call that may be refused.

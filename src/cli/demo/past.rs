@@ -146,17 +146,7 @@ async fn offer(
         "external_id": id, "name": name, "price": euros(price), "tax_basis_points": 2_400,
         "validity": validity, "lines": [line],
     });
-    caller
-        .call(
-            "CatalogService/CreateTemplate",
-            &json!({ "template": template }),
-        )
-        .await?;
-    let activate = json!({ "template_id": format!("ext:{id}") });
-    caller
-        .call("CatalogService/ActivateTemplate", &activate)
-        .await?;
-    Ok(())
+    caller.offer(&template).await
 }
 
 fn line(quantity: &str, credit_type: &str, item: &str) -> Value {

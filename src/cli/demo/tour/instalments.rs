@@ -86,15 +86,5 @@ async fn offer_a_course(stage: &Stage) -> anyhow::Result<()> {
             "covers": [{ "item_id": "ext:swim-lesson" }],
         }],
     });
-    let request = json!({ "template": template });
-    stage
-        .caller
-        .call("CatalogService/CreateTemplate", &request)
-        .await?;
-    let request = json!({ "template_id": "ext:course" });
-    stage
-        .caller
-        .call("CatalogService/ActivateTemplate", &request)
-        .await?;
-    Ok(())
+    stage.caller.offer(&template).await
 }

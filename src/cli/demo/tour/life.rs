@@ -68,16 +68,7 @@ async fn buy_two_in_a_row(stage: &Stage, out: &mut impl Write) -> anyhow::Result
             "covers": [{ "item_id": "ext:swim-lesson" }],
         }],
     });
-    let request = json!({ "template": template });
-    stage
-        .caller
-        .call("CatalogService/CreateTemplate", &request)
-        .await?;
-    let request = json!({ "template_id": "ext:weekend" });
-    stage
-        .caller
-        .call("CatalogService/ActivateTemplate", &request)
-        .await?;
+    stage.caller.offer(&template).await?;
     let entry = |id: &str| {
         json!({
             "customer_id": "ext:peeter", "template_id": "ext:weekend", "external_id": id,
