@@ -92,6 +92,7 @@ impl From<StoreError> for ServiceError {
         match &error {
             StoreError::Unavailable(_) | StoreError::Full(_) => Self::Unavailable(error),
             StoreError::Contention(_) | StoreError::TooSlow(_) => Self::Contention(error),
+            StoreError::TooLarge(_) => Self::Refused(Refusal::AmountTooLarge),
             StoreError::Taken(_) | StoreError::Corrupt { .. } | StoreError::Database(_) => {
                 Self::Broken(error)
             }

@@ -170,6 +170,7 @@ fn taken(error: StoreError, name: &str) -> ServiceError {
         | StoreError::Full(_)
         | StoreError::Contention(_)
         | StoreError::TooSlow(_)
+        | StoreError::TooLarge(_)
         | StoreError::Corrupt { .. }
         | StoreError::Database(_)) => other.into(),
     }

@@ -18,6 +18,9 @@ pub enum StoreError {
     /// long again.
     #[error("the database took too long: {0}")]
     TooSlow(DbErr),
+    /// A number, or a sum of many, is more than the database keeps.
+    #[error("a number is too large for the database: {0}")]
+    TooLarge(DbErr),
     /// A unique key is taken.
     #[error("a unique key is taken: {0}")]
     Taken(String),
@@ -58,6 +61,7 @@ impl StoreError {
             Self::Unavailable(_)
             | Self::Full(_)
             | Self::TooSlow(_)
+            | Self::TooLarge(_)
             | Self::Taken(_)
             | Self::Corrupt { .. } => false,
         }
@@ -85,6 +89,10 @@ const POSTGRES_LOCK_TIMEOUT: &str = "55P03";
 const POSTGRES_NOT_NULL: &str = "23502";
 /// PostgreSQL: shutting down, crashed, starting up, too many connections, cannot connect now.
 const POSTGRES_UNAVAILABLE: &[&str] = &["57P01", "57P02", "57P03", "53300", "25006"];
+/// PostgreSQL: a number out of its range.
+const POSTGRES_OUT_OF_RANGE: &str = "22003";
+/// SQLite has no code of its own for it, only this text.
+const SQLITE_OUT_OF_RANGE: &str = "integer overflow";
 /// PostgreSQL: disk full.
 const POSTGRES_FULL: &[&str] = &["53100"];
 /// SQLite: full, and the extended codes of a write and of the memory that readers share for which there is no room.
@@ -119,6 +127,10 @@ impl From<DbErr> for StoreError {
                     Self::Full(error)
                 } else if is_in(POSTGRES_UNAVAILABLE) {
                     Self::Unavailable(error)
+                } else if code == POSTGRES_OUT_OF_RANGE
+                    || error.to_string().contains(SQLITE_OUT_OF_RANGE)
+                {
+                    Self::TooLarge(error)
                 } else {
                     Self::Database(error)
                 }

@@ -88,6 +88,7 @@ impl Part {
                 Vec::new()
             }
             StoreError::Corrupt { .. }
+            | StoreError::TooLarge(_)
             | StoreError::Database(_)
             | StoreError::Taken(_)
             | StoreError::Contention(_) => self.halves(),

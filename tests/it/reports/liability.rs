@@ -252,3 +252,26 @@ async fn a_period_that_is_none_is_refused_by_its_field(
     })
     .await;
 }
+
+#[rstest]
+#[tokio::test]
+async fn a_sum_that_is_more_than_can_be_kept_is_refused_in_words(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on(database, async |app| {
+        let shop = Shop::open(app).await;
+        let mut template = shop.lessons("1000000000", days(30));
+        template.lines = vec![template.lines[0].clone(); 50];
+        let template_id = shop.offer(template).await;
+        // Fifty lots each, of which each holds the most that one can: 185 packages pass 64 bits.
+        let entries = vec![shop.entry(&template_id); 185];
+        shop.try_to_sell(entries).await.unwrap();
+        let request = v1::LiabilityRequest {
+            period: Some(local_days("2026-01-01", "2026-01-31", "")),
+            ..Default::default()
+        };
+        let told = app.reports().liability(request).await;
+        refused(told, Code::OutOfRange, "AMOUNT_TOO_LARGE");
+    })
+    .await;
+}
