@@ -72,7 +72,10 @@ async function main(folder) {
         await page.setViewport({ width, height: 800 });
         await page.goto(address, { waitUntil: 'load' });
         const found = [...await check(page, language, direction), ...await rules(page)];
-        await page.screenshot({ path: path.join(folder, `${language}-${name}-${scheme}.png`), fullPage: true });
+        // A picture beyond the view would be shifted where it is written from right to left and a part scrolls.
+        const height = await page.evaluate(() => document.documentElement.scrollHeight);
+        await page.setViewport({ width, height: Math.max(height, 800) });
+        await page.screenshot({ path: path.join(folder, `${language}-${name}-${scheme}.png`) });
         for (const fault of found) console.log(`${language}, ${name}, ${scheme}: ${fault}`);
         faults += found.length;
         await page.close();
