@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use chrono::NaiveDate;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Query;
-use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set};
+use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Statement};
 
 use crate::domain::email::{Email, EmailState, Envelope, Text};
 use crate::domain::notice::NoticeKind;
@@ -14,6 +14,7 @@ use crate::store::by_id;
 use crate::store::columns::{from_json, instant, instant_opt, is_one_of, known, micros, to_json};
 use crate::store::error::StoreError;
 use crate::store::notices;
+use crate::store::rows::Rows;
 
 mod claim;
 mod overview;
@@ -86,16 +87,11 @@ pub async fn ensure(txn: &DatabaseTransaction, new: &[Email]) -> Result<Vec<Emai
     let mut ids = Vec::with_capacity(new.len());
     for chunk in new.chunks(EMAILS_PER_STATEMENT_MAX) {
         let rows = chunk.iter().map(row).collect::<Result<Vec<_>, _>>()?;
-        Entity::insert_many(rows)
-            .on_conflict_do_nothing_on([
-                Column::BusinessId,
-                Column::CustomerId,
-                Column::Kind,
-                Column::Occasion,
-            ])
+        Entity::insert_many(rows.clone())
+            .on_conflict_do_nothing_on(KEY)
             .exec_without_returning(txn)
             .await?;
-        let there = of_occasions(txn, chunk).await?;
+        let there = of_occasions(txn, rows).await?;
         for email in chunk {
             ids.push(known(there.get(&key(email)).copied(), TABLE, email.id)?);
         }
@@ -103,7 +99,15 @@ pub async fn ensure(txn: &DatabaseTransaction, new: &[Email]) -> Result<Vec<Emai
     Ok(ids)
 }
 
-/// What an e-mail is unique by: business, customer, kind and occasion.
+/// What an e-mail is unique by.
+const KEY: [Column; 4] = [
+    Column::BusinessId,
+    Column::CustomerId,
+    Column::Kind,
+    Column::Occasion,
+];
+
+/// The values of [`KEY`].
 type Key = (Uuid, Option<Uuid>, i16, String);
 
 fn key(email: &Email) -> Key {
@@ -115,35 +119,33 @@ fn key(email: &Email) -> Key {
     )
 }
 
-/// Those e-mails that exist by what these are unique by.
+/// Those e-mails that exist by what these are unique by: each is looked up by its own key, since a customer may
+/// have had many.
 async fn of_occasions(
     txn: &DatabaseTransaction,
-    sought: &[Email],
+    sought: Vec<ActiveModel>,
 ) -> Result<HashMap<Key, EmailId>, StoreError> {
-    let found: Vec<(Uuid, Option<Uuid>, i16, String, Uuid)> = Entity::find()
-        .select_only()
-        .columns([
-            Column::BusinessId,
-            Column::CustomerId,
-            Column::Kind,
-            Column::Occasion,
-            Column::Id,
-        ])
-        .filter(Column::BusinessId.is_in(sought.iter().map(|it| it.business_id.uuid())))
-        .filter(
-            Column::CustomerId.is_in(sought.iter().filter_map(|it| Some(it.customer_id?.uuid()))),
-        )
-        .filter(Column::Kind.is_in(sought.iter().map(|it| it.kind.code())))
-        .filter(Column::Occasion.is_in(sought.iter().map(|it| it.occasion.as_str())))
-        .into_tuple()
-        .all(txn)
-        .await?;
-    let found = found.into_iter();
-    Ok(found
-        .map(|(business, customer, kind, occasion, id)| {
-            ((business, customer, kind, occasion), EmailId::from_uuid(id))
-        })
-        .collect())
+    let sought = Rows::of_models(sought, KEY)?;
+    let backend = txn.get_database_backend();
+    let sql = format!(
+        "SELECT emails.business_id, emails.customer_id, emails.kind, emails.occasion, emails.id
+         FROM {} JOIN emails ON emails.business_id = given.business_id
+            AND emails.customer_id = given.customer_id
+            AND emails.kind = given.kind AND emails.occasion = given.occasion",
+        sought.table(backend)
+    );
+    let statement = Statement::from_sql_and_values(backend, sql, sought.values(backend));
+    let found = txn.query_all_raw(statement).await?;
+    let found = found.iter().map(|row| {
+        let key = (
+            row.try_get_by_index(0)?,
+            row.try_get_by_index(1)?,
+            row.try_get_by_index(2)?,
+            row.try_get_by_index(3)?,
+        );
+        Ok((key, EmailId::from_uuid(row.try_get_by_index(4)?)))
+    });
+    found.collect()
 }
 
 /// Writes a trial.
