@@ -26,7 +26,7 @@ pub(crate) const HOLDERS: u64 = 8;
 /// Packages that are alike.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Group {
-    /// Of so many credits that no run uses them up.
+    /// Of so many credits that no run uses them up, and ten million packages stay below what a report can sum.
     Deep,
     /// Of one credit.
     Shallow,
@@ -38,7 +38,7 @@ impl Group {
     /// How many credits each package has.
     pub(crate) fn quantity(self) -> u64 {
         match self {
-            Self::Deep => 10_000_000,
+            Self::Deep => 800_000,
             Self::Shallow => 1,
             Self::Due => 10,
         }

@@ -105,7 +105,7 @@ fn balance(request: v1::GetBalanceRequest) -> v1::GetBalanceResponse {
         balances: vec![v1::CreditTypeBalance {
             credit_type_id: id,
             balances: Some(balances()),
-            usable: "9999999".to_owned(),
+            usable: "799999".to_owned(),
         }],
         as_of: Some(prost_types::Timestamp::default()),
     }
@@ -113,7 +113,7 @@ fn balance(request: v1::GetBalanceRequest) -> v1::GetBalanceResponse {
 
 fn balances() -> v1::Balances {
     v1::Balances {
-        available: "9999999".to_owned(),
+        available: "799999".to_owned(),
         consumed: "1".to_owned(),
         ..v1::Balances::default()
     }
