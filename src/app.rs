@@ -70,9 +70,15 @@ pub struct Running {
 /// If it cannot be reached.
 pub async fn connect(settings: &DatabaseSettings) -> anyhow::Result<Database> {
     let url = settings.database_url.expose();
-    Database::connect(url, settings.database_connections_max)
+    let db = Database::connect(url, settings.database_connections_max)
         .await
-        .context("cannot open the database")
+        .context("cannot open the database")?;
+    let Some(url) = &settings.database_batches_url else {
+        return Ok(db);
+    };
+    db.with_batches_by(url.expose())
+        .await
+        .context("cannot open the database for batches")
 }
 
 /// Builds the second wall if the settings name a role for it.
@@ -92,7 +98,8 @@ impl App {
     ///
     /// # Errors
     /// If the database cannot be reached, its schema cannot be served, it is an SQLite file that another
-    /// process serves, or the second role is none that row level security holds for.
+    /// process serves, connections to it do not keep to what was asked of them, or row level security does not hold
+    /// for the second role.
     pub async fn build(settings: Settings, clock: Clock) -> anyhow::Result<Self> {
         let url = settings.database.database_url.expose();
         let lock = ServeLock::take(url)?;
@@ -102,6 +109,9 @@ impl App {
         } else {
             migrate::check(&db).await?;
         }
+        db.prove_sessions()
+            .await
+            .context("cannot serve this database")?;
         let db = with_wall(db, &settings).await?;
         let folder = templates_folder(&settings.mail)?;
         let mailing = mailing(&settings.mail, folder.as_ref());

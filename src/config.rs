@@ -88,6 +88,15 @@ pub struct DatabaseSettings {
         value_parser = clap::value_parser!(u32).range(1..=1_000)
     )]
     pub database_connections_max: u32,
+    /// Another way to the same PostgreSQL database, for the two connections that commit large batches: a pooler
+    /// that shares sessions needs one, since batches have settings of their own.
+    #[arg(
+        long,
+        env = "CARNET_DATABASE_BATCHES_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    pub database_batches_url: Option<Secret>,
 }
 
 /// What is served, and within which limits.

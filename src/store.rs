@@ -56,6 +56,7 @@ pub mod roles;
 mod rows;
 pub mod sales;
 pub mod serve_lock;
+mod session;
 pub mod shared;
 pub mod subscription_periods;
 pub mod subscriptions;

@@ -30,7 +30,7 @@ start_database() {
     pg pg_ctl -D "$folder/$1" -l "$folder/$1.log" -w -t 60 start -o "$settings" >/dev/null
 }
 
-# make_database NAME PORT
+# make_database NAME PORT [SETTING…]
 make_database() {
     find_postgres initdb postgres pg_ctl pg_basebackup psql
     mkdir -p "$folder/$1"
@@ -38,7 +38,7 @@ make_database() {
     touch "$folder/$1.log"
     if (($(id -u) == 0)); then chown "$owner" "$folder" "$folder/$1" "$folder/$1.log"; fi
     pg initdb -D "$folder/$1" -U postgres --auth=trust --encoding=UTF8 --locale=C >/dev/null
-    start_database "$1" "$2" wal_level=replica
+    start_database "$1" "$2" wal_level=replica "${@:3}"
 }
 
 sql() { "$postgres_binaries/psql" -X -q -t -A -v ON_ERROR_STOP=1 -h 127.0.0.1 -U postgres -p "$1" -c "$2" "${3:-postgres}"; }

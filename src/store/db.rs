@@ -21,18 +21,13 @@ use sea_orm::{
 };
 
 use crate::store::error::StoreError;
+use crate::store::session::{LOCK_WAIT_MAX, Session};
 use crate::store::wall;
 
-/// How long a statement may run.
-const STATEMENT_SECONDS_MAX: u64 = 30;
 /// How long a statement of a report may run.
 const REPORT_SECONDS_MAX: u64 = 120;
-/// How long a statement may wait for a lock.
-const LOCK_WAIT_SECONDS_MAX: u64 = 10;
 /// How long a unit may wait for a connection.
 const ACQUIRE_SECONDS_MAX: u64 = 5;
-/// How long a statement of a batch may wait for a lock.
-const BATCH_LOCK_WAIT_MILLISECONDS_MAX: u64 = 50;
 /// How many connections to PostgreSQL are for batches, beside those that the settings allow.
 pub const BATCH_CONNECTIONS: u32 = 2;
 /// How many connections read SQLite.
@@ -103,17 +98,41 @@ impl Database {
     }
 
     async fn connect_postgres(url: &str, connections_max: u32) -> Result<Self, StoreError> {
-        let pool = sea_orm::Database::connect(postgres(url, connections_max))
+        let pool = sea_orm::Database::connect(postgres(url, connections_max, Session::General))
             .await
             .map_err(StoreError::Unavailable)?;
-        let mut options = postgres_batches(url);
-        options.connect_lazy(true);
         Ok(Self {
             writer: pool.clone(),
             reader: pool,
-            batcher: sea_orm::Database::connect(options).await?,
+            batcher: batcher(url).await?,
             walled: None,
         })
+    }
+
+    /// The same PostgreSQL database with batches going by another URL: that of a pooler that has connections of
+    /// their own for them.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] for SQLite.
+    pub async fn with_batches_by(self, url: &str) -> Result<Self, StoreError> {
+        if self.backend() != DbBackend::Postgres {
+            let problem = "only PostgreSQL has connections for batches";
+            return Err(StoreError::Database(DbErr::Custom(problem.to_owned())));
+        }
+        let batcher = batcher(url).await?;
+        Ok(Self { batcher, ..self })
+    }
+
+    /// Refuses PostgreSQL if the connections to it do not keep to what was asked of them.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`], with what is missing.
+    pub async fn prove_sessions(&self) -> Result<(), StoreError> {
+        if self.backend() == DbBackend::Postgres {
+            Session::General.prove(&self.writer).await?;
+            Session::Batches.prove(&self.batcher).await?;
+        }
+        Ok(())
     }
 
     /// The same PostgreSQL database with a second wall: calls go by the role of this URL, by as many connections
@@ -121,13 +140,13 @@ impl Database {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] if that role cannot connect; [`StoreError::Database`] for SQLite, or if the
-    /// role is one that the policies do not hold for.
+    /// role is one that the policies do not hold for, or sessions are shared on the way.
     pub async fn with_wall(self, url: &str, connections_max: u32) -> Result<Self, StoreError> {
         if self.backend() != DbBackend::Postgres {
             let problem = "only PostgreSQL has row level security";
             return Err(StoreError::Database(DbErr::Custom(problem.to_owned())));
         }
-        let mut options = postgres(url, connections_max);
+        let mut options = postgres(url, connections_max, Session::General);
         wall::stand_before(&mut options);
         let walled = sea_orm::Database::connect(options).await;
         let walled = walled.map_err(StoreError::Unavailable)?;
@@ -199,7 +218,7 @@ impl Database {
     pub async fn begin_patient_batch(&self) -> Result<DatabaseTransaction, StoreError> {
         let txn = self.begin_batch().await?;
         if self.backend() == DbBackend::Postgres {
-            let patience = format!("SET LOCAL lock_timeout = '{LOCK_WAIT_SECONDS_MAX}s'");
+            let patience = format!("SET LOCAL lock_timeout = {}", LOCK_WAIT_MAX.as_millis());
             txn.execute_unprepared(&patience).await?;
         }
         Ok(txn)
@@ -274,6 +293,13 @@ impl Database {
     }
 }
 
+/// Connections for batches, which are opened when they are first used.
+async fn batcher(url: &str) -> Result<DatabaseConnection, DbErr> {
+    let mut options = postgres(url, BATCH_CONNECTIONS, Session::Batches);
+    options.connect_lazy(true);
+    sea_orm::Database::connect(options).await
+}
+
 /// The path of the file that an `sqlite:` URL names.
 pub fn sqlite_path(url: &str) -> Option<&Path> {
     let rest = url.strip_prefix("sqlite:")?;
@@ -293,37 +319,9 @@ fn common(url: &str, connections: u32) -> ConnectOptions {
     options
 }
 
-fn postgres(url: &str, connections: u32) -> ConnectOptions {
-    let lock_timeout = format!("{LOCK_WAIT_SECONDS_MAX}s");
-    with_settings(common(url, connections), &[("lock_timeout", &lock_timeout)])
-}
-
-fn postgres_batches(url: &str) -> ConnectOptions {
-    let lock_timeout = format!("{BATCH_LOCK_WAIT_MILLISECONDS_MAX}ms");
-    with_settings(
-        common(url, BATCH_CONNECTIONS),
-        &[
-            ("lock_timeout", &lock_timeout),
-            ("enable_hashjoin", "off"),
-            ("enable_mergejoin", "off"),
-            ("enable_seqscan", "off"),
-        ],
-    )
-}
-
-fn with_settings(mut options: ConnectOptions, settings: &[(&'static str, &str)]) -> ConnectOptions {
-    let settings = settings
-        .iter()
-        .map(|(name, value)| (*name, (*value).to_owned()));
-    let mut settings: Vec<(&str, String)> = settings.collect();
-    settings.extend([
-        // A plan for any values: one for a business that has grown since the statistics were taken believes that it
-        // has one row at most, and then an index of all its rows looks as good as the right one.
-        ("plan_cache_mode", "force_generic_plan".to_owned()),
-        ("statement_timeout", format!("{STATEMENT_SECONDS_MAX}s")),
-        ("idle_in_transaction_session_timeout", "60s".to_owned()),
-    ]);
-    options.map_sqlx_postgres_opts(move |options| options.options(settings.clone()));
+fn postgres(url: &str, connections: u32, session: Session) -> ConnectOptions {
+    let mut options = common(url, connections);
+    session.ask_for(&mut options);
     options
 }
 
@@ -342,7 +340,7 @@ fn sqlite(url: &str, connections: u32) -> ConnectOptions {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(LOCK_WAIT_SECONDS_MAX))
+            .busy_timeout(LOCK_WAIT_MAX)
             .pragma("recursive_triggers", "ON")
     });
     // After some failures, such as that of a full disk, SQLite rolls back by itself. The driver goes on to count that

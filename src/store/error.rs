@@ -87,8 +87,9 @@ const POSTGRES_TOO_SLOW: &[&str] = &["55P03", "57014"];
 const POSTGRES_LOCK_TIMEOUT: &str = "55P03";
 /// PostgreSQL: no value in a column that must have one.
 const POSTGRES_NOT_NULL: &str = "23502";
-/// PostgreSQL: shutting down, crashed, starting up, too many connections, cannot connect now.
-const POSTGRES_UNAVAILABLE: &[&str] = &["57P01", "57P02", "57P03", "53300", "25006"];
+/// PostgreSQL: shutting down, crashed, starting up, too many connections, cannot connect now; and what a pooler says
+/// of all that ends a connection.
+const POSTGRES_UNAVAILABLE: &[&str] = &["57P01", "57P02", "57P03", "53300", "25006", "08P01"];
 /// PostgreSQL: a number out of its range.
 const POSTGRES_OUT_OF_RANGE: &str = "22003";
 /// SQLite has no code of its own for it, only this text.

@@ -14,6 +14,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, Db
 
 use crate::ids::BusinessId;
 use crate::store::error::StoreError;
+use crate::store::session::{self, Session};
 
 tokio::task_local! {
     static BUSINESS: BusinessId;
@@ -40,11 +41,23 @@ pub(super) fn stand_before(options: &mut ConnectOptions) {
         });
 }
 
-/// Refuses a role that the policies do not hold for: it could see every business.
+/// Refuses a way by which the wall would not stand.
 ///
 /// # Errors
 /// [`StoreError::Database`], with what is wrong.
 pub(super) async fn prove(walled: &DatabaseConnection) -> Result<(), StoreError> {
+    prove_role(walled).await?;
+    Session::General.prove(walled).await?;
+    if session::is_own(walled).await? {
+        return Ok(());
+    }
+    let problem = "CARNET_DATABASE_CALLS_URL leads to a pooler that shares sessions: what one call tells its session, \
+        another's would hear. It has to lead to PostgreSQL itself";
+    Err(StoreError::Database(DbErr::Custom(problem.to_owned())))
+}
+
+/// Refuses a role that the policies do not hold for: it could see every business.
+async fn prove_role(walled: &DatabaseConnection) -> Result<(), StoreError> {
     let sql = "SELECT current_user::text, bool_or(row_security_active(oid)) FROM pg_class
         WHERE relname = 'packages' AND relnamespace = current_schema()::regnamespace";
     let statement = Statement::from_string(DbBackend::Postgres, sql);

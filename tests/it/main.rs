@@ -50,6 +50,7 @@ mod partitioned;
 mod paying;
 mod plans;
 mod policies;
+mod pooler;
 mod portal;
 mod postgres;
 mod privacy;

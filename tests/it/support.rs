@@ -11,6 +11,7 @@ pub(crate) mod ledger;
 pub(crate) mod mailroom;
 pub(crate) mod partition;
 pub(crate) mod plant;
+pub(crate) mod pooler;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod program;

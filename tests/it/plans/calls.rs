@@ -459,13 +459,9 @@ impl<'a> Caller<'a> {
         assert!(!overdue.await.unwrap().is_empty());
         self.keep("charge requests that are overdue");
         let txn = ctx.db.begin().await.unwrap();
-        assert!(
-            emails::lock_due(&txn, business_id, now)
-                .await
-                .unwrap()
-                .is_some()
-        );
-        self.keep("an e-mail that is due");
+        let due = emails::lock_due(&txn, business_id, now, 16).await;
+        assert!(!due.unwrap().is_empty());
+        self.keep("e-mails that are due");
         let week = (now, now + TimeDelta::days(7));
         let page = packages::ending_between(&txn, business_id, week, None, 200)
             .await

@@ -31,6 +31,7 @@ use tonic::transport::{Channel, Endpoint};
 pub(crate) use crate::support::fresh::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::fresh::{Fresh, Roles};
 use crate::support::mailroom::{self, Mailroom};
+use crate::support::pooler;
 use crate::support::tenant::Tenant;
 
 /// When every test begins, UTC: a Thursday morning in winter.
@@ -75,7 +76,9 @@ pub(crate) fn settings(database_url: &str) -> Settings {
         "--no-scheduler",
         "--drain-seconds=1",
     ];
-    Program::parse_from(arguments).settings
+    let mut settings = Program::parse_from(arguments).settings;
+    pooler::lead(&mut settings);
+    settings
 }
 
 /// Runs `test` on a server of its own and proves ledger and mail afterwards.

@@ -236,6 +236,13 @@ pub(crate) fn url_of_role(url: &str, role: &str) -> String {
     format!("{scheme}://{role}:{PASSWORD_OF_ROLES}@{address}")
 }
 
+/// The host and port in a URL that has both.
+pub(crate) fn address_of(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or(rest);
+    authority.rsplit('@').next().unwrap_or(authority)
+}
+
 /// The database that a URL ends with; a bare name is its own.
 fn database_name(url: &str) -> &str {
     let path = url.split_once('?').map_or(url, |(path, _)| path);

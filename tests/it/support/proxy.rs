@@ -50,7 +50,7 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// A proxy to the PostgreSQL that tests make their databases in.
     pub(crate) async fn to_postgres() -> Self {
-        let target = address_of(&postgres::shared().url_of("postgres")).to_owned();
+        let target = postgres::address_of(&postgres::shared().url_of("postgres")).to_owned();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let proxy = Self {
             port: listener.local_addr().unwrap().port(),
@@ -67,8 +67,9 @@ impl Proxy {
     pub(crate) fn lead(&self, settings: &mut Settings) {
         let url = settings.database.database_url.expose();
         let here = format!("127.0.0.1:{}", self.port);
-        let url = url.replacen(address_of(url), &here, 1);
+        let url = url.replacen(postgres::address_of(url), &here, 1);
         settings.database.database_url = url.parse().unwrap();
+        settings.database.database_batches_url = None;
     }
 
     /// Breaks every connection and takes no more.
@@ -199,11 +200,4 @@ impl Commits {
         let runs = self.statement.as_deref().and_then(place);
         runs.is_some() || place(b"COMMIT\0").is_some()
     }
-}
-
-/// The host and port in a URL that has both.
-fn address_of(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split('/').next().unwrap_or(rest);
-    authority.rsplit('@').next().unwrap_or(authority)
 }
