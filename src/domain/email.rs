@@ -171,6 +171,17 @@ impl Email {
         }
     }
 
+    /// How far it has come, without what it says.
+    #[must_use]
+    pub fn without_text(&self) -> Self {
+        Self {
+            occasion: self.occasion.clone(),
+            reason: self.reason.clone(),
+            text: None,
+            ..*self
+        }
+    }
+
     /// Ends it.
     pub fn finish(&mut self, state: EmailState, reason: Option<&str>, now: DateTime<Utc>) {
         self.state = state;

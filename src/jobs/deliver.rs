@@ -7,41 +7,52 @@
 //! e-mail is sent again under the same Message-ID. So none is lost, and none is sent twice except where
 //! the answer to the final dot never came, or the process ended before it was written down (G7).
 //!
+//! Each worker of a process has one e-mail at a time; they mark and claim together, at one desk (`desk`), so that in
+//! a crowd many share a transaction.
+//!
 //! A failure before any recipient was named says nothing about the e-mail: the transport rests, for all
-//! replicas and for a time that grows, and it costs no attempt (semantics 45). Businesses take turns, one
-//! e-mail each, so that one with many holds up no other.
+//! replicas and for a time that grows, and it costs no attempt (semantics 45). Businesses take turns (`turns`), so
+//! that one with many e-mails holds up no other.
 
 mod claim;
 mod compose;
+mod desk;
+mod facts;
 mod gate;
 mod mark;
 mod place;
+mod turns;
 mod workers;
 
-use std::collections::VecDeque;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use rand::RngExt;
+use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 use tracing::field::{Empty, display};
 use tracing::{Instrument, Span, debug_span};
 
 use crate::domain::notice::NoticeKind;
-use crate::ids::BusinessId;
+use crate::mail::message::Outgoing;
 use crate::mail::reload::Templates;
 use crate::mail::transport::Transport;
 pub use crate::service::mailing::{MailSettings, Rates};
 use crate::service::{Context, ServiceError};
-use crate::store::emails;
 
 use claim::{Claim, Claimed};
-use gate::{Gate, Pass};
-use mark::Marked;
+use desk::{Desk, Visit, Wish};
+use gate::Pass;
+use mark::{Done, Marked};
 use place::Place;
 pub use workers::Workers;
 
 /// How many e-mails one step takes on.
 const EMAILS_PER_STEP_MAX: usize = 200;
+/// What a lease lasts beyond the longest attempt, as a part of it: time to write the outcome down, and
+/// for clocks that are apart.
+const LEASE_SLACK_PART: u32 = 20;
+/// The least that it lasts beyond the longest attempt.
+const LEASE_SLACK_MIN: Duration = Duration::from_secs(10);
 
 /// All that sending needs beside the database.
 pub struct Mail {
@@ -66,49 +77,45 @@ pub struct Delivered {
     pub cancelled: usize,
 }
 
-/// Delivers e-mails over one transport.
-pub struct Deliverer {
-    ctx: Context,
-    mail: Mail,
-    gate: Gate,
-    place: Place,
-    /// Whose turn it was last.
-    last_turn: Option<BusinessId>,
-    stop: CancellationToken,
+/// What a worker has in its hands.
+#[derive(Default)]
+struct Hands {
+    /// What came of its last e-mail, until that is written down.
+    done: Option<Done>,
+    /// Leave to send.
+    pass: Option<Pass>,
 }
 
-/// What became of a business's turn.
-enum Turn {
-    /// Nothing of it is due.
-    Nothing,
-    /// An e-mail ended or was put off without being sent.
-    NotSent,
-    /// One was sent.
-    Sent,
-    /// There was no connection for one, while other workers have theirs.
-    NoConnection,
+/// Whether a worker goes on with its step.
+enum GoesOn {
+    Yes,
+    /// It has no connection, while other workers have theirs.
+    No,
+}
+
+/// Delivers e-mails over one transport.
+pub struct Deliverer {
+    desk: Arc<Desk>,
+    transport: Transport,
+    place: Place,
+    stop: CancellationToken,
 }
 
 impl Deliverer {
     /// Delivers the e-mails of `ctx` by way of `mail`.
     pub fn new(ctx: Context, mail: Mail) -> Self {
-        Self::among(ctx, mail, Place::default(), CancellationToken::new())
+        let desk = Arc::new(Desk::of(ctx, &mail));
+        let stop = CancellationToken::new();
+        Self::among(desk, mail.transport, Place::default(), stop)
     }
 
-    /// The same as one of several workers; ends a step after the e-mail that it is at once `stop` is
-    /// cancelled.
-    fn among(ctx: Context, mail: Mail, place: Place, stop: CancellationToken) -> Self {
-        let gate = Gate {
-            name: mail.transport.name(),
-            per_minute_max: mail.settings.rates.all_max,
-            attempt_max: mail.lease(),
-        };
+    /// The same as one of several workers that share a desk; ends a step after the e-mail that it is at once `stop`
+    /// is cancelled.
+    fn among(desk: Arc<Desk>, transport: Transport, place: Place, stop: CancellationToken) -> Self {
         Self {
-            ctx,
-            mail,
-            gate,
+            desk,
+            transport,
             place,
-            last_turn: None,
             stop,
         }
     }
@@ -123,114 +130,132 @@ impl Deliverer {
     }
 
     async fn deliver(&mut self, report: &mut Delivered) -> Result<(), ServiceError> {
-        let mut turns = self.turns().await?;
-        let mut unused = None;
+        // Before any transaction: the first time, this takes longer than others should wait for the database.
+        self.desk.office.templates.current()?;
+        let mut hands = Hands::default();
+        let mut wish = Wish::First;
+        let mut noted = Ok(());
         for _ in 0..EMAILS_PER_STEP_MAX {
-            let Some(business_id) = turns.pop_front().filter(|_| !self.stop.is_cancelled()) else {
+            if self.stop.is_cancelled() {
                 break;
-            };
-            let asked = match unused.take() {
-                Some(pass) => Some(pass),
-                None => self.gate.ask(&self.ctx).await?,
-            };
-            let Some(pass) = asked else {
-                break;
-            };
-            self.last_turn = Some(business_id);
-            let span = debug_span!(
-                parent: None,
-                "delivery",
-                otel.kind = "producer",
-                server.address = self.gate.name,
-                email_id = Empty,
-                attempt = Empty,
-                outcome = Empty,
-            );
-            let turn = self.take_turn(business_id, pass, report);
-            match turn.instrument(span).await? {
-                Turn::Sent => turns.push_back(business_id),
-                Turn::NotSent => {
-                    unused = Some(pass);
-                    turns.push_back(business_id);
-                }
-                Turn::Nothing => unused = Some(pass),
-                Turn::NoConnection => {
-                    unused = Some(pass);
-                    break;
+            }
+            let span = self.delivery();
+            let visited = self.visit(&mut hands, wish, span.clone(), report);
+            wish = Wish::Next;
+            match visited.await? {
+                None => break,
+                Some(Claimed::Ended(kind, marked)) => report.count(kind, marked),
+                Some(Claimed::ToSend(to_send)) => {
+                    let (claim, message) = *to_send;
+                    let sent = self.send(claim, &message, &mut hands);
+                    match sent.instrument(span).await {
+                        Ok(GoesOn::Yes) => {}
+                        Ok(GoesOn::No) => break,
+                        Err(error) => {
+                            noted = Err(error);
+                            break;
+                        }
+                    }
                 }
             }
         }
-        if let Some(pass) = unused {
-            self.gate.give_back(&self.ctx, pass).await?;
+        if hands.done.is_some() {
+            let span = Span::none();
+            self.visit(&mut hands, Wish::Nothing, span, report).await?;
         }
-        Ok(())
+        if let Some(unused) = hands.pass {
+            self.desk.gate.give_back(self.ctx(), unused).await?;
+        }
+        noted
     }
 
-    /// Claims the e-mail of a business that has been due for longest, and sends it if it still holds.
-    async fn take_turn(
-        &mut self,
-        business_id: BusinessId,
-        pass: Pass,
+    /// Hands in at the desk what came of the last e-mail, and gets the next one.
+    async fn visit(
+        &self,
+        hands: &mut Hands,
+        wish: Wish,
+        span: Span,
         report: &mut Delivered,
-    ) -> Result<Turn, ServiceError> {
-        match claim::next(&self.ctx, &self.mail, business_id).await? {
-            Claimed::Nothing => Ok(Turn::Nothing),
-            Claimed::Ended(kind, marked) => {
-                report.count(kind, marked);
-                Ok(Turn::NotSent)
-            }
-            Claimed::ToSend(claim) => self.send(&claim, pass, report).await,
+    ) -> Result<Option<Claimed>, ServiceError> {
+        let kind = hands.done.as_ref().map(|done| done.claim.email.kind);
+        let visit = Visit {
+            done: hands.done.take(),
+            wish,
+            pass: hands.pass.take(),
+            span,
+        };
+        let reply = self.desk.serve(visit).await?;
+        if let (Some(kind), Some(marked)) = (kind, reply.marked) {
+            report.count(kind, marked);
         }
+        hands.pass = reply.pass;
+        Ok(reply.claimed)
     }
 
+    /// Sends an e-mail that was claimed. Whatever fails then, its outcome is in hand.
     async fn send(
         &mut self,
-        claim: &Claim,
-        pass: Pass,
-        report: &mut Delivered,
-    ) -> Result<Turn, ServiceError> {
+        claim: Claim,
+        message: &Outgoing,
+        hands: &mut Hands,
+    ) -> Result<GoesOn, ServiceError> {
         let begun = Instant::now();
-        let outcome = self.mail.transport.send(&claim.message).await;
+        let outcome = self.transport.send(message).await;
         let span = Span::current();
-        span.record("email_id", display(claim.email_id));
+        span.record("email_id", display(claim.email.id));
         span.record("attempt", claim.number);
         span.record("outcome", outcome.name());
         let labels = [("outcome", outcome.name())];
         metrics::histogram!("carnet_email_attempt_seconds", &labels).record(begun.elapsed());
-        let has_no_connection = self.place.note(&outcome, self.ctx.clock.now()) && !pass.is_probe;
-        let noted = if has_no_connection {
-            Ok(None)
-        } else {
-            self.gate.note(&self.ctx, pass, &outcome).await
+        let is_probe = hands.pass.is_some_and(|pass| pass.is_probe);
+        let has_no_connection = self.place.note(&outcome, self.ctx().clock.now()) && !is_probe;
+        let noted = match hands.pass.take_if(|_| !has_no_connection) {
+            Some(pass) => self.desk.gate.note(self.ctx(), pass, &outcome).await,
+            None => Ok(None),
         };
-        // Whatever became of the note, the outcome is written down.
-        let rests_until = noted.as_ref().copied().unwrap_or_default();
-        let marked = mark::outcome(&self.ctx, claim, &outcome, rests_until).await?;
-        report.count(claim.kind, marked);
+        hands.done = Some(Done {
+            claim,
+            outcome,
+            rests_until: noted.as_ref().copied().unwrap_or_default(),
+            span,
+        });
         noted?;
         Ok(if has_no_connection {
-            Turn::NoConnection
+            GoesOn::No
         } else {
-            Turn::Sent
+            GoesOn::Yes
         })
     }
 
-    /// The businesses with something due, in turn: behind the one whose turn it was last, and at first from
-    /// anywhere on, so that workers do not all begin with the same one.
-    async fn turns(&self) -> Result<VecDeque<BusinessId>, ServiceError> {
-        let due = emails::businesses_due(self.ctx.db.reader(), self.ctx.clock.now()).await?;
-        let mut turns = VecDeque::from(due);
-        let had_theirs = match self.last_turn {
-            Some(last) => turns.iter().take_while(|id| **id <= last).count(),
-            None => rand::rng().random_range(0..turns.len().max(1)),
-        };
-        turns.rotate_left(had_theirs);
-        Ok(turns)
+    fn delivery(&self) -> Span {
+        debug_span!(
+            parent: None,
+            "delivery",
+            otel.kind = "producer",
+            server.address = self.desk.gate.name,
+            email_id = Empty,
+            attempt = Empty,
+            outcome = Empty,
+        )
+    }
+
+    fn ctx(&self) -> &Context {
+        &self.desk.office.ctx
     }
 
     /// Takes leave of the mail server.
     pub async fn close(&mut self) {
-        self.mail.transport.close().await;
+        self.transport.close().await;
+    }
+}
+
+impl Mail {
+    /// How long a claim has its e-mail.
+    fn lease(&self) -> TimeDelta {
+        let longest = self.transport.attempt_max();
+        let slack = longest.checked_div(LEASE_SLACK_PART).unwrap_or_default();
+        let lease = longest.saturating_add(slack.max(LEASE_SLACK_MIN));
+        TimeDelta::from_std(lease).unwrap_or(TimeDelta::MAX)
     }
 }
 

@@ -9,7 +9,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, NaiveDate, SubsecRound, TimeDelta, Utc};
 use chrono_tz::Tz;
-use sea_orm::ConnectionTrait;
 
 use crate::config::PublicUrl;
 use crate::domain::business::Business;
@@ -30,6 +29,7 @@ use crate::service::package_view::view;
 use crate::service::portal::{self, MyEntry, MyEntryList};
 use crate::service::resolve;
 use crate::service::settled::settled;
+use crate::store::error::StoreError;
 use crate::store::{lots, packages};
 
 /// For how long a link is good: longer than most leads of reminders, so that the newest e-mail has a good one.
@@ -101,13 +101,13 @@ pub fn example_url(public_url: &PublicUrl) -> String {
     format!("{public_url}/packages/example")
 }
 
-/// The address at which a customer sees its packages for a while.
-pub async fn url(
-    db: &impl ConnectionTrait,
+/// The address at which a customer sees its packages for a while; its business signs links with `key`.
+pub fn url(
     public_url: &PublicUrl,
+    key: &[u8],
     (business_id, customer_id): (BusinessId, CustomerId),
     now: DateTime<Utc>,
-) -> Result<String, ServiceError> {
+) -> Result<String, StoreError> {
     let link = Link {
         business_id,
         customer_id,
@@ -115,7 +115,7 @@ pub async fn url(
             .checked_add_signed(LINK_LASTS)
             .map(|at| at.trunc_subsecs(0)),
     };
-    let text = link.text(db, Purpose::Packages).await?;
+    let text = link.text(Purpose::Packages, key)?;
     Ok(format!("{public_url}/packages/{text}"))
 }
 
@@ -199,6 +199,7 @@ async fn packages_of(
         contact: customer,
         packages: &[],
         lots: &lots,
+        types: &types,
         now,
     };
     let shown = found.iter().rev().map(|package| {
@@ -207,7 +208,7 @@ async fn packages_of(
         let view = view(package, &of_package, business, now);
         let frozen_until = view.package.frozen_until_max;
         Ok(ShownPackage {
-            facts: email_content::package_facts(&view.package, &facts, &types)?,
+            facts: email_content::package_facts(&view.package, &facts)?,
             status: view.status,
             frozen_through: frozen_until.map(|at| calendar::last_usable_day(at, business.zone)),
             is_shared: mine.get(&package.id) == Some(&true),

@@ -24,7 +24,6 @@ use crate::mail::content::{
     BusinessLook, Colour, EmailContent, EmailKind, LineFacts, PackageFacts, Price, Start, Term,
     TermFrom, TermUnit,
 };
-use crate::service::error::ServiceError;
 use crate::service::mailing::MailSettings;
 use crate::store::credit_types;
 use crate::store::error::StoreError;
@@ -43,21 +42,18 @@ pub struct Facts<'a> {
     pub packages: &'a [&'a Package],
     /// Their lots, settled.
     pub lots: &'a [Lot],
+    /// The credit types of those.
+    pub types: &'a HashMap<CreditTypeId, CreditType>,
     /// Now.
     pub now: DateTime<Utc>,
 }
 
 /// Everything that an e-mail of this kind says of these facts, but for where to unsubscribe.
-pub async fn content(
-    db: &impl ConnectionTrait,
-    kind: NoticeKind,
-    facts: &Facts<'_>,
-) -> Result<EmailContent, ServiceError> {
-    let types = types_of(db, facts.business.id, facts.lots).await?;
+pub fn content(kind: NoticeKind, facts: &Facts<'_>) -> Result<EmailContent, StoreError> {
     let mut packages = facts
         .packages
         .iter()
-        .map(|package| Ok((package.expires_at, package_facts(package, facts, &types)?)))
+        .map(|package| Ok((package.expires_at, package_facts(package, facts)?)))
         .collect::<Result<Vec<_>, StoreError>>()?;
     // What ends first comes first, what never ends last.
     packages.sort_by_key(|(expires_at, _)| (expires_at.is_none(), *expires_at));
@@ -73,7 +69,7 @@ pub async fn content(
 }
 
 /// The credit types of lots.
-pub(super) async fn types_of(
+pub async fn types_of(
     db: &impl ConnectionTrait,
     business_id: BusinessId,
     lots: &[Lot],
@@ -120,7 +116,6 @@ pub fn look(business: &Business) -> BusinessLook {
 pub(super) fn package_facts(
     package: &Package,
     facts: &Facts<'_>,
-    types: &HashMap<CreditTypeId, CreditType>,
 ) -> Result<PackageFacts, StoreError> {
     let business = facts.business;
     let day_before = |at: DateTime<Utc>| calendar::last_usable_day(at, business.zone);
@@ -137,7 +132,7 @@ pub(super) fn package_facts(
         term: term(package, facts.now),
         days_left: last_usable_day.map(|day| calendar::days_between(today, day)),
         restorable_through: restorable_until.map(day_before),
-        lines: lines(lots, types)?,
+        lines: lines(lots, facts.types)?,
         price: package.sale_id.map(|_| Price {
             minor_units: package.price_minor,
             currency_code: business.currency.code().to_owned(),

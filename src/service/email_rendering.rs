@@ -4,6 +4,8 @@
 //! `et`, else that for `en`, else what is shipped. One that no longer renders is left aside and logged:
 //! the e-mail goes out as shipped, in the customer's language.
 
+use std::collections::BTreeSet;
+
 use sea_orm::ConnectionTrait;
 
 use crate::domain::email_template::{OwnTemplate, TemplateText, TextFault, TextPart};
@@ -17,49 +19,66 @@ use crate::service::email_content::email_kind;
 use crate::store::email_templates;
 use crate::store::error::StoreError;
 
-/// Renders an e-mail as its customer gets it.
-///
-/// # Errors
-/// Outside: the store's. Inside: the facts cannot be told by such an e-mail.
-pub async fn render(
-    db: &impl ConnectionTrait,
-    templates: &TemplateSet,
+/// What a business wrote itself in place of the templates that are shipped.
+#[derive(Clone, Debug)]
+pub struct OwnTemplates {
     business_id: BusinessId,
-    kind: NoticeKind,
-    content: &EmailContent,
-) -> Result<Result<Rendered, RenderError>, StoreError> {
-    if let Some((locale, text)) = own(db, business_id, kind, &content.locale).await? {
-        let content = EmailContent {
-            locale,
-            ..content.clone()
-        };
-        match templates.render_own(&content, &source(&text)) {
-            Ok(rendered) => return Ok(Ok(rendered)),
-            Err(error) => {
-                let kind = kind.as_str();
-                tracing::error!(
-                    %business_id, kind, %error,
-                    "the own template of {business_id} is left aside: {error}"
-                );
-            }
-        }
-    }
-    Ok(templates.render(content))
+    found: Vec<OwnTemplate>,
 }
 
-/// The business's own template for a language, and the language that it is for.
-async fn own(
-    db: &impl ConnectionTrait,
-    business_id: BusinessId,
-    kind: NoticeKind,
-    locale: &str,
-) -> Result<Option<(String, TemplateText)>, StoreError> {
-    let chain = chain(locale);
-    let found = email_templates::of_locales(db, business_id, kind, &chain).await?;
-    let best = found
-        .into_iter()
-        .min_by_key(|own| chain.iter().position(|locale| *locale == own.locale));
-    Ok(best.and_then(|OwnTemplate { locale, text, .. }| Some((locale, text?))))
+impl OwnTemplates {
+    /// Reads all that may stand in for these kinds in these languages.
+    pub async fn read<'a>(
+        db: &impl ConnectionTrait,
+        business_id: BusinessId,
+        kinds: &[NoticeKind],
+        locales: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, StoreError> {
+        let locales: BTreeSet<String> = locales.into_iter().flat_map(chain).collect();
+        let found = email_templates::of_locales(db, business_id, kinds, locales).await?;
+        Ok(Self { business_id, found })
+    }
+
+    /// Renders an e-mail as its customer gets it.
+    ///
+    /// # Errors
+    /// The facts cannot be told by such an e-mail.
+    pub fn render(
+        &self,
+        templates: &TemplateSet,
+        kind: NoticeKind,
+        content: &EmailContent,
+    ) -> Result<Rendered, RenderError> {
+        if let Some((locale, text)) = self.best(kind, &content.locale) {
+            let content = EmailContent {
+                locale: locale.to_owned(),
+                ..content.clone()
+            };
+            match templates.render_own(&content, &source(text)) {
+                Ok(rendered) => return Ok(rendered),
+                Err(error) => {
+                    let (business_id, kind) = (self.business_id, kind.as_str());
+                    tracing::error!(
+                        %business_id, kind, %error,
+                        "the own template of {business_id} is left aside: {error}"
+                    );
+                }
+            }
+        }
+        templates.render(content)
+    }
+
+    /// The template for a language, and the language that it is for.
+    fn best(&self, kind: NoticeKind, locale: &str) -> Option<(&str, &TemplateText)> {
+        let chain = chain(locale);
+        let of_kind = self.found.iter().filter(|own| own.kind == kind);
+        let ranked = of_kind.filter_map(|own| {
+            let rank = chain.iter().position(|locale| *locale == own.locale)?;
+            Some((rank, own))
+        });
+        let (_, best) = ranked.min_by_key(|(rank, _)| *rank)?;
+        Some((&*best.locale, best.text.as_ref()?))
+    }
 }
 
 /// The languages that stand in for a language, the best first: `et-EE`, `et`, `en`.

@@ -24,7 +24,7 @@ use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::customer_page;
 use crate::service::email_content::{self, Facts, email_kind, envelope, look, message_id};
-use crate::service::email_rendering::{self, faults, source};
+use crate::service::email_rendering::{OwnTemplates, faults, source};
 use crate::service::emails::EmailDetails;
 use crate::service::error::ServiceError;
 use crate::service::resolve;
@@ -219,8 +219,8 @@ async fn render(
 ) -> Result<Result<Rendered, RenderError>, ServiceError> {
     let (business_id, kind) = (call.business_id(), input.kind);
     let Some(text) = &input.text else {
-        let rendered = email_rendering::render(db, templates, business_id, kind, content);
-        return Ok(rendered.await?);
+        let own = OwnTemplates::read(db, business_id, &[kind], [&*content.locale]).await?;
+        return Ok(own.render(templates, kind, content));
     };
     let found = faults(templates, kind, &content.locale, text);
     if !found.is_empty() {
@@ -261,10 +261,11 @@ async fn content(
             business,
             contact,
             packages: &packages.iter().collect::<Vec<_>>(),
+            types: &email_content::types_of(db, business.id, &lots).await?,
             lots: &lots,
             now,
         };
-        return email_content::content(db, input.kind, &facts).await;
+        return Ok(email_content::content(input.kind, &facts)?);
     }
     let name = customer.map_or(sample::CUSTOMER_NAME, |customer| customer.name.as_str());
     Ok(sample::preview(

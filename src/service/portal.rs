@@ -19,7 +19,7 @@ use crate::service::buyers::check_there;
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
-use crate::service::history::{self, EntryFilter, EntryList, EntryScope, Position};
+use crate::service::history::{self, Amount, EntryFilter, EntryList, EntryScope, Position};
 use crate::service::package_view::{PackageView, views};
 use crate::service::resolve;
 use crate::service::sales::{self, Buyer, ChargeEntry, PaymentEntry, SaleEntry, Sold};
@@ -213,25 +213,25 @@ pub(super) async fn entries_of(
             ..EntryFilter::default()
         },
         after: input.after,
-        size: input.size,
+        amount: Amount::Page(input.size),
     };
     let page = history::of_business(ctx, business_id, &list).await?;
     let db = ctx.db.reader();
-    let ids: Vec<PackageId> = page.rows.iter().map(|row| row.lot.package_id).collect();
+    let ids: Vec<PackageId> = page.rows.iter().map(|row| row.home.package_id).collect();
     let named = packages::by_ids(db, business_id, &ids).await?.into_iter();
     let packages: HashMap<PackageId, String> = named.map(|it| (it.id, it.name)).collect();
     let ids = page.rows.iter().filter_map(|row| row.entry.about.item_id);
     let named = items::by_ids(db, business_id, ids).await?.into_iter();
     let items: HashMap<ItemId, String> = named.map(|item| (item.id, item.name)).collect();
-    let ids = page.rows.iter().map(|row| row.lot.line.credit_type_id);
+    let ids = page.rows.iter().map(|row| row.home.credit_type_id);
     let types = types(db, business_id, ids).await?;
     let rows = page.rows.into_iter().map(|row| {
-        let package_id = row.lot.package_id;
+        let package_id = row.home.package_id;
         let item_id = row.entry.about.item_id;
         Ok(MyEntry {
             package_id,
             package_name: packages.get(&package_id).cloned().unwrap_or_default(),
-            credit_type: known(&types, row.lot.line.credit_type_id)?,
+            credit_type: known(&types, row.home.credit_type_id)?,
             item_name: item_id.and_then(|id| items.get(&id).cloned()),
             entry: row.entry,
         })

@@ -2,7 +2,7 @@
 //!
 //! Such a link never ends: who gets an old e-mail may still say no to new ones.
 
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::DbErr;
 
 use crate::config::PublicUrl;
 use crate::domain::business::Business;
@@ -53,19 +53,19 @@ pub fn example_url(public_url: &PublicUrl) -> String {
     format!("{public_url}/unsubscribe/example")
 }
 
-/// The address at which a customer unsubscribes from a business.
-pub async fn url(
-    db: &impl ConnectionTrait,
+/// The address at which a customer unsubscribes from a business, which signs links with `key`.
+pub fn url(
     public_url: &PublicUrl,
+    key: &[u8],
     business_id: BusinessId,
     customer_id: CustomerId,
-) -> Result<String, ServiceError> {
+) -> Result<String, StoreError> {
     let link = Link {
         business_id,
         customer_id,
         ends_at: None,
     };
-    let text = link.text(db, Purpose::Unsubscribe).await?;
+    let text = link.text(Purpose::Unsubscribe, key)?;
     Ok(format!("{public_url}/unsubscribe/{text}"))
 }
 

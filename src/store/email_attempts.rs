@@ -1,13 +1,16 @@
 //! `email_attempts`: one row for each attempt to hand an e-mail over, written before its first byte.
 
+use std::collections::HashMap;
+
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Expr;
-use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set};
+use sea_orm::{DatabaseTransaction, NotSet, QueryOrder, Set};
 
 use crate::domain::email::{Attempt, AttemptOutcome};
 use crate::ids::{BusinessId, EmailId};
 use crate::store::columns::{instant, instant_opt, known, micros};
 use crate::store::error::StoreError;
+use crate::store::rows::{self, Rows};
 
 const TABLE: &str = "email_attempts";
 /// The most e-mails of one statement: a bound on the parameters that databases take.
@@ -41,50 +44,50 @@ mod entity {
 
 use entity::{ActiveModel, Column, Entity, Model};
 
-/// Writes that an attempt begins.
+/// Writes that attempts begin, each by the number that its e-mail has it under.
 pub async fn begin(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
-    email_id: EmailId,
-    number: i32,
+    numbers: &[(EmailId, i32)],
     now: DateTimeUtc,
 ) -> Result<(), StoreError> {
-    Entity::insert(ActiveModel {
+    let models = numbers.iter().map(|(email_id, number)| ActiveModel {
         business_id: Set(business_id.uuid()),
         email_id: Set(email_id.uuid()),
-        attempt: Set(number),
+        attempt: Set(*number),
         started_at: Set(micros(now)),
         finished_at: Set(None),
         outcome: Set(None),
         smtp_code: Set(None),
         detail: Set(None),
-    })
-    .exec_without_returning(txn)
-    .await?;
-    Ok(())
+    });
+    rows::insert(txn, models.collect()).await
 }
 
-/// Writes how an attempt ended.
+/// Writes how attempts ended.
 pub async fn finish(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
-    email_id: EmailId,
-    attempt: &Attempt,
+    attempts: &[(EmailId, Attempt)],
 ) -> Result<(), StoreError> {
-    Entity::update_many()
-        .set(ActiveModel {
-            finished_at: Set(attempt.finished_at.map(micros)),
-            outcome: Set(attempt.outcome.map(AttemptOutcome::code)),
-            smtp_code: Set(attempt.smtp_code),
-            detail: Set(Some(attempt.detail.clone())),
-            ..Default::default()
-        })
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::EmailId.eq(email_id.uuid()))
-        .filter(Column::Attempt.eq(attempt.number))
-        .exec(txn)
-        .await?;
-    Ok(())
+    let models = attempts.iter().map(|(email_id, attempt)| ActiveModel {
+        business_id: Set(business_id.uuid()),
+        email_id: Set(email_id.uuid()),
+        attempt: Set(attempt.number),
+        started_at: NotSet,
+        finished_at: Set(attempt.finished_at.map(micros)),
+        outcome: Set(attempt.outcome.map(AttemptOutcome::code)),
+        smtp_code: Set(attempt.smtp_code),
+        detail: Set(Some(attempt.detail.clone())),
+    });
+    let found_by = [Column::BusinessId, Column::EmailId, Column::Attempt];
+    let written = [
+        Column::FinishedAt,
+        Column::Outcome,
+        Column::SmtpCode,
+        Column::Detail,
+    ];
+    rows::update(txn, models.collect(), &found_by, &written).await
 }
 
 /// Clears what mail servers said of these e-mails, which may name an address.
@@ -119,20 +122,24 @@ pub async fn of_email(
     rows.into_iter().map(read).collect()
 }
 
-/// The last attempt to send an e-mail.
+/// The last attempt to send each of these e-mails; nothing of one that was never tried.
 pub async fn last(
     db: &impl ConnectionTrait,
     business_id: BusinessId,
-    email_id: EmailId,
-) -> Result<Option<Attempt>, StoreError> {
-    let row = Entity::find()
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::EmailId.eq(email_id.uuid()))
-        .order_by_desc(Column::Attempt)
-        .limit(1)
-        .one(db)
-        .await?;
-    row.map(read).transpose()
+    email_ids: &[EmailId],
+) -> Result<HashMap<EmailId, Attempt>, StoreError> {
+    if email_ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let pairs = email_ids.iter().map(|id| (business_id.uuid(), id.uuid()));
+    let last = " AND email_attempts.attempt = (SELECT max(other.attempt) FROM email_attempts other
+            WHERE other.business_id = given.business_id AND other.email_id = given.email_id)";
+    let statement = Rows::of_pairs(["business_id", "email_id"], pairs);
+    let statement = statement.select_with(db, TABLE, "", last);
+    let rows = Entity::find().from_raw_sql(statement).all(db).await?;
+    rows.into_iter()
+        .map(|row| Ok((EmailId::from_uuid(row.email_id), read(row)?)))
+        .collect()
 }
 
 fn read(row: Model) -> Result<Attempt, StoreError> {

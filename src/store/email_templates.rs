@@ -85,16 +85,17 @@ pub async fn get(
     row.map(read).transpose()
 }
 
-/// Those for a kind and one of these languages that say something.
+/// Those for one of these kinds and one of these languages that say something.
 pub async fn of_locales(
     db: &impl ConnectionTrait,
     business_id: BusinessId,
-    kind: NoticeKind,
-    locales: &[String],
+    kinds: &[NoticeKind],
+    locales: impl IntoIterator<Item = String>,
 ) -> Result<Vec<OwnTemplate>, StoreError> {
+    let kinds = kinds.iter().map(|kind| kind.code());
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::Kind.eq(kind.code()))
+        .filter(Column::Kind.is_in(kinds))
         .filter(Column::Locale.is_in(locales))
         .filter(Column::Subject.is_not_null())
         .all(db)

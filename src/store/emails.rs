@@ -19,7 +19,9 @@ use crate::store::rows::Rows;
 mod claim;
 mod overview;
 
-pub use claim::{businesses_due, count_due, lock_claimed, lock_due, update, update_text};
+pub use claim::{
+    businesses_due, count_due, lock_claimed, lock_claims, lock_due, update, update_with_text,
+};
 pub use overview::{count_waiting, get_of_any_business, newest, oldest_due};
 
 const TABLE: &str = "emails";

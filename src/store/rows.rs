@@ -27,6 +27,7 @@ enum Kind {
     BigInteger,
     Boolean,
     Text,
+    Json,
 }
 
 #[derive(Debug)]
@@ -172,9 +173,19 @@ impl Rows {
             let comma = if index == 0 { "" } else { ", " };
             let parameter = parameters.saturating_add(index).saturating_add(1);
             let name = &column.name;
-            let cell = match absent_in_sql(column) {
-                Some(absent) => format!("NULLIF({name}, {absent}) AS {name}"),
+            let value = match absent_in_sql(column) {
+                Some(absent) => format!("NULLIF({name}, {absent})"),
                 None => name.to_string(),
+            };
+            let cell = match column.kind {
+                Kind::Json => format!("{value}::jsonb AS {name}"),
+                Kind::Uuid
+                | Kind::Bytes
+                | Kind::SmallInteger
+                | Kind::Integer
+                | Kind::BigInteger
+                | Kind::Boolean
+                | Kind::Text => format!("{value} AS {name}"),
             };
             // Writing into a String cannot fail.
             let _ = write!(cells, "{comma}{cell}");
@@ -195,7 +206,8 @@ impl Rows {
                 | Kind::Integer
                 | Kind::BigInteger
                 | Kind::Boolean
-                | Kind::Text => format!("value ->> {index}"),
+                | Kind::Text
+                | Kind::Json => format!("value ->> {index}"),
             };
             let _ = write!(cells, "{comma}{cell} AS {name}");
         }
@@ -242,6 +254,43 @@ pub(super) async fn insert_where<A: ActiveModelTrait>(
     Ok(())
 }
 
+/// Writes these columns of rows by one statement; each row is found by the columns of `found_by`.
+///
+/// # Errors
+/// [`StoreError::Taken`] if one of them is not there.
+pub(super) async fn update<A: ActiveModelTrait>(
+    txn: &DatabaseTransaction,
+    models: Vec<A>,
+    found_by: &[<A::Entity as EntityTrait>::Column],
+    written: &[<A::Entity as EntityTrait>::Column],
+) -> Result<(), StoreError> {
+    if models.is_empty() {
+        return Ok(());
+    }
+    let count = models.len();
+    let backend = txn.get_database_backend();
+    let table = A::Entity::default().table_name().to_owned();
+    let found = found_by.iter().map(|column| {
+        let name = column.as_str();
+        format!("{table}.{name} = given.{name}")
+    });
+    let found = found.collect::<Vec<_>>().join(" AND ");
+    let set = written.iter().map(|column| {
+        let name = column.as_str();
+        format!("{name} = given.{name}")
+    });
+    let set = set.collect::<Vec<_>>().join(", ");
+    let rows = Rows::of_models(models, found_by.iter().chain(written).copied())?;
+    let given = rows.table(backend);
+    let sql = format!("UPDATE {table} SET {set} FROM {given} WHERE {found}");
+    let statement = Statement::from_sql_and_values(backend, sql, rows.values(backend));
+    let result = txn.execute_raw(statement).await?;
+    if usize::try_from(result.rows_affected()) != Ok(count) {
+        return Err(StoreError::Taken(table));
+    }
+    Ok(())
+}
+
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "it is another crate's list of everything that databases have"
@@ -255,6 +304,7 @@ fn kind(column: &ColumnType) -> Option<Kind> {
         ColumnType::BigInteger => Some(Kind::BigInteger),
         ColumnType::Boolean => Some(Kind::Boolean),
         ColumnType::String(_) | ColumnType::Text => Some(Kind::Text),
+        ColumnType::Json | ColumnType::JsonBinary => Some(Kind::Json),
         _ => None,
     }
 }
@@ -267,7 +317,7 @@ fn sql_type(kind: Kind) -> &'static str {
         Kind::Integer => "integer",
         Kind::BigInteger => "bigint",
         Kind::Boolean => "boolean",
-        Kind::Text => "text",
+        Kind::Text | Kind::Json => "text",
     }
 }
 
@@ -280,14 +330,14 @@ fn absent(kind: Kind) -> Value {
         Kind::Integer => i32::MIN.into(),
         Kind::BigInteger => i64::MIN.into(),
         Kind::Boolean => false.into(),
-        Kind::Text => String::new().into(),
+        Kind::Text | Kind::Json => String::new().into(),
     }
 }
 
 fn absent_in_sql(column: &Column) -> Option<String> {
     let text = match column.kind {
         Kind::Uuid => Uuid::nil().to_string(),
-        Kind::Bytes | Kind::Text => String::new(),
+        Kind::Bytes | Kind::Text | Kind::Json => String::new(),
         Kind::SmallInteger => i16::MIN.to_string(),
         Kind::Integer => i32::MIN.to_string(),
         Kind::BigInteger => i64::MIN.to_string(),
@@ -300,7 +350,7 @@ fn absent_in_sql(column: &Column) -> Option<String> {
 fn array(column: Column) -> Value {
     let kind = column.kind;
     let cells = column.cells.into_iter();
-    let cells = cells.map(|cell| if is_some(&cell) { cell } else { absent(kind) });
+    let cells = cells.map(|cell| in_array(cell, kind));
     let of = match kind {
         Kind::Uuid => ArrayType::Uuid,
         Kind::Bytes => ArrayType::Bytes,
@@ -308,9 +358,19 @@ fn array(column: Column) -> Value {
         Kind::Integer => ArrayType::Int,
         Kind::BigInteger => ArrayType::BigInt,
         Kind::Boolean => ArrayType::Bool,
-        Kind::Text => ArrayType::String,
+        Kind::Text | Kind::Json => ArrayType::String,
     };
     Value::Array(of, Some(Box::new(cells.collect())))
+}
+
+fn in_array(cell: Value, kind: Kind) -> Value {
+    if let Value::Json(Some(json)) = cell {
+        json.to_string().into()
+    } else if is_some(&cell) {
+        cell
+    } else {
+        absent(kind)
+    }
 }
 
 fn is_some(cell: &Value) -> bool {
@@ -330,6 +390,7 @@ fn json(cell: Value) -> serde_json::Value {
         Value::BigInt(Some(number)) => number.into(),
         Value::Bool(Some(flag)) => i32::from(flag).into(),
         Value::String(Some(text)) => text.into(),
+        Value::Json(Some(value)) => value.to_string().into(),
         _ => serde_json::Value::Null,
     }
 }

@@ -4,6 +4,7 @@
 
 mod backlog;
 mod confirmation;
+mod desk;
 mod expired;
 mod faults;
 mod killed;

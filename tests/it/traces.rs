@@ -75,8 +75,8 @@ impl Collector {
         format!("{:?}", self.0.lock().unwrap())
     }
 
-    /// The batch that took on a call of this trace.
-    fn batch_of(&self, trace_id: &str) -> Option<Span> {
+    /// The first batch of this name that took on something of this trace.
+    fn batch_of(&self, name: &str, trace_id: &str) -> Option<Span> {
         let spans = self.0.lock().unwrap();
         let took_on = |span: &&Span| {
             span.links
@@ -85,7 +85,7 @@ impl Collector {
         };
         spans
             .iter()
-            .filter(|span| span.name == "batch")
+            .filter(|span| span.name == name)
             .find(took_on)
             .cloned()
     }
@@ -156,7 +156,7 @@ async fn a_clients_trace_goes_on_into_the_database_without_a_word_of_what_was_wr
             async || {
                 let calls = collector.of_trace(TRACE);
                 let named = |name: &str| calls.iter().any(|span| span.name == name);
-                let batch = collector.batch_of(TRACE).is_some();
+                let batch = collector.batch_of("batch", TRACE).is_some();
                 named("CreditService/Consume") && named("CreditService/GetBalance") && batch
             },
         )
@@ -168,7 +168,7 @@ async fn a_clients_trace_goes_on_into_the_database_without_a_word_of_what_was_wr
         {
             assert_eq!(hex(&span.parent_span_id), PARENT, "{span:?}");
         }
-        let batch = collector.batch_of(TRACE).unwrap();
+        let batch = collector.batch_of("batch", TRACE).unwrap();
         let of_batch = collector.of_trace(&hex(&batch.trace_id));
         for spans in [calls, of_batch] {
             let names: BTreeSet<&str> = spans.iter().map(|span| span.name.as_str()).collect();
@@ -220,7 +220,13 @@ async fn a_delivery_is_traced_from_the_claim_through_each_stage_without_address_
             assert_eq!(told("server.address"), server.address().to_string());
             let spans = collector.of_trace(&hex(&delivery.trace_id));
             let named = |name: &str| spans.iter().find(|span| span.name == name);
-            assert!(spans.iter().any(|span| span.name.starts_with("sea_orm.")));
+            let batch = collector.batch_of("mail_batch", &hex(&delivery.trace_id));
+            let claiming = collector.of_trace(&hex(&batch.unwrap().trace_id));
+            assert!(
+                claiming
+                    .iter()
+                    .any(|span| span.name.starts_with("sea_orm."))
+            );
             let recipient = named("smtp recipient").unwrap();
             assert_eq!(recipient.parent_span_id, delivery.span_id);
             let code = attribute(recipient, "smtp.code").unwrap();

@@ -1,113 +1,126 @@
-//! Claims the next e-mail that is due and makes it ready: everything is checked again (G6), the text
-//! fixed if it was not, and the attempt on record before its first byte.
+//! Claims e-mails that are due and makes them ready: everything is checked again (G6), the text fixed if it
+//! was not, and the attempt on record before its first byte.
+//!
+//! What is decided of each needs no database: all that it depends on is read before ([`Facts`]), and all that comes
+//! of it is written after, for as many e-mails of a business as are claimed together.
 
-use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::DatabaseTransaction;
 
-use super::Mail;
 use super::compose;
+use super::facts::{Facts, Told};
 use super::mark::{self, Marked};
-use crate::domain::business::Business;
-use crate::domain::calendar;
-use crate::domain::customer::Customer;
 use crate::domain::email::{Attempt, AttemptOutcome, Email, EmailState};
-use crate::domain::lot::Lot;
-use crate::domain::notice::{
-    DropReason, NOTHING_LEFT_TO_TELL, Notice, NoticeKind, Recipient, may_be_told, still_true,
-};
-use crate::domain::package::Package;
-use crate::domain::settle;
-use crate::ids::{BusinessId, EmailId, NoticeId, PackageId, TemplateId};
+use crate::domain::notice::{DropReason, NOTHING_LEFT_TO_TELL, NoticeKind};
+use crate::ids::{BusinessId, EmailId, NoticeId};
 use crate::mail::message::Outgoing;
-use crate::service::mail_plan::leads_of;
+use crate::mail::reload::Templates;
+use crate::service::mailing::MailSettings;
 use crate::service::{Context, ServiceError};
 use crate::store::error::StoreError;
-use crate::store::{
-    businesses, customers, email_attempts, emails, holds, lots, mail_rates, notices, packages,
-    suppressions, template_versions,
-};
+use crate::store::{email_attempts, emails, mail_rates, notices};
 
-/// What a lease lasts beyond the longest attempt, as a part of it: time to write the outcome down, and
-/// for clocks that are apart.
-const LEASE_SLACK_PART: u32 = 20;
-/// The least that it lasts beyond the longest attempt.
-const LEASE_SLACK_MIN: Duration = Duration::from_secs(10);
 /// The detail of an attempt whose process ended.
 const BROKEN_OFF: &str = "the process ended before the outcome was known";
 /// A row that the e-mail needs makes no sense.
 const DAMAGED: &str = "damaged";
 
-/// An e-mail that is ready to be sent.
+/// What e-mails are made ready with.
+pub(super) struct Office {
+    pub(super) ctx: Context,
+    pub(super) settings: MailSettings,
+    pub(super) templates: Templates,
+    /// How long a claim has its e-mail.
+    pub(super) lease: TimeDelta,
+}
+
+/// An e-mail that was claimed.
 #[derive(Debug)]
 pub(super) struct Claim {
-    pub(super) business_id: BusinessId,
-    pub(super) email_id: EmailId,
-    pub(super) kind: NoticeKind,
-    pub(super) fence: i64,
+    /// As it was claimed, without what it says.
+    pub(super) email: Email,
     /// The number of the attempt.
     pub(super) number: i32,
     pub(super) to_address: String,
-    pub(super) message: Outgoing,
 }
 
-/// What there was to claim.
+impl Claim {
+    /// The e-mail, and which claim of it this is.
+    pub(super) fn key(&self) -> (EmailId, i64) {
+        (self.email.id, self.email.fence)
+    }
+}
+
+/// What became of an e-mail that was due.
 #[derive(Debug)]
 pub(super) enum Claimed {
-    /// Nothing is due.
-    Nothing,
     /// An e-mail of this kind that is not to be sent now.
     Ended(NoticeKind, Marked),
     /// An e-mail to send.
-    ToSend(Box<Claim>),
+    ToSend(Box<(Claim, Outgoing)>),
 }
 
-/// What an e-mail is about, as it is at this moment.
-pub(super) struct Facts {
-    pub(super) business: Business,
-    pub(super) contact: Customer,
-    pub(super) notices: Vec<Notice>,
-    pub(super) packages: HashMap<PackageId, Package>,
-    /// Settled.
-    pub(super) lots: Vec<Lot>,
-    pub(super) now: DateTime<Utc>,
-    leads: HashMap<(TemplateId, i32), Vec<u32>>,
-    is_suppressed: bool,
+/// What is to be written of an e-mail.
+struct Draft {
+    /// As it is from now on.
+    email: Email,
+    /// Whether what it says was fixed just now.
+    is_composed: bool,
+    /// The end of an attempt whose process ended.
+    broken_off: Option<Attempt>,
+    /// The notices that are left out of it, and why.
+    dropped: Vec<(NoticeId, DropReason)>,
 }
 
-/// Claims the e-mail of a business that has been due for longest, and makes it ready. One that would go out
-/// beyond the limit of its business is left as it is.
-pub(super) async fn next(
-    ctx: &Context,
-    mail: &Mail,
+/// What was decided of an e-mail.
+struct Decided {
+    draft: Draft,
+    claimed: Claimed,
+}
+
+/// Claims up to `limit` e-mails of a business, those that have been due for longest, and makes them ready. Those
+/// that would go out beyond the limit of their business are left as they are.
+pub(super) async fn together(
+    office: &Office,
+    txn: &DatabaseTransaction,
     business_id: BusinessId,
-) -> Result<Claimed, ServiceError> {
-    // Before the transaction: the first time, this takes longer than others should wait for the database.
-    mail.templates.current()?;
+    limit: usize,
+) -> Result<Vec<Claimed>, ServiceError> {
+    let now = office.ctx.clock.now();
+    let locked = emails::lock_due(txn, business_id, now, limit).await?;
+    prepare(office, txn, business_id, locked).await
+}
+
+/// Claims one e-mail of a business in a transaction of its own. If it cannot be made ready it is given up, so that
+/// it holds up no other.
+pub(super) async fn alone(
+    office: &Office,
+    business_id: BusinessId,
+) -> Result<Option<Claimed>, ServiceError> {
+    let ctx = &office.ctx;
     let txn = ctx.db.begin().await?;
-    let Some(email) = emails::lock_due(&txn, business_id, ctx.clock.now()).await? else {
+    let locked = emails::lock_due(&txn, business_id, ctx.clock.now(), 1).await?;
+    let Some(first) = locked.first() else {
         txn.rollback().await?;
-        return Ok(Claimed::Nothing);
+        return Ok(None);
     };
-    let (key, kind) = ((email.business_id, email.id, email.fence), email.kind);
-    match prepare(ctx, &txn, mail, email).await {
+    let (email_id, fence, kind) = (first.id, first.fence, first.kind);
+    match prepare(office, &txn, business_id, locked).await {
+        Ok(claimed) if claimed.is_empty() => {
+            txn.rollback().await?;
+            Ok(None)
+        }
         Ok(claimed) => {
-            let is_sent = matches!(claimed, Claimed::ToSend(_));
-            if is_sent && !has_room(ctx, &txn, mail, business_id).await? {
-                txn.rollback().await?;
-                return Ok(Claimed::Nothing);
-            }
             txn.commit().await?;
-            Ok(claimed)
+            Ok(claimed.into_iter().next())
         }
         Err(error @ ServiceError::Broken(StoreError::Corrupt { .. })) => {
             txn.rollback().await?;
-            let email_id = key.1;
             tracing::error!(%email_id, %error, "{email_id} cannot be made ready: {error}");
-            give_up(ctx, key).await?;
-            Ok(Claimed::Ended(kind, Marked::Failed))
+            let marked = give_up(ctx, (business_id, email_id, fence)).await?;
+            Ok(Some(Claimed::Ended(kind, marked)))
         }
         Err(error) => {
             txn.rollback().await?;
@@ -116,283 +129,207 @@ pub(super) async fn next(
     }
 }
 
-/// Counts one more e-mail of the business, if its limit lets it go out now.
-async fn has_room(
-    ctx: &Context,
-    txn: &DatabaseTransaction,
-    mail: &Mail,
-    business_id: BusinessId,
-) -> Result<bool, ServiceError> {
-    let Some(per_minute_max) = mail.settings.rates.business_max else {
-        return Ok(true);
-    };
-    let mut sent = mail_rates::lock(txn, business_id).await?;
-    let has_room = sent.take(ctx.clock.now(), per_minute_max);
-    if has_room {
-        mail_rates::update(txn, business_id, &sent).await?;
-    }
-    Ok(has_room)
-}
-
-/// Ends an e-mail that cannot be made ready, so that it holds up no other.
+/// Ends an e-mail that cannot be made ready, unless another worker that met it was faster.
 async fn give_up(
     ctx: &Context,
     (business_id, email_id, fence): (BusinessId, EmailId, i64),
-) -> Result<(), ServiceError> {
+) -> Result<Marked, ServiceError> {
     let txn = ctx.db.begin().await?;
     let locked = emails::lock_claimed(&txn, business_id, email_id, fence).await?;
-    if let Some(mut email) = locked {
-        email.finish(EmailState::Failed, Some(DAMAGED), ctx.clock.now());
-        emails::update(&txn, &email).await?;
-    }
-    Ok(txn.commit().await?)
+    let Some(mut email) = locked else {
+        txn.rollback().await?;
+        return Ok(Marked::Lost);
+    };
+    email.finish(EmailState::Failed, Some(DAMAGED), ctx.clock.now());
+    emails::update(&txn, &[&email]).await?;
+    txn.commit().await?;
+    Ok(Marked::Failed)
 }
 
 async fn prepare(
-    ctx: &Context,
+    office: &Office,
     txn: &DatabaseTransaction,
-    mail: &Mail,
-    mut email: Email,
-) -> Result<Claimed, ServiceError> {
-    let now = ctx.clock.now();
-    let last = match email.fence {
-        // It was never claimed.
-        0 => None,
-        _ => email_attempts::last(txn, email.business_id, email.id).await?,
-    };
-    if let Some(marked) = end_broken_off(txn, &mut email, last.as_ref(), now).await? {
-        return Ok(Claimed::Ended(email.kind, marked));
+    business_id: BusinessId,
+    locked: Vec<Email>,
+) -> Result<Vec<Claimed>, ServiceError> {
+    if locked.is_empty() {
+        return Ok(Vec::new());
     }
-    if email.is_test {
-        return prepare_test(txn, mail, email, last.as_ref(), now).await;
-    }
-    let facts = facts(txn, &email, now).await?;
-    let dropped = facts.dropped();
-    if dropped.len() == facts.notices.len() {
-        notices::drop_with_reason(txn, email.business_id, &dropped).await?;
-        email.finish(EmailState::Cancelled, Some(reason(&dropped)), now);
-        emails::update(txn, &email).await?;
-        return Ok(Claimed::Ended(email.kind, Marked::Cancelled));
-    }
-    let goes_out_at = facts.goes_out_at(&email, &dropped);
-    if goes_out_at > now {
-        email.postpone(goes_out_at);
-        emails::update(txn, &email).await?;
-        return Ok(Claimed::Ended(email.kind, Marked::Postponed));
-    }
-    if email.text.is_none() {
-        // Once fixed, a text says what it says; only then does leaving a notice out still mean something.
-        notices::drop_with_reason(txn, email.business_id, &dropped).await?;
-        let left_out: HashSet<NoticeId> = dropped.iter().map(|(id, _)| *id).collect();
-        match compose::text(txn, mail, &email, &facts, &left_out).await? {
-            Ok(text) => email.text = Some(text),
-            Err(reason) => return fail(txn, email, reason, now).await,
-        }
-        emails::update_text(txn, &email).await?;
-    }
-    hand_over(txn, mail, email, last.as_ref(), now).await
+    let now = office.ctx.clock.now();
+    let facts = Facts::read(txn, &office.settings, business_id, &locked, now).await?;
+    let decided = locked.into_iter();
+    let decided = decided.map(|email| decide(office, &facts, email));
+    let mut decided = decided.collect::<Result<Vec<_>, _>>()?;
+    keep_limit(office, txn, business_id, &mut decided).await?;
+    write(txn, business_id, &decided, now).await?;
+    Ok(decided.into_iter().map(|it| it.claimed).collect())
 }
 
-/// Makes a trial ready, whose text is fixed and which tells nobody's facts.
-async fn prepare_test(
+/// Counts the e-mails that go out, and leaves out those that the limit of their business does not let go out now.
+async fn keep_limit(
+    office: &Office,
     txn: &DatabaseTransaction,
-    mail: &Mail,
-    mut email: Email,
-    last: Option<&Attempt>,
+    business_id: BusinessId,
+    decided: &mut Vec<Decided>,
+) -> Result<(), ServiceError> {
+    let Some(per_minute_max) = office.settings.rates.business_max else {
+        return Ok(());
+    };
+    if !decided.iter().any(Decided::goes_out) {
+        return Ok(());
+    }
+    let mut sent = mail_rates::lock(txn, business_id).await?;
+    let now = office.ctx.clock.now();
+    decided.retain(|it| !it.goes_out() || sent.take(now, per_minute_max));
+    Ok(mail_rates::update(txn, business_id, &sent).await?)
+}
+
+/// Writes what was decided.
+async fn write(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    decided: &[Decided],
     now: DateTime<Utc>,
-) -> Result<Claimed, ServiceError> {
-    let business_id = email.business_id;
-    let business = businesses::get(txn, business_id).await?;
-    let address = email.text.as_ref().map(|text| text.to_address.as_str());
-    let is_suppressed = match address {
-        Some(address) => suppressions::contains(txn, business_id, address).await?,
-        None => false,
+) -> Result<(), ServiceError> {
+    let drafts = || decided.iter().map(|it| &it.draft);
+    let broken_off = drafts().filter_map(|it| Some((it.email.id, it.broken_off.clone()?)));
+    let broken_off: Vec<_> = broken_off.collect();
+    email_attempts::finish(txn, business_id, &broken_off).await?;
+    let dropped: Vec<_> = drafts().flat_map(|it| &it.dropped).copied().collect();
+    notices::drop_with_reason(txn, business_id, &dropped).await?;
+    let (composed, others): (Vec<&Draft>, Vec<&Draft>) = drafts().partition(|it| it.is_composed);
+    let [composed, others] = [composed, others].map(|drafts| {
+        let emails = drafts.into_iter().map(|it| &it.email);
+        emails.collect::<Vec<&Email>>()
+    });
+    emails::update_with_text(txn, &composed).await?;
+    emails::update(txn, &others).await?;
+    let begun: Vec<_> = decided.iter().filter_map(Decided::attempt).collect();
+    Ok(email_attempts::begin(txn, business_id, &begun, now).await?)
+}
+
+/// What becomes of a locked e-mail.
+fn decide(office: &Office, facts: &Facts, email: Email) -> Result<Decided, ServiceError> {
+    let mut draft = Draft {
+        email,
+        is_composed: false,
+        broken_off: None,
+        dropped: Vec::new(),
     };
-    let dropped = if !business.is_some_and(|business| business.feature_enabled) {
-        Some(DropReason::FeatureOff)
-    } else if is_suppressed {
-        Some(DropReason::Suppressed)
-    } else {
-        None
-    };
-    if let Some(reason) = dropped {
-        email.finish(EmailState::Cancelled, Some(reason.as_str()), now);
-        emails::update(txn, &email).await?;
-        return Ok(Claimed::Ended(email.kind, Marked::Cancelled));
+    if draft.end_broken_off(facts) == Some(Marked::Failed) {
+        return Ok(draft.ended(Marked::Failed));
     }
-    hand_over(txn, mail, email, last, now).await
-}
-
-/// Claims an e-mail whose text is fixed, and writes the attempt down.
-async fn hand_over(
-    txn: &DatabaseTransaction,
-    mail: &Mail,
-    mut email: Email,
-    last: Option<&Attempt>,
-    now: DateTime<Utc>,
-) -> Result<Claimed, ServiceError> {
-    let message = match compose::message(&email) {
-        Ok(message) => message,
-        Err(reason) => return fail(txn, email, reason, now).await,
-    };
-    let number = last.map_or(1, |attempt| attempt.number.saturating_add(1));
-    email.state = EmailState::Sending;
-    email.fence = email.fence.saturating_add(1);
-    email.lease_until = now.checked_add_signed(mail.lease());
-    emails::update(txn, &email).await?;
-    email_attempts::begin(txn, email.business_id, email.id, number, now).await?;
-    Ok(Claimed::ToSend(Box::new(Claim {
-        business_id: email.business_id,
-        email_id: email.id,
-        kind: email.kind,
-        fence: email.fence,
-        number,
-        to_address: email.text.map(|text| text.to_address).unwrap_or_default(),
-        message,
-    })))
-}
-
-/// Counts an attempt whose process ended; says so if the e-mail is given up with it, and otherwise it
-/// is tried again at once.
-async fn end_broken_off(
-    txn: &DatabaseTransaction,
-    email: &mut Email,
-    last: Option<&Attempt>,
-    now: DateTime<Utc>,
-) -> Result<Option<Marked>, ServiceError> {
-    let Some(last) = last.filter(|last| last.outcome.is_none()) else {
-        return Ok(None);
-    };
-    let attempt = Attempt {
-        finished_at: Some(now),
-        outcome: Some(AttemptOutcome::Unknown),
-        detail: BROKEN_OFF.to_owned(),
-        ..last.clone()
-    };
-    email_attempts::finish(txn, email.business_id, email.id, &attempt).await?;
-    let marked = mark::retry_broken_off(email, now);
-    emails::update(txn, email).await?;
-    Ok((marked == Marked::Failed).then_some(marked))
-}
-
-async fn fail(
-    txn: &DatabaseTransaction,
-    mut email: Email,
-    reason: &'static str,
-    now: DateTime<Utc>,
-) -> Result<Claimed, ServiceError> {
-    email.finish(EmailState::Failed, Some(reason), now);
-    emails::update(txn, &email).await?;
-    Ok(Claimed::Ended(email.kind, Marked::Failed))
-}
-
-async fn facts(
-    txn: &DatabaseTransaction,
-    email: &Email,
-    now: DateTime<Utc>,
-) -> Result<Facts, ServiceError> {
-    let business_id = email.business_id;
-    let damaged = || StoreError::corrupt("emails", email.id);
-    let business = businesses::get(txn, business_id)
-        .await?
-        .ok_or_else(damaged)?;
-    let customer_id = email.customer_id.ok_or_else(damaged)?;
-    let contact = customers::get(txn, business_id, customer_id).await?;
-    let contact = contact.ok_or_else(damaged)?;
-    let fixed = email.text.as_ref().map(|text| text.to_address.as_str());
-    let is_suppressed = match fixed.or(contact.email.as_deref()) {
-        Some(address) => suppressions::contains(txn, business_id, address).await?,
-        None => false,
-    };
-    let mut of_email = notices::of_emails(txn, business_id, &[email.id]).await?;
-    let mut notices = of_email.remove(&email.id).unwrap_or_default();
-    notices.retain(|notice| notice.dropped.is_none());
-    let mut ids: Vec<PackageId> = notices.iter().map(|notice| notice.package_id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let found = packages::by_ids(txn, business_id, &ids).await?;
-    let lots = lots::of_packages(txn, business_id, &ids).await?;
-    let due = holds::due_in(txn, business_id, &lots, now).await?;
-    let lots = settle::as_of(&lots, &due, now);
-    Ok(Facts {
-        leads: template_versions::reminder_leads(txn, business_id).await?,
-        packages: found
-            .into_iter()
-            .map(|package| (package.id, package.as_of(&lots)))
-            .collect(),
-        lots,
-        business,
-        contact,
-        notices,
-        now,
-        is_suppressed,
-    })
-}
-
-impl Facts {
-    /// The lots of a package.
-    fn lots_of(&self, package_id: PackageId) -> Vec<Lot> {
-        let of_package = |lot: &&Lot| lot.package_id == package_id;
-        self.lots.iter().filter(of_package).cloned().collect()
-    }
-
-    /// The notices that do not hold any more, and why.
-    fn dropped(&self) -> Vec<(NoticeId, DropReason)> {
-        self.notices
-            .iter()
-            .filter_map(|notice| Some((notice.id, self.check(notice).err()?)))
-            .collect()
-    }
-
-    /// When the e-mail goes out, as far as quiet hours have a say in it: now, if something that holds would
-    /// not hold any more at their end, or the days that a fixed text counts would be wrong by then.
-    fn goes_out_at(&self, email: &Email, dropped: &[(NoticeId, DropReason)]) -> DateTime<Utc> {
-        let (policy, zone) = (&self.business.reminder_policy, self.business.zone);
-        policy.goes_out_at(self.now, zone, |end| {
-            let counts_days = email.kind == NoticeKind::Expiring && email.text.is_some();
-            let is_other_day =
-                calendar::local_day(end, zone) != calendar::local_day(self.now, zone);
-            let mut holding = self.notices.iter();
-            !(counts_days && is_other_day)
-                && holding.all(|notice| {
-                    let is_dropped = dropped.iter().any(|(id, _)| *id == notice.id);
-                    is_dropped || self.is_true_at(notice, end).is_ok()
-                })
-        })
-    }
-
-    fn check(&self, notice: &Notice) -> Result<(), DropReason> {
-        let recipient = Recipient {
-            is_erased: self.contact.erased_at.is_some(),
-            is_active: self.contact.active,
-            has_address: self.contact.email.is_some(),
-            is_suppressed: self.is_suppressed,
-            is_unsubscribed: self.contact.unsubscribed_at.is_some(),
-        };
-        let package = self.packages.get(&notice.package_id);
-        let leads = package.map_or(&*self.business.reminder_policy.lead_days, |package| {
-            leads_of(package, &self.business, &self.leads)
+    if draft.email.is_test {
+        return Ok(match facts.check_test(&draft.email) {
+            Ok(()) => draft.hand_over(office, facts),
+            Err(reason) => draft.cancel(reason.as_str(), facts.now),
         });
-        may_be_told(notice.kind, &self.business, leads, &recipient)?;
-        self.is_true_at(notice, self.now)
+    }
+    let told = facts.of(&draft.email)?;
+    let dropped = told.dropped();
+    if dropped.len() == told.notices.len() {
+        let reason = reason(&dropped);
+        draft.dropped = dropped;
+        return Ok(draft.cancel(reason, facts.now));
+    }
+    let goes_out_at = told.goes_out_at(&draft.email, &dropped);
+    if goes_out_at > facts.now {
+        draft.email.postpone(goes_out_at);
+        return Ok(draft.ended(Marked::Postponed));
+    }
+    if draft.email.text.is_none()
+        && let Err(reason) = draft.compose(office, &told, dropped)?
+    {
+        return Ok(draft.fail(reason, facts.now));
+    }
+    Ok(draft.hand_over(office, facts))
+}
+
+impl Draft {
+    /// Counts an attempt whose process ended; says what becomes of the e-mail, which is given up with it or tried
+    /// again at once.
+    fn end_broken_off(&mut self, facts: &Facts) -> Option<Marked> {
+        let last = facts.last_attempt(&self.email);
+        let last = last.filter(|last| last.outcome.is_none())?;
+        self.broken_off = Some(Attempt {
+            finished_at: Some(facts.now),
+            outcome: Some(AttemptOutcome::Unknown),
+            detail: BROKEN_OFF.to_owned(),
+            ..last.clone()
+        });
+        Some(mark::retry_broken_off(&mut self.email, facts.now))
     }
 
-    fn is_true_at(&self, notice: &Notice, at: DateTime<Utc>) -> Result<(), DropReason> {
-        // A package is never deleted; one that is not there has nothing to be told of.
-        let package = self.packages.get(&notice.package_id);
-        let package = package.ok_or(DropReason::Revoked)?;
-        let policy = &self.business.reminder_policy;
-        still_true(notice, package, &self.lots_of(package.id), policy, at)
+    /// Fixes what the e-mail says. Once that is done it says what it says; only until then does leaving a notice
+    /// out mean something.
+    fn compose(
+        &mut self,
+        office: &Office,
+        told: &Told<'_>,
+        dropped: Vec<(NoticeId, DropReason)>,
+    ) -> Result<Result<(), &'static str>, ServiceError> {
+        let left_out: HashSet<NoticeId> = dropped.iter().map(|(id, _)| *id).collect();
+        self.dropped = dropped;
+        let text = compose::text(office, &self.email, told, &left_out)?;
+        Ok(text.map(|text| {
+            self.email.text = Some(text);
+            self.is_composed = true;
+        }))
+    }
+
+    /// Claims an e-mail whose text is fixed.
+    fn hand_over(mut self, office: &Office, facts: &Facts) -> Decided {
+        let message = match compose::message(&self.email) {
+            Ok(message) => message,
+            Err(reason) => return self.fail(reason, facts.now),
+        };
+        let last = facts.last_attempt(&self.email);
+        let number = last.map_or(1, |attempt| attempt.number.saturating_add(1));
+        let email = &mut self.email;
+        email.state = EmailState::Sending;
+        email.fence = email.fence.saturating_add(1);
+        email.lease_until = facts.now.checked_add_signed(office.lease);
+        let text = email.text.as_ref();
+        let claim = Claim {
+            number,
+            to_address: text.map(|text| text.to_address.clone()).unwrap_or_default(),
+            email: email.without_text(),
+        };
+        Decided {
+            draft: self,
+            claimed: Claimed::ToSend(Box::new((claim, message))),
+        }
+    }
+
+    fn cancel(mut self, reason: &str, now: DateTime<Utc>) -> Decided {
+        self.email.finish(EmailState::Cancelled, Some(reason), now);
+        self.ended(Marked::Cancelled)
+    }
+
+    fn fail(mut self, reason: &str, now: DateTime<Utc>) -> Decided {
+        self.email.finish(EmailState::Failed, Some(reason), now);
+        self.ended(Marked::Failed)
+    }
+
+    fn ended(self, marked: Marked) -> Decided {
+        Decided {
+            claimed: Claimed::Ended(self.email.kind, marked),
+            draft: self,
+        }
     }
 }
 
-impl Mail {
-    /// How long a claim has its e-mail.
-    pub(super) fn lease(&self) -> TimeDelta {
-        let longest = self.transport.attempt_max();
-        let slack = longest.checked_div(LEASE_SLACK_PART).unwrap_or_default();
-        let lease = longest.saturating_add(slack.max(LEASE_SLACK_MIN));
-        TimeDelta::from_std(lease).unwrap_or(TimeDelta::MAX)
+impl Decided {
+    fn goes_out(&self) -> bool {
+        self.attempt().is_some()
+    }
+
+    /// The attempt that begins, if it is to be sent.
+    fn attempt(&self) -> Option<(EmailId, i32)> {
+        match &self.claimed {
+            Claimed::ToSend(to_send) => Some((self.draft.email.id, to_send.0.number)),
+            Claimed::Ended(..) => None,
+        }
     }
 }
 

@@ -2,17 +2,17 @@
 
 use std::collections::HashSet;
 
-use sea_orm::DatabaseTransaction;
-
-use super::Mail;
-use super::claim::Facts;
+use super::claim::Office;
+use super::facts::Told;
 use crate::domain::email::{Email, Envelope, Text};
+use crate::domain::lot::Lot;
 use crate::domain::package::Package;
-use crate::ids::{NoticeId, PackageId};
+use crate::ids::NoticeId;
 use crate::mail::message::{MessageParts, Outgoing, Party, build_message};
 use crate::mail::templates::Rendered;
 use crate::service::email_content::{self, envelope, message_id};
-use crate::service::{ServiceError, customer_page, email_rendering, unsubscribing};
+use crate::service::{ServiceError, customer_page, unsubscribing};
+use crate::store::error::StoreError;
 
 /// The templates could not print it.
 const NOT_RENDERED: &str = "not_rendered";
@@ -20,38 +20,39 @@ const NOT_RENDERED: &str = "not_rendered";
 const NOT_SENDABLE: &str = "not_sendable";
 
 /// The text of an e-mail from the notices that hold, or the reason why there can be none.
-pub(super) async fn text(
-    txn: &DatabaseTransaction,
-    mail: &Mail,
+pub(super) fn text(
+    office: &Office,
     email: &Email,
-    facts: &Facts,
+    told: &Told<'_>,
     left_out: &HashSet<NoticeId>,
 ) -> Result<Result<Text, &'static str>, ServiceError> {
-    let told = email_content::Facts {
-        business: &facts.business,
-        contact: &facts.contact,
-        packages: &packages(facts, left_out),
-        lots: &facts.lots,
-        now: facts.now,
+    let (business, contact, now) = (told.business, told.contact, told.facts.now);
+    let (packages, lots): (Vec<&Package>, Vec<&[Lot]>) =
+        told.packages(left_out).into_iter().unzip();
+    let facts = email_content::Facts {
+        business,
+        contact,
+        packages: &packages,
+        lots: &lots.concat(),
+        types: &told.facts.types,
+        now,
     };
     let envelope = Envelope {
-        unsubscribe_url: unsubscribe_url(txn, mail, email, facts).await?,
-        ..envelope(&mail.settings, &facts.business, &facts.contact.name)
+        unsubscribe_url: unsubscribe_url(office, email, told)?,
+        ..envelope(&office.settings, business, &contact.name)
     };
-    let mut content = email_content::content(txn, email.kind, &told).await?;
+    let mut content = email_content::content(email.kind, &facts)?;
     content
         .unsubscribe_url
         .clone_from(&envelope.unsubscribe_url);
-    if let Some(public_url) = customer_page::offered(&mail.settings, &facts.business) {
-        let whose = (email.business_id, facts.contact.id);
-        let url = customer_page::url(txn, public_url, whose, facts.now).await?;
+    if let Some(public_url) = customer_page::offered(&office.settings, business) {
+        let whose = (business.id, contact.id);
+        let url = customer_page::url(public_url, link_key(told)?, whose, now)?;
         content.business.link_base_url = Some(url);
     }
-    let templates = mail.templates.current()?;
-    let business_id = email.business_id;
-    let rendered =
-        email_rendering::render(txn, &templates, business_id, email.kind, &content).await?;
-    let rendered = match rendered {
+    let templates = office.templates.current()?;
+    let own = &told.facts.own_templates;
+    let rendered = match own.render(&templates, email.kind, &content) {
         Ok(rendered) => rendered,
         Err(error) => {
             let email_id = email.id;
@@ -60,39 +61,32 @@ pub(super) async fn text(
         }
     };
     Ok(Ok(Text {
-        message_id: message_id(email.id, &facts.business, &envelope),
-        to_address: facts.contact.email.clone().unwrap_or_default(),
+        message_id: message_id(email.id, business, &envelope),
+        to_address: contact.email.clone().unwrap_or_default(),
         envelope,
         subject: rendered.subject,
         html: rendered.html,
         plain: rendered.text,
-        rendered_at: facts.now,
+        rendered_at: now,
     }))
 }
 
 /// Where the customer unsubscribes, if the e-mail offers it.
-async fn unsubscribe_url(
-    txn: &DatabaseTransaction,
-    mail: &Mail,
+fn unsubscribe_url(
+    office: &Office,
     email: &Email,
-    facts: &Facts,
-) -> Result<Option<String>, ServiceError> {
-    let offered = unsubscribing::offered(&mail.settings, &facts.business, email.kind);
-    let Some(public_url) = offered else {
-        return Ok(None);
-    };
-    let url = unsubscribing::url(txn, public_url, email.business_id, facts.contact.id).await?;
-    Ok(Some(url))
+    told: &Told<'_>,
+) -> Result<Option<String>, StoreError> {
+    let (business, contact) = (told.business, told.contact);
+    let offered = unsubscribing::offered(&office.settings, business, email.kind);
+    offered
+        .map(|public_url| unsubscribing::url(public_url, link_key(told)?, business.id, contact.id))
+        .transpose()
 }
 
-/// The packages that the notices which hold are about, each once.
-fn packages<'a>(facts: &'a Facts, left_out: &HashSet<NoticeId>) -> Vec<&'a Package> {
-    let mut told: HashSet<PackageId> = HashSet::new();
-    let notices = facts.notices.iter();
-    notices
-        .filter(|notice| !left_out.contains(&notice.id) && told.insert(notice.package_id))
-        .filter_map(|notice| facts.packages.get(&notice.package_id))
-        .collect()
+fn link_key<'a>(told: &Told<'a>) -> Result<&'a [u8], StoreError> {
+    let key = told.facts.link_key.as_deref();
+    key.ok_or_else(|| StoreError::corrupt("businesses", told.business.id))
 }
 
 /// The message of an e-mail whose text is fixed: the same bytes in every attempt.

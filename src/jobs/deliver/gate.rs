@@ -30,36 +30,53 @@ pub(super) struct Pass {
 }
 
 impl Gate {
-    /// Asks to send one e-mail, which counts from now on; nothing if none may go out now.
-    pub(super) async fn ask(&self, ctx: &Context) -> Result<Option<Pass>, ServiceError> {
+    /// Asks to send so many e-mails, which count from now on; as many passes as may go out now.
+    pub(super) async fn ask(
+        &self,
+        ctx: &Context,
+        emails: usize,
+    ) -> Result<Vec<Pass>, ServiceError> {
+        if emails == 0 {
+            return Ok(Vec::new());
+        }
         let known = transports::get(ctx.db.reader(), &self.name).await?;
         let rests_until = known.breaker.rests_until;
         let counted_at = ctx.clock.now();
         if rests_until.is_some_and(|until| counted_at < until) {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         if rests_until.is_none() && self.per_minute_max.is_none() {
-            let is_probe = false;
-            return Ok(Some(Pass {
-                is_probe,
+            let pass = Pass {
+                is_probe: false,
                 counted_at,
-            }));
+            };
+            return Ok(vec![pass; emails]);
         }
         let txn = ctx.db.begin().await?;
         let mut state = transports::lock(&txn, &self.name).await?;
         let now = ctx.clock.now();
+        let passes: Vec<Pass> = (0..emails)
+            .map_while(|_| self.one_more(&mut state, now))
+            .collect();
+        if passes.is_empty() {
+            txn.rollback().await?;
+        } else {
+            transports::update(&txn, &self.name, &state).await?;
+            txn.commit().await?;
+        }
+        Ok(passes)
+    }
+
+    fn one_more(&self, state: &mut TransportState, now: DateTime<Utc>) -> Option<Pass> {
         let leave = state.breaker.ask(now, self.attempt_max);
         let limit = self.per_minute_max;
         if leave == Leave::Rest || limit.is_some_and(|max| !state.sent.take(now, max)) {
-            txn.rollback().await?;
-            return Ok(None);
+            return None;
         }
-        transports::update(&txn, &self.name, &state).await?;
-        txn.commit().await?;
-        Ok(Some(Pass {
+        Some(Pass {
             is_probe: leave == Leave::Probe,
             counted_at: now,
-        }))
+        })
     }
 
     /// Notes what came of an e-mail; says until when the transport rests, if it failed.

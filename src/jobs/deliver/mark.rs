@@ -1,13 +1,19 @@
-//! Writes down what came of an attempt.
+//! Writes down what came of attempts: for an e-mail only if its claim still stands.
+//!
+//! Several are marked together where nothing stands in the way. One whose row somebody else holds, whose claim has
+//! run out, or whose address is to be suppressed is marked alone, which waits and tries again.
 
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::RngExt;
 use sea_orm::DatabaseTransaction;
+use tracing::Span;
 
 use super::claim::Claim;
 use crate::domain::email::{Attempt, AttemptOutcome, Email, EmailState};
+use crate::ids::{BusinessId, EmailId};
 use crate::mail::transport::Outcome;
 use crate::service::{Context, ServiceError};
 use crate::store::{email_attempts, emails, suppressions};
@@ -46,16 +52,62 @@ pub(super) enum Marked {
     Lost,
 }
 
-/// Writes the outcome of an attempt; tries again if the database is away or contended.
-pub(super) async fn outcome(
+/// What came of an attempt.
+#[derive(Debug)]
+pub(super) struct Done {
+    pub(super) claim: Claim,
+    pub(super) outcome: Outcome,
+    /// Until when the transport rests, if it failed.
+    pub(super) rests_until: Option<DateTime<Utc>>,
+    /// The delivery that it is the end of.
+    pub(super) span: Span,
+}
+
+impl Done {
+    /// Says what was written, once it is committed.
+    pub(super) fn tell(&self, marked: Marked) {
+        let (email_id, number) = (self.claim.email.id, self.claim.number);
+        tracing::info!(%email_id, ?marked, "attempt {number} of {email_id}: {marked:?}");
+    }
+}
+
+/// Writes the outcomes of attempts in one transaction, and says what became of which claims; leaves out those that
+/// are to be marked alone.
+pub(super) async fn together(
     ctx: &Context,
-    claim: &Claim,
-    outcome: &Outcome,
-    rests_until: Option<DateTime<Utc>>,
-) -> Result<Marked, ServiceError> {
+    txn: &DatabaseTransaction,
+    done: &[&Done],
+) -> Result<HashMap<(EmailId, i64), Marked>, ServiceError> {
+    let mut of_businesses: BTreeMap<BusinessId, Vec<&Done>> = BTreeMap::new();
+    for done in done.iter().filter(|it| !it.outcome.suppresses_address()) {
+        let of_business = of_businesses.entry(done.claim.email.business_id);
+        of_business.or_default().push(done);
+    }
+    let mut all = HashMap::new();
+    for (business_id, mut done) in of_businesses {
+        let claimed: Vec<&Email> = done.iter().map(|it| &it.claim.email).collect();
+        let standing = emails::lock_claims(txn, &claimed).await?;
+        done.retain(|it| standing.contains(&it.claim.key()));
+        let now = ctx.clock.now();
+        let (mut marked, mut attempts) = (Vec::new(), Vec::new());
+        for done in done {
+            let mut email = done.claim.email.clone();
+            let outcome = decide(&mut email, &done.outcome, done.rests_until, now);
+            all.insert(done.claim.key(), outcome);
+            attempts.push((email.id, attempt(done.claim.number, &done.outcome, now)));
+            marked.push(email);
+        }
+        email_attempts::finish(txn, business_id, &attempts).await?;
+        emails::update(txn, &marked.iter().collect::<Vec<_>>()).await?;
+    }
+    Ok(all)
+}
+
+/// Writes the outcome of an attempt by itself; tries again if the database is away or contended.
+pub(super) async fn alone(ctx: &Context, done: &Done) -> Result<Marked, ServiceError> {
     let mut writes = 1_u32;
     loop {
-        match write(ctx, claim, outcome, rests_until).await {
+        match write(ctx, done).await {
             Ok(marked) => return Ok(marked),
             Err(error) if writes >= WRITES_MAX => return Err(error),
             Err(ServiceError::Unavailable(_) | ServiceError::Contention(_)) => {
@@ -68,43 +120,47 @@ pub(super) async fn outcome(
     }
 }
 
-async fn write(
-    ctx: &Context,
-    claim: &Claim,
-    outcome: &Outcome,
-    rests_until: Option<DateTime<Utc>>,
-) -> Result<Marked, ServiceError> {
+async fn write(ctx: &Context, done: &Done) -> Result<Marked, ServiceError> {
+    let Email {
+        business_id,
+        id,
+        fence,
+        ..
+    } = done.claim.email;
     let txn = ctx.db.begin().await?;
-    let locked = emails::lock_claimed(&txn, claim.business_id, claim.email_id, claim.fence).await?;
+    let locked = emails::lock_claimed(&txn, business_id, id, fence).await?;
     let now = ctx.clock.now();
-    let is_erased = locked.is_none() && is_erased(&txn, claim).await?;
-    let mut attempt = attempt(claim.number, outcome, now);
+    let is_erased = locked.is_none() && is_erased(&txn, business_id, id).await?;
+    let mut attempt = attempt(done.claim.number, &done.outcome, now);
     if is_erased {
         // What the mail server says may name the address.
         attempt.detail.clear();
     }
-    email_attempts::finish(&txn, claim.business_id, claim.email_id, &attempt).await?;
+    email_attempts::finish(&txn, business_id, &[(id, attempt)]).await?;
     let marked = match locked {
         None => Marked::Lost,
         Some(mut email) => {
-            let marked = decide(&mut email, outcome, rests_until, now);
-            emails::update(&txn, &email).await?;
+            let marked = decide(&mut email, &done.outcome, done.rests_until, now);
+            emails::update(&txn, &[&email]).await?;
             marked
         }
     };
-    if outcome.suppresses_address() && !is_erased {
-        let address = &claim.to_address;
-        suppressions::insert(&txn, claim.business_id, address, BAD_ADDRESS, now).await?;
+    if done.outcome.suppresses_address() && !is_erased {
+        let address = &done.claim.to_address;
+        suppressions::insert(&txn, business_id, address, BAD_ADDRESS, now).await?;
     }
     txn.commit().await?;
-    let email_id = claim.email_id;
-    tracing::info!(%email_id, ?marked, "attempt {} of {email_id}: {marked:?}", claim.number);
+    done.tell(marked);
     Ok(marked)
 }
 
 /// Whether the customer of an e-mail was erased while it was on its way.
-async fn is_erased(txn: &DatabaseTransaction, claim: &Claim) -> Result<bool, ServiceError> {
-    let found = emails::get(txn, claim.business_id, claim.email_id).await?;
+async fn is_erased(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: EmailId,
+) -> Result<bool, ServiceError> {
+    let found = emails::get(txn, business_id, id).await?;
     Ok(found.is_some_and(|email| email.is_erased()))
 }
 

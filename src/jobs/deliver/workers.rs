@@ -1,8 +1,8 @@
 //! The workers of a process: each delivers over a connection of its own to the mail server.
 //!
-//! They share the work as replicas do, by locks, leases and the gate. A run takes as many of the idle ones as
-//! there are e-mails due, so that a single e-mail opens a single connection. A worker that waits for a slow
-//! server does not keep the next run from the others. When nothing is left to do, all but the first take leave
+//! They share the work at one desk, and with other replicas by locks, leases and the gate. A run takes as many of
+//! the idle ones as there are e-mails due, so that a single e-mail opens a single connection. A worker that waits for
+//! a slow server does not keep the next run from the others. When nothing is left to do, all but the first take leave
 //! of the server.
 
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 
+use super::desk::Desk;
 use super::place::Place;
 use super::{Delivered, Deliverer, Mail};
 use crate::service::{Context, ServiceError};
@@ -36,11 +37,15 @@ enum Connection {
 }
 
 impl Workers {
-    /// A worker for each way out. Once `stop` is cancelled, each ends after the e-mail that it is at.
+    /// A worker for each way out, all to one server and with the settings of the first. Once `stop` is cancelled, each ends after the e-mail that it is at.
     pub fn new(ctx: &Context, mails: Vec<Mail>, stop: &CancellationToken) -> Self {
+        let desk = mails.first().map(|first| Desk::of(ctx.clone(), first));
+        let desk = desk.map(Arc::new);
         let place = Place::default();
-        let workers = mails.into_iter().enumerate().map(|(index, mail)| {
-            let deliverer = Deliverer::among(ctx.clone(), mail, place.beside(), stop.clone());
+        let workers = mails.into_iter().zip(desk.iter().cycle()).enumerate();
+        let workers = workers.map(|(index, (mail, desk))| {
+            let (desk, place) = (Arc::clone(desk), place.beside());
+            let deliverer = Deliverer::among(desk, mail.transport, place, stop.clone());
             Worker {
                 deliverer: Arc::new(Mutex::new(deliverer)),
                 connection: if index == 0 {

@@ -1,31 +1,75 @@
 //! Claiming e-mails that are due, and writing how far they have come.
 
+use std::collections::HashSet;
+
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{LockBehavior, LockType};
-use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect};
+use sea_orm::{Condition, DatabaseTransaction, DbBackend, QueryOrder, QuerySelect, Statement};
 
 use super::{ActiveModel, Column, Entity, read, row};
 use crate::domain::email::Email;
 use crate::ids::{BusinessId, EmailId};
 use crate::store::columns::micros;
 use crate::store::error::StoreError;
+use crate::store::rows::{self, Rows};
+
+/// What an e-mail is found by.
+const KEY: [Column; 2] = [Column::BusinessId, Column::Id];
+/// How far it has come.
+const PROGRESS: [Column; 7] = [
+    Column::State,
+    Column::Reason,
+    Column::DueAt,
+    Column::Attempts,
+    Column::LeaseUntil,
+    Column::Fence,
+    Column::FinishedAt,
+];
+/// What it says.
+const TEXT: [Column; 7] = [
+    Column::MessageId,
+    Column::ToAddress,
+    Column::Envelope,
+    Column::Subject,
+    Column::HtmlBody,
+    Column::TextBody,
+    Column::RenderedAt,
+];
+
+/// Finds the businesses with e-mails that are due by going from each business to the next one: most e-mails that
+/// are due may be those of a few.
+const BUSINESSES_DUE: &str = "
+    WITH RECURSIVE waiting (business_id) AS (
+        SELECT * FROM (
+            SELECT business_id FROM emails WHERE finished_at IS NULL ORDER BY business_id LIMIT 1
+        ) AS beginning
+        UNION ALL
+        SELECT (
+            SELECT behind.business_id FROM emails AS behind
+            WHERE behind.finished_at IS NULL AND behind.business_id > waiting.business_id
+            ORDER BY behind.business_id LIMIT 1
+        ) FROM waiting WHERE waiting.business_id IS NOT NULL
+    )
+    SELECT business_id FROM waiting
+    WHERE business_id IS NOT NULL AND EXISTS (
+        SELECT 1 FROM emails AS due WHERE due.business_id = waiting.business_id
+            AND due.finished_at IS NULL AND due.due_at <= $1
+    )
+    ORDER BY business_id";
 
 /// The businesses with e-mails that are due, in the order of their ids, without locks.
 pub async fn businesses_due(
     db: &impl ConnectionTrait,
     now: DateTimeUtc,
 ) -> Result<Vec<BusinessId>, StoreError> {
-    let ids: Vec<Uuid> = Entity::find()
-        .select_only()
-        .column(Column::BusinessId)
-        .distinct()
-        .filter(Column::FinishedAt.is_null())
-        .filter(Column::DueAt.lte(micros(now)))
-        .order_by_asc(Column::BusinessId)
-        .into_tuple()
-        .all(db)
-        .await?;
-    Ok(ids.into_iter().map(BusinessId::from_uuid).collect())
+    let values = [micros(now).into()];
+    let backend = db.get_database_backend();
+    let statement = Statement::from_sql_and_values(backend, BUSINESSES_DUE, values);
+    let found = db.query_all_raw(statement).await?;
+    found
+        .iter()
+        .map(|row| Ok(BusinessId::from_uuid(row.try_get_by_index(0)?)))
+        .collect()
 }
 
 /// How many e-mails of any business are due and nobody has, counted up to `most`.
@@ -45,22 +89,54 @@ pub async fn count_due(
     Ok(found.len())
 }
 
-/// Locks the e-mail of a business that has been due for longest and that nobody else has.
+/// Locks up to `limit` e-mails of a business that nobody else has: those that have been due for longest.
 pub async fn lock_due(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
     now: DateTimeUtc,
-) -> Result<Option<Email>, StoreError> {
-    let row = Entity::find()
+    limit: usize,
+) -> Result<Vec<Email>, StoreError> {
+    let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
         .filter(to_claim(now))
         .order_by_asc(Column::DueAt)
         .order_by_asc(Column::Id)
-        .limit(1)
+        .limit(u64::try_from(limit).unwrap_or(u64::MAX))
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
-        .one(txn)
+        .all(txn)
         .await?;
-    row.map(read).transpose()
+    rows.into_iter().map(read).collect()
+}
+
+/// Locks those of these claimed e-mails whose claims still stand and that nobody else holds; each with the number of
+/// its claim.
+pub async fn lock_claims(
+    txn: &DatabaseTransaction,
+    claimed: &[&Email],
+) -> Result<HashSet<(EmailId, i64)>, StoreError> {
+    let backend = txn.get_database_backend();
+    // SQLite has nobody else while this transaction writes.
+    let lock = if backend == DbBackend::Postgres {
+        "FOR UPDATE OF emails SKIP LOCKED"
+    } else {
+        ""
+    };
+    let rows = Rows::of_models(models(claimed)?, KEY.into_iter().chain([Column::Fence]))?;
+    let sql = format!(
+        "SELECT emails.id, emails.fence FROM {} JOIN emails ON emails.business_id = given.business_id
+            AND emails.id = given.id AND emails.fence = given.fence
+         WHERE emails.finished_at IS NULL ORDER BY emails.id {lock}",
+        rows.table(backend)
+    );
+    let statement = Statement::from_sql_and_values(backend, sql, rows.values(backend));
+    let found = txn.query_all_raw(statement).await?;
+    found
+        .iter()
+        .map(|row| {
+            let id = EmailId::from_uuid(row.try_get_by_index(0)?);
+            Ok((id, row.try_get_by_index(1)?))
+        })
+        .collect()
 }
 
 /// Locks an e-mail if it is still under the claim `fence`.
@@ -79,50 +155,22 @@ pub async fn lock_claimed(
     row.map(read).transpose()
 }
 
-/// Writes how far a locked e-mail has come, and nothing of what it says, which is large and stays.
-pub async fn update(txn: &DatabaseTransaction, email: &Email) -> Result<(), StoreError> {
-    let row = row(email)?;
-    let progress = ActiveModel {
-        state: row.state,
-        reason: row.reason,
-        due_at: row.due_at,
-        attempts: row.attempts,
-        lease_until: row.lease_until,
-        fence: row.fence,
-        finished_at: row.finished_at,
-        ..Default::default()
-    };
-    write(txn, email, progress).await
+/// Writes how far locked e-mails have come, and nothing of what they say, which is large and stays.
+pub async fn update(txn: &DatabaseTransaction, emails: &[&Email]) -> Result<(), StoreError> {
+    rows::update(txn, models(emails)?, &KEY, &PROGRESS).await
 }
 
-/// Writes what a locked e-mail says.
-pub async fn update_text(txn: &DatabaseTransaction, email: &Email) -> Result<(), StoreError> {
-    let row = row(email)?;
-    let text = ActiveModel {
-        message_id: row.message_id,
-        to_address: row.to_address,
-        envelope: row.envelope,
-        subject: row.subject,
-        html_body: row.html_body,
-        text_body: row.text_body,
-        rendered_at: row.rendered_at,
-        ..Default::default()
-    };
-    write(txn, email, text).await
-}
-
-async fn write(
+/// Writes how far locked e-mails have come and what they say.
+pub async fn update_with_text(
     txn: &DatabaseTransaction,
-    email: &Email,
-    columns: ActiveModel,
+    emails: &[&Email],
 ) -> Result<(), StoreError> {
-    Entity::update_many()
-        .set(columns)
-        .filter(Column::BusinessId.eq(email.business_id.uuid()))
-        .filter(Column::Id.eq(email.id.uuid()))
-        .exec(txn)
-        .await?;
-    Ok(())
+    let written = [PROGRESS, TEXT].concat();
+    rows::update(txn, models(emails)?, &KEY, &written).await
+}
+
+fn models(emails: &[&Email]) -> Result<Vec<ActiveModel>, StoreError> {
+    emails.iter().map(|email| row(email)).collect()
 }
 
 /// What is due and nobody has; those of a run that is not done are left alone.

@@ -22,10 +22,10 @@ use crate::support::smtp::{Act, At, Mode, SmtpServer};
 use crate::support::tenant::Tenant;
 
 /// Longer than a busy machine takes.
-const SOON: Duration = Duration::from_secs(30);
+pub(super) const SOON: Duration = Duration::from_secs(30);
 
 /// So many workers with the mail settings of the app.
-fn workers(app: &TestApp, server: &SmtpServer, connections: usize) -> Workers {
+pub(super) fn workers(app: &TestApp, server: &SmtpServer, connections: usize) -> Workers {
     workers_with(app, server, connections, app.mail_settings())
 }
 
@@ -58,25 +58,25 @@ fn stoppable(
     Workers::new(app.context(), mails.collect(), stop)
 }
 
-async fn run(workers: &Workers) -> Delivered {
+pub(super) async fn run(workers: &Workers) -> Delivered {
     workers.run().await.unwrap().expect("all are at work")
 }
 
 /// Waits until the server has fallen silent so often.
-async fn stalled(server: &SmtpServer, times: usize) {
+pub(super) async fn stalled(server: &SmtpServer, times: usize) {
     let what = format!("{times} answers that wait");
     until(SOON, &what, async || server.stalls() == times).await;
 }
 
 /// A shop, and what it sells.
-async fn open(tenant: &Tenant) -> (Shop, String) {
+pub(super) async fn open(tenant: &Tenant) -> (Shop, String) {
     let shop = Shop::open(tenant).await;
     let template_id = shop.offer(shop.lessons("8", never())).await;
     (shop, template_id)
 }
 
 /// So many e-mails have arrived, each once, and are marked as sent.
-async fn each_arrived_once(tenant: &Tenant, server: &SmtpServer, count: usize) {
+pub(super) async fn each_arrived_once(tenant: &Tenant, server: &SmtpServer, count: usize) {
     let received = server.received();
     let ids: HashSet<String> = received.iter().map(|it| message_id(&it.text)).collect();
     assert_eq!((received.len(), ids.len()), (count, count));

@@ -238,8 +238,8 @@ impl Fixture {
             detail: String::new(),
         };
         let txn = self.ctx.db.begin().await.unwrap();
-        emails::update(&txn, &email).await.unwrap();
-        email_attempts::finish(&txn, self.business_id, email.id, &attempt)
+        emails::update(&txn, &[&email]).await.unwrap();
+        email_attempts::finish(&txn, self.business_id, &[(email.id, attempt)])
             .await
             .unwrap();
         txn.commit().await.unwrap();

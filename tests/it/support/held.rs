@@ -1,5 +1,6 @@
 //! Holding what a batch writes, from another connection.
 
+use carnet::domain::email::EmailState;
 use carnet::ids::PackageId;
 use carnet::store::db::Database as Connection;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, Statement};
@@ -31,6 +32,13 @@ impl Held {
             &format!("SELECT id FROM lots WHERE package_id = '{id}' FOR UPDATE"),
         )
         .await
+    }
+
+    /// Holds the e-mails that are under way. On SQLite nobody can write anything.
+    pub(crate) async fn emails_under_way(app: &TestApp) -> Self {
+        let state = EmailState::Sending.code();
+        let lock = format!("SELECT id FROM emails WHERE state = {state} FOR UPDATE");
+        Self::by(app, &lock).await
     }
 
     async fn by(app: &TestApp, lock: &str) -> Self {
