@@ -1,6 +1,7 @@
 //! Messages as rows of a table: each field is a column, named by its path. Of one repeated field each element
 //! makes a row of its own; any other is one cell of JSON.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use prost_reflect::{
@@ -18,11 +19,12 @@ pub struct Sheet {
     rows_of: Option<FieldDescriptor>,
 }
 
-/// A column: the way to its field.
+/// A column: its field, and the way to the message that has it.
 #[derive(Debug)]
 struct Column {
     name: String,
-    path: Vec<FieldDescriptor>,
+    way: Vec<FieldDescriptor>,
+    field: FieldDescriptor,
 }
 
 impl Sheet {
@@ -60,7 +62,11 @@ impl Sheet {
                 Some(inner) => self.add_columns(inner, path, rows_of),
                 None => self.columns.push(Column {
                     name,
-                    path: path.clone(),
+                    way: path
+                        .split_last()
+                        .map(|(_, way)| way.to_vec())
+                        .unwrap_or_default(),
+                    field: field.clone(),
                 }),
             }
             path.pop();
@@ -81,63 +87,78 @@ impl Sheet {
             self.push_one(out, &message, None);
             return Some(1);
         }
-        for element in &elements {
-            self.push_one(out, &message, Some(element));
+        for element in elements {
+            self.push_one(out, &message, element.as_message());
         }
         u64::try_from(elements.len()).ok()
     }
 
-    fn push_one(&self, out: &mut String, message: &DynamicMessage, element: Option<&Value>) {
+    fn push_one(
+        &self,
+        out: &mut String,
+        message: &DynamicMessage,
+        element: Option<&DynamicMessage>,
+    ) {
         let cells = self.columns.iter();
         csv::push_row(out, cells.map(|column| self.cell(column, message, element)));
     }
 
     /// The elements that make rows.
-    fn elements(&self, message: &DynamicMessage) -> Vec<Value> {
-        let through = |column: &&Column| {
-            let rows_of = self.rows_of.as_ref();
-            rows_of.is_some_and(|field| column.path.contains(field))
+    fn elements<'a>(&self, message: &'a DynamicMessage) -> &'a [Value] {
+        let Some(rows_of) = &self.rows_of else {
+            return &[];
         };
-        let Some(column) = self.columns.iter().find(through) else {
-            return Vec::new();
-        };
-        let mut message = message.clone();
-        for field in &column.path {
-            let value = message.get_field(field).into_owned();
+        let through = |column: &&Column| column.way.contains(rows_of);
+        let way = self.columns.iter().find(through);
+        let way = way.map(|column| column.way.as_slice()).unwrap_or_default();
+        let way = way.iter().take_while(|field| *field != rows_of);
+        let value = self
+            .inner(way, message, None)
+            .and_then(|message| set(message, rows_of));
+        value.and_then(Value::as_list).unwrap_or_default()
+    }
+
+    /// The message at the end of a way that leads through `element` where the rows are; none if there is none.
+    fn inner<'a, 'b>(
+        &self,
+        way: impl IntoIterator<Item = &'b FieldDescriptor>,
+        message: &'a DynamicMessage,
+        element: Option<&'a DynamicMessage>,
+    ) -> Option<&'a DynamicMessage> {
+        way.into_iter().try_fold(message, |message, field| {
             if Some(field) == self.rows_of.as_ref() {
-                return value.as_list().map(<[Value]>::to_vec).unwrap_or_default();
+                element
+            } else {
+                set(message, field)?.as_message()
             }
-            match value.as_message() {
-                Some(inner) => message = inner.clone(),
-                None => return Vec::new(),
-            }
-        }
-        Vec::new()
+        })
     }
 
     /// What a message has in a column; empty where it is not set.
-    fn cell(&self, column: &Column, message: &DynamicMessage, element: Option<&Value>) -> String {
-        let mut value = Value::Message(message.clone());
-        for field in &column.path {
-            let Value::Message(message) = &value else {
-                return String::new();
-            };
-            if Some(field) == self.rows_of.as_ref() {
-                match element {
-                    Some(element) => value = element.clone(),
-                    None => return String::new(),
+    fn cell<'a>(
+        &self,
+        column: &Column,
+        message: &'a DynamicMessage,
+        element: Option<&'a DynamicMessage>,
+    ) -> Cow<'a, str> {
+        let field = &column.field;
+        match self.inner(&column.way, message, element) {
+            Some(message) if message.has_field(field) || !field.supports_presence() => {
+                match message.get_field(field) {
+                    Cow::Borrowed(value) => text(field, value),
+                    Cow::Owned(value) => Cow::Owned(text(field, &value).into_owned()),
                 }
-                continue;
             }
-            if field.supports_presence() && !message.has_field(field) {
-                return String::new();
-            }
-            value = message.get_field(field).into_owned();
+            _ => Cow::Borrowed(""),
         }
-        match column.path.last() {
-            Some(field) => text(field, &value),
-            None => String::new(),
-        }
+    }
+}
+
+/// What a message has in a field, if it is set.
+fn set<'a>(message: &'a DynamicMessage, field: &FieldDescriptor) -> Option<&'a Value> {
+    match message.get_field(field) {
+        Cow::Borrowed(value) => Some(value),
+        Cow::Owned(_) => None,
     }
 }
 
@@ -146,8 +167,11 @@ fn is_instant(message: &MessageDescriptor) -> bool {
 }
 
 /// A value as the text of a cell.
-fn text(field: &FieldDescriptor, value: &Value) -> String {
-    match value {
+fn text<'a>(field: &FieldDescriptor, value: &'a Value) -> Cow<'a, str> {
+    let text = match value {
+        Value::String(value) => return Cow::Borrowed(value),
+        Value::List(elements) if elements.is_empty() => return Cow::Borrowed(""),
+        Value::Map(_) => return Cow::Borrowed(""),
         Value::Bool(value) => value.to_string(),
         Value::I32(value) => value.to_string(),
         Value::I64(value) => value.to_string(),
@@ -155,21 +179,15 @@ fn text(field: &FieldDescriptor, value: &Value) -> String {
         Value::U64(value) => value.to_string(),
         Value::F32(value) => value.to_string(),
         Value::F64(value) => value.to_string(),
-        Value::String(value) => value.clone(),
-        Value::Bytes(bytes) => bytes.iter().fold(String::new(), |mut text, byte| {
-            // Writing to a string cannot fail.
-            let _done = write!(text, "{byte:02x}");
-            text
-        }),
+        Value::Bytes(bytes) => hex(bytes),
         Value::EnumNumber(number) => choice(field, *number),
         Value::Message(message) => instant(message),
-        Value::List(elements) if elements.is_empty() => String::new(),
         Value::List(elements) => {
             let elements = elements.iter().map(|element| json(field, element));
             serde_json::Value::Array(elements.collect()).to_string()
         }
-        Value::Map(_) => String::new(),
-    }
+    };
+    Cow::Owned(text)
 }
 
 fn json(field: &FieldDescriptor, value: &Value) -> serde_json::Value {
@@ -179,19 +197,28 @@ fn json(field: &FieldDescriptor, value: &Value) -> serde_json::Value {
     }
 }
 
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _done = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 /// The name of a choice without its prefix; nothing for the one that says nothing.
 fn choice(field: &FieldDescriptor, number: i32) -> String {
     let Kind::Enum(choices) = field.kind() else {
         return String::new();
     };
-    let name = choices.get_value(number).filter(|_| number != 0);
-    let prefix = choices
-        .values()
-        .next()
-        .map(|zero| zero.name().trim_end_matches("UNSPECIFIED").to_owned());
-    let name = name.map(|name| name.name().to_owned()).unwrap_or_default();
-    let prefix = prefix.unwrap_or_default();
-    name.strip_prefix(&prefix).unwrap_or(&name).to_owned()
+    let zero = choices.default_value();
+    let prefix = zero.name().trim_end_matches("UNSPECIFIED");
+    match choices.get_value(number) {
+        Some(value) if number != 0 => {
+            let name = value.name();
+            name.strip_prefix(prefix).unwrap_or(name).to_owned()
+        }
+        _ => String::new(),
+    }
 }
 
 /// An instant as RFC 3339 in UTC.

@@ -1,14 +1,18 @@
 //! `ReportService.Export`: all pages of a list, one after the other, as CSV.
 //!
 //! The pages come from the very handlers that clients page through, so an export shows what they show, and
-//! nothing is held while its reader takes its time.
+//! nothing of the database is held while its reader takes its time. The ledger, which is by far the longest of
+//! them, is read by what its handler reads with, more at once, and ahead of the reader by one such piece.
 
+use chrono::TimeDelta;
 use prost_reflect::DescriptorPool;
 use tonic::{Request, Response, Status};
 
 use crate::domain::permission::Permission;
-use crate::grpc::api::Api;
+use crate::grpc::api::{Api, use_case};
 use crate::grpc::bookings::Bookings;
+use crate::grpc::convert::history::to_entry;
+use crate::grpc::convert::reporting;
 use crate::grpc::csv::Sheet;
 use crate::grpc::customers::Customers;
 use crate::grpc::emails::Emails;
@@ -27,6 +31,8 @@ use crate::proto::v1::export_request::Of;
 use crate::proto::v1::invoice_service_server::InvoiceService;
 use crate::proto::v1::report_service_server::ReportService;
 use crate::service::Caller;
+use crate::service::history::Amount;
+use crate::service::reports::ledger::{self, LedgerQuery};
 
 /// How many rows a page has.
 const PAGE_SIZE: i32 = 200;
@@ -155,7 +161,7 @@ pub async fn write(
         }
         Of::Ledger(request) => {
             let text = Text::begin("Entry", "", feeder)?;
-            all_pages!(text, caller, request, Reports(api), ledger, entries)
+            write_ledger(text, caller, request, api).await
         }
         Of::Customers(request) => {
             let text = Text::begin("Customer", "", feeder)?;
@@ -203,6 +209,43 @@ pub async fn write(
             }
             text.flush().await
         }
+    }
+}
+
+/// Writes the entries of the ledger, the next ones being read meanwhile.
+async fn write_ledger(
+    mut text: Text<'_>,
+    caller: &Caller,
+    request: v1::LedgerRequest,
+    api: Api,
+) -> Result<(), End> {
+    let (call, (query, _)) = Api::query(from(caller, request), |message, _, faults| {
+        reporting::ledger(message, faults)
+    })?;
+    let currency = call.currency();
+    let read = |after, before| {
+        let query = LedgerQuery {
+            after,
+            amount: Amount::Piece { before },
+            ..query.clone()
+        };
+        api.run(call.clone(), query, use_case!(ledger::list))
+    };
+    let mut piece = read(None, TimeDelta::zero()).await?;
+    loop {
+        let write = async {
+            for row in piece.rows {
+                text.push(&to_entry(row, currency)).await?;
+            }
+            Ok::<_, End>(())
+        };
+        let Some(after) = piece.next else {
+            write.await?;
+            return text.flush().await;
+        };
+        let (ahead, written) = tokio::join!(read(Some(after), piece.span), write);
+        written?;
+        piece = ahead?;
     }
 }
 

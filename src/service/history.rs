@@ -6,15 +6,12 @@
 mod source;
 mod wanted;
 
-use std::collections::HashMap;
-
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::domain::entry::{Entry, EntryKind};
-use crate::domain::lot::Lot;
 use crate::ids::{
     BookingId, BusinessId, CustomerId, InvoiceId, ItemId, LotId, PackageId, Reference, UserId,
 };
@@ -25,10 +22,15 @@ use crate::service::history::source::Source;
 use crate::service::history::wanted::Wanted;
 use crate::service::resolve;
 use crate::store::columns::micros;
-use crate::store::{lots, posting_notes};
+use crate::store::lots::{self, Home};
+use crate::store::posting_notes;
 
 /// How many entries are looked at for one page; a page whose filters pass few of them ends early.
 const LOOKED_AT_MAX: usize = 2_000;
+/// With how many entries a piece is long enough.
+const PIECE_MIN: usize = 500;
+/// How many of a piece are read at once; with one less than enough before them no more than are looked at.
+const PIECE_AT_ONCE: usize = 1_500;
 
 /// Which entries.
 #[derive(Clone, Debug)]
@@ -39,8 +41,20 @@ pub struct EntryList {
     pub filter: EntryFilter,
     /// After this position.
     pub after: Option<Position>,
-    /// How many at most.
-    pub size: usize,
+    /// How many.
+    pub amount: Amount,
+}
+
+/// How many entries are read by one call.
+#[derive(Clone, Copy, Debug)]
+pub enum Amount {
+    /// So many at most.
+    Page(usize),
+    /// As many as are found with least effort: up to two thousand, and hundreds unless they are the last.
+    Piece {
+        /// How long the span of the piece before was; nothing for the first one.
+        before: TimeDelta,
+    },
 }
 
 /// Which entries of a scope; all that is given must hold.
@@ -90,10 +104,12 @@ pub struct Position {
 /// A page of entries, newest first.
 #[derive(Clone, Debug)]
 pub struct EntryPage {
-    /// The entries, each with its lot and the note of its posting.
+    /// The entries, each with where its lot belongs and the note of its posting.
     pub rows: Vec<EntryRow>,
     /// Where the next page begins; none on the last.
     pub next: Option<Position>,
+    /// From the first to the last entry that was looked at.
+    pub span: TimeDelta,
 }
 
 /// One entry.
@@ -101,10 +117,21 @@ pub struct EntryPage {
 pub struct EntryRow {
     /// The entry.
     pub entry: Entry,
-    /// Its lot, as it is now.
-    pub lot: Lot,
+    /// Where its lot belongs.
+    pub home: Home,
     /// The note of its posting.
     pub note: String,
+}
+
+impl Amount {
+    /// Whether so many are enough, if to find the next one takes another query.
+    const fn is_reached(self, found: usize) -> bool {
+        match self {
+            // Whether there is a next page is known with its first entry only.
+            Self::Page(_) => false,
+            Self::Piece { .. } => found >= PIECE_MIN,
+        }
+    }
 }
 
 impl Position {
@@ -152,55 +179,60 @@ pub(super) async fn of_business(
     let mut source = Source::open(&txn, business_id, input, &mut wanted, ctx.clock.now()).await?;
     let mut found = Vec::new();
     let mut next = None;
-    let mut last = None;
+    let (mut first, mut last): (Option<Position>, Option<Position>) = (None, None);
     for looked_at in 0_usize.. {
+        if input.amount.is_reached(found.len()) && !source.has_read_ahead() {
+            next = last;
+            break;
+        }
         let Some(entry) = source.next(&txn, business_id).await? else {
             break;
         };
         if wanted.is_over_at(&entry) {
             break;
         }
-        if found.len() == input.size || looked_at == LOOKED_AT_MAX {
+        let is_full = matches!(input.amount, Amount::Page(size) if size == found.len());
+        if is_full || looked_at == LOOKED_AT_MAX {
             next = last;
             break;
         }
         last = Some(Position::of(&entry));
+        first = first.or(last);
         if wanted.wants(&entry) {
             found.push(entry);
         }
     }
+    let span = first.zip(last).map_or(0, |(first, last)| {
+        first.recorded_at.saturating_sub(last.recorded_at)
+    });
     let rows = rows(&txn, business_id, found).await?;
     txn.commit().await?;
-    Ok(EntryPage { rows, next })
+    Ok(EntryPage {
+        rows,
+        next,
+        span: TimeDelta::microseconds(span),
+    })
 }
 
-/// Entries with their lots and notes.
+/// Entries with where their lots belong, and their notes.
 pub(super) async fn rows(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
     found: Vec<Entry>,
 ) -> Result<Vec<EntryRow>, ServiceError> {
-    let mut lot_ids: Vec<LotId> = found.iter().map(|entry| entry.lot_id).collect();
-    lot_ids.sort_unstable();
-    lot_ids.dedup();
-    let lots: HashMap<LotId, Lot> = lots::by_ids(txn, business_id, &lot_ids)
-        .await?
-        .into_iter()
-        .map(|lot| (lot.id, lot))
-        .collect();
+    let lot_ids = found.iter().map(|entry| entry.lot_id);
+    let homes = lots::homes(txn, business_id, lot_ids).await?;
     let postings = found.iter().map(|entry| entry.key.posting_id);
     let notes = posting_notes::of_postings(txn, business_id, postings).await?;
     let mut rows = Vec::with_capacity(found.len());
     for entry in found {
-        let lot = lots
-            .get(&entry.lot_id)
-            .cloned()
-            .ok_or_else(|| resolve::not_found("lot", &entry.lot_id))?;
-        let note = notes
-            .get(&entry.key.posting_id)
-            .cloned()
-            .unwrap_or_default();
-        rows.push(EntryRow { entry, lot, note });
+        let home = homes.get(&entry.lot_id).copied();
+        let note = notes.get(&entry.key.posting_id).cloned();
+        rows.push(EntryRow {
+            home: home.ok_or_else(|| resolve::not_found("lot", &entry.lot_id))?,
+            note: note.unwrap_or_default(),
+            entry,
+        });
     }
     Ok(rows)
 }

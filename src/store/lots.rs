@@ -5,17 +5,19 @@ mod row;
 pub mod shared;
 pub mod sums;
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{LockBehavior, LockType};
-use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Select, Set, Unchanged};
+use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Select, Set, Statement, Unchanged};
 
 use crate::domain::lot::Lot;
-use crate::ids::{BusinessId, CustomerId, LineId, LotId, PackageId};
+use crate::ids::{BusinessId, CreditTypeId, CustomerId, LineId, LotId, PackageId};
 use crate::store::columns::{IDS_PER_STATEMENT_MAX, known, micros};
 use crate::store::error::StoreError;
 use crate::store::lines;
+use crate::store::rows::Rows;
 use row::{Column, Entity, Model, TABLE, lot, row};
 
 /// The most lots that a call which names no package looks at (design section 5).
@@ -23,6 +25,17 @@ pub const CANDIDATES_MAX: usize = 64;
 
 /// The most lots of one statement: a bound on the parameters that databases take.
 const LOTS_PER_STATEMENT_MAX: usize = 400;
+
+/// Where a lot belongs, which never changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Home {
+    /// Its package.
+    pub package_id: PackageId,
+    /// The line of that package.
+    pub line_id: LineId,
+    /// What it is credits of.
+    pub credit_type_id: CreditTypeId,
+}
 
 /// Writes new lots, as they are after their issue.
 pub async fn insert(txn: &DatabaseTransaction, new: &[Lot]) -> Result<(), StoreError> {
@@ -123,6 +136,36 @@ pub async fn by_ids(
 ) -> Result<Vec<Lot>, StoreError> {
     let ids: Vec<Uuid> = ids.iter().copied().map(LotId::uuid).collect();
     these(db, business_id, Column::Id, &ids).await
+}
+
+/// Where those of these lots that exist belong: far less than the lots.
+pub async fn homes(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    ids: impl IntoIterator<Item = LotId>,
+) -> Result<HashMap<LotId, Home>, StoreError> {
+    let ids: BTreeSet<LotId> = ids.into_iter().collect();
+    let pairs = ids.into_iter().map(|id| (business_id.uuid(), id.uuid()));
+    let wanted = Rows::of_pairs(["business_id", "id"], pairs);
+    let backend = db.get_database_backend();
+    let sql = format!(
+        "SELECT lots.id, lots.package_id, lots.line_id, lots.credit_type_id
+        FROM {} JOIN lots ON lots.business_id = given.business_id AND lots.id = given.id",
+        wanted.table(backend)
+    );
+    let statement = Statement::from_sql_and_values(backend, sql, wanted.values(backend));
+    let rows = db.query_all_raw(statement).await?;
+    rows.iter()
+        .map(|row| {
+            let (id, package_id, line_id, credit_type_id) = row.try_get_many_by_index()?;
+            let home = Home {
+                package_id: PackageId::from_uuid(package_id),
+                line_id: LineId::from_uuid(line_id),
+                credit_type_id: CreditTypeId::from_uuid(credit_type_id),
+            };
+            Ok((LotId::from_uuid(id), home))
+        })
+        .collect()
 }
 
 /// Lots of a business in the order of their ids, after `after`: a page of a walk over all of them.

@@ -1,13 +1,13 @@
 //! `posting_notes`: the free text of postings and changes, outside the ledger's hash.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, Set};
 
 use crate::ids::BusinessId;
 use crate::store::error::StoreError;
-use crate::store::rows;
+use crate::store::rows::{self, Rows};
 
 #[expect(unreachable_pub, reason = "SeaORM derives public items")]
 mod entity {
@@ -29,7 +29,7 @@ mod entity {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
-use entity::{ActiveModel, Column, Entity};
+use entity::{ActiveModel, Entity};
 
 /// Keeps the notes of postings by one statement; an empty one is not kept.
 pub async fn insert<'a>(
@@ -54,15 +54,14 @@ pub async fn of_postings(
     business_id: BusinessId,
     posting_ids: impl IntoIterator<Item = Uuid>,
 ) -> Result<HashMap<Uuid, String>, StoreError> {
-    let mut posting_ids: Vec<Uuid> = posting_ids.into_iter().collect();
-    posting_ids.sort_unstable();
-    posting_ids.dedup();
+    let posting_ids: BTreeSet<Uuid> = posting_ids.into_iter().collect();
     if posting_ids.is_empty() {
         return Ok(HashMap::new());
     }
+    let pairs = posting_ids.into_iter().map(|id| (business_id.uuid(), id));
+    let wanted = Rows::of_pairs(["business_id", "posting_id"], pairs);
     let rows = Entity::find()
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::PostingId.is_in(posting_ids))
+        .from_raw_sql(wanted.select(db, "posting_notes"))
         .all(db)
         .await?;
     Ok(rows

@@ -11,7 +11,7 @@ use crate::grpc::faults::{Faults, timestamp};
 use crate::grpc::page::Page;
 use crate::ids::{BookingId, HoldId, InvoiceLineId};
 use crate::proto::v1;
-use crate::service::history::{EntryFilter, EntryList, EntryRow, EntryScope, Position};
+use crate::service::history::{Amount, EntryFilter, EntryList, EntryRow, EntryScope, Position};
 
 /// The longest range of time that one question can ask for.
 const RANGE_MAX: TimeDelta = TimeDelta::days(92);
@@ -36,7 +36,7 @@ pub fn entry_list(
             ..EntryFilter::default()
         },
         after: page.after,
-        size: page.size.into(),
+        amount: Amount::Page(page.size.into()),
     };
     Some((list, page))
 }
@@ -110,15 +110,15 @@ pub fn to_entry_kind(kind: EntryKind) -> v1::EntryKind {
 
 /// An entry as a message.
 pub fn to_entry(row: EntryRow, currency: Currency) -> v1::Entry {
-    let EntryRow { entry, lot, note } = row;
+    let EntryRow { entry, home, note } = row;
     let by_call = |text: String| if entry.by_time { String::new() } else { text };
     v1::Entry {
         posting_id: entry.key.posting_id.to_string(),
         number: entry.key.n,
-        package_id: lot.package_id.to_string(),
-        line_id: lot.line.id.to_string(),
-        lot_id: lot.id.to_string(),
-        credit_type_id: lot.line.credit_type_id.to_string(),
+        package_id: home.package_id.to_string(),
+        line_id: home.line_id.to_string(),
+        lot_id: entry.lot_id.to_string(),
+        credit_type_id: home.credit_type_id.to_string(),
         sequence: entry.seq,
         kind: to_entry_kind(entry.kind).into(),
         from_account: to_account(entry.from).into(),

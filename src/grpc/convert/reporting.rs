@@ -10,7 +10,7 @@ use crate::grpc::page::Page;
 use crate::ids::{CreditTypeId, CustomerId, PackageId};
 use crate::proto::v1;
 use crate::service::balances::BalanceScope;
-use crate::service::history::{EntryFilter, Position};
+use crate::service::history::{Amount, EntryFilter, Position};
 use crate::service::packages::Scope;
 use crate::service::reports::balance_as_of::{PastBalanceQuery, PastBalances};
 use crate::service::reports::ledger::LedgerQuery;
@@ -139,7 +139,7 @@ pub fn ledger(
         filter,
         recorded: recorded?,
         after: page.after,
-        size: page.size.into(),
+        amount: Amount::Page(page.size.into()),
     };
     Some((query, page))
 }

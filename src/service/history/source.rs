@@ -12,7 +12,7 @@ use crate::ids::{BusinessId, CustomerId};
 use crate::service::buyers::check_there;
 use crate::service::error::ServiceError;
 use crate::service::history::wanted::{Wanted, of_customer};
-use crate::service::history::{EntryList, EntryScope, Position};
+use crate::service::history::{Amount, EntryList, EntryScope, PIECE_AT_ONCE, Position};
 use crate::service::resolve;
 use crate::store::columns::micros;
 use crate::store::{bookings, customers, entries, invoices, lots, packages};
@@ -22,9 +22,11 @@ const READ_AHEAD: u64 = 64;
 /// By how much the clock of another replica may be ahead, and more.
 const CLOCKS_DIFFER_MAX: TimeDelta = TimeDelta::minutes(1);
 /// How long a span of a range of time is read first.
-const FIRST_SPAN_MICROSECONDS: i64 = 60_000_000;
-/// How many times as long the next span is if there was too little in one.
-const SPAN_GROWTH: i64 = 4;
+const FIRST_SPAN: TimeDelta = TimeDelta::seconds(1);
+/// How many times as long the next span is if there was too little in one, and as short if there was more.
+const SPAN_GROWTH: i64 = 8;
+/// The shortest span.
+const SPAN_MICROSECONDS_MIN: i64 = 1_000;
 
 /// Where entries come from, newest first.
 pub(super) enum Source {
@@ -55,7 +57,7 @@ impl Source {
                 // Nothing is recorded after now, but for clocks that differ.
                 let newest = now.checked_add_signed(CLOCKS_DIFFER_MAX).unwrap_or(now);
                 let range = (micros(*from), micros((*before).min(newest)));
-                return Ok(Self::Recorded(Recorded::open(range, input.after)));
+                return Ok(Self::Recorded(Recorded::open(range, input)));
             }
             EntryScope::Package(reference) => {
                 let id = resolve::package(txn, business_id, reference).await?;
@@ -88,6 +90,14 @@ impl Source {
         let until = wanted.recorded.map(|(_, before)| Position::before(before));
         let after = until.into_iter().chain(input.after).min();
         Ok(Self::Merged(Merge::open(&lots, after)))
+    }
+
+    /// Whether the next entry was read together with the one before.
+    pub(super) fn has_read_ahead(&self) -> bool {
+        match self {
+            Self::Recorded(recorded) => recorded.rest.len() > 0,
+            Self::Merged(_) | Self::Listed(_) => false,
+        }
     }
 
     pub(super) async fn next(
@@ -124,19 +134,29 @@ pub(super) struct Recorded {
     /// All from here on was read.
     before: i64,
     span_microseconds: i64,
+    /// How many entries are read at once.
+    at_once: u64,
     rest: IntoIter<Entry>,
     last: Option<Position>,
 }
 
 impl Recorded {
-    fn open((from, before): (i64, i64), after: Option<Position>) -> Self {
+    fn open((from, before): (i64, i64), input: &EntryList) -> Self {
+        let after = input.after;
+        let (at_once, span) = match input.amount {
+            Amount::Page(size) => (size.saturating_add(1), FIRST_SPAN),
+            Amount::Piece { before } if before.is_zero() => (PIECE_AT_ONCE, FIRST_SPAN),
+            Amount::Piece { before } => (PIECE_AT_ONCE, before),
+        };
+        let span = span.num_microseconds().unwrap_or(i64::MAX);
         let before = after.map_or(before, |after| {
             before.min(after.recorded_at.saturating_add(1))
         });
         Self {
             from,
             before,
-            span_microseconds: FIRST_SPAN_MICROSECONDS,
+            span_microseconds: span.max(SPAN_MICROSECONDS_MIN),
+            at_once: u64::try_from(at_once).map_or(READ_AHEAD, |many| many.max(READ_AHEAD)),
             rest: Vec::new().into_iter(),
             last: after,
         }
@@ -161,13 +181,12 @@ impl Recorded {
                 .last
                 .map(|last| (last.recorded_at, last.lot_id, last.seq));
             let piece =
-                entries::recorded_between(txn, business_id, span, after, READ_AHEAD).await?;
+                entries::recorded_between(txn, business_id, span, after, self.at_once).await?;
             match piece.last() {
-                Some(last) if u64::try_from(piece.len()) == Ok(READ_AHEAD) => {
+                Some(last) if u64::try_from(piece.len()) == Ok(self.at_once) => {
                     self.before = micros(last.recorded_at).saturating_add(1);
                     let shorter = self.span_microseconds.checked_div(SPAN_GROWTH);
-                    self.span_microseconds =
-                        shorter.unwrap_or_default().max(FIRST_SPAN_MICROSECONDS);
+                    self.span_microseconds = shorter.unwrap_or_default().max(SPAN_MICROSECONDS_MIN);
                 }
                 _ => {
                     self.before = span.0;

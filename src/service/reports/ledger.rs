@@ -6,7 +6,9 @@ use crate::ids::{PackageId, Reference};
 use crate::service::call::Call;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
-use crate::service::history::{self, EntryFilter, EntryList, EntryPage, EntryScope, Position};
+use crate::service::history::{
+    self, Amount, EntryFilter, EntryList, EntryPage, EntryScope, Position,
+};
 use crate::service::reports::Period;
 
 /// Which entries; all that is given must hold.
@@ -20,11 +22,11 @@ pub struct LedgerQuery {
     pub recorded: Option<Period>,
     /// After this position.
     pub after: Option<Position>,
-    /// How many at most.
-    pub size: usize,
+    /// How many.
+    pub amount: Amount,
 }
 
-/// A page of entries, newest first.
+/// A page or a piece of entries, newest first.
 ///
 /// # Errors
 /// [`NotFound`](crate::domain::refusal::Refusal::NotFound).
@@ -57,7 +59,7 @@ pub async fn list(
         scope,
         filter,
         after: input.after,
-        size: input.size,
+        amount: input.amount,
     };
     history::list(ctx, call, &list).await
 }
