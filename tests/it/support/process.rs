@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 
 /// Longer than a start takes on a busy machine.
-const STARTED_BY: Duration = Duration::from_mins(1);
+const STARTED_BY: Duration = Duration::from_mins(5);
 /// How often [`until`] looks.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
