@@ -619,8 +619,7 @@ CREATE TABLE entries (
     feed BIGINT NOT NULL DEFAULT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT),
     PRIMARY KEY (business_id, posting_id, n)
 );
-CREATE INDEX entries_by_recorded_at ON entries USING brin (recorded_at)
-    WITH (pages_per_range = 16, autosummarize = on);
+CREATE INDEX entries_by_recorded_at ON entries (business_id, recorded_at, lot_id, seq);
 CREATE INDEX entries_by_feed ON entries USING brin (feed)
     WITH (pages_per_range = 16, autosummarize = on);
 CREATE INDEX entries_undone ON entries (business_id, undoes_posting_id, undoes_n)

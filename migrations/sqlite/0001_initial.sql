@@ -620,7 +620,7 @@ CREATE TABLE entries (
     hold_id BLOB,
     UNIQUE (business_id, posting_id, n)
 ) STRICT;
-CREATE INDEX entries_by_recorded_at ON entries (business_id, recorded_at);
+CREATE INDEX entries_by_recorded_at ON entries (business_id, recorded_at, lot_id, seq);
 CREATE INDEX entries_undone ON entries (business_id, undoes_posting_id, undoes_n)
     WHERE undoes_posting_id IS NOT NULL;
 

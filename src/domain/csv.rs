@@ -10,7 +10,7 @@ const FORMULA_BEGINS: [char; 11] = [
 ];
 
 /// What a cell must be quoted for.
-const QUOTED_FOR: [char; 4] = [',', '"', '\r', '\n'];
+const QUOTED_FOR: [u8; 4] = *b",\"\r\n";
 
 /// Appends a row.
 pub fn push_row<T: AsRef<str>>(out: &mut String, cells: impl IntoIterator<Item = T>) {
@@ -29,7 +29,7 @@ fn push_cell(out: &mut String, text: &str) {
     } else {
         ""
     };
-    if text.contains(QUOTED_FOR) {
+    if text.bytes().any(|byte| QUOTED_FOR.contains(&byte)) {
         out.push('"');
         out.push_str(mark);
         out.push_str(&text.replace('"', "\"\""));

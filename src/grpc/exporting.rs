@@ -4,7 +4,6 @@
 //! nothing of the database is held while its reader takes its time. The ledger, which is by far the longest of
 //! them, is read by what its handler reads with, more at once, and ahead of the reader by one such piece.
 
-use chrono::TimeDelta;
 use prost_reflect::DescriptorPool;
 use tonic::{Request, Response, Status};
 
@@ -223,15 +222,15 @@ async fn write_ledger(
         reporting::ledger(message, faults)
     })?;
     let currency = call.currency();
-    let read = |after, before| {
+    let read = |after| {
         let query = LedgerQuery {
             after,
-            amount: Amount::Piece { before },
+            amount: Amount::Piece,
             ..query.clone()
         };
         api.run(call.clone(), query, use_case!(ledger::list))
     };
-    let mut piece = read(None, TimeDelta::zero()).await?;
+    let mut piece = read(None).await?;
     loop {
         let write = async {
             for row in piece.rows {
@@ -243,7 +242,7 @@ async fn write_ledger(
             write.await?;
             return text.flush().await;
         };
-        let (ahead, written) = tokio::join!(read(Some(after), piece.span), write);
+        let (ahead, written) = tokio::join!(read(Some(after)), write);
         written?;
         piece = ahead?;
     }

@@ -6,7 +6,7 @@
 mod source;
 mod wanted;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -27,10 +27,8 @@ use crate::store::posting_notes;
 
 /// How many entries are looked at for one page; a page whose filters pass few of them ends early.
 const LOOKED_AT_MAX: usize = 2_000;
-/// With how many entries a piece is long enough.
+/// How many are looked at for a piece, if to find the next one takes another query.
 const PIECE_MIN: usize = 500;
-/// How many of a piece are read at once; with one less than enough before them no more than are looked at.
-const PIECE_AT_ONCE: usize = 1_500;
 
 /// Which entries.
 #[derive(Clone, Debug)]
@@ -50,11 +48,8 @@ pub struct EntryList {
 pub enum Amount {
     /// So many at most.
     Page(usize),
-    /// As many as are found with least effort: up to two thousand, and hundreds unless they are the last.
-    Piece {
-        /// How long the span of the piece before was; nothing for the first one.
-        before: TimeDelta,
-    },
+    /// As many as are found with least effort: those that are wanted of some thousands.
+    Piece,
 }
 
 /// Which entries of a scope; all that is given must hold.
@@ -108,8 +103,6 @@ pub struct EntryPage {
     pub rows: Vec<EntryRow>,
     /// Where the next page begins; none on the last.
     pub next: Option<Position>,
-    /// From the first to the last entry that was looked at.
-    pub span: TimeDelta,
 }
 
 /// One entry.
@@ -124,12 +117,20 @@ pub struct EntryRow {
 }
 
 impl Amount {
-    /// Whether so many are enough, if to find the next one takes another query.
-    const fn is_reached(self, found: usize) -> bool {
+    /// Whether to have looked at so many is enough, if to find the next one takes another query.
+    const fn is_enough(self, looked_at: usize) -> bool {
         match self {
             // Whether there is a next page is known with its first entry only.
             Self::Page(_) => false,
-            Self::Piece { .. } => found >= PIECE_MIN,
+            Self::Piece => looked_at >= PIECE_MIN,
+        }
+    }
+
+    /// Whether the next page begins behind so many.
+    const fn is_reached(self, found: usize, looked_at: usize) -> bool {
+        match self {
+            Self::Page(size) => found == size || looked_at == LOOKED_AT_MAX,
+            Self::Piece => false,
         }
     }
 }
@@ -176,12 +177,12 @@ pub(super) async fn of_business(
 ) -> Result<EntryPage, ServiceError> {
     let txn = ctx.db.snapshot().await?;
     let mut wanted = Wanted::of(&txn, business_id, &input.filter).await?;
-    let mut source = Source::open(&txn, business_id, input, &mut wanted, ctx.clock.now()).await?;
+    let mut source = Source::open(&txn, business_id, input, &mut wanted).await?;
     let mut found = Vec::new();
     let mut next = None;
-    let (mut first, mut last): (Option<Position>, Option<Position>) = (None, None);
+    let mut last = None;
     for looked_at in 0_usize.. {
-        if input.amount.is_reached(found.len()) && !source.has_read_ahead() {
+        if input.amount.is_enough(looked_at) && !source.has_read_ahead() {
             next = last;
             break;
         }
@@ -191,27 +192,18 @@ pub(super) async fn of_business(
         if wanted.is_over_at(&entry) {
             break;
         }
-        let is_full = matches!(input.amount, Amount::Page(size) if size == found.len());
-        if is_full || looked_at == LOOKED_AT_MAX {
+        if input.amount.is_reached(found.len(), looked_at) {
             next = last;
             break;
         }
         last = Some(Position::of(&entry));
-        first = first.or(last);
         if wanted.wants(&entry) {
             found.push(entry);
         }
     }
-    let span = first.zip(last).map_or(0, |(first, last)| {
-        first.recorded_at.saturating_sub(last.recorded_at)
-    });
     let rows = rows(&txn, business_id, found).await?;
     txn.commit().await?;
-    Ok(EntryPage {
-        rows,
-        next,
-        span: TimeDelta::microseconds(span),
-    })
+    Ok(EntryPage { rows, next })
 }
 
 /// Entries with where their lots belong, and their notes.

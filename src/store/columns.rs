@@ -68,3 +68,19 @@ pub fn hash(bytes: &[u8], table: &'static str, id: impl ToString) -> Result<Hash
 pub fn known<T>(value: Option<T>, table: &'static str, id: impl ToString) -> Result<T, StoreError> {
     value.ok_or_else(|| StoreError::corrupt(table, id))
 }
+
+/// Gives the columns of a query an order, and reads its rows by it: to find each cell by its name would take longer than
+/// all the rest of reading it.
+macro_rules! in_order {
+    ($model:ident from $first:literal: $($field:ident)+) => {
+        pub(super) const COLUMNS: &[&str] = &[$(stringify!($field)),+];
+
+        /// A row whose cells are [`COLUMNS`], from this place on.
+        pub(super) fn model(row: &sea_orm::QueryResult) -> Result<$model, sea_orm::DbErr> {
+            let mut places = $first..usize::MAX;
+            let mut next = || places.next().unwrap_or_default();
+            Ok($model { $($field: row.try_get_by_index(next())?),+ })
+        }
+    };
+}
+pub(super) use in_order;

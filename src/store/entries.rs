@@ -4,80 +4,24 @@
 use std::collections::HashMap;
 
 pub mod proof;
+mod row;
 pub mod sums;
 
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Value;
 use sea_orm::{
-    Condition, DatabaseTransaction, DbBackend, ExprTrait, FromQueryResult, Iterable,
-    PaginatorTrait, QueryOrder, QueryResult, QuerySelect, Set, Statement,
+    DatabaseTransaction, DbBackend, Iterable, PaginatorTrait, QueryOrder, QuerySelect, Statement,
 };
 
-use crate::domain::credits::Credits;
-use crate::domain::entry::{About, Account, Actor, Balances, Entry, EntryKey, EntryKind, IMPORT};
+use crate::domain::entry::{Entry, EntryKey, EntryKind, IMPORT};
 use crate::domain::lot::Lot;
-use crate::ids::{BusinessId, CustomerId, ItemId, LotId, UserId};
-use crate::store::columns::{hash, instant, known, micros};
+use crate::ids::{BusinessId, LotId};
+use crate::store::columns::{instant, known, micros};
 use crate::store::error::{StoreError, is_missing_value};
 use crate::store::lots;
 use crate::store::rows::{self, Rows};
-
-const TABLE: &str = "entries";
-
-#[expect(unreachable_pub, reason = "SeaORM derives public items")]
-mod entity {
-    use sea_orm::entity::prelude::*;
-
-    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "entries")]
-    pub struct Model {
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub business_id: Uuid,
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub posting_id: Uuid,
-        #[sea_orm(primary_key, auto_increment = false)]
-        pub n: i32,
-        pub lot_id: Uuid,
-        pub seq: i64,
-        pub previous_posting_id: Option<Uuid>,
-        pub previous_n: Option<i32>,
-        pub hash: Vec<u8>,
-        pub kind: i16,
-        pub from_account: i16,
-        pub to_account: i16,
-        pub amount: i64,
-        pub value: i64,
-        pub available: i64,
-        pub held: i64,
-        pub consumed: i64,
-        pub expired: i64,
-        pub revoked: i64,
-        pub transferred: i64,
-        pub effective_at: i64,
-        pub recorded_at: i64,
-        pub by_time: bool,
-        pub undoes_posting_id: Option<Uuid>,
-        pub undoes_n: Option<i32>,
-        pub request_hash: Option<Vec<u8>>,
-        pub method: String,
-        pub actor_kind: i16,
-        pub actor_id: Option<Uuid>,
-        pub consumed_by: Option<Uuid>,
-        pub customer_id: Option<Uuid>,
-        pub item_id: Option<Uuid>,
-        pub units: Option<i64>,
-        pub invoice_line_id: Option<Uuid>,
-        pub booking_id: Option<Uuid>,
-        pub hold_id: Option<Uuid>,
-    }
-
-    #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-    pub enum Relation {}
-
-    impl ActiveModelBehavior for ActiveModel {}
-}
-
-use entity::{ActiveModel, Column, Entity, Model};
+pub(super) use row::of_row;
+use row::{ActiveModel, COLUMNS, Column, Entity, TABLE, model, read, row};
 
 /// Appends entries, of any businesses, by one statement.
 ///
@@ -246,7 +190,7 @@ pub async fn count(db: &impl ConnectionTrait, business_id: BusinessId) -> Result
         .await?)
 }
 
-/// What was recorded from `from` on and before `before`, newest first, after the position
+/// What was recorded from the first instant on and before the second, newest first, after the position
 /// `(recorded_at, lot, seq)` of the last one that was seen.
 pub async fn recorded_between(
     db: &impl ConnectionTrait,
@@ -255,35 +199,26 @@ pub async fn recorded_between(
     after: Option<(i64, LotId, i64)>,
     limit: u64,
 ) -> Result<Vec<Entry>, StoreError> {
-    let mut query = Entity::find()
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::RecordedAt.gte(from))
-        .filter(Column::RecordedAt.lt(before));
-    if let Some((recorded_at, lot_id, seq)) = after {
-        query = query.filter(
-            Condition::any()
-                .add(Column::RecordedAt.lt(recorded_at))
-                .add(
-                    Column::RecordedAt
-                        .eq(recorded_at)
-                        .and(Column::LotId.lt(lot_id.uuid())),
-                )
-                .add(
-                    Column::RecordedAt
-                        .eq(recorded_at)
-                        .and(Column::LotId.eq(lot_id.uuid()))
-                        .and(Column::Seq.lt(seq)),
-                ),
-        );
-    }
-    let rows = query
-        .order_by_desc(Column::RecordedAt)
-        .order_by_desc(Column::LotId)
-        .order_by_desc(Column::Seq)
-        .limit(limit)
-        .all(db)
-        .await?;
-    rows.into_iter().map(read).collect()
+    let end = (before, LotId::from_uuid(Uuid::nil()), i64::MIN);
+    let (recorded_at, lot_id, seq) = after.filter(|after| after.0 < before).unwrap_or(end);
+    // The limit is written into the statement: its plan is one for any values that are bound, and that there are few
+    // rows is what it has to know.
+    let sql = format!(
+        "SELECT {} FROM entries
+         WHERE business_id = $1 AND recorded_at >= $2 AND (recorded_at, lot_id, seq) < ($3, $4, $5)
+         ORDER BY recorded_at DESC, lot_id DESC, seq DESC LIMIT {limit}",
+        COLUMNS.join(", "),
+    );
+    let values: [Value; 5] = [
+        business_id.uuid().into(),
+        from.into(),
+        recorded_at.into(),
+        lot_id.uuid().into(),
+        seq.into(),
+    ];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let rows = db.query_all_raw(statement).await?;
+    rows.iter().map(|row| read(model(row)?)).collect()
 }
 
 /// An entry, as far as one needs to know that it was written.
@@ -346,102 +281,4 @@ fn rows_of<'a>(entries: impl IntoIterator<Item = (BusinessId, &'a Entry)>) -> Ve
     entries
         .map(|(business_id, entry)| row(business_id, entry))
         .collect()
-}
-
-fn row(business_id: BusinessId, entry: &Entry) -> ActiveModel {
-    let (actor_kind, actor_id) = entry.actor.parts();
-    let balances = &entry.balances;
-    ActiveModel {
-        business_id: Set(business_id.uuid()),
-        posting_id: Set(entry.key.posting_id),
-        n: Set(entry.key.n),
-        lot_id: Set(entry.lot_id.uuid()),
-        seq: Set(entry.seq),
-        previous_posting_id: Set(entry.previous.map(|key| key.posting_id)),
-        previous_n: Set(entry.previous.map(|key| key.n)),
-        hash: Set(entry.hash.to_vec()),
-        kind: Set(entry.kind.code()),
-        from_account: Set(entry.from.code()),
-        to_account: Set(entry.to.code()),
-        amount: Set(entry.amount.millionths()),
-        value: Set(entry.value),
-        available: Set(balances.available.millionths()),
-        held: Set(balances.held.millionths()),
-        consumed: Set(balances.consumed.millionths()),
-        expired: Set(balances.expired.millionths()),
-        revoked: Set(balances.revoked.millionths()),
-        transferred: Set(balances.transferred.millionths()),
-        effective_at: Set(micros(entry.effective_at)),
-        recorded_at: Set(micros(entry.recorded_at)),
-        by_time: Set(entry.by_time),
-        undoes_posting_id: Set(entry.undoes.map(|key| key.posting_id)),
-        undoes_n: Set(entry.undoes.map(|key| key.n)),
-        request_hash: Set(entry.request_hash.map(|hash| hash.to_vec())),
-        method: Set(entry.method.clone()),
-        actor_kind: Set(actor_kind),
-        actor_id: Set(actor_id),
-        consumed_by: Set(entry.about.consumed_by.map(UserId::uuid)),
-        customer_id: Set(entry.about.customer_id.map(CustomerId::uuid)),
-        item_id: Set(entry.about.item_id.map(ItemId::uuid)),
-        units: Set(entry.about.units.map(Credits::millionths)),
-        invoice_line_id: Set(entry.about.invoice_line_id),
-        booking_id: Set(entry.about.booking_id),
-        hold_id: Set(entry.about.hold_id),
-    }
-}
-
-/// The entry of a row that has all its columns.
-pub(super) fn of_row(row: &QueryResult) -> Result<Entry, StoreError> {
-    read(Model::from_query_result(row, "")?)
-}
-
-fn read(row: Model) -> Result<Entry, StoreError> {
-    let id = format!("{} {}", row.posting_id, row.n);
-    let key = |posting_id: Option<Uuid>, n: Option<i32>| {
-        posting_id
-            .zip(n)
-            .map(|(posting_id, n)| EntryKey { posting_id, n })
-    };
-    Ok(Entry {
-        key: EntryKey {
-            posting_id: row.posting_id,
-            n: row.n,
-        },
-        lot_id: LotId::from_uuid(row.lot_id),
-        seq: row.seq,
-        previous: key(row.previous_posting_id, row.previous_n),
-        hash: hash(&row.hash, TABLE, &id)?,
-        kind: known(EntryKind::from_code(row.kind), TABLE, &id)?,
-        from: known(Account::from_code(row.from_account), TABLE, &id)?,
-        to: known(Account::from_code(row.to_account), TABLE, &id)?,
-        amount: Credits::from_millionths(row.amount),
-        value: row.value,
-        balances: Balances {
-            available: Credits::from_millionths(row.available),
-            held: Credits::from_millionths(row.held),
-            consumed: Credits::from_millionths(row.consumed),
-            expired: Credits::from_millionths(row.expired),
-            revoked: Credits::from_millionths(row.revoked),
-            transferred: Credits::from_millionths(row.transferred),
-        },
-        effective_at: instant(row.effective_at, TABLE, &id)?,
-        recorded_at: instant(row.recorded_at, TABLE, &id)?,
-        by_time: row.by_time,
-        undoes: key(row.undoes_posting_id, row.undoes_n),
-        request_hash: row
-            .request_hash
-            .map(|bytes| hash(&bytes, TABLE, &id))
-            .transpose()?,
-        actor: known(Actor::from_parts(row.actor_kind, row.actor_id), TABLE, &id)?,
-        about: About {
-            consumed_by: row.consumed_by.map(UserId::from_uuid),
-            customer_id: row.customer_id.map(CustomerId::from_uuid),
-            item_id: row.item_id.map(ItemId::from_uuid),
-            units: row.units.map(Credits::from_millionths),
-            invoice_line_id: row.invoice_line_id,
-            booking_id: row.booking_id,
-            hold_id: row.hold_id,
-        },
-        method: row.method,
-    })
 }

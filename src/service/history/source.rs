@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::vec::IntoIter;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use sea_orm::DatabaseTransaction;
 
 use crate::domain::entry::{Entry, EntryKey};
@@ -12,22 +11,15 @@ use crate::ids::{BusinessId, CustomerId};
 use crate::service::buyers::check_there;
 use crate::service::error::ServiceError;
 use crate::service::history::wanted::{Wanted, of_customer};
-use crate::service::history::{Amount, EntryList, EntryScope, PIECE_AT_ONCE, Position};
+use crate::service::history::{Amount, EntryList, EntryScope, Position};
 use crate::service::resolve;
 use crate::store::columns::micros;
 use crate::store::{bookings, customers, entries, invoices, lots, packages};
 
-/// How many entries of one chain are read ahead.
+/// How many entries are read ahead, of one chain or of a range of time.
 const READ_AHEAD: u64 = 64;
-/// By how much the clock of another replica may be ahead, and more.
-const CLOCKS_DIFFER_MAX: TimeDelta = TimeDelta::minutes(1);
-/// How long a span of a range of time is read first.
-const FIRST_SPAN: TimeDelta = TimeDelta::seconds(1);
-/// How many times as long the next span is if there was too little in one, and as short if there was more.
-const SPAN_GROWTH: i64 = 8;
-/// The shortest span.
-const SPAN_MICROSECONDS_MIN: i64 = 1_000;
-
+/// How many of a range of time for a piece.
+const PIECE_READ_AHEAD: u64 = 4_000;
 /// Where entries come from, newest first.
 pub(super) enum Source {
     /// A list that was read whole.
@@ -44,7 +36,6 @@ impl Source {
         business_id: BusinessId,
         input: &EntryList,
         wanted: &mut Wanted,
-        now: DateTime<Utc>,
     ) -> Result<Self, ServiceError> {
         let lots = match &input.scope {
             EntryScope::Posting(posting_id) => {
@@ -54,9 +45,7 @@ impl Source {
                 return Ok(Self::Listed(all.into_iter()));
             }
             EntryScope::Recorded(from, before) => {
-                // Nothing is recorded after now, but for clocks that differ.
-                let newest = now.checked_add_signed(CLOCKS_DIFFER_MAX).unwrap_or(now);
-                let range = (micros(*from), micros((*before).min(newest)));
+                let range = (micros(*from), micros(*before));
                 return Ok(Self::Recorded(Recorded::open(range, input)));
             }
             EntryScope::Package(reference) => {
@@ -127,38 +116,27 @@ async fn lots_of(
     Ok(lots)
 }
 
-/// A range of time, read backwards by short spans: a database that finds only blocks by time would sort all
-/// that it has for each piece of a long one.
+/// A range of time, read backwards.
 pub(super) struct Recorded {
-    from: i64,
-    /// All from here on was read.
-    before: i64,
-    span_microseconds: i64,
+    range: (i64, i64),
+    after: Option<Position>,
     /// How many entries are read at once.
     at_once: u64,
     rest: IntoIter<Entry>,
-    last: Option<Position>,
+    is_read: bool,
 }
 
 impl Recorded {
-    fn open((from, before): (i64, i64), input: &EntryList) -> Self {
-        let after = input.after;
-        let (at_once, span) = match input.amount {
-            Amount::Page(size) => (size.saturating_add(1), FIRST_SPAN),
-            Amount::Piece { before } if before.is_zero() => (PIECE_AT_ONCE, FIRST_SPAN),
-            Amount::Piece { before } => (PIECE_AT_ONCE, before),
-        };
-        let span = span.num_microseconds().unwrap_or(i64::MAX);
-        let before = after.map_or(before, |after| {
-            before.min(after.recorded_at.saturating_add(1))
-        });
+    fn open(range: (i64, i64), input: &EntryList) -> Self {
         Self {
-            from,
-            before,
-            span_microseconds: span.max(SPAN_MICROSECONDS_MIN),
-            at_once: u64::try_from(at_once).map_or(READ_AHEAD, |many| many.max(READ_AHEAD)),
+            range,
+            after: input.after,
+            at_once: match input.amount {
+                Amount::Page(_) => READ_AHEAD,
+                Amount::Piece => PIECE_READ_AHEAD,
+            },
             rest: Vec::new().into_iter(),
-            last: after,
+            is_read: false,
         }
     }
 
@@ -167,34 +145,16 @@ impl Recorded {
         txn: &DatabaseTransaction,
         business_id: BusinessId,
     ) -> Result<Option<Entry>, ServiceError> {
-        loop {
-            if let Some(entry) = self.rest.next() {
-                self.last = Some(Position::of(&entry));
-                return Ok(Some(entry));
-            }
-            if self.before <= self.from {
-                return Ok(None);
-            }
-            let begin = self.before.saturating_sub(self.span_microseconds);
-            let span = (begin.max(self.from), self.before);
-            let after = self
-                .last
-                .map(|last| (last.recorded_at, last.lot_id, last.seq));
-            let piece =
-                entries::recorded_between(txn, business_id, span, after, self.at_once).await?;
-            match piece.last() {
-                Some(last) if u64::try_from(piece.len()) == Ok(self.at_once) => {
-                    self.before = micros(last.recorded_at).saturating_add(1);
-                    let shorter = self.span_microseconds.checked_div(SPAN_GROWTH);
-                    self.span_microseconds = shorter.unwrap_or_default().max(SPAN_MICROSECONDS_MIN);
-                }
-                _ => {
-                    self.before = span.0;
-                    self.span_microseconds = self.span_microseconds.saturating_mul(SPAN_GROWTH);
-                }
-            }
-            self.rest = piece.into_iter();
+        if self.rest.len() == 0 && !self.is_read {
+            let after = self.after;
+            let after = after.map(|after| (after.recorded_at, after.lot_id, after.seq));
+            let read = entries::recorded_between(txn, business_id, self.range, after, self.at_once)
+                .await?;
+            self.is_read = u64::try_from(read.len()) != Ok(self.at_once);
+            self.after = read.last().map(Position::of);
+            self.rest = read.into_iter();
         }
+        Ok(self.rest.next())
     }
 }
 

@@ -9,7 +9,7 @@ use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Value;
 use sea_orm::{Condition, QueryOrder, QuerySelect, Statement};
 
-use super::{Column, Entity, read};
+use super::row::{Column, Entity, read};
 use crate::domain::entry::{Entry, EntryKey};
 use crate::ids::{BusinessId, LotId};
 use crate::store::error::StoreError;

@@ -4,8 +4,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, FromQueryResult, IdenStatic,
-    QueryResult, Statement, Value,
+    ConnectionTrait, DatabaseTransaction, DbBackend, FromQueryResult, IdenStatic, Statement, Value,
 };
 use uuid::Uuid;
 
@@ -13,7 +12,7 @@ use super::row::{Column, Model, TABLE, lot, row};
 use super::{CANDIDATES_MAX, shared};
 use crate::domain::lot::Lot;
 use crate::ids::{BusinessId, CustomerId, LineId, LotId, PackageId};
-use crate::store::columns::known;
+use crate::store::columns::{in_order, known};
 use crate::store::error::StoreError;
 use crate::store::lines::LineCache;
 use crate::store::rows::Rows;
@@ -404,21 +403,7 @@ async fn with_lines(
         .collect()
 }
 
-macro_rules! columns {
-    ($($field:ident)+) => {
-        const COLUMNS: &[&str] = &[$(stringify!($field)),+];
-
-        /// A row whose first cell is not its own and whose others are [`COLUMNS`]: to find each by its
-        /// name would take longer than all the rest of reading it.
-        fn model(row: &QueryResult) -> Result<Model, DbErr> {
-            let mut places = 1_usize..;
-            let mut next = || places.next().unwrap_or_default();
-            Ok(Model { $($field: row.try_get_by_index(next())?),+ })
-        }
-    };
-}
-
-columns! {
+in_order! { Model from 1:
     business_id id package_id line_id customer_id credit_type_id origin priority starts_at expires_at
     counts_from_first_use first_used_on expires_if_unused time_zone frozen frozen_until_max
     expires_if_thawed revoked is_followed is_limited issued_quantity

@@ -10,9 +10,8 @@ pub(super) const NOTICES: &str = "sqlx::postgres::notice";
 pub(super) const ANALYZE: &str = "ANALYZE";
 
 /// Lets every new connection to the database explain what it executes.
-pub(super) const EXPLAIN: [&str; 9] = [
+pub(super) const EXPLAIN: [&str; 8] = [
     // As the database does by itself when it comes to it.
-    "SELECT brin_summarize_new_values('entries_by_recorded_at')",
     "SELECT brin_summarize_new_values('entries_by_feed')",
     "SELECT brin_summarize_new_values('changes_by_feed')",
     "SELECT brin_summarize_new_values('charge_requests_by_feed')",
