@@ -68,13 +68,9 @@ pub async fn get(
     for (id, phase, moved) in entries::sums::by_credit_type(&txn, business_id, range).await? {
         count(&mut reports, id, &moved, phase)?;
     }
-    let stored = lots::sums::stored(&txn, business_id).await?;
     let mut unused: BTreeMap<CreditTypeId, Worth> = BTreeMap::new();
-    for (id, stored) in stored {
-        let credits = stored.available.checked_add(stored.held);
-        let credits = credits.ok_or(Refusal::AmountTooLarge)?;
-        let value = stored.value;
-        unused.insert(id, Worth { credits, value });
+    for (id, stored) in lots::sums::stored(&txn, business_id).await? {
+        add(unused.entry(id).or_default(), stored.worth())?;
     }
     let as_of = ctx.clock.now();
     unwritten::each_part(&txn, business_id, as_of, |lots, caused| {
@@ -87,7 +83,7 @@ pub async fn get(
             }
             let (id, moved) = (lot.line.credit_type_id, Moved::by(entry));
             count(&mut reports, id, &moved, Phase::of(counts_at(entry), range))?;
-            settle(unused.entry(id).or_default(), &moved)?;
+            add(unused.entry(id).or_default(), moved.change())?;
         }
         Ok(())
     })
@@ -107,10 +103,9 @@ fn count(
     counted.ok_or(Refusal::AmountTooLarge)
 }
 
-/// What the lots say, with what time has caused in them.
-fn settle(unused: &mut Worth, moved: &Moved) -> Result<(), Refusal> {
-    let settled = unused.plus(moved.change().ok_or(Refusal::AmountTooLarge)?);
-    *unused = settled.ok_or(Refusal::AmountTooLarge)?;
+fn add(sum: &mut Worth, more: Option<Worth>) -> Result<(), Refusal> {
+    let both = more.and_then(|more| sum.plus(more));
+    *sum = both.ok_or(Refusal::AmountTooLarge)?;
     Ok(())
 }
 

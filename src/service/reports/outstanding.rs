@@ -113,18 +113,20 @@ async fn totals(
     business_id: BusinessId,
     now: DateTime<Utc>,
 ) -> Result<BTreeMap<CreditTypeId, Outstanding>, ServiceError> {
-    let stored = lots::sums::stored(txn, business_id).await?.into_iter();
-    let mut totals: BTreeMap<CreditTypeId, Outstanding> = stored
-        .map(|(id, stored)| {
-            let outstanding = Outstanding {
-                packages: stored.packages,
-                available: stored.available,
-                held: stored.held,
-                value: stored.value,
-            };
-            (id, outstanding)
-        })
-        .collect();
+    let mut totals: BTreeMap<CreditTypeId, Outstanding> = BTreeMap::new();
+    for (id, packages) in lots::sums::holding(txn, business_id).await? {
+        totals.entry(id).or_default().packages = packages;
+    }
+    for (id, stored) in lots::sums::stored(txn, business_id).await? {
+        let stored = Outstanding {
+            packages: 0,
+            available: stored.available,
+            held: stored.held,
+            value: stored.value,
+        };
+        let total = totals.entry(id).or_default();
+        *total = total.combined(stored, Credits::checked_add, i64::checked_add)?;
+    }
     unwritten::each_part(txn, business_id, now, |lots, caused| {
         let moved = |lot: &Lot| caused.lots.iter().find(|moved| moved.id == lot.id).cloned();
         let after: Vec<Lot> = lots

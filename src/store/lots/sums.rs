@@ -8,6 +8,7 @@ use sea_orm::{Condition, QueryOrder, QuerySelect, Statement};
 use super::row::{Column, Entity};
 use super::these;
 use crate::domain::credits::Credits;
+use crate::domain::liability::Worth;
 use crate::domain::lot::Lot;
 use crate::ids::{BusinessId, CreditTypeId, CustomerId, PackageId};
 use crate::store::columns::micros;
@@ -17,8 +18,6 @@ use crate::store::lines::PREPAID;
 /// What the lots of one credit type say of what is unused, as they are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
-    /// In how many packages something is.
-    pub packages: i64,
     /// What is available.
     pub available: Credits,
     /// What is held.
@@ -27,34 +26,66 @@ pub struct Stored {
     pub value: i64,
 }
 
-/// The sums over all lots of a business by credit type, in the order of the types' ids; lines whose credits
+impl Stored {
+    /// All of it, or `None` beyond what is kept.
+    pub fn worth(self) -> Option<Worth> {
+        Some(Worth {
+            credits: self.available.checked_add(self.held)?,
+            value: self.value,
+        })
+    }
+}
+
+/// The sums over all lots of a business by credit type, of one type perhaps in several parts; lines whose credits
 /// never pay are left out.
 pub async fn stored(
     db: &impl ConnectionTrait,
     business_id: BusinessId,
 ) -> Result<Vec<(CreditTypeId, Stored)>, StoreError> {
     let sql = format!(
-        "SELECT lots.credit_type_id,
-            CAST(count(DISTINCT CASE WHEN lots.available + lots.held > 0 THEN lots.package_id END) AS BIGINT),
-            CAST(sum(lots.available) AS BIGINT), CAST(sum(lots.held) AS BIGINT),
-            CAST(sum(lots.value_unused) AS BIGINT)
-         FROM lots JOIN lines ON lines.business_id = lots.business_id AND lines.id = lots.line_id
-         WHERE lots.business_id = $1 AND lines.kind = {PREPAID}
-         GROUP BY lots.credit_type_id ORDER BY lots.credit_type_id"
+        "WITH unused AS (
+            SELECT line_id, CAST(sum(available) AS BIGINT) AS available, CAST(sum(held) AS BIGINT) AS held,
+                CAST(sum(value_unused) AS BIGINT) AS value
+            FROM lots WHERE business_id = $1 GROUP BY line_id
+        )
+        SELECT credit_type_id, available, held, value
+        FROM unused JOIN lines ON lines.business_id = $1 AND lines.id = unused.line_id
+        WHERE lines.kind = {PREPAID}"
     );
     let values = [business_id.uuid().into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     let rows = db.query_all_raw(statement).await?;
     let sums = rows.iter().map(|row| {
         let stored = Stored {
-            packages: row.try_get_by_index(1)?,
-            available: Credits::from_millionths(row.try_get_by_index(2)?),
-            held: Credits::from_millionths(row.try_get_by_index(3)?),
-            value: row.try_get_by_index(4)?,
+            available: Credits::from_millionths(row.try_get_by_index(1)?),
+            held: Credits::from_millionths(row.try_get_by_index(2)?),
+            value: row.try_get_by_index(3)?,
         };
         Ok((CreditTypeId::from_uuid(row.try_get_by_index(0)?), stored))
     });
     sums.collect()
+}
+
+/// In how many packages of a business something is unused, by credit type, as the lots are stored; lines whose credits
+/// never pay are left out.
+pub async fn holding(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+) -> Result<Vec<(CreditTypeId, i64)>, StoreError> {
+    let sql = format!(
+        "SELECT lots.credit_type_id, CAST(count(DISTINCT lots.package_id) AS BIGINT)
+         FROM lots JOIN lines ON lines.business_id = lots.business_id AND lines.id = lots.line_id
+         WHERE lots.business_id = $1 AND lines.kind = {PREPAID} AND lots.available + lots.held > 0
+         GROUP BY lots.credit_type_id"
+    );
+    let values = [business_id.uuid().into()];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let rows = db.query_all_raw(statement).await?;
+    let counts = rows.iter().map(|row| {
+        let id = CreditTypeId::from_uuid(row.try_get_by_index(0)?);
+        Ok((id, row.try_get_by_index(1)?))
+    });
+    counts.collect()
 }
 
 /// Packages of a business in which time has caused something by `now` that nobody has written yet, in the
