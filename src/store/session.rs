@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use sea_orm::sqlx::postgres::PgPoolOptions;
 use sea_orm::sqlx::{self, ConnectOptions as _, Connection as _, PgConnection};
 use sea_orm::{
     ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, RuntimeErr, SqlxError,
@@ -35,7 +36,9 @@ pub(super) enum Session {
 impl Session {
     /// Has connections ask for the settings of this kind of session.
     pub(super) fn ask_for(self, options: &mut ConnectOptions) {
-        options.map_sqlx_postgres_opts(move |options| options.options(self.settings()));
+        options
+            .map_sqlx_postgres_opts(move |options| options.options(self.settings()))
+            .map_sqlx_postgres_pool_opts(give_back);
     }
 
     /// Refuses connections that do not have what was asked for.
@@ -104,6 +107,15 @@ impl Session {
             .map(|(name, value)| (name, value.to_owned()));
         times.into_iter().chain(plans).collect()
     }
+}
+
+/// Has each connection give back what its longest message took: as many of them as there are would keep as much as the
+/// longest messages of all take.
+pub(super) fn give_back(options: PgPoolOptions) -> PgPoolOptions {
+    options.after_release(|connection, _| {
+        connection.shrink_buffers();
+        Box::pin(async { Ok(true) })
+    })
 }
 
 /// Whether each of these connections has a session of its own, between transactions too.

@@ -37,7 +37,7 @@ pub(super) fn stand_before(options: &mut ConnectOptions) {
             Box::pin(async move { enter(connection).await.map(|()| true) })
         })
         .map_sqlx_postgres_pool_opts(|options| {
-            options.after_connect(|connection, _| enter(connection))
+            session::give_back(options).after_connect(|connection, _| enter(connection))
         });
 }
 
