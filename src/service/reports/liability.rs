@@ -68,26 +68,29 @@ pub async fn get(
     for (id, phase, moved) in entries::sums::by_credit_type(&txn, business_id, range).await? {
         count(&mut reports, id, &moved, phase)?;
     }
-    let mut unused: BTreeMap<CreditTypeId, Worth> = BTreeMap::new();
-    for (id, stored) in lots::sums::stored(&txn, business_id).await? {
-        add(unused.entry(id).or_default(), stored.worth())?;
-    }
     let as_of = ctx.clock.now();
-    unwritten::each_part(&txn, business_id, as_of, |lots, caused| {
-        for entry in &caused.entries {
-            let Some(lot) = lots.iter().find(|lot| lot.id == entry.lot_id) else {
-                return Err(Refusal::LotCorrupt(entry.lot_id));
-            };
-            if lot.line.kind != LineKind::Prepaid {
-                continue;
+    let mut unused: BTreeMap<CreditTypeId, Worth> = BTreeMap::new();
+    let stored = lots::sums::stored(&txn, business_id, as_of).await?;
+    for (id, stored) in &stored {
+        add(unused.entry(*id).or_default(), stored.worth())?;
+    }
+    if lots::sums::has_unwritten(&stored) {
+        unwritten::each_part(&txn, business_id, as_of, |lots, caused| {
+            for entry in &caused.entries {
+                let Some(lot) = lots.iter().find(|lot| lot.id == entry.lot_id) else {
+                    return Err(Refusal::LotCorrupt(entry.lot_id));
+                };
+                if lot.line.kind != LineKind::Prepaid {
+                    continue;
+                }
+                let (id, moved) = (lot.line.credit_type_id, Moved::by(entry));
+                count(&mut reports, id, &moved, Phase::of(counts_at(entry), range))?;
+                add(unused.entry(id).or_default(), moved.change())?;
             }
-            let (id, moved) = (lot.line.credit_type_id, Moved::by(entry));
-            count(&mut reports, id, &moved, Phase::of(counts_at(entry), range))?;
-            add(unused.entry(id).or_default(), moved.change())?;
-        }
-        Ok(())
-    })
-    .await?;
+            Ok(())
+        })
+        .await?;
+    }
     txn.commit().await?;
     reports.retain(|id, _| only.is_none_or(|only| only == *id));
     Ok(rolled(range, as_of, reports, &unused)?)

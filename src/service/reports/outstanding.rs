@@ -117,15 +117,19 @@ async fn totals(
     for (id, packages) in lots::sums::holding(txn, business_id).await? {
         totals.entry(id).or_default().packages = packages;
     }
-    for (id, stored) in lots::sums::stored(txn, business_id).await? {
+    let stored = lots::sums::stored(txn, business_id, now).await?;
+    for (id, stored) in &stored {
         let stored = Outstanding {
             packages: 0,
             available: stored.available,
             held: stored.held,
             value: stored.value,
         };
-        let total = totals.entry(id).or_default();
+        let total = totals.entry(*id).or_default();
         *total = total.combined(stored, Credits::checked_add, i64::checked_add)?;
+    }
+    if !lots::sums::has_unwritten(&stored) {
+        return Ok(totals);
     }
     unwritten::each_part(txn, business_id, now, |lots, caused| {
         let moved = |lot: &Lot| caused.lots.iter().find(|moved| moved.id == lot.id).cloned();

@@ -16,19 +16,6 @@ use crate::store::error::StoreError;
 use crate::store::lines::PREPAID;
 use crate::store::rows::Rows;
 
-/// When entries count that are `at` an instant, where $2 and $3 are the bounds of the period.
-const PHASES: [(Phase, &str); 3] = [
-    (Phase::Before, "at < $2"),
-    (Phase::Within, "at >= $2 AND at < $3"),
-    (Phase::After, "at >= $3"),
-];
-/// The names of what they come to, credits and value.
-const SUMS: [[&str; 2]; 3] = [
-    ["amount_before", "value_before"],
-    ["amount_within", "value_within"],
-    ["amount_after", "value_after"],
-];
-
 /// The instant at which an entry of this table counts.
 fn counts_at(table: &str) -> String {
     format!("CASE WHEN {table}.by_time THEN {table}.effective_at ELSE {table}.recorded_at END")
@@ -43,29 +30,20 @@ pub async fn by_credit_type(
     business_id: BusinessId,
     (from, before): (DateTimeUtc, DateTimeUtc),
 ) -> Result<Vec<(CreditTypeId, Phase, Moved)>, StoreError> {
-    let sums = PHASES.map(|(_, condition)| {
-        format!(
-            "CAST(sum(amount) FILTER (WHERE {condition}) AS BIGINT),
-            CAST(sum(value) FILTER (WHERE {condition}) AS BIGINT)"
-        )
-    });
-    // Lines are few, and belong to packages of one template: only what they come to is joined with them.
+    let at = counts_at("entries");
+    // Lines are few, and of templates: only what they come to is joined with them.
     let sql = format!(
-        "WITH timed AS (
-            SELECT lot_id, kind, from_account, to_account, amount, value, {} AS at
-            FROM entries WHERE business_id = $1
-        ), moved (kind, from_account, to_account, line_id, {}) AS (
-            SELECT kind, from_account, to_account, line_id, {}
-            FROM timed JOIN lots ON lots.business_id = $1 AND lots.id = timed.lot_id
-            GROUP BY kind, from_account, to_account, line_id
+        "WITH moved AS (
+            SELECT kind, from_account, to_account, CAST(sum(amount) AS BIGINT) AS amount,
+                CAST(sum(value) AS BIGINT) AS value, line_id, {at} < $2 AS is_before, {at} < $3 AS is_through
+            FROM entries JOIN lots ON lots.business_id = $1 AND lots.id = entries.lot_id
+            WHERE entries.business_id = $1
+            GROUP BY kind, from_account, to_account, line_id, is_before, is_through
         )
-        SELECT moved.kind, from_account, to_account, {}, credit_type_id
+        SELECT moved.kind, from_account, to_account, amount, value, credit_type_id,
+            CASE WHEN is_before THEN 0 WHEN is_through THEN 1 ELSE 2 END
         FROM moved JOIN lines ON lines.business_id = $1 AND lines.id = moved.line_id
-        WHERE lines.kind = {PREPAID}",
-        counts_at("entries"),
-        SUMS.as_flattened().join(", "),
-        sums.join(", "),
-        SUMS.as_flattened().join(", "),
+        WHERE lines.kind = {PREPAID}"
     );
     let values = [
         business_id.uuid().into(),
@@ -73,20 +51,18 @@ pub async fn by_credit_type(
         micros(before).into(),
     ];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    let mut all = Vec::new();
-    for row in db.query_all_raw(statement).await? {
-        let credit_type_id = CreditTypeId::from_uuid(row.try_get("", "credit_type_id")?);
-        for ((phase, _), [amount, value]) in PHASES.into_iter().zip(SUMS) {
-            if let Some(amount) = row.try_get("", amount)? {
-                let worth = Worth {
-                    credits: Credits::from_millionths(amount),
-                    value: row.try_get("", value)?,
-                };
-                all.push((credit_type_id, phase, moved(&row, worth)?));
-            }
-        }
-    }
-    Ok(all)
+    let rows = db.query_all_raw(statement).await?;
+    let sums = rows.iter().map(|row| {
+        let phase: i32 = row.try_get_by_index(6)?;
+        let phase = match phase {
+            0 => Phase::Before,
+            1 => Phase::Within,
+            _ => Phase::After,
+        };
+        let credit_type_id = CreditTypeId::from_uuid(row.try_get_by_index(5)?);
+        Ok((credit_type_id, phase, moved(row)?))
+    });
+    sums.collect()
 }
 
 /// What moved in each of these lots and counts after `at`. Reads their chains from the ends back to `at`.
@@ -126,18 +102,14 @@ pub async fn after(
     let statement = Statement::from_sql_and_values(backend, sql, values);
     let rows = db.query_all_raw(statement).await?;
     let sums = rows.iter().map(|row| {
-        let worth = Worth {
-            credits: Credits::from_millionths(row.try_get_by_index(3)?),
-            value: row.try_get_by_index(4)?,
-        };
         let lot_id = LotId::from_uuid(row.try_get_by_index(5)?);
-        Ok((lot_id, moved(row, worth)?))
+        Ok((lot_id, moved(row)?))
     });
     sums.collect()
 }
 
-/// What moved as the first columns of a row tell, and how much.
-fn moved(row: &QueryResult, worth: Worth) -> Result<Moved, StoreError> {
+/// The sum that the first five columns of a row tell.
+fn moved(row: &QueryResult) -> Result<Moved, StoreError> {
     let kind: i16 = row.try_get_by_index(0)?;
     let from: i16 = row.try_get_by_index(1)?;
     let to: i16 = row.try_get_by_index(2)?;
@@ -145,6 +117,9 @@ fn moved(row: &QueryResult, worth: Worth) -> Result<Moved, StoreError> {
         kind: known(EntryKind::from_code(kind), TABLE, kind)?,
         from: known(Account::from_code(from), TABLE, from)?,
         to: known(Account::from_code(to), TABLE, to)?,
-        worth,
+        worth: Worth {
+            credits: Credits::from_millionths(row.try_get_by_index(3)?),
+            value: row.try_get_by_index(4)?,
+        },
     })
 }

@@ -1,11 +1,10 @@
 //! Sums over lots as they are stored, and where time has caused something that is not: for reports.
 
 use chrono::{DateTime, Utc};
+use sea_orm::Statement;
 use sea_orm::entity::prelude::*;
-use sea_orm::sea_query::Expr;
-use sea_orm::{Condition, QueryOrder, QuerySelect, Statement};
 
-use super::row::{Column, Entity};
+use super::row::Column;
 use super::these;
 use crate::domain::credits::Credits;
 use crate::domain::liability::Worth;
@@ -24,7 +23,15 @@ pub struct Stored {
     pub held: Credits,
     /// What both are worth, in minor units.
     pub value: i64,
+    /// In how many of the lots time has caused something that nobody has written yet.
+    pub unwritten: i64,
 }
+
+/// Whether time has caused something in a lot by $2 that nobody has written yet.
+const IS_UNWRITTEN: &str =
+    "(is_open AND available > 0 AND expires_at <= $2 AND NOT frozen AND NOT revoked
+    OR frozen AND frozen_until_max <= $2
+    OR next_timeout_at <= $2)";
 
 impl Stored {
     /// All of it, or `None` beyond what is kept.
@@ -36,23 +43,24 @@ impl Stored {
     }
 }
 
-/// The sums over all lots of a business by credit type, of one type perhaps in several parts; lines whose credits
-/// never pay are left out.
+/// The sums over all lots of a business by credit type, of one type perhaps in several parts, and what is unwritten at
+/// `now`; lines whose credits never pay are left out.
 pub async fn stored(
     db: &impl ConnectionTrait,
     business_id: BusinessId,
+    now: DateTime<Utc>,
 ) -> Result<Vec<(CreditTypeId, Stored)>, StoreError> {
     let sql = format!(
         "WITH unused AS (
             SELECT line_id, CAST(sum(available) AS BIGINT) AS available, CAST(sum(held) AS BIGINT) AS held,
-                CAST(sum(value_unused) AS BIGINT) AS value
+                CAST(sum(value_unused) AS BIGINT) AS value, count(*) FILTER (WHERE {IS_UNWRITTEN}) AS unwritten
             FROM lots WHERE business_id = $1 GROUP BY line_id
         )
-        SELECT credit_type_id, available, held, value
+        SELECT credit_type_id, available, held, value, unwritten
         FROM unused JOIN lines ON lines.business_id = $1 AND lines.id = unused.line_id
         WHERE lines.kind = {PREPAID}"
     );
-    let values = [business_id.uuid().into()];
+    let values = [business_id.uuid().into(), micros(now).into()];
     let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
     let rows = db.query_all_raw(statement).await?;
     let sums = rows.iter().map(|row| {
@@ -60,10 +68,16 @@ pub async fn stored(
             available: Credits::from_millionths(row.try_get_by_index(1)?),
             held: Credits::from_millionths(row.try_get_by_index(2)?),
             value: row.try_get_by_index(3)?,
+            unwritten: row.try_get_by_index(4)?,
         };
         Ok((CreditTypeId::from_uuid(row.try_get_by_index(0)?), stored))
     });
     sums.collect()
+}
+
+/// Whether those sums are not all that there is: time has caused more.
+pub fn has_unwritten(stored: &[(CreditTypeId, Stored)]) -> bool {
+    stored.iter().any(|(_, stored)| stored.unwritten > 0)
 }
 
 /// In how many packages of a business something is unused, by credit type, as the lots are stored; lines whose credits
@@ -97,34 +111,21 @@ pub async fn unwritten(
     after: Option<PackageId>,
     limit: u64,
 ) -> Result<Vec<PackageId>, StoreError> {
-    let now = micros(now);
-    let has_expired = Condition::all()
-        .add(Expr::col(Column::IsOpen))
-        .add(Column::Available.gt(0))
-        .add(Column::ExpiresAt.lte(now))
-        .add(Column::Frozen.eq(false))
-        .add(Column::Revoked.eq(false));
-    let is_thawed = Condition::all()
-        .add(Column::Frozen.eq(true))
-        .add(Column::FrozenUntilMax.lte(now));
-    let found: Vec<Uuid> = Entity::find()
-        .select_only()
-        .column(Column::PackageId)
-        .distinct()
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::PackageId.gt(after.map_or(Uuid::nil(), PackageId::uuid)))
-        .filter(
-            Condition::any()
-                .add(has_expired)
-                .add(is_thawed)
-                .add(Column::NextTimeoutAt.lte(now)),
-        )
-        .order_by_asc(Column::PackageId)
-        .limit(limit)
-        .into_tuple()
-        .all(db)
-        .await?;
-    Ok(found.into_iter().map(PackageId::from_uuid).collect())
+    let sql = format!(
+        "SELECT DISTINCT package_id FROM lots WHERE business_id = $1 AND package_id > $3 AND {IS_UNWRITTEN}
+         ORDER BY package_id LIMIT {limit}"
+    );
+    let values = [
+        business_id.uuid().into(),
+        micros(now).into(),
+        after.map_or(Uuid::nil(), PackageId::uuid).into(),
+    ];
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    let rows = db.query_all_raw(statement).await?;
+    let ids = rows.iter().map(|row| row.try_get_by_index(0));
+    Ok(ids
+        .map(|id| id.map(PackageId::from_uuid))
+        .collect::<Result<_, _>>()?)
 }
 
 /// All lots of these customers, in the order of their ids.
