@@ -19,9 +19,6 @@ use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
-use tonic_health::pb::HealthCheckRequest;
-use tonic_health::pb::health_check_response::ServingStatus;
-use tonic_health::pb::health_client::HealthClient;
 
 use crate::dataset::{Dataset, Group, PACKAGES_PER_CUSTOMER, Tenant, owner};
 use crate::desk::Desk;
@@ -44,8 +41,8 @@ pub(crate) enum Work {
     GetBalance,
     /// A call with a good token that has nothing else to be done: a request without what it is about.
     Refused,
-    /// A call that needs no token: whether the server is healthy.
-    Health,
+    /// The same call without a token, which is refused for that.
+    Stranger,
     /// One call of four takes effect, two repeat it, one asks for too much.
     RefusalsAndRepeats,
     /// The business that sells sells one package.
@@ -71,7 +68,7 @@ impl Work {
             Self::ConsumeAndReverse => "consume-and-reverse",
             Self::GetBalance => "get-balance",
             Self::Refused => "refused",
-            Self::Health => "health",
+            Self::Stranger => "stranger",
             Self::RefusalsAndRepeats => "refusals-and-repeats",
             Self::SellOne => "sell-one",
             Self::SellMany => "sell-many",
@@ -132,7 +129,7 @@ pub(crate) type Progress = ControlFlow<()>;
 pub(crate) struct Caller {
     dataset: Dataset,
     credits: CreditServiceClient<Bearing>,
-    health: HealthClient<Channel>,
+    without_token: CreditServiceClient<Channel>,
     random: SmallRng,
     supply: Supply,
     made: u64,
@@ -156,7 +153,7 @@ impl Caller {
         let desk = Desk::new(dataset, channel.clone())?;
         Ok(Self {
             dataset: dataset.clone(),
-            health: HealthClient::new(channel.clone()),
+            without_token: CreditServiceClient::new(channel.clone()),
             credits: CreditServiceClient::with_interceptor(channel, bearer),
             random,
             supply,
@@ -183,7 +180,7 @@ impl Caller {
             Work::ConsumeAndReverse => self.consume_or_reverse().await,
             Work::GetBalance => self.get_balance().await,
             Work::Refused => self.be_refused().await,
-            Work::Health => self.check_health().await,
+            Work::Stranger => self.be_a_stranger().await,
             Work::RefusalsAndRepeats => self.refusal_or_repeat().await,
             Work::SellOne => self.sell(1).await,
             Work::SellMany => self.sell(ENTRIES_PER_SALE_MAX).await,
@@ -308,10 +305,11 @@ impl Caller {
         Ok(ControlFlow::Continue(()))
     }
 
-    async fn check_health(&mut self) -> anyhow::Result<Progress> {
-        let answer = self.health.check(HealthCheckRequest::default()).await?;
-        let status = answer.into_inner().status();
-        anyhow::ensure!(status == ServingStatus::Serving, "it is {status:?}");
+    async fn be_a_stranger(&mut self) -> anyhow::Result<Progress> {
+        let request = v1::GetBalanceRequest::default();
+        let refused = self.without_token.get_balance(request).await.err();
+        let refused = refused.context("nobody is let in without a token")?;
+        anyhow::ensure!(refused.code() == Code::Unauthenticated, "{refused}");
         Ok(ControlFlow::Continue(()))
     }
 
