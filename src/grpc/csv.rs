@@ -129,20 +129,17 @@ impl Shape {
             let is_one = (!field.is_list() || is_rows) && !field.is_map();
             let kind = field.kind();
             let inner = kind.as_message().filter(|_| is_one);
-            let part = match inner.filter(|inner| !is_instant(inner)) {
-                Some(inner) => {
-                    let shape = Self::new(inner.clone(), &format!("{name}."), rows_of, names);
-                    if is_rows {
-                        Part::Rows(shape)
-                    } else {
-                        Part::Message(shape)
-                    }
+            let part = if let Some(inner) = inner.filter(|inner| !is_instant(inner)) {
+                let shape = Self::new(inner.clone(), &format!("{name}."), rows_of, names);
+                if is_rows {
+                    Part::Rows(shape)
+                } else {
+                    Part::Message(shape)
                 }
-                None => {
-                    let place = names.len();
-                    names.push(name);
-                    Part::Cell(Column::new(place, &field))
-                }
+            } else {
+                let place = names.len();
+                names.push(name);
+                Part::Cell(Column::new(place, &field))
             };
             parts.insert(field.number(), part);
         }
@@ -166,7 +163,7 @@ impl Shape {
             let (number, found) = next_field(&mut rest)?;
             match (self.parts.get(&number)?, found) {
                 (Part::Message(shape), Found::Bytes(inner)) => {
-                    shape.read(inner, cells, elements)?
+                    shape.read(inner, cells, elements)?;
                 }
                 (Part::Rows(shape), Found::Bytes(element)) => elements.push((shape, element)),
                 (Part::Cell(column), found) => {
@@ -232,7 +229,17 @@ impl Text {
                 let numbers = choices.values().map(|it| it.number());
                 Self::Choice(numbers.map(|it| (it, choice(field, it))).collect())
             }
-            _ => Self::Rare(field.clone()),
+            Kind::Double
+            | Kind::Float
+            | Kind::Uint32
+            | Kind::Uint64
+            | Kind::Sint32
+            | Kind::Sint64
+            | Kind::Fixed32
+            | Kind::Fixed64
+            | Kind::Sfixed32
+            | Kind::Sfixed64
+            | Kind::Message(_) => Self::Rare(field.clone()),
         }
     }
 
