@@ -203,7 +203,7 @@ async fn a_delivery_is_traced_from_the_claim_through_each_stage_without_address_
         shop.sell_lessons("8", never()).await;
         shop.sell_lessons("9", never()).await;
         let two = "the spans of two deliveries";
-        until(Duration::from_mins(1), two, async || {
+        until(Duration::from_mins(5), two, async || {
             collector.deliveries().len() == 2
         })
         .await;

@@ -17,7 +17,7 @@ use crate::support::scrape::{get, metric};
 use crate::support::shop::{Shop, never};
 
 /// Longer than the jobs of a new server take for their first run.
-const RUN_BY: Duration = Duration::from_mins(1);
+const RUN_BY: Duration = Duration::from_mins(5);
 
 #[rstest]
 #[tokio::test]

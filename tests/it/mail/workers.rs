@@ -22,7 +22,7 @@ use crate::support::smtp::{Act, At, Mode, SmtpServer};
 use crate::support::tenant::Tenant;
 
 /// Longer than a busy machine takes.
-pub(super) const SOON: Duration = Duration::from_secs(30);
+pub(super) const SOON: Duration = Duration::from_mins(3);
 
 /// So many workers with the mail settings of the app.
 pub(super) fn workers(app: &TestApp, server: &SmtpServer, connections: usize) -> Workers {

@@ -354,7 +354,7 @@ async fn an_email_that_is_on_its_way_leaves_nothing_behind(
         let mut mailroom = Mailroom::posting_to(app, &server);
         let erased = async {
             let stalled = async || server.stalls() == 1;
-            until(Duration::from_mins(1), "an e-mail on its way", stalled).await;
+            until(Duration::from_mins(5), "an e-mail on its way", stalled).await;
             erase(app, &shop.customer).await.unwrap();
             server.release();
         };
