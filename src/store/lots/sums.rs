@@ -14,6 +14,12 @@ use crate::store::columns::micros;
 use crate::store::error::StoreError;
 use crate::store::lines::PREPAID;
 
+/// Whether time has caused something in a lot by $2 that nobody has written yet.
+const IS_UNWRITTEN: &str =
+    "(is_open AND available > 0 AND expires_at <= $2 AND NOT frozen AND NOT revoked
+    OR frozen AND frozen_until_max <= $2
+    OR next_timeout_at <= $2)";
+
 /// What the lots of one credit type say of what is unused, as they are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
@@ -26,12 +32,6 @@ pub struct Stored {
     /// In how many of the lots time has caused something that nobody has written yet.
     pub unwritten: i64,
 }
-
-/// Whether time has caused something in a lot by $2 that nobody has written yet.
-const IS_UNWRITTEN: &str =
-    "(is_open AND available > 0 AND expires_at <= $2 AND NOT frozen AND NOT revoked
-    OR frozen AND frozen_until_max <= $2
-    OR next_timeout_at <= $2)";
 
 impl Stored {
     /// All of it, or `None` beyond what is kept.
