@@ -103,12 +103,12 @@ BEGIN
         || '\x000000'::bytea
     );
     INSERT INTO entries (
-        business_id, posting_id, n, lot_id, seq, previous_posting_id, previous_n, hash, kind,
+        business_id, posting_id, n, lot_id, line_id, seq, previous_posting_id, previous_n, hash, kind,
         from_account, to_account, amount, value, available, held, consumed, expired, revoked,
         transferred, effective_at, recorded_at, by_time, request_hash, method, actor_kind, actor_id,
         customer_id, item_id, units
     ) VALUES (
-        business, posting, 0, lot.id, lot.seq + 1, lot.last_posting_id, lot.last_n, digest, 2,
+        business, posting, 0, lot.id, lot.line_id, lot.seq + 1, lot.last_posting_id, lot.last_n, digest, 2,
         2, 4, one, carried, lot.available - one, lot.held, lot.consumed + one, lot.expired,
         lot.revoked_credits, lot.transferred, at, at, false, wanted, 'Consume', 2, token,
         customer, item, one

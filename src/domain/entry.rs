@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::domain::credits::Credits;
-use crate::ids::{BookingId, CustomerId, InvoiceLineId, ItemId, LotId, TokenId, UserId};
+use crate::ids::{BookingId, CustomerId, InvoiceLineId, ItemId, LineId, LotId, TokenId, UserId};
 
 /// The version byte of [`Entry::digest`].
 const HASH_VERSION: u8 = 1;
@@ -254,6 +254,8 @@ pub struct Entry {
     pub key: EntryKey,
     /// Its lot.
     pub lot_id: LotId,
+    /// The line of its lot, so that sums by what was sold need not look at lots.
+    pub line_id: LineId,
     /// Its place in the lot, from 1 and without gaps.
     pub seq: i64,
     /// The entry before it in the lot.
@@ -292,8 +294,8 @@ pub struct Entry {
 
 impl Entry {
     /// The hash that this entry must carry after an entry with the hash `previous` (zeros for the
-    /// first): SHA-256 over a version byte, the previous hash and all columns but the business and the
-    /// feed's, numbers big-endian, instants in microseconds, an absent value as a zero byte.
+    /// first): SHA-256 over a version byte, the previous hash and all columns but the business, the
+    /// line, which is the lot's for ever, and the feed's; numbers big-endian, instants in microseconds, an absent value as a zero byte.
     pub fn digest(&self, previous: &Hash) -> Hash {
         let mut sink = Sink::new(previous);
         sink.uuid(self.key.posting_id);

@@ -355,6 +355,7 @@ impl Lot {
                 n,
             },
             lot_id: self.id,
+            line_id: self.line.id,
             seq: self.tail.seq.checked_add(1).ok_or(imbalance)?,
             previous: self.tail.last,
             hash: [0; 32],

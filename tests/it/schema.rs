@@ -157,10 +157,10 @@ async fn tls_to_postgres_proves_the_server_or_there_is_no_connection() {
 
 /// One row of each kind of history, about a lot and a package that need not exist.
 const HISTORY: [&str; 2] = [
-    "INSERT INTO entries (business_id, posting_id, n, lot_id, seq, hash, kind, from_account, to_account,
+    "INSERT INTO entries (business_id, posting_id, n, lot_id, line_id, seq, hash, kind, from_account, to_account,
         amount, value, available, held, consumed, expired, revoked, transferred, effective_at,
         recorded_at, by_time, method, actor_kind)
-     VALUES ({id}, {id}, 0, {id}, 1, {hash}, 1, 1, 2, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, {no}, 'Issue', 0)",
+     VALUES ({id}, {id}, 0, {id}, {id}, 1, {hash}, 1, 1, 2, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, {no}, 'Issue', 0)",
     "INSERT INTO changes (business_id, package_id, seq, kind, old_value, new_value, request_id,
         actor_kind, effective_at, recorded_at)
      VALUES ({id}, {id}, 1, 1, '{}', '{}', {id}, 0, 0, 0)",

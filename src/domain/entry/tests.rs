@@ -13,6 +13,7 @@ fn full() -> Entry {
             n: 2,
         },
         lot_id: LotId::from_uuid(id(3)),
+        line_id: LineId::from_uuid(id(18)),
         seq: 4,
         previous: Some(EntryKey {
             posting_id: id(5),

@@ -45,6 +45,9 @@ pub enum Flaw {
     /// An entry in the chain is another lot's.
     #[error("entry {0} is another lot's")]
     OtherLot(i64),
+    /// An entry names another line than its lot.
+    #[error("entry {0} names another line than its lot")]
+    OtherLine(i64),
     /// `seq` leaves a gap, or the chain cannot be followed further back.
     #[error("entry {0} leaves a gap before it")]
     Gap(i64),

@@ -37,8 +37,9 @@ type OfEntries = fn(&Step<'_>) -> Option<Flaw>;
 type OfLots = fn(&Replay<'_>) -> Option<Flaw>;
 
 /// What every entry must be.
-const OF_ENTRIES: [OfEntries; 15] = [
+const OF_ENTRIES: [OfEntries; 16] = [
     own_lot,
+    own_line,
     no_gap,
     names_previous,
     own_hash,
@@ -112,6 +113,11 @@ fn flaw_unless(holds: bool, flaw: Flaw) -> Option<Flaw> {
 fn own_lot(step: &Step<'_>) -> Option<Flaw> {
     let own = step.entry.lot_id == step.before.lot.id;
     flaw_unless(own, Flaw::OtherLot(step.entry.seq))
+}
+
+fn own_line(step: &Step<'_>) -> Option<Flaw> {
+    let own = step.entry.line_id == step.before.lot.line.id;
+    flaw_unless(own, Flaw::OtherLine(step.entry.seq))
 }
 
 fn no_gap(step: &Step<'_>) -> Option<Flaw> {

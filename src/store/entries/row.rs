@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::domain::credits::Credits;
 use crate::domain::entry::{About, Account, Actor, Balances, Entry, EntryKey, EntryKind};
-use crate::ids::{BusinessId, CustomerId, ItemId, LotId, UserId};
+use crate::ids::{BusinessId, CustomerId, ItemId, LineId, LotId, UserId};
 use crate::store::columns::{hash, in_order, instant, known, micros};
 use crate::store::error::StoreError;
 
@@ -27,6 +27,7 @@ mod entity {
         #[sea_orm(primary_key, auto_increment = false)]
         pub n: i32,
         pub lot_id: Uuid,
+        pub line_id: Uuid,
         pub seq: i64,
         pub previous_posting_id: Option<Uuid>,
         pub previous_n: Option<i32>,
@@ -77,6 +78,7 @@ pub(super) fn row(business_id: BusinessId, entry: &Entry) -> ActiveModel {
         posting_id: Set(entry.key.posting_id),
         n: Set(entry.key.n),
         lot_id: Set(entry.lot_id.uuid()),
+        line_id: Set(entry.line_id.uuid()),
         seq: Set(entry.seq),
         previous_posting_id: Set(entry.previous.map(|key| key.posting_id)),
         previous_n: Set(entry.previous.map(|key| key.n)),
@@ -127,7 +129,7 @@ pub(in crate::store) fn of_row(row: &QueryResult) -> Result<Entry, StoreError> {
 }
 
 in_order! { Model from 0:
-    business_id posting_id n lot_id seq previous_posting_id previous_n hash kind from_account to_account amount value
+    business_id posting_id n lot_id line_id seq previous_posting_id previous_n hash kind from_account to_account amount value
     available held consumed expired revoked transferred effective_at recorded_at by_time undoes_posting_id undoes_n
     request_hash method actor_kind actor_id consumed_by customer_id item_id units invoice_line_id booking_id hold_id
 }
@@ -146,6 +148,7 @@ pub(super) fn read(row: Model) -> Result<Entry, StoreError> {
             n: row.n,
         },
         lot_id: LotId::from_uuid(row.lot_id),
+        line_id: LineId::from_uuid(row.line_id),
         seq: row.seq,
         previous: key(row.previous_posting_id, row.previous_n),
         hash: hash(&row.hash, TABLE, id)?,

@@ -30,14 +30,16 @@ pub async fn by_credit_type(
     business_id: BusinessId,
     (from, before): (DateTimeUtc, DateTimeUtc),
 ) -> Result<Vec<(CreditTypeId, Phase, Moved)>, StoreError> {
-    let at = counts_at("entries");
+    // What time caused was true at the latest when it was written: what was written before an instant counts before it.
+    let counts_before =
+        |place| format!("recorded_at < {place} OR by_time AND effective_at < {place}");
+    let (is_before, is_through) = (counts_before("$2"), counts_before("$3"));
     // Lines are few, and of templates: only what they come to is joined with them.
     let sql = format!(
         "WITH moved AS (
             SELECT kind, from_account, to_account, CAST(sum(amount) AS BIGINT) AS amount,
-                CAST(sum(value) AS BIGINT) AS value, line_id, {at} < $2 AS is_before, {at} < $3 AS is_through
-            FROM entries JOIN lots ON lots.business_id = $1 AND lots.id = entries.lot_id
-            WHERE entries.business_id = $1
+                CAST(sum(value) AS BIGINT) AS value, line_id, {is_before} AS is_before, {is_through} AS is_through
+            FROM entries WHERE business_id = $1
             GROUP BY kind, from_account, to_account, line_id, is_before, is_through
         )
         SELECT moved.kind, from_account, to_account, amount, value, credit_type_id,

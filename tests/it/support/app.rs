@@ -223,10 +223,10 @@ async fn a_test_that_leaves_a_fault_in_the_ledger_fails() {
         let id = app.business_id.uuid().simple();
         let txn = app.context().db.begin().await.unwrap();
         txn.execute_unprepared(&format!(
-            "INSERT INTO entries (business_id, posting_id, n, lot_id, seq, hash, kind, from_account,
+            "INSERT INTO entries (business_id, posting_id, n, lot_id, line_id, seq, hash, kind, from_account,
                 to_account, amount, value, available, held, consumed, expired, revoked, transferred,
                 effective_at, recorded_at, by_time, method, actor_kind)
-             VALUES (x'{id}', x'{id}', 0, x'{id}', 1, zeroblob(32), 1, 1, 2, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0,
+             VALUES (x'{id}', x'{id}', 0, x'{id}', x'{id}', 1, zeroblob(32), 1, 1, 2, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0,
                 0, 'Issue', 0)"
         ))
         .await

@@ -15,6 +15,8 @@ use crate::support::program::{carnet, err, out};
 const PLANTS: &[(&str, &str)] = &[
     // The chain.
     ("UPDATE entries SET lot_id = {b} WHERE lot_id = {a} AND seq = 2", "entry 2 is another lot's"),
+    ("UPDATE entries SET line_id = {nobody} WHERE lot_id = {a} AND seq = 2",
+        "entry 2 names another line than its lot"),
     ("UPDATE entries SET seq = 9 WHERE lot_id = {a} AND seq = 2", "entry 9 leaves a gap before it"),
     ("DELETE FROM entries WHERE lot_id = {a} AND seq = 2", "entry 3 leaves a gap before it"),
     ("DELETE FROM entries WHERE lot_id = {a} AND seq = 2", "entry 3 names another one before it"),
