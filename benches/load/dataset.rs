@@ -59,6 +59,9 @@ const CUSTOMER: u64 = 1;
 const PACKAGE: u64 = 2;
 const LOT: u64 = 3;
 const POSTING: u64 = 4;
+const USE: u64 = 5;
+/// How many uses of each package can have an id.
+const USES_MAX: u64 = 64;
 /// The kind of the customers of the business that sells.
 const BUYER: u64 = 0x031;
 
@@ -125,6 +128,12 @@ impl Dataset {
     /// The posting that issued the package `index` of a group.
     pub(crate) fn posting_id(&self, group: Group, index: u64) -> Uuid {
         self.uuid(group.kinds_from() | POSTING, index)
+    }
+
+    /// The posting that used the package `index` of a group for the `n`th time.
+    pub(crate) fn use_id(&self, group: Group, index: u64, n: u32) -> Uuid {
+        let use_index = index.saturating_mul(USES_MAX).saturating_add(n.into());
+        self.uuid(group.kinds_from() | USE, use_index)
     }
 
     /// The customer `index` of the business that sells.

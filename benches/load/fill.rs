@@ -68,6 +68,7 @@ pub(crate) async fn fill(args: &FillArgs) -> anyhow::Result<Dataset> {
         epoch_milliseconds: u64::try_from(sold_from.timestamp_millis())?,
     };
     let deep = Maker::new(&dataset, &shop.business, &shop.deep, Group::Deep, now)?;
+    let deep = deep.with_uses(args.uses_per_package)?;
     let shallow = Maker::new(&dataset, &shop.business, &shop.shallow, Group::Shallow, now)?;
     let due = Maker::new(&dataset, &shop.business, &shop.due, Group::Due, now)?;
     let groups = [

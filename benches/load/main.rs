@@ -76,6 +76,9 @@ struct FillArgs {
     /// How many packages besides of which e-mails tell; a third of them on each of three days.
     #[arg(long, default_value_t = 0, value_name = "COUNT")]
     due_packages: u64,
+    /// How often each of the first packages was used since it was sold, a day apart.
+    #[arg(long, default_value_t = 0, value_name = "COUNT")]
+    uses_per_package: u32,
     /// Where to write what a run has to know of it.
     #[arg(long, value_name = "FILE")]
     dataset: PathBuf,

@@ -10,7 +10,6 @@ use carnet::domain::customer::Customer;
 use carnet::domain::entry::{Entry, EntryKey};
 use carnet::domain::lot::Lot;
 use carnet::domain::package::Package;
-use carnet::domain::posting::Posting;
 use carnet::ids::{BusinessId, CustomerId, ItemId, LotId, SaleId, UserId};
 use chrono::{DateTime, Utc};
 use sea_orm::sqlx::{Connection as _, Executor as _, PgConnection};
@@ -37,7 +36,7 @@ const LOTS: &str = "COPY lots (business_id, id, package_id, line_id, customer_id
     consumed, expired, revoked_credits, transferred, value_unused, value_consumed, value_expired, \
     value_revoked, value_transferred, seq, last_posting_id, last_n, last_hash, last_recorded_at, \
     next_timeout_at, transferred_to, is_open, created_at, version) FROM STDIN";
-const ENTRIES: &str = "COPY entries (business_id, posting_id, n, lot_id, seq, previous_posting_id, \
+const ENTRIES: &str = "COPY entries (business_id, posting_id, n, lot_id, line_id, seq, previous_posting_id, \
     previous_n, hash, kind, from_account, to_account, amount, value, available, held, consumed, expired, \
     revoked, transferred, effective_at, recorded_at, by_time, undoes_posting_id, undoes_n, \
     request_hash, method, actor_kind, actor_id, consumed_by, customer_id, item_id, units, \
@@ -74,30 +73,55 @@ impl Loader {
 
     /// Writes so many packages, with their customers, lots and entries.
     pub(super) async fn packages(&mut self, maker: &Maker, count: u64) -> anyhow::Result<()> {
-        let business_id = maker.business_id();
-        let mut from = 0;
-        while from < count {
-            let to = count.min(from + PACKAGES_PER_CHUNK);
-            let mut customers = Rows::default();
-            let owners = from / PACKAGES_PER_CUSTOMER..to.div_ceil(PACKAGES_PER_CUSTOMER);
-            for index in owners {
-                customer(&mut customers, business_id, &maker.customer(index));
+        for (from, to) in chunks(count) {
+            self.sales(maker, from, to).await?;
+        }
+        // As time wrote them: the first use of every package, then the second of each.
+        for n in 1..=maker.uses() {
+            for (from, to) in chunks(count) {
+                self.uses(maker, from, to, n).await?;
             }
-            let mut packages = Rows::default();
-            let mut lots = Rows::default();
-            let mut entries = Rows::default();
-            for index in from..to {
-                let (sold, posting) = maker.package(index)?;
-                package(&mut packages, &sold)?;
-                ledger(&mut lots, &mut entries, &posting)?;
-            }
-            self.copy(CUSTOMERS, &customers).await?;
-            self.copy(PACKAGES, &packages).await?;
-            self.copy(LOTS, &lots).await?;
-            self.copy(ENTRIES, &entries).await?;
-            from = to;
         }
         Ok(())
+    }
+
+    /// Writes packages as they were sold, with lots of which everything was used since.
+    async fn sales(&mut self, maker: &Maker, from: u64, to: u64) -> anyhow::Result<()> {
+        let business_id = maker.business_id();
+        let mut customers = Rows::default();
+        let owners = from / PACKAGES_PER_CUSTOMER..to.div_ceil(PACKAGES_PER_CUSTOMER);
+        for index in owners {
+            customer(&mut customers, business_id, &maker.customer(index));
+        }
+        let mut packages = Rows::default();
+        let mut lots = Rows::default();
+        let mut entries = Rows::default();
+        for index in from..to {
+            let (sold, posting) = maker.package(index)?;
+            package(&mut packages, &sold)?;
+            for sold in &posting.lots {
+                lot(&mut lots, sold)?;
+            }
+            if let Some(issued) = posting.entries.first() {
+                entry(&mut entries, business_id.uuid(), issued);
+            }
+        }
+        self.copy(CUSTOMERS, &customers).await?;
+        self.copy(PACKAGES, &packages).await?;
+        self.copy(LOTS, &lots).await?;
+        self.copy(ENTRIES, &entries).await
+    }
+
+    /// Writes the `n`th use of each of these packages.
+    async fn uses(&mut self, maker: &Maker, from: u64, to: u64, n: u32) -> anyhow::Result<()> {
+        let mut entries = Rows::default();
+        for index in from..to {
+            let (_, posting) = maker.package(index)?;
+            let used = posting.entries.get(usize::try_from(n)?);
+            let used = used.ok_or_else(|| anyhow::anyhow!("a package was not used so often"))?;
+            entry(&mut entries, maker.business_id().uuid(), used);
+        }
+        self.copy(ENTRIES, &entries).await
     }
 
     /// Lets the planner know what is there, and leaves nothing for later to write.
@@ -113,6 +137,12 @@ impl Loader {
         copy.finish().await?;
         Ok(())
     }
+}
+
+/// The packages of each COPY: from the first number to before the second.
+fn chunks(count: u64) -> impl Iterator<Item = (u64, u64)> {
+    let begins = (0..count).step_by(usize::try_from(PACKAGES_PER_CHUNK).unwrap_or(usize::MAX));
+    begins.map(move |from| (from, count.min(from + PACKAGES_PER_CHUNK)))
 }
 
 /// Rows in the text format of COPY.
@@ -244,16 +274,6 @@ fn package(rows: &mut Rows, package: &Package) -> anyhow::Result<()> {
 /// The code of an expiry that comes from the template.
 const TEMPLATES_EXPIRY: i16 = 2;
 
-fn ledger(lots: &mut Rows, entries: &mut Rows, posting: &Posting) -> anyhow::Result<()> {
-    for sold in &posting.lots {
-        lot(lots, sold)?;
-        for entry in &posting.entries {
-            self::entry(entries, sold.business_id.uuid(), entry);
-        }
-    }
-    Ok(())
-}
-
 fn lot(rows: &mut Rows, lot: &Lot) -> anyhow::Result<()> {
     let fold = &lot.fold;
     let (balances, pools, basis) = (&fold.balances, &fold.pools, &fold.basis);
@@ -321,6 +341,7 @@ fn entry(rows: &mut Rows, business_id: Uuid, entry: &Entry) {
         plain(entry.key.posting_id),
         plain(entry.key.n),
         plain(entry.lot_id.uuid()),
+        plain(entry.line_id.uuid()),
         plain(entry.seq),
         previous_posting_id,
         previous_n,

@@ -2,10 +2,11 @@
 
 use carnet::domain::business::Business;
 use carnet::domain::catalog::Template;
+use carnet::domain::credits::Credits;
 use carnet::domain::customer::Customer;
-use carnet::domain::entry::Actor;
+use carnet::domain::entry::{About, Account, Actor, EntryKind};
 use carnet::domain::extend::NewLot;
-use carnet::domain::lot::Stamp;
+use carnet::domain::lot::{Movement, Stamp};
 use carnet::domain::offer::Offer;
 use carnet::domain::package::Package;
 use carnet::domain::posting::Posting;
@@ -31,6 +32,8 @@ pub(super) struct Maker {
     group: Group,
     actor: Actor,
     now: DateTime<Utc>,
+    /// How often each package was used.
+    uses: u32,
     /// What all packages have in common, and the lot of each.
     package: Package,
     lots: Vec<NewLot>,
@@ -50,9 +53,25 @@ impl Maker {
             group,
             actor: Actor::Token(TokenId::from_uuid(dataset.business.token_uuid)),
             now,
+            uses: 0,
             package,
             lots,
         })
+    }
+
+    /// The same, but each package was used so often, a day apart.
+    pub(super) fn with_uses(self, uses: u32) -> anyhow::Result<Self> {
+        let days = (self.now - self.sold_at(0)?).num_days();
+        anyhow::ensure!(
+            i64::from(uses) < days,
+            "{uses} uses a day apart are more than there were days since the sale"
+        );
+        Ok(Self { uses, ..self })
+    }
+
+    /// How often each package was used.
+    pub(super) fn uses(&self) -> u32 {
+        self.uses
     }
 
     /// Whose packages they are.
@@ -92,11 +111,15 @@ impl Maker {
         }
     }
 
-    /// The package `index` of the group, and the posting that issued its lot when it was sold.
+    fn sold_at(&self, index: u64) -> anyhow::Result<DateTime<Utc>> {
+        let milliseconds = i64::try_from(self.dataset.milliseconds(index))?;
+        Ok(DateTime::from_timestamp_millis(milliseconds).unwrap_or(self.now))
+    }
+
+    /// The package `index` of the group, and what issued its lot when it was sold, followed by its uses.
     pub(super) fn package(&self, index: u64) -> anyhow::Result<(Package, Posting)> {
         let customer = owner(index);
-        let milliseconds = i64::try_from(self.dataset.milliseconds(index))?;
-        let sold_at = DateTime::from_timestamp_millis(milliseconds).unwrap_or(self.now);
+        let sold_at = self.sold_at(index)?;
         let package = Package {
             id: self.dataset.package_id(self.group, index),
             customer_id: self.dataset.customer_id(self.group, customer),
@@ -121,8 +144,46 @@ impl Maker {
             id: self.dataset.lot_id(self.group, index),
             ..lot.clone()
         });
-        let posting = post::issue(&stamp, [(package.clone(), lots.collect())])?;
+        let mut posting = post::issue(&stamp, [(package.clone(), lots.collect())])?;
+        for n in 1..=self.uses {
+            self.use_one(&mut posting, index, n)?;
+        }
         Ok((package, posting))
+    }
+
+    /// Adds the `n`th use of a package, of one credit.
+    fn use_one(&self, posting: &mut Posting, index: u64, n: u32) -> anyhow::Result<()> {
+        let at = self.sold_at(index)? + TimeDelta::days(n.into());
+        let posting_id = self.dataset.use_id(self.group, index, n);
+        let stamp = Stamp {
+            posting_id,
+            now: at,
+            request_hash: Some(Sha256::digest(posting_id).into()),
+            method: "Consume".to_owned(),
+            actor: self.actor,
+            purpose: None,
+        };
+        for lot in &mut posting.lots {
+            let amount = Credits::UNIT;
+            let value = lot.fold.value_leaving(amount);
+            let movement = Movement {
+                kind: EntryKind::Consume,
+                from: Account::Available,
+                to: Account::Consumed,
+                amount,
+                value: value.ok_or_else(|| anyhow::anyhow!("nothing is left to use"))?,
+                effective_at: at,
+                by_time: false,
+                undoes: None,
+                about: About {
+                    customer_id: Some(lot.customer_id),
+                    units: Some(Credits::UNIT),
+                    ..About::default()
+                },
+            };
+            posting.entries.push(lot.post(&stamp, 0, movement)?);
+        }
+        Ok(())
     }
 
     /// When the package `index` ends. Those of a customer that are due end on three days in a row. Of others, which
