@@ -8,13 +8,13 @@
 //! Deliberately absent: reading files while e-mails are sent.
 
 pub mod own;
+mod styling;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use css_inline::{CSSInliner, InlineOptions};
 use handlebars::{Handlebars, RenderError as EngineError, no_escape};
 use serde_json::Value;
 
@@ -33,6 +33,10 @@ pub const PART_BYTES_MAX: usize = 512 * 1024;
 
 /// The templates of a kind, in its folder.
 const PARTS: [&str; 3] = ["subject.txt.hbs", "body.txt.hbs", "body.html.hbs"];
+/// What a kind's HTML part is called with its layout around it and its styles in it: no file.
+const STYLED: &str = "styled.html.hbs";
+const HTML_LAYOUT: &str = "layout.html.hbs";
+const TEXT_LAYOUT: &str = "layout.txt.hbs";
 /// What the templates of HTML parts may include, and the file of each.
 const PARTIALS: [(&str, &str); 1] = [("units", "units.html.hbs")];
 
@@ -92,6 +96,8 @@ pub struct TemplateSet {
     text: Handlebars<'static>,
     partials: Partials,
     sources: BTreeMap<&'static str, Source>,
+    /// The kinds whose HTML part is one template that has its styles already.
+    styled: BTreeSet<&'static str>,
     locales: Arc<Locales>,
 }
 
@@ -132,6 +138,7 @@ impl TemplateSet {
             text: engine(&locales),
             partials: Partials::new(),
             sources: BTreeMap::new(),
+            styled: BTreeSet::new(),
             locales,
         };
         set.text.register_escape_fn(no_escape);
@@ -143,7 +150,7 @@ impl TemplateSet {
         }
         for kind in EmailKind::ALL {
             let mut data = set.data(&sample::content(kind, FALLBACK_TAG))?;
-            let [subject, text, html] = PARTS.map(|part| format!("{}/{part}", kind.name()));
+            let [subject, text, html] = PARTS.map(|part| path(kind, part));
             let source = Source {
                 subject: set.add(&subject, files, &data)?.trim_end().to_owned(),
                 text: set.add(&text, files, &data)?,
@@ -151,9 +158,12 @@ impl TemplateSet {
             };
             set.sources.insert(kind.name(), source);
             add_layout_fields(&mut data, String::new(), String::new());
-            for path in ["layout.html.hbs", "layout.txt.hbs"] {
+            for path in [HTML_LAYOUT, TEXT_LAYOUT] {
                 set.add(path, files, &data)?;
             }
+        }
+        for kind in EmailKind::ALL {
+            set.style(kind, files)?;
         }
         set.try_samples()?;
         Ok(set)
@@ -183,6 +193,47 @@ impl TemplateSet {
         Ok(source.to_owned())
     }
 
+    /// Puts the styles into the HTML template of a kind, if what that prints is the same.
+    fn style(&mut self, kind: EmailKind, files: &Files) -> Result<(), TemplateError> {
+        let body = path(kind, PARTS[2]);
+        let mut partials = BTreeMap::new();
+        for (name, path) in PARTIALS {
+            partials.insert(name, file(files, path)?);
+        }
+        let styled = styling::template(file(files, HTML_LAYOUT)?, file(files, &body)?, &partials);
+        if let Some(Ok(template)) = styled.as_deref().map(check::parse) {
+            self.html.register_template(&path(kind, STYLED), template);
+            if self.prints_the_same_styled(kind)? {
+                self.styled.insert(kind.name());
+                return Ok(());
+            }
+        }
+        let kind = kind.name();
+        tracing::info!(
+            kind,
+            "styles are put into each {kind} e-mail: not into its template"
+        );
+        Ok(())
+    }
+
+    fn prints_the_same_styled(&mut self, kind: EmailKind) -> Result<bool, RenderError> {
+        for content in sample::all(kind, FALLBACK_TAG) {
+            let wanted = self.render(&content)?;
+            self.styled.insert(kind.name());
+            let styled = self.render(&content);
+            self.styled.remove(kind.name());
+            // What has its styles is only written in the reader's own way by this.
+            let [wanted, styled] = [Ok(wanted), styled].map(|rendered| {
+                let html = rendered.map_err(|error| error.to_string())?.html;
+                styling::inlined(&html)
+            });
+            if styled != wanted {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Renders every kind in every language, with as much and with as little as there can be.
     fn try_samples(&self) -> Result<(), RenderError> {
         for locale in self.locales.iter() {
@@ -207,46 +258,67 @@ impl TemplateSet {
     /// With a set that was checked: only if the content names no package, or one that is about to
     /// expire has no last usable day.
     pub fn render(&self, content: &EmailContent) -> Result<Rendered, RenderError> {
-        let data = self.data(content)?;
-        let paths = PARTS.map(|part| format!("{}/{part}", content.kind.name()));
-        let [subject, text, html] = &paths;
-        let part = |engine: &Handlebars<'static>, path: &str| {
-            let printed = print(|output| engine.render_to_write(path, &data, output));
-            printed.map_err(|error| self.failed(content, format!("{path}: {error}")))
-        };
-        let printed = Source {
-            subject: part(&self.text, subject)?,
-            text: part(&self.text, text)?,
-            html: part(&self.html, html)?,
-        };
-        self.lay_out(content, data, printed)
+        let mut data = self.data(content)?;
+        let [subject, text, html] = PARTS.map(|part| path(content.kind, part));
+        let subject = self.print(&self.text, &subject, content, &data)?;
+        let text = self.print(&self.text, &text, content, &data)?;
+        if !self.styled.contains(content.kind.name()) {
+            let html = self.print(&self.html, &html, content, &data)?;
+            let printed = Source {
+                subject,
+                text,
+                html,
+            };
+            return self.lay_out(content, data, printed);
+        }
+        let subject = one_line(&subject);
+        let text = self.lay_out_text(content, &mut data, &subject, &text)?;
+        Ok(Rendered {
+            html: self.print(&self.html, &path(content.kind, STYLED), content, &data)?,
+            subject,
+            text,
+        })
     }
 
-    /// Puts what was printed into the layout.
+    /// Puts what was printed into the layout, and styles into its HTML.
     fn lay_out(
         &self,
         content: &EmailContent,
         mut data: Value,
         printed: Source,
     ) -> Result<Rendered, RenderError> {
-        let failed = |reason| self.failed(content, reason);
-        let layout = |engine: &Handlebars<'static>, path: &str, data: &Value| {
-            let printed = print(|output| engine.render_to_write(path, data, output));
-            printed.map_err(|error| failed(format!("{path}: {error}")))
-        };
         let subject = one_line(&printed.subject);
-        add_layout_fields(&mut data, subject.clone(), tidy(&printed.text));
-        let text = tidy(&layout(&self.text, "layout.txt.hbs", &data)?);
-        add_layout_fields(&mut data, subject.clone(), printed.html);
-        let html = layout(&self.html, "layout.html.hbs", &data)?;
-        let html = inliner()
-            .inline(&html)
-            .map_err(|error| failed(error.to_string()))?;
+        let text = self.lay_out_text(content, &mut data, &subject, &printed.text)?;
+        set_field(&mut data, "body", printed.html);
+        let html = self.print(&self.html, HTML_LAYOUT, content, &data)?;
+        let html = styling::inlined(&html).map_err(|reason| self.failed(content, reason))?;
         Ok(Rendered {
             subject,
             html,
             text,
         })
+    }
+
+    fn lay_out_text(
+        &self,
+        content: &EmailContent,
+        data: &mut Value,
+        subject: &str,
+        text: &str,
+    ) -> Result<String, RenderError> {
+        add_layout_fields(data, subject.to_owned(), tidy(text));
+        Ok(tidy(&self.print(&self.text, TEXT_LAYOUT, content, data)?))
+    }
+
+    fn print(
+        &self,
+        engine: &Handlebars<'static>,
+        path: &str,
+        content: &EmailContent,
+        data: &Value,
+    ) -> Result<String, RenderError> {
+        let printed = print(|output| engine.render_to_write(path, data, output));
+        printed.map_err(|error| self.failed(content, format!("{path}: {error}")))
     }
 
     pub(super) fn data(&self, content: &EmailContent) -> Result<Value, RenderError> {
@@ -263,6 +335,11 @@ impl TemplateSet {
             reason,
         }
     }
+}
+
+/// What a part of a kind's templates is called.
+fn path(kind: EmailKind, part: &str) -> String {
+    format!("{}/{part}", kind.name())
 }
 
 fn file<'a>(files: &'a Files, path: &str) -> Result<&'a str, TemplateError> {
@@ -326,11 +403,6 @@ fn tidy(text: &str) -> String {
         }
     }
     lines.join("\n")
-}
-
-fn inliner() -> CSSInliner<'static> {
-    let options: InlineOptions<'static> = CSSInliner::options();
-    options.load_remote_stylesheets(false).build()
 }
 
 #[cfg(test)]

@@ -51,6 +51,13 @@ fn render(content: &EmailContent) -> Rendered {
     TemplateSet::embedded().unwrap().render(content).unwrap()
 }
 
+#[test]
+fn no_shipped_template_gets_its_styles_only_as_it_is_printed() {
+    let set = TemplateSet::embedded().unwrap();
+    let kinds: BTreeSet<_> = EmailKind::ALL.iter().map(|kind| kind.name()).collect();
+    assert_eq!(set.styled, kinds);
+}
+
 #[rstest]
 #[case(
     EmailKind::Confirmation,
@@ -215,7 +222,7 @@ fn names_survive_in_subject_and_text_and_are_escaped_in_html() {
         rendered.text
     );
     assert!(
-        rendered.html.contains("O'Neil &amp; &lt;b&gt;Co"),
+        rendered.html.contains("O&#x27;Neil &amp; &lt;b&gt;Co"),
         "{}",
         rendered.html
     );
