@@ -14,7 +14,7 @@ use crate::store::by_id;
 use crate::store::columns::{from_json, instant, instant_opt, is_one_of, known, micros, to_json};
 use crate::store::error::StoreError;
 use crate::store::notices;
-use crate::store::rows::Rows;
+use crate::store::rows::{self, Rows};
 
 mod claim;
 mod overview;
@@ -80,25 +80,15 @@ pub struct Filter {
     pub kinds: Vec<NoticeKind>,
 }
 
-/// The most e-mails of one statement: a bound on the parameters that databases take.
-const EMAILS_PER_STATEMENT_MAX: usize = 400;
-
 /// The e-mails of these customers, kinds and occasions, in the order of `new`: those that are there already, or
 /// the new ones.
 pub async fn ensure(txn: &DatabaseTransaction, new: &[Email]) -> Result<Vec<EmailId>, StoreError> {
-    let mut ids = Vec::with_capacity(new.len());
-    for chunk in new.chunks(EMAILS_PER_STATEMENT_MAX) {
-        let rows = chunk.iter().map(row).collect::<Result<Vec<_>, _>>()?;
-        Entity::insert_many(rows.clone())
-            .on_conflict_do_nothing_on(KEY)
-            .exec_without_returning(txn)
-            .await?;
-        let there = of_occasions(txn, rows).await?;
-        for email in chunk {
-            ids.push(known(there.get(&key(email)).copied(), TABLE, email.id)?);
-        }
-    }
-    Ok(ids)
+    let models = new.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+    rows::insert_new(txn, models.clone(), &KEY).await?;
+    let there = of_occasions(txn, models).await?;
+    let ids = new.iter();
+    let ids = ids.map(|email| known(there.get(&key(email)).copied(), TABLE, email.id));
+    ids.collect()
 }
 
 /// What an e-mail is unique by.

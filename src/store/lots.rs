@@ -17,14 +17,11 @@ use crate::ids::{BusinessId, CreditTypeId, CustomerId, LineId, LotId, PackageId}
 use crate::store::columns::{IDS_PER_STATEMENT_MAX, known, micros};
 use crate::store::error::StoreError;
 use crate::store::lines;
-use crate::store::rows::Rows;
+use crate::store::rows::{self, Rows};
 use row::{Column, Entity, Model, TABLE, lot, row};
 
 /// The most lots that a call which names no package looks at (design section 5).
 pub const CANDIDATES_MAX: usize = 64;
-
-/// The most lots of one statement: a bound on the parameters that databases take.
-const LOTS_PER_STATEMENT_MAX: usize = 400;
 
 /// Where a lot belongs, which never changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,18 +36,12 @@ pub struct Home {
 
 /// Writes new lots, as they are after their issue.
 pub async fn insert(txn: &DatabaseTransaction, new: &[Lot]) -> Result<(), StoreError> {
-    for chunk in new.chunks(LOTS_PER_STATEMENT_MAX) {
-        let mut rows = Vec::with_capacity(chunk.len());
-        for lot in chunk {
-            let mut row = row(lot)?;
-            row.version = Set(lot.version.saturating_add(1));
-            rows.push(row);
-        }
-        Entity::insert_many(rows)
-            .exec_without_returning(txn)
-            .await?;
-    }
-    Ok(())
+    let models = new.iter().map(|lot| {
+        let mut row = row(lot)?;
+        row.version = Set(lot.version.saturating_add(1));
+        Ok(row)
+    });
+    rows::insert(txn, models.collect::<Result<Vec<_>, StoreError>>()?).await
 }
 
 /// Writes lots that are locked, as they are now; each one's version goes up by one.

@@ -10,6 +10,7 @@ use crate::domain::notice::{DropReason, Notice, NoticeKind};
 use crate::ids::{BusinessId, CustomerId, EmailId, NoticeId, PackageId};
 use crate::store::columns::{instant, known, micros};
 use crate::store::error::StoreError;
+use crate::store::rows;
 
 const TABLE: &str = "notices";
 
@@ -43,23 +44,15 @@ mod entity {
 
 use entity::{ActiveModel, Column, Entity, Model};
 
-/// The most notices of one statement: a bound on the parameters that databases take.
-const NOTICES_PER_STATEMENT_MAX: usize = 400;
-
 /// Writes notices that are not there yet; one that is there already stays as it is.
 pub async fn insert(txn: &DatabaseTransaction, new: &[Notice]) -> Result<(), StoreError> {
-    for chunk in new.chunks(NOTICES_PER_STATEMENT_MAX) {
-        Entity::insert_many(chunk.iter().map(row))
-            .on_conflict_do_nothing_on([
-                Column::BusinessId,
-                Column::Kind,
-                Column::PackageId,
-                Column::Cause,
-            ])
-            .exec_without_returning(txn)
-            .await?;
-    }
-    Ok(())
+    let unique_by = [
+        Column::BusinessId,
+        Column::Kind,
+        Column::PackageId,
+        Column::Cause,
+    ];
+    rows::insert_new(txn, new.iter().map(row).collect(), &unique_by).await
 }
 
 /// All notices of these packages.

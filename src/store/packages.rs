@@ -15,21 +15,14 @@ use crate::store::by_id;
 use crate::store::columns::IDS_PER_STATEMENT_MAX;
 use crate::store::error::StoreError;
 use crate::store::external_ids;
+use crate::store::rows;
 pub use lists::{Filter, ending_between, frozen, list, thawing};
 use row::{Column, Entity, read, row};
 
-/// The most packages of one statement: a bound on the parameters that databases take.
-const PACKAGES_PER_STATEMENT_MAX: usize = 400;
-
 /// Writes new packages.
 pub async fn insert(txn: &DatabaseTransaction, new: &[Package]) -> Result<(), StoreError> {
-    for chunk in new.chunks(PACKAGES_PER_STATEMENT_MAX) {
-        let rows = chunk.iter().map(row).collect::<Result<Vec<_>, _>>()?;
-        Entity::insert_many(rows)
-            .exec_without_returning(txn)
-            .await?;
-    }
-    Ok(())
+    let models = new.iter().map(row).collect::<Result<Vec<_>, _>>()?;
+    rows::insert(txn, models).await
 }
 
 /// Writes a locked package as it is now, and counts its version up.

@@ -26,6 +26,7 @@ enum Kind {
     Integer,
     BigInteger,
     Boolean,
+    Date,
     Text,
     Json,
 }
@@ -179,6 +180,7 @@ impl Rows {
             };
             let cell = match column.kind {
                 Kind::Json => format!("{value}::jsonb AS {name}"),
+                Kind::Date => format!("{value}::date AS {name}"),
                 Kind::Uuid
                 | Kind::Bytes
                 | Kind::SmallInteger
@@ -206,6 +208,7 @@ impl Rows {
                 | Kind::Integer
                 | Kind::BigInteger
                 | Kind::Boolean
+                | Kind::Date
                 | Kind::Text
                 | Kind::Json => format!("value ->> {index}"),
             };
@@ -239,19 +242,52 @@ pub(super) async fn insert_where<A: ActiveModelTrait>(
         return Ok(());
     }
     let count = models.len();
+    let statement = insertion(db, models, condition)?;
+    let result = db.execute_raw(statement).await?;
+    if usize::try_from(result.rows_affected()) != Ok(count) {
+        let table = A::Entity::default().table_name().to_owned();
+        return Err(StoreError::Taken(table));
+    }
+    Ok(())
+}
+
+/// Inserts by one statement those rows that are not there yet by what they are unique by.
+pub(super) async fn insert_new<A: ActiveModelTrait>(
+    txn: &DatabaseTransaction,
+    models: Vec<A>,
+    unique_by: &[<A::Entity as EntityTrait>::Column],
+) -> Result<(), StoreError> {
+    if models.is_empty() {
+        return Ok(());
+    }
+    let unique_by: Vec<&str> = unique_by.iter().map(IdenStatic::as_str).collect();
+    let unique_by = unique_by.join(", ");
+    // Without a condition SQLite would take ON for that of a join.
+    let end = format!("TRUE ON CONFLICT ({unique_by}) DO NOTHING");
+    let statement = insertion(txn, models, &end)?;
+    txn.execute_raw(statement).await?;
+    Ok(())
+}
+
+/// Inserts rows, as `given`, with this condition and what may follow it.
+fn insertion<A: ActiveModelTrait>(
+    db: &impl ConnectionTrait,
+    models: Vec<A>,
+    condition: &str,
+) -> Result<Statement, StoreError> {
     let backend = db.get_database_backend();
-    let table = A::Entity::default().table_name().to_owned();
+    let table = A::Entity::default();
+    let table = table.table_name();
     let rows = Rows::of_models(models, <A::Entity as EntityTrait>::Column::iter())?;
     let names = rows.names().collect::<Vec<_>>().join(", ");
     let given = rows.table(backend);
     let sql =
         format!("INSERT INTO {table} ({names}) SELECT {names} FROM {given} WHERE {condition}");
-    let statement = Statement::from_sql_and_values(backend, sql, rows.values(backend));
-    let result = db.execute_raw(statement).await?;
-    if usize::try_from(result.rows_affected()) != Ok(count) {
-        return Err(StoreError::Taken(table));
-    }
-    Ok(())
+    Ok(Statement::from_sql_and_values(
+        backend,
+        sql,
+        rows.values(backend),
+    ))
 }
 
 /// Writes these columns of rows by one statement; each row is found by the columns of `found_by`.
@@ -303,6 +339,7 @@ fn kind(column: &ColumnType) -> Option<Kind> {
         ColumnType::Integer => Some(Kind::Integer),
         ColumnType::BigInteger => Some(Kind::BigInteger),
         ColumnType::Boolean => Some(Kind::Boolean),
+        ColumnType::Date => Some(Kind::Date),
         ColumnType::String(_) | ColumnType::Text => Some(Kind::Text),
         ColumnType::Json | ColumnType::JsonBinary => Some(Kind::Json),
         _ => None,
@@ -317,7 +354,7 @@ fn sql_type(kind: Kind) -> &'static str {
         Kind::Integer => "integer",
         Kind::BigInteger => "bigint",
         Kind::Boolean => "boolean",
-        Kind::Text | Kind::Json => "text",
+        Kind::Date | Kind::Text | Kind::Json => "text",
     }
 }
 
@@ -330,14 +367,14 @@ fn absent(kind: Kind) -> Value {
         Kind::Integer => i32::MIN.into(),
         Kind::BigInteger => i64::MIN.into(),
         Kind::Boolean => false.into(),
-        Kind::Text | Kind::Json => String::new().into(),
+        Kind::Date | Kind::Text | Kind::Json => String::new().into(),
     }
 }
 
 fn absent_in_sql(column: &Column) -> Option<String> {
     let text = match column.kind {
         Kind::Uuid => Uuid::nil().to_string(),
-        Kind::Bytes | Kind::Text | Kind::Json => String::new(),
+        Kind::Bytes | Kind::Date | Kind::Text | Kind::Json => String::new(),
         Kind::SmallInteger => i16::MIN.to_string(),
         Kind::Integer => i32::MIN.to_string(),
         Kind::BigInteger => i64::MIN.to_string(),
@@ -358,7 +395,7 @@ fn array(column: Column) -> Value {
         Kind::Integer => ArrayType::Int,
         Kind::BigInteger => ArrayType::BigInt,
         Kind::Boolean => ArrayType::Bool,
-        Kind::Text | Kind::Json => ArrayType::String,
+        Kind::Date | Kind::Text | Kind::Json => ArrayType::String,
     };
     Value::Array(of, Some(Box::new(cells.collect())))
 }
@@ -366,6 +403,8 @@ fn array(column: Column) -> Value {
 fn in_array(cell: Value, kind: Kind) -> Value {
     if let Value::Json(Some(json)) = cell {
         json.to_string().into()
+    } else if let Value::ChronoDate(Some(date)) = cell {
+        date.to_string().into()
     } else if is_some(&cell) {
         cell
     } else {
@@ -391,6 +430,7 @@ fn json(cell: Value) -> serde_json::Value {
         Value::Bool(Some(flag)) => i32::from(flag).into(),
         Value::String(Some(text)) => text.into(),
         Value::Json(Some(value)) => value.to_string().into(),
+        Value::ChronoDate(Some(date)) => date.to_string().into(),
         _ => serde_json::Value::Null,
     }
 }

@@ -10,7 +10,7 @@ use crate::domain::sale::{Invoiced, Price, Sale};
 use crate::ids::{BusinessId, CustomerId, GroupId, InvoiceId, InvoiceLineId, PaymentId, SaleId};
 use crate::store::columns::{instant, instant_opt, known, micros};
 use crate::store::error::StoreError;
-use crate::store::{by_id, charge_requests, packages, payments};
+use crate::store::{by_id, charge_requests, packages, payments, rows};
 
 const TABLE: &str = "sales";
 
@@ -58,7 +58,7 @@ pub async fn insert(
     request_id: Uuid,
     new: &[Sale],
 ) -> Result<(), StoreError> {
-    let rows = new.iter().map(|sale| {
+    let models = new.iter().map(|sale| {
         let (sold_by_kind, sold_by) = sale.sold_by.parts();
         ActiveModel {
             business_id: Set(business_id.uuid()),
@@ -81,11 +81,7 @@ pub async fn insert(
             version: Set(1),
         }
     });
-    if !new.is_empty() {
-        Entity::insert_many(rows)
-            .exec_without_returning(txn)
-            .await?;
-    }
+    rows::insert(txn, models.collect()).await?;
     payments::insert(txn, business_id, request_id, new).await
 }
 
