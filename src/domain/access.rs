@@ -1,5 +1,7 @@
 //! API tokens, and what they may do in the hands of who holds them (J3).
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use crate::domain::entry::Hash;
@@ -64,24 +66,28 @@ pub struct Holder {
     pub permissions: Permissions,
 }
 
-/// A token and who holds it.
+/// A token and what who holds it may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldToken {
     /// The token.
     pub token: Token,
-    /// The user that it belongs to; none if it stands alone.
-    pub holder: Option<Holder>,
+    /// What calls with it may do; none if they may do nothing.
+    pub permissions: Option<Arc<Permissions>>,
 }
 
 impl HeldToken {
-    /// What calls with it may do: what the token allows and, if it belongs to a user, the user's role as well.
-    /// None if that user is no longer active.
-    pub fn permissions(&self) -> Option<Permissions> {
-        let own = &self.token.permissions;
-        match &self.holder {
+    /// A token that belongs to `holder`, or stands alone. Calls with it may do what the token allows and, if it
+    /// belongs to a user, the user's role as well; nothing if that user is no longer active.
+    pub fn new(token: Token, holder: Option<&Holder>) -> Self {
+        let own = &token.permissions;
+        let permissions = match holder {
             None => Some(own.clone()),
             Some(holder) if holder.active => Some(own & &holder.permissions),
             Some(_) => None,
+        };
+        Self {
+            permissions: permissions.map(Arc::new),
+            token,
         }
     }
 }
@@ -130,21 +136,15 @@ mod tests {
     #[test]
     fn a_users_token_may_do_what_both_it_and_the_role_allow() {
         let permissions: Permissions = [Permission::CatalogRead, Permission::PackagesSell].into();
-        let held = |holder| HeldToken {
-            token: token(),
-            holder,
-        };
+        let held = |holder: Option<Holder>| HeldToken::new(token(), holder.as_ref()).permissions;
         let of = |active| {
             held(Some(Holder {
                 active,
                 permissions: permissions.clone(),
             }))
         };
-        assert_eq!(held(None).permissions(), Some(token().permissions));
-        assert_eq!(
-            of(true).permissions(),
-            Some([Permission::CatalogRead].into())
-        );
-        assert_eq!(of(false).permissions(), None);
+        assert_eq!(held(None).as_deref(), Some(&token().permissions));
+        assert_eq!(of(true).as_deref(), Some(&[Permission::CatalogRead].into()));
+        assert_eq!(of(false), None);
     }
 }

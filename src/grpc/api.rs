@@ -4,6 +4,7 @@
 //! A client that hangs up drops the handler, never the task: a database unit is not cut in the middle.
 //! A unit that lost to others is tried again here, as a whole; one that waited too long is not.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -35,7 +36,7 @@ const FIRST_PAUSE_MILLISECONDS_MAX: u64 = 20;
 /// What the handlers of all services share.
 #[derive(Clone, Debug)]
 pub struct Api {
-    ctx: Context,
+    ctx: Arc<Context>,
     tasks: TaskTracker,
 }
 
@@ -187,7 +188,10 @@ fn optional(text: &str, faults: &mut Faults) -> Option<Option<Uuid>> {
 impl Api {
     /// Handlers on `ctx`, whose units run among `tasks`.
     pub fn new(ctx: Context, tasks: TaskTracker) -> Self {
-        Self { ctx, tasks }
+        Self {
+            ctx: Arc::new(ctx),
+            tasks,
+        }
     }
 
     /// Reads a request that writes; `read` reads all but its request id.
@@ -255,7 +259,7 @@ impl Api {
             + Sync
             + 'static,
     {
-        let ctx = self.ctx.clone();
+        let ctx = Arc::clone(&self.ctx);
         let place = Place::of_this_call();
         let business_id = call.business_id();
         let unit = within(business_id, async move {

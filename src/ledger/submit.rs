@@ -116,7 +116,8 @@ impl Ledger {
         {
             return Ok(receipt);
         }
-        self.0.solo.submit(submission).await
+        // On the heap, since it is large and most calls do without it.
+        Box::pin(self.0.solo.submit(submission)).await
     }
 
     /// What this very request did earlier, if it did.

@@ -3,6 +3,8 @@
 //! A token's text carries its business and its id, so that it is found by key in a database that is
 //! distributed by business, and a secret of which only a hash is kept.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rand::Rng;
@@ -107,7 +109,7 @@ pub async fn authenticate(ctx: &Context, text: &str) -> Result<Found, ServiceErr
     let now = ctx.clock.now();
     let token = &held.token;
     let is_known = |known: &Hash| bool::from(known.ct_eq(&secret_hash));
-    let permissions = held.permissions();
+    let permissions = held.permissions.as_ref();
     let Some(permissions) = permissions.filter(|_| token.secrets(now).any(is_known)) else {
         return Ok(Found::Nobody(Some((business_id, token_id))));
     };
@@ -117,7 +119,7 @@ pub async fn authenticate(ctx: &Context, text: &str) -> Result<Found, ServiceErr
         token_id,
         actor: token.user_id.map_or(Actor::Token(token_id), Actor::User),
         customer_id: token.customer_id,
-        permissions,
+        permissions: Arc::clone(permissions),
         called_at: now,
     }))
 }

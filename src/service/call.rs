@@ -36,7 +36,7 @@ pub struct Caller {
     /// The customer that the token belongs to, who may see its own.
     pub customer_id: Option<CustomerId>,
     /// What the token may do, in the hands of its user.
-    pub permissions: Permissions,
+    pub permissions: Arc<Permissions>,
     /// When the call came in.
     pub called_at: DateTime<Utc>,
 }

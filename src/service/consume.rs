@@ -75,7 +75,7 @@ pub(super) async fn or_unknown<T>(
         Ok(_) | Err(_) => false,
     };
     if let Some(asked) = asked.filter(|_| is_refused) {
-        refuse_unknown(ctx, call, input, asked).await?;
+        Box::pin(refuse_unknown(ctx, call, input, asked)).await?;
     }
     done
 }

@@ -211,9 +211,11 @@ pub async fn check(ctx: &Context, call: &Call, (): &()) -> Result<(), ServiceErr
     let permission = Permission::LedgerRead;
     let now = ctx.clock.now();
     let is_good = token.is_some_and(|held| {
-        let allowed = held.permissions();
         held.token.secrets(now).next().is_some()
-            && allowed.is_some_and(|allowed| allowed.contains(&permission))
+            && held
+                .permissions
+                .as_ref()
+                .is_some_and(|allowed| allowed.contains(&permission))
     });
     if !is_good {
         let permission = permission.as_str();

@@ -53,7 +53,7 @@ pub(super) async fn submit(
         }
         Err(refused @ ServiceError::Refused(_)) => {
             let earlier = ctx.ledger.earlier(business_id, request_id, &call.hash);
-            earlier.await?.ok_or(refused)?
+            Box::pin(earlier).await?.ok_or(refused)?
         }
         Err(error) => return Err(error),
     };

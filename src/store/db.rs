@@ -9,6 +9,7 @@
 //! itself (statement and lock time-outs), never by dropping a future that is in the middle of a statement.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx;
@@ -58,9 +59,13 @@ impl Connections {
     }
 }
 
-/// A database that is ready for use.
+/// A database that is ready for use; a clone is the same one.
 #[derive(Clone, Debug)]
-pub struct Database {
+pub struct Database(Arc<Pools>);
+
+/// Its connections, by what they are for.
+#[derive(Clone, Debug)]
+struct Pools {
     writer: DatabaseConnection,
     reader: DatabaseConnection,
     batcher: DatabaseConnection,
@@ -89,24 +94,24 @@ impl Database {
         }
         let writer = sea_orm::Database::connect(sqlite(url, 1)).await?;
         let reader = sea_orm::Database::connect(sqlite(url, SQLITE_READERS)).await?;
-        Ok(Self {
+        Ok(Self(Arc::new(Pools {
             batcher: writer.clone(),
             writer,
             reader,
             walled: None,
-        })
+        })))
     }
 
     async fn connect_postgres(url: &str, connections_max: u32) -> Result<Self, StoreError> {
         let pool = sea_orm::Database::connect(postgres(url, connections_max, Session::General))
             .await
             .map_err(StoreError::Unavailable)?;
-        Ok(Self {
+        Ok(Self(Arc::new(Pools {
             writer: pool.clone(),
             reader: pool,
             batcher: batcher(url).await?,
             walled: None,
-        })
+        })))
     }
 
     /// The same PostgreSQL database with batches going by another URL: that of a pooler that has connections of
@@ -120,7 +125,8 @@ impl Database {
             return Err(StoreError::Database(DbErr::Custom(problem.to_owned())));
         }
         let batcher = batcher(url).await?;
-        Ok(Self { batcher, ..self })
+        let pools = Arc::unwrap_or_clone(self.0);
+        Ok(Self(Arc::new(Pools { batcher, ..pools })))
     }
 
     /// Refuses PostgreSQL if the connections to it do not keep to what was asked of them.
@@ -129,8 +135,8 @@ impl Database {
     /// [`StoreError::Database`], with what is missing.
     pub async fn prove_sessions(&self) -> Result<(), StoreError> {
         if self.backend() == DbBackend::Postgres {
-            Session::General.prove(&self.writer).await?;
-            Session::Batches.prove(&self.batcher).await?;
+            Session::General.prove(&self.0.writer).await?;
+            Session::Batches.prove(&self.0.batcher).await?;
         }
         Ok(())
     }
@@ -151,39 +157,40 @@ impl Database {
         let walled = sea_orm::Database::connect(options).await;
         let walled = walled.map_err(StoreError::Unavailable)?;
         wall::prove(&walled).await?;
-        Ok(Self {
+        let pools = Arc::unwrap_or_clone(self.0);
+        Ok(Self(Arc::new(Pools {
             walled: Some(walled),
-            ..self
-        })
+            ..pools
+        })))
     }
 
     /// Which of the two databases it is.
     pub fn backend(&self) -> DbBackend {
-        self.writer.get_database_backend()
+        self.0.writer.get_database_backend()
     }
 
     /// Where single reads go; they never wait for a writer.
     pub fn reader(&self) -> &DatabaseConnection {
-        self.of_this_call().unwrap_or(&self.reader)
+        self.of_this_call().unwrap_or(&self.0.reader)
     }
 
     /// The connections of calls, if the second wall stands and this is a call.
     fn of_this_call(&self) -> Option<&DatabaseConnection> {
-        self.walled.as_ref().filter(|_| wall::is_within())
+        self.0.walled.as_ref().filter(|_| wall::is_within())
     }
 
     /// Where the reads of batches go.
     pub fn batch_reader(&self) -> &DatabaseConnection {
         if self.backend() == DbBackend::Postgres {
-            &self.batcher
+            &self.0.batcher
         } else {
-            &self.reader
+            &self.0.reader
         }
     }
 
     /// Where a batch writes by a statement that is a transaction of its own.
     pub fn batch_writer(&self) -> &DatabaseConnection {
-        &self.batcher
+        &self.0.batcher
     }
 
     /// The connections of each pool at this moment.
@@ -192,26 +199,29 @@ impl Database {
             let of = |connection: &DatabaseConnection, pool| {
                 Connections::of(connection.get_postgres_connection_pool(), pool)
             };
-            let walled = self.walled.as_ref().map(|walled| of(walled, "calls"));
-            let always = [of(&self.writer, "general"), of(&self.batcher, "batches")];
+            let walled = self.0.walled.as_ref().map(|walled| of(walled, "calls"));
+            let always = [
+                of(&self.0.writer, "general"),
+                of(&self.0.batcher, "batches"),
+            ];
             always.into_iter().chain(walled).collect()
         } else {
             let of = |connection: &DatabaseConnection, pool| {
                 Connections::of(connection.get_sqlite_connection_pool(), pool)
             };
-            vec![of(&self.writer, "writing"), of(&self.reader, "reading")]
+            vec![of(&self.0.writer, "writing"), of(&self.0.reader, "reading")]
         }
     }
 
     /// Begins a transaction that writes.
     pub async fn begin(&self) -> Result<DatabaseTransaction, StoreError> {
-        let writer = self.of_this_call().unwrap_or(&self.writer);
+        let writer = self.of_this_call().unwrap_or(&self.0.writer);
         Ok(writer.begin_with_options(writing()).await?)
     }
 
     /// Begins a transaction that writes a batch.
     pub async fn begin_batch(&self) -> Result<DatabaseTransaction, StoreError> {
-        Ok(self.batcher.begin_with_options(writing()).await?)
+        Ok(self.0.batcher.begin_with_options(writing()).await?)
     }
 
     /// Begins a transaction that writes a batch and waits for others, as any transaction does.
@@ -265,7 +275,7 @@ impl Database {
     pub async fn clean_up(&self, table: &'static str) -> Result<(), StoreError> {
         if self.backend() == DbBackend::Postgres {
             let vacuum = format!("VACUUM (TRUNCATE OFF) {table}");
-            self.writer.execute_unprepared(&vacuum).await?;
+            self.0.writer.execute_unprepared(&vacuum).await?;
         }
         Ok(())
     }
@@ -273,23 +283,24 @@ impl Database {
     /// Copies an SQLite database into a new file: one state of everything, whoever else writes meanwhile.
     pub async fn copy_to(&self, path: &str) -> Result<(), StoreError> {
         let copy = Statement::from_sql_and_values(self.backend(), "VACUUM INTO ?", [path.into()]);
-        self.reader.execute_raw(copy).await?;
+        self.0.reader.execute_raw(copy).await?;
         Ok(())
     }
 
     /// Asks the database for an answer.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.reader.ping().await.map_err(StoreError::Unavailable)
+        self.0.reader.ping().await.map_err(StoreError::Unavailable)
     }
 
     /// Closes every connection.
     pub async fn close(self) -> Result<(), DbErr> {
-        self.reader.close().await?;
-        self.batcher.close().await?;
-        if let Some(walled) = self.walled {
+        let pools = Arc::unwrap_or_clone(self.0);
+        pools.reader.close().await?;
+        pools.batcher.close().await?;
+        if let Some(walled) = pools.walled {
             walled.close().await?;
         }
-        self.writer.close().await
+        pools.writer.close().await
     }
 }
 

@@ -124,7 +124,10 @@ pub async fn by_keys(
             let business_id = BusinessId::from_uuid(model.business_id);
             let token = read(model)?;
             let holder = holder(row, token.id)?;
-            Ok(((business_id, token.id), HeldToken { token, holder }))
+            Ok((
+                (business_id, token.id),
+                HeldToken::new(token, holder.as_ref()),
+            ))
         })
         .collect()
 }

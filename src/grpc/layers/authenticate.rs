@@ -32,20 +32,24 @@ const ALWAYS_ON: &str = "/carnet.v1.BusinessService/";
 
 /// Puts the [`Caller`] into the request's extensions, or refuses the call.
 #[derive(Clone, Debug)]
-pub struct AuthenticateLayer {
+pub struct AuthenticateLayer(Arc<Gate>);
+
+/// What it knows of.
+#[derive(Debug)]
+struct Gate {
     ctx: Context,
-    permissions: Arc<Permissions>,
+    permissions: Permissions,
     limits: Limits,
 }
 
 impl AuthenticateLayer {
     /// A layer that looks tokens up through `ctx`.
     pub fn new(ctx: Context, permissions: Permissions, limits: Limits) -> Self {
-        Self {
+        Self(Arc::new(Gate {
             ctx,
-            permissions: Arc::new(permissions),
+            permissions,
             limits,
-        }
+        }))
     }
 }
 
@@ -55,7 +59,7 @@ impl<S> Layer<S> for AuthenticateLayer {
     fn layer(&self, inner: S) -> Authenticate<S> {
         Authenticate {
             inner,
-            layer: self.clone(),
+            gate: Arc::clone(&self.0),
         }
     }
 }
@@ -64,7 +68,7 @@ impl<S> Layer<S> for AuthenticateLayer {
 #[derive(Clone, Debug)]
 pub struct Authenticate<S> {
     inner: S,
-    layer: AuthenticateLayer,
+    gate: Arc<Gate>,
 }
 
 impl<S> Service<Request<Body>> for Authenticate<S>
@@ -83,7 +87,7 @@ where
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
-        let layer = self.layer.clone();
+        let gate = Arc::clone(&self.gate);
         Box::pin(async move {
             let path = request.uri().path().to_owned();
             if OPEN_TO_ALL.iter().any(|prefix| path.starts_with(prefix)) {
@@ -91,7 +95,7 @@ where
             }
             let token = bearer(&request).map(str::to_owned);
             let peer = request.extensions().get::<Peer>().copied();
-            match admit(&layer, &path, token, peer).await {
+            match admit(&gate, &path, token, peer).await {
                 Ok(caller) => {
                     request.extensions_mut().insert(caller);
                     inner.call(request).await
@@ -103,29 +107,29 @@ where
 }
 
 async fn admit(
-    layer: &AuthenticateLayer,
+    gate: &Gate,
     path: &str,
     token: Option<String>,
     peer: Option<Peer>,
 ) -> Result<Caller, Status> {
     let text = token.ok_or_else(unauthenticated)?;
     if let Some(peer) = peer {
-        layer.limits.may_try(peer, &text)?;
+        gate.limits.may_try(peer, &text)?;
     }
-    let found = access::authenticate(&layer.ctx, &text)
+    let found = access::authenticate(&gate.ctx, &text)
         .await
         .map_err(|error| refusal::status(&error))?;
-    let needed = layer.permissions.required(path);
+    let needed = gate.permissions.required(path);
     let method = path.rsplit('/').next().unwrap_or_default();
     let caller = match found {
         Found::Caller(caller) => {
-            layer.limits.was_right(&text);
-            layer.limits.count(&caller)?;
+            gate.limits.was_right(&text);
+            gate.limits.count(&caller)?;
             caller
         }
         Found::Nobody(named) => {
             if let Some(peer) = peer {
-                layer.limits.was_wrong(peer);
+                gate.limits.was_wrong(peer);
             }
             // Who guesses neither names a method of ours nor a token of anybody's.
             if let Some((business_id, token_id)) = named.filter(|_| needed.is_some()) {
@@ -136,7 +140,7 @@ async fn admit(
                     method: method.to_owned(),
                     reason: reason_name(Reason::Unauthenticated),
                 };
-                denials::note(&layer.ctx, denial).await;
+                denials::note(&gate.ctx, denial).await;
             }
             return Err(unauthenticated());
         }
@@ -145,10 +149,10 @@ async fn admit(
         let known = Permission::from_name(permission_name(*needed));
         known.is_some_and(|known| caller.permissions.contains(&known))
     });
-    let checked = layer.permissions.check(path, held.as_slice());
+    let checked = gate.permissions.check(path, held.as_slice());
     if checked.is_err() && needed.is_some() {
         let reason = reason_name(Reason::PermissionDenied);
-        denials::note(&layer.ctx, denials::of(&caller, method, reason)).await;
+        denials::note(&gate.ctx, denials::of(&caller, method, reason)).await;
     }
     checked?;
     if !caller.business.feature_enabled && !path.starts_with(ALWAYS_ON) {

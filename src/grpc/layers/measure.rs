@@ -119,7 +119,8 @@ struct Measurement {
 impl Measurement {
     /// Takes the code from the headers of an answer without a body, or from trailers.
     fn read(&mut self, headers: &HeaderMap) {
-        self.code = Status::from_header_map(headers).map(|status| status.code());
+        let code = headers.get("grpc-status");
+        self.code = code.map(|code| Code::from_bytes(code.as_bytes()));
     }
 }
 
