@@ -33,6 +33,9 @@ pub(super) fn template(
     }
     let mut aside = Aside::default();
     let plain = aside.put(&whole)?;
+    if goes_by_what_is_printed(&plain) {
+        return None;
+    }
     Some(aside.put_back(inlined(&plain).ok()?))
 }
 
@@ -100,6 +103,19 @@ fn split_before<'a>(text: &'a str, wanted: &str) -> Option<(&'a str, &'a str)> {
     Some(text.split_at(text.find(wanted)?))
 }
 
+/// Whether rules may hold or not by what is printed: a sample need not show it.
+fn goes_by_what_is_printed(plain: &str) -> bool {
+    let is_printed = |value: &str| {
+        let mut rest = value.chars();
+        let quote = rest.next();
+        let inner: String = rest.take_while(|next| Some(*next) != quote).collect();
+        inner.contains(WORD)
+    };
+    let values = ["class=", "id="].into_iter();
+    let mut values = values.flat_map(|name| plain.split(name).skip(1));
+    values.any(is_printed)
+}
+
 /// Whether what follows this HTML stands where an element could: not in a tag, and not in what is read as plain text.
 fn is_between_tags(html: &str) -> bool {
     let in_tag = html.rfind('<') > html.rfind('>');
@@ -138,5 +154,6 @@ mod tests {
     fn what_cannot_be_put_aside_is_left_to_printing() {
         assert_eq!(styled("<p>{{{body}}}</p>", "put-aside-1-"), None);
         assert_eq!(styled("<p>{{{body}}}</p>", "{{open"), None);
+        assert_eq!(styled("<p class='a {{b}}'>{{{body}}}</p>", ""), None);
     }
 }
