@@ -1,6 +1,6 @@
 //! The gRPC server: every service, behind the layers that surround each call.
 //!
-//! From the outside in: measure, panic, shed, deadline, authenticate. Health and reflection (v1 and v1alpha,
+//! From the outside in: measure, read out, panic, shed, deadline, authenticate. Health and reflection (v1 and v1alpha,
 //! which older clients need) stand behind the same layers and need no token. Health follows the
 //! readiness of the process, under the empty name and under that of each service.
 
@@ -29,6 +29,7 @@ use crate::grpc::layers::authenticate::AuthenticateLayer;
 use crate::grpc::layers::deadline::DeadlineLayer;
 use crate::grpc::layers::measure::MeasureLayer;
 use crate::grpc::layers::panic;
+use crate::grpc::layers::read_out::ReadOutLayer;
 use crate::grpc::layers::shed::ShedLayer;
 use crate::grpc::limits::Limits;
 use crate::grpc::listener::connections;
@@ -144,6 +145,7 @@ pub async fn serve(
     let authenticate = AuthenticateLayer::new(ctx.clone(), Permissions::read()?, limits.clone());
     let server = transport()
         .layer(MeasureLayer::new(&pool))
+        .layer(ReadOutLayer)
         .layer(panic::layer())
         .layer(ShedLayer::new(calls_max))
         .layer(DeadlineLayer::new(settings.deadline()))

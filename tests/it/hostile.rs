@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 
 use crate::support::app::{Sqlite, TestApp, on, on_tuned};
 use crate::support::frames::{
-    CONTINUATION, DATA, END_HEADERS, GO_AWAY, HEADERS, PING, RESET, SETTINGS, begin, call_headers,
-    frame, next,
+    CONTINUATION, DATA, END_HEADERS, END_STREAM, GO_AWAY, HEADERS, PING, RESET, SETTINGS, begin,
+    call_headers, frame, next,
 };
 use crate::support::process::until;
 
@@ -142,6 +142,44 @@ async fn a_connection_has_so_many_calls_under_way_and_no_more() {
             }
         }
         calls_of_another(app).await;
+    })
+    .await;
+}
+
+/// No flood, but a client whose token has ended, or who is one of too many.
+#[tokio::test]
+async fn what_comes_of_calls_that_were_refused_already_does_not_end_their_connection() {
+    on(Sqlite, async |app| {
+        let mut stream = begin(app.grpc_address()).await;
+        let headers = call_headers(CONSUME, "");
+        let of_each = |part: &dyn Fn(u32) -> Vec<u8>| {
+            let streams = (0..STREAMS_MAX).map(|index| part(1 + 2 * index));
+            streams.collect::<Vec<_>>().concat()
+        };
+        let begun = of_each(&|id| frame(HEADERS, END_HEADERS, id, &headers));
+        stream.write_all(&begun).await.unwrap();
+        let mut refused = 0;
+        while refused < STREAMS_MAX {
+            let said = next(&mut stream).await.unwrap();
+            assert_ne!(said.kind, GO_AWAY, "{said:?}");
+            refused += u32::from(said.kind == HEADERS);
+        }
+        let rest = of_each(&|id| frame(DATA, END_STREAM, id, &[0; 5]));
+        stream.write_all(&rest).await.unwrap();
+        let call = frame(
+            HEADERS,
+            END_HEADERS | END_STREAM,
+            1 + 2 * STREAMS_MAX,
+            &headers,
+        );
+        stream.write_all(&call).await.unwrap();
+        loop {
+            let said = next(&mut stream).await.unwrap();
+            assert_ne!(said.kind, GO_AWAY, "{said:?}");
+            if said.kind == HEADERS {
+                break;
+            }
+        }
     })
     .await;
 }

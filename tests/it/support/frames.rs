@@ -18,6 +18,8 @@ pub(crate) const CONTINUATION: u8 = 9;
 
 /// The flag of headers that are complete.
 pub(crate) const END_HEADERS: u8 = 4;
+/// The flag of the last frame of a request.
+pub(crate) const END_STREAM: u8 = 1;
 /// The flag of the answer to settings.
 const ACK: u8 = 1;
 
