@@ -1,5 +1,5 @@
 //! Styles are put into a template once, before anything is printed into it, instead of into every e-mail: that took
-//! a third of the time of sending one.
+//! a quarter of the time of the process that sends.
 //!
 //! What stands in braces is put aside meanwhile, since HTML and its styles are read by a library that does not know
 //! it: a comment stands for it between tags, where a reader of HTML leaves comments alone even among the rows of a
