@@ -15,6 +15,7 @@ use carnet::ids::{BusinessId, CustomerId, TokenId};
 use carnet::ledger::post;
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::dataset::{Dataset, Group, PACKAGES_PER_CUSTOMER, owner};
 
@@ -132,14 +133,7 @@ impl Maker {
             ..self.package.clone()
         };
         let posting_id = self.dataset.posting_id(self.group, index);
-        let stamp = Stamp {
-            posting_id,
-            now: sold_at,
-            request_hash: Some(Sha256::digest(posting_id).into()),
-            method: "SellPackages".to_owned(),
-            actor: self.actor,
-            purpose: None,
-        };
+        let stamp = self.stamp(posting_id, sold_at, "SellPackages");
         let lots = self.lots.iter().map(|lot| NewLot {
             id: self.dataset.lot_id(self.group, index),
             ..lot.clone()
@@ -151,18 +145,22 @@ impl Maker {
         Ok((package, posting))
     }
 
+    fn stamp(&self, posting_id: Uuid, now: DateTime<Utc>, method: &str) -> Stamp {
+        Stamp {
+            posting_id,
+            now,
+            request_hash: Some(Sha256::digest(posting_id).into()),
+            method: method.to_owned(),
+            actor: self.actor,
+            purpose: None,
+        }
+    }
+
     /// Adds the `n`th use of a package, of one credit.
     fn use_one(&self, posting: &mut Posting, index: u64, n: u32) -> anyhow::Result<()> {
         let at = self.sold_at(index)? + TimeDelta::days(n.into());
         let posting_id = self.dataset.use_id(self.group, index, n);
-        let stamp = Stamp {
-            posting_id,
-            now: at,
-            request_hash: Some(Sha256::digest(posting_id).into()),
-            method: "Consume".to_owned(),
-            actor: self.actor,
-            purpose: None,
-        };
+        let stamp = self.stamp(posting_id, at, "Consume");
         for lot in &mut posting.lots {
             let amount = Credits::UNIT;
             let value = lot.fold.value_leaving(amount);
