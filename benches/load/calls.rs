@@ -14,15 +14,21 @@ use carnet::proto::v1::credit_service_client::CreditServiceClient;
 use clap::ValueEnum;
 use rand::RngExt;
 use rand::rngs::SmallRng;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
 use tonic::metadata::AsciiMetadataValue;
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
+use tonic_prost::ProstCodec;
 
 use crate::dataset::{Dataset, Group, PACKAGES_PER_CUSTOMER, Tenant, owner};
 use crate::desk::Desk;
 use crate::selling::{ENTRIES_PER_SALE_MAX, Seller};
+
+/// A method that does not exist.
+const NO_METHOD: &str = "/carnet.v1.CreditService/NoSuchMethod";
 
 /// A kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -39,9 +45,9 @@ pub(crate) enum Work {
     ConsumeAndReverse,
     /// The balance of a customer.
     GetBalance,
-    /// A call with a good token that has nothing else to be done: a request without what it is about.
-    Refused,
-    /// The same call without a token, which is refused for that.
+    /// A call of a method that does not exist with a good token, which is looked up before that is told.
+    Known,
+    /// The same call without a token, which is refused for that at the same place.
     Stranger,
     /// One call of four takes effect, two repeat it, one asks for too much.
     RefusalsAndRepeats,
@@ -67,7 +73,7 @@ impl Work {
             Self::HoldAndCapture => "hold-and-capture",
             Self::ConsumeAndReverse => "consume-and-reverse",
             Self::GetBalance => "get-balance",
-            Self::Refused => "refused",
+            Self::Known => "known",
             Self::Stranger => "stranger",
             Self::RefusalsAndRepeats => "refusals-and-repeats",
             Self::SellOne => "sell-one",
@@ -129,7 +135,8 @@ pub(crate) type Progress = ControlFlow<()>;
 pub(crate) struct Caller {
     dataset: Dataset,
     credits: CreditServiceClient<Bearing>,
-    without_token: CreditServiceClient<Channel>,
+    channel: Channel,
+    bearer: Bearer,
     random: SmallRng,
     supply: Supply,
     made: u64,
@@ -153,8 +160,9 @@ impl Caller {
         let desk = Desk::new(dataset, channel.clone())?;
         Ok(Self {
             dataset: dataset.clone(),
-            without_token: CreditServiceClient::new(channel.clone()),
-            credits: CreditServiceClient::with_interceptor(channel, bearer),
+            credits: CreditServiceClient::with_interceptor(channel.clone(), bearer.clone()),
+            channel,
+            bearer,
             random,
             supply,
             made: 0,
@@ -179,8 +187,8 @@ impl Caller {
             Work::HoldAndCapture => self.hold_or_capture().await,
             Work::ConsumeAndReverse => self.consume_or_reverse().await,
             Work::GetBalance => self.get_balance().await,
-            Work::Refused => self.be_refused().await,
-            Work::Stranger => self.be_a_stranger().await,
+            Work::Known => self.ask_for_nothing(Code::Unimplemented).await,
+            Work::Stranger => self.ask_for_nothing(Code::Unauthenticated).await,
             Work::RefusalsAndRepeats => self.refusal_or_repeat().await,
             Work::SellOne => self.sell(1).await,
             Work::SellMany => self.sell(ENTRIES_PER_SALE_MAX).await,
@@ -297,19 +305,21 @@ impl Caller {
         Ok(ControlFlow::Continue(()))
     }
 
-    async fn be_refused(&mut self) -> anyhow::Result<Progress> {
-        let request = v1::GetBalanceRequest::default();
-        let refused = self.credits.get_balance(request).await.err();
-        let refused = refused.context("a balance is of something")?;
-        anyhow::ensure!(refused.code() == Code::InvalidArgument, "{refused}");
-        Ok(ControlFlow::Continue(()))
-    }
-
-    async fn be_a_stranger(&mut self) -> anyhow::Result<Progress> {
-        let request = v1::GetBalanceRequest::default();
-        let refused = self.without_token.get_balance(request).await.err();
-        let refused = refused.context("nobody is let in without a token")?;
-        anyhow::ensure!(refused.code() == Code::Unauthenticated, "{refused}");
+    /// Calls a method that does not exist; with a token, unless it is refused for having none.
+    async fn ask_for_nothing(&self, expected: Code) -> anyhow::Result<Progress> {
+        let mut client = Grpc::new(self.channel.clone());
+        client.ready().await?;
+        let codec: ProstCodec<v1::GetBalanceRequest, v1::GetBalanceResponse> =
+            ProstCodec::default();
+        let mut request = Request::new(v1::GetBalanceRequest::default());
+        if expected != Code::Unauthenticated {
+            let metadata = request.metadata_mut();
+            metadata.insert("authorization", self.bearer.0.clone());
+        }
+        let path = PathAndQuery::from_static(NO_METHOD);
+        let refused = client.unary(request, path, codec).await.err();
+        let refused = refused.context("there is no such method")?;
+        anyhow::ensure!(refused.code() == expected, "{refused}");
         Ok(ControlFlow::Continue(()))
     }
 
