@@ -101,12 +101,14 @@ pub async fn authenticate(ctx: &Context, text: &str) -> Result<Found, ServiceErr
     let Some((business_id, token_id, secret_hash)) = parse(text) else {
         return Ok(Found::Nobody(None));
     };
-    let (token, business) =
-        tokio::join!(ctx.token(business_id, token_id), ctx.business(business_id));
-    let Some((held, business)) = token?.zip(business?) else {
+    let Some(known) = ctx.token(business_id, token_id).await? else {
+        return Ok(Found::Nobody(None));
+    };
+    let Some(business) = known.business.clone() else {
         return Ok(Found::Nobody(None));
     };
     let now = ctx.clock.now();
+    let held = &known.held;
     let token = &held.token;
     let is_known = |known: &Hash| bool::from(known.ct_eq(&secret_hash));
     let permissions = held.permissions.as_ref();

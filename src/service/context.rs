@@ -1,5 +1,6 @@
 //! What every use case works with.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use crate::service::mailing::Mailing;
 use crate::service::readiness::Readiness;
 use crate::service::token_uses::TokenUses;
 use crate::store::db::Database;
+use crate::store::error::StoreError;
 use crate::store::lines::LineCache;
 use crate::store::shared::Shared;
 use crate::store::{businesses, items, lots, tokens};
@@ -52,11 +54,19 @@ pub struct Context {
 /// What almost every call reads by its key.
 #[derive(Clone, Debug, Default)]
 struct SharedReads {
-    tokens: Shared<(BusinessId, TokenId), HeldToken>,
-    businesses: Shared<BusinessId, Business>,
+    tokens: Shared<(BusinessId, TokenId), Known>,
     items: Shared<(BusinessId, ItemId), Item>,
     lots: Shared<(BusinessId, CustomerId), Vec<Lot>>,
     lines: Arc<LineCache>,
+}
+
+/// Whom a token stands for.
+#[derive(Clone, Debug)]
+pub struct Known {
+    /// The token, with what its user may do.
+    pub held: HeldToken,
+    /// The business; none: it is leaving.
+    pub business: Option<Arc<Business>>,
 }
 
 impl Context {
@@ -104,28 +114,18 @@ impl Context {
         }
     }
 
-    /// A token and its user as they are now; calls that ask at the same time share the query.
+    /// A token, its user and its business as they are now; calls that ask at the same time share the queries.
     pub async fn token(
         &self,
         business_id: BusinessId,
         id: TokenId,
-    ) -> Result<Option<Arc<HeldToken>>, ServiceError> {
+    ) -> Result<Option<Arc<Known>>, ServiceError> {
         let db = self.db.clone();
         let read = move |keys| {
             let db = db.clone();
-            async move { tokens::by_keys(db.reader(), keys).await }
+            async move { known(&db, keys).await }
         };
         Ok(self.shared.tokens.get((business_id, id), read).await?)
-    }
-
-    /// A business as it is now; calls that ask at the same time share the query.
-    pub async fn business(&self, id: BusinessId) -> Result<Option<Arc<Business>>, ServiceError> {
-        let db = self.db.clone();
-        let read = move |ids| {
-            let db = db.clone();
-            async move { businesses::by_ids(db.reader(), ids).await }
-        };
-        Ok(self.shared.businesses.get(id, read).await?)
     }
 
     /// An item as it is now; calls that ask at the same time share the query.
@@ -156,4 +156,25 @@ impl Context {
         };
         Ok(self.shared.lots.get((business_id, id), read).await?)
     }
+}
+
+/// Whom those of these tokens that exist stand for.
+async fn known(
+    db: &Database,
+    keys: Vec<(BusinessId, TokenId)>,
+) -> Result<HashMap<(BusinessId, TokenId), Known>, StoreError> {
+    let ids: HashSet<BusinessId> = keys.iter().map(|(business_id, _)| *business_id).collect();
+    let (tokens, businesses) = tokio::try_join!(
+        tokens::by_keys(db.reader(), keys),
+        businesses::by_ids(db.reader(), ids)
+    )?;
+    let businesses = businesses.into_iter();
+    let businesses: HashMap<BusinessId, Arc<Business>> = businesses
+        .map(|(id, business)| (id, Arc::new(business)))
+        .collect();
+    let known = tokens.into_iter().map(|(key, held)| {
+        let business = businesses.get(&key.0).cloned();
+        (key, Known { held, business })
+    });
+    Ok(known.collect())
 }

@@ -207,10 +207,11 @@ impl Part {
 /// [`Refusal::PermissionDenied`], [`Refusal::FeatureOff`].
 pub async fn check(ctx: &Context, call: &Call, (): &()) -> Result<(), ServiceError> {
     let business_id = call.business_id();
-    let token = ctx.token(business_id, call.caller.token_id).await?;
+    let known = ctx.token(business_id, call.caller.token_id).await?;
     let permission = Permission::LedgerRead;
     let now = ctx.clock.now();
-    let is_good = token.is_some_and(|held| {
+    let is_good = known.as_ref().is_some_and(|known| {
+        let held = &known.held;
         held.token.secrets(now).next().is_some()
             && held
                 .permissions
@@ -221,7 +222,7 @@ pub async fn check(ctx: &Context, call: &Call, (): &()) -> Result<(), ServiceErr
         let permission = permission.as_str();
         return Err(Refusal::PermissionDenied { permission }.into());
     }
-    let business = ctx.business(business_id).await?;
+    let business = known.as_ref().and_then(|known| known.business.as_ref());
     if !business.is_some_and(|business| business.feature_enabled) {
         return Err(Refusal::FeatureOff.into());
     }
