@@ -9,7 +9,7 @@ use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set};
 
 use crate::domain::audit::{About, AuditEvent};
 use crate::ids::{AuditEventId, BusinessId, TokenId, UserId, first_uuid};
-use crate::store::columns::{from_json, instant, micros, to_json};
+use crate::store::columns::{from_json, instant, is_any, micros, to_json};
 use crate::store::error::StoreError;
 use crate::store::rows;
 
@@ -157,7 +157,7 @@ async fn about(
     }
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::Id.is_in(ids))
+        .filter(is_any(Column::Id, ids))
         .all(db)
         .await?;
     let events: Result<Vec<_>, _> = rows.into_iter().map(read).collect();

@@ -11,7 +11,7 @@ use crate::domain::bulk::BulkRun;
 use crate::domain::entry::Actor;
 use crate::ids::{BulkRunId, BusinessId, PackageId};
 use crate::store::by_id;
-use crate::store::columns::{from_json, instant, instant_opt, known, micros, to_json};
+use crate::store::columns::{from_json, instant, instant_opt, is_any, known, micros, to_json};
 use crate::store::error::StoreError;
 
 const TABLE: &str = "bulk_runs";
@@ -103,7 +103,7 @@ pub async fn by_ids(
 ) -> Result<Vec<BulkRun>, StoreError> {
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::Id.is_in(ids.into_iter().map(BulkRunId::uuid)))
+        .filter(is_any(Column::Id, ids.into_iter().map(BulkRunId::uuid)))
         .all(db)
         .await?;
     rows.into_iter().map(read).collect()

@@ -15,7 +15,7 @@ use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set, Unchanged};
 use crate::domain::business::{Business, Sender};
 use crate::domain::money::Currency;
 use crate::ids::BusinessId;
-use crate::store::columns::{from_json, instant_opt, known, micros, to_json};
+use crate::store::columns::{from_json, instant_opt, is_any, known, micros, to_json};
 use crate::store::error::StoreError;
 
 const TABLE: &str = "businesses";
@@ -160,7 +160,7 @@ pub async fn by_ids(
     ids: impl IntoIterator<Item = BusinessId>,
 ) -> Result<HashMap<BusinessId, Business>, StoreError> {
     let ids = ids.into_iter().map(BusinessId::uuid);
-    let rows = here().filter(Column::Id.is_in(ids)).all(db).await?;
+    let rows = here().filter(is_any(Column::Id, ids)).all(db).await?;
     rows.into_iter()
         .map(|row| Ok((BusinessId::from_uuid(row.id), read(row)?)))
         .collect()

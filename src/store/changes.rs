@@ -8,7 +8,7 @@ use sea_orm::{DatabaseTransaction, FromQueryResult, QueryOrder, QueryResult, Que
 use crate::domain::change::{Change, ChangeKind};
 use crate::domain::entry::Actor;
 use crate::ids::{BusinessId, PackageId};
-use crate::store::columns::{from_json, instant, known, micros, to_json};
+use crate::store::columns::{from_json, instant, is_any, known, micros, to_json};
 use crate::store::error::StoreError;
 
 const TABLE: &str = "changes";
@@ -104,7 +104,7 @@ pub async fn last_recorded_at(
         .column(Column::PackageId)
         .column_as(Column::RecordedAt.max(), "last_recorded_at")
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::PackageId.is_in(ids))
+        .filter(is_any(Column::PackageId, ids))
         .filter(Column::Kind.is_in(kinds.map(|kind| kind.code())))
         .group_by(Column::PackageId)
         .into_tuple()

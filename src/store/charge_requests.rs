@@ -13,7 +13,7 @@ use crate::domain::money::Currency;
 use crate::domain::payment::Payable;
 use crate::ids::{BusinessId, ChargeRequestId, CustomerId, InvoiceId, PaymentId, SaleId};
 use crate::store::by_id;
-use crate::store::columns::{instant, instant_opt, is_one_of, known, micros};
+use crate::store::columns::{instant, instant_opt, is_any, is_one_of, known, micros};
 use crate::store::error::StoreError;
 
 const TABLE: &str = "charge_requests";
@@ -145,7 +145,7 @@ pub async fn of_invoices(
     }
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::InvoiceId.is_in(ids))
+        .filter(is_any(Column::InvoiceId, ids))
         .all(db)
         .await?;
     // Sorted here: for the sake of their order SQLite would walk through all of the business.

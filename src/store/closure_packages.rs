@@ -7,7 +7,7 @@ use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set};
 
 use crate::domain::closure::Counted;
 use crate::ids::{BusinessId, ClosureId, PackageId};
-use crate::store::columns::{from_json, to_json};
+use crate::store::columns::{from_json, is_any, to_json};
 use crate::store::error::StoreError;
 
 const TABLE: &str = "closure_packages";
@@ -75,7 +75,10 @@ pub async fn of_packages(
 ) -> Result<HashMap<PackageId, Vec<Counted>>, StoreError> {
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::PackageId.is_in(package_ids.iter().map(|id| id.uuid())))
+        .filter(is_any(
+            Column::PackageId,
+            package_ids.iter().map(|id| id.uuid()),
+        ))
         .order_by_asc(Column::ClosureId)
         .all(db)
         .await?;

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, JsonValue};
+use sea_orm::{ColumnTrait, JsonValue, Value};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -17,6 +17,19 @@ pub const IDS_PER_STATEMENT_MAX: usize = 10_000;
 pub fn is_one_of(column: impl ColumnTrait, codes: impl IntoIterator<Item = i16>) -> Expr {
     let codes = codes.into_iter().map(|code| Expr::Constant(code.into()));
     column.into_expr().is_in(codes)
+}
+
+/// Whether a column has one of these values. Up to a power of two the last one is repeated: a connection keeps and
+/// plans a statement for each number of parameters that it meets, and these are few.
+pub fn is_any<V>(column: impl ColumnTrait, values: impl IntoIterator<Item = V>) -> Expr
+where
+    V: Into<Value> + Clone,
+{
+    let mut values: Vec<V> = values.into_iter().collect();
+    if let Some(last) = values.last().cloned() {
+        values.resize(values.len().next_power_of_two(), last);
+    }
+    column.is_in(values)
 }
 
 /// An instant as microseconds since 1970, UTC.

@@ -6,7 +6,7 @@ use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unch
 use crate::domain::catalog::CreditType;
 use crate::ids::{BusinessId, CreditTypeId};
 use crate::store::by_id;
-use crate::store::columns::{from_json, instant, instant_opt, micros, to_json};
+use crate::store::columns::{from_json, instant, instant_opt, is_any, micros, to_json};
 use crate::store::error::StoreError;
 use crate::store::external_ids;
 
@@ -97,7 +97,7 @@ pub async fn share_all(
     let ids: Vec<Uuid> = ids.into_iter().map(CreditTypeId::uuid).collect();
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::Id.is_in(ids))
+        .filter(is_any(Column::Id, ids))
         .order_by_asc(Column::Id)
         .lock_shared()
         .all(txn)
@@ -114,7 +114,7 @@ pub async fn by_ids(
     let ids: Vec<Uuid> = ids.into_iter().map(CreditTypeId::uuid).collect();
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::Id.is_in(ids))
+        .filter(is_any(Column::Id, ids))
         .all(db)
         .await?;
     rows.into_iter().map(read).collect()

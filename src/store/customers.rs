@@ -12,7 +12,7 @@ use sea_orm::{
 use crate::domain::customer::{Customer, fold};
 use crate::ids::{BusinessId, CustomerId};
 use crate::store::by_id;
-use crate::store::columns::{instant, instant_opt, known, micros};
+use crate::store::columns::{instant, instant_opt, is_any, known, micros};
 use crate::store::error::StoreError;
 use crate::store::external_ids;
 
@@ -146,7 +146,7 @@ pub async fn lock_all(
     let ids: BTreeSet<Uuid> = ids.into_iter().map(CustomerId::uuid).collect();
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::Id.is_in(ids))
+        .filter(is_any(Column::Id, ids))
         .order_by_asc(Column::Id)
         .lock(LockType::NoKeyUpdate)
         .all(txn)
@@ -163,7 +163,7 @@ pub async fn by_ids(
     let ids: Vec<Uuid> = ids.into_iter().map(CustomerId::uuid).collect();
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::Id.is_in(ids))
+        .filter(is_any(Column::Id, ids))
         .all(db)
         .await?;
     rows.into_iter().map(read).collect()
@@ -256,7 +256,7 @@ pub async fn by_verified_emails(
     }
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::EmailFolded.is_in(folded))
+        .filter(is_any(Column::EmailFolded, folded))
         .filter(Column::EmailVerified.eq(true))
         .filter(Column::MergedInto.is_null())
         .all(db)
@@ -278,7 +278,7 @@ pub async fn by_external_ids(
         .select_only()
         .columns([Column::ExternalId, Column::Id])
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::ExternalId.is_in(external_ids))
+        .filter(is_any(Column::ExternalId, external_ids))
         .into_tuple()
         .all(db)
         .await?;

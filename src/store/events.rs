@@ -9,7 +9,7 @@ use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set, TryInsertResult
 use crate::domain::trigger::{Event, EventKind, Outcome};
 use crate::ids::{BusinessId, CustomerId, EventId, ItemId, PackageId, TriggerId};
 use crate::store::by_id;
-use crate::store::columns::{instant, known, micros};
+use crate::store::columns::{instant, is_any, known, micros};
 use crate::store::error::StoreError;
 use crate::store::events::runs::Column as RunColumn;
 
@@ -196,7 +196,7 @@ pub async fn issued_any(
     let ids = package_ids.iter().copied().map(PackageId::uuid);
     let row = runs::Entity::find()
         .filter(RunColumn::BusinessId.eq(business_id.uuid()))
-        .filter(RunColumn::PackageId.is_in(ids))
+        .filter(is_any(RunColumn::PackageId, ids))
         .one(db)
         .await?;
     Ok(row.is_some())
@@ -220,7 +220,7 @@ pub async fn outcomes(
     let ids = done.iter().map(|run| run.event_id);
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::Id.is_in(ids))
+        .filter(is_any(Column::Id, ids))
         .all(db)
         .await?;
     let events: Vec<Event> = rows.into_iter().map(read).collect::<Result<_, _>>()?;

@@ -5,7 +5,7 @@ use sea_orm::entity::prelude::*;
 use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set};
 
 use crate::ids::{BusinessId, CustomerId, GroupId};
-use crate::store::columns::micros;
+use crate::store::columns::{is_any, micros};
 use crate::store::error::StoreError;
 
 #[expect(unreachable_pub, reason = "SeaORM derives public items")]
@@ -76,7 +76,7 @@ pub async fn of_groups(
         .select_only()
         .columns([Column::GroupId, Column::CustomerId])
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::GroupId.is_in(ids))
+        .filter(is_any(Column::GroupId, ids))
         .order_by_asc(Column::GroupId)
         .order_by_asc(Column::CustomerId)
         .into_tuple()

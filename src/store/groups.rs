@@ -9,7 +9,7 @@ use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unch
 use crate::domain::group::Group;
 use crate::ids::{BusinessId, CustomerId, GroupId};
 use crate::store::by_id;
-use crate::store::columns::{instant, micros};
+use crate::store::columns::{instant, is_any, micros};
 use crate::store::customers::{ESCAPE, Filter, containing};
 use crate::store::error::StoreError;
 use crate::store::external_ids;
@@ -102,7 +102,7 @@ pub async fn share_all(
     }
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::Id.is_in(ids))
+        .filter(is_any(Column::Id, ids))
         .order_by_asc(Column::Id)
         .lock_shared()
         .all(txn)
@@ -122,7 +122,7 @@ pub async fn lock_all(
     }
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::Id.is_in(ids))
+        .filter(is_any(Column::Id, ids))
         .order_by_asc(Column::Id)
         .lock(LockType::NoKeyUpdate)
         .all(txn)
@@ -168,7 +168,7 @@ pub async fn list(
     }
     // Not in order by the database, which may read all groups to have these in order.
     let ids = only.iter().copied().map(GroupId::uuid);
-    let mut rows = query.filter(Column::Id.is_in(ids)).all(db).await?;
+    let mut rows = query.filter(is_any(Column::Id, ids)).all(db).await?;
     rows.sort_unstable_by_key(|row| Reverse(row.id));
     rows.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     rows.into_iter().map(read).collect()

@@ -8,7 +8,7 @@ use crate::domain::entry::EntryKey;
 use crate::domain::hold::Hold;
 use crate::domain::part::Part;
 use crate::ids::{BusinessId, LotId};
-use crate::store::columns::IDS_PER_STATEMENT_MAX;
+use crate::store::columns::{IDS_PER_STATEMENT_MAX, is_any};
 use crate::store::error::StoreError;
 
 #[expect(unreachable_pub, reason = "SeaORM derives public items")]
@@ -103,7 +103,7 @@ pub(super) async fn holding_in(
             .select_only()
             .column(Column::HoldId)
             .filter(Column::BusinessId.eq(business_id.uuid()))
-            .filter(Column::LotId.is_in(chunk.iter().map(|id| id.uuid())))
+            .filter(is_any(Column::LotId, chunk.iter().map(|id| id.uuid())))
             .filter(Expr::col(Column::Held).equals(Column::Amount))
             .into_tuple()
             .all(db)
@@ -126,7 +126,7 @@ pub(super) async fn of_holds(
     for chunk in hold_ids.chunks(IDS_PER_STATEMENT_MAX) {
         let found = Entity::find()
             .filter(Column::BusinessId.eq(business_id.uuid()))
-            .filter(Column::HoldId.is_in(chunk.iter().copied()))
+            .filter(is_any(Column::HoldId, chunk.iter().copied()))
             .order_by_asc(Column::HoldId)
             .order_by_asc(Column::N)
             .all(db)

@@ -11,7 +11,7 @@ use crate::domain::hold::{Hold, HoldEnd, OnTimeOut};
 use crate::domain::lot::Lot;
 use crate::domain::part::Part;
 use crate::ids::{BusinessId, CustomerId, HoldId, ItemId, LotId, UserId};
-use crate::store::columns::{IDS_PER_STATEMENT_MAX, instant, instant_opt, known, micros};
+use crate::store::columns::{IDS_PER_STATEMENT_MAX, instant, instant_opt, is_any, known, micros};
 use crate::store::error::StoreError;
 use crate::store::hold_lots;
 
@@ -81,7 +81,7 @@ pub async fn rename(
         Entity::update_many()
             .col_expr(Column::CustomerId, Expr::value(customer_id.uuid()))
             .filter(Column::BusinessId.eq(business_id.uuid()))
-            .filter(Column::Id.is_in(chunk.iter().map(|id| id.uuid())))
+            .filter(is_any(Column::Id, chunk.iter().map(|id| id.uuid())))
             .exec(txn)
             .await?;
     }
@@ -152,7 +152,7 @@ pub async fn by_ids(
     for chunk in ids.chunks(IDS_PER_STATEMENT_MAX) {
         let found = Entity::find()
             .filter(Column::BusinessId.eq(business_id.uuid()))
-            .filter(Column::Id.is_in(chunk.iter().copied()))
+            .filter(is_any(Column::Id, chunk.iter().copied()))
             .order_by_asc(Column::Id)
             .all(db)
             .await?;

@@ -10,7 +10,7 @@ use crate::domain::invoice::{
 use crate::ids::{
     BusinessId, HoldId, InvoiceId, InvoiceLineId, ItemId, LineId, PackageId, SaleId, TemplateId,
 };
-use crate::store::columns::{from_json, instant_opt, known, micros, to_json};
+use crate::store::columns::{from_json, instant_opt, is_any, known, micros, to_json};
 use crate::store::error::StoreError;
 
 const TABLE: &str = "invoice_lines";
@@ -90,7 +90,7 @@ pub(super) async fn of_invoices(
     }
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::InvoiceId.is_in(ids.iter().copied()))
+        .filter(is_any(Column::InvoiceId, ids.iter().copied()))
         .order_by_asc(Column::InvoiceId)
         .order_by_asc(Column::Position)
         .all(db)

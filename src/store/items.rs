@@ -8,7 +8,7 @@ use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Set, Unch
 use crate::domain::catalog::Item;
 use crate::ids::{BusinessId, ItemId, Reference};
 use crate::store::by_id;
-use crate::store::columns::{instant, micros};
+use crate::store::columns::{instant, is_any, micros};
 use crate::store::error::StoreError;
 use crate::store::external_ids;
 use crate::store::rows::Rows;
@@ -106,7 +106,7 @@ pub async fn by_ids(
     let ids: Vec<Uuid> = ids.into_iter().map(ItemId::uuid).collect();
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::Id.is_in(ids))
+        .filter(is_any(Column::Id, ids))
         .all(db)
         .await?;
     rows.into_iter().map(read).collect()
@@ -150,8 +150,8 @@ pub async fn named(
         .filter(Column::BusinessId.eq(business_id.uuid()))
         .filter(
             Condition::any()
-                .add(Column::Id.is_in(ids))
-                .add(Column::ExternalId.is_in(external_ids)),
+                .add(is_any(Column::Id, ids))
+                .add(is_any(Column::ExternalId, external_ids)),
         )
         .all(db)
         .await?;

@@ -10,7 +10,7 @@ use crate::domain::catalog::TemplateState;
 use crate::domain::credits::Credits;
 use crate::domain::line::{Line, LineKind};
 use crate::ids::{BusinessId, CreditTypeId, LineId, TemplateId};
-use crate::store::columns::{IDS_PER_STATEMENT_MAX, from_json, known, to_json};
+use crate::store::columns::{IDS_PER_STATEMENT_MAX, from_json, is_any, known, to_json};
 use crate::store::error::StoreError;
 
 const TABLE: &str = "lines";
@@ -120,7 +120,7 @@ pub async fn by_ids(
     for chunk in ids.chunks(IDS_PER_STATEMENT_MAX) {
         let rows = Entity::find()
             .filter(Column::BusinessId.eq(business_id.uuid()))
-            .filter(Column::Id.is_in(chunk.iter().copied()))
+            .filter(is_any(Column::Id, chunk.iter().copied()))
             .all(db)
             .await?;
         for row in rows {

@@ -14,7 +14,7 @@ use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Select, Set, Stateme
 
 use crate::domain::lot::Lot;
 use crate::ids::{BusinessId, CreditTypeId, CustomerId, LineId, LotId, PackageId};
-use crate::store::columns::{IDS_PER_STATEMENT_MAX, known, micros};
+use crate::store::columns::{IDS_PER_STATEMENT_MAX, is_any, known, micros};
 use crate::store::error::StoreError;
 use crate::store::lines;
 use crate::store::rows::{self, Rows};
@@ -78,7 +78,7 @@ pub async fn lock(
     locked(
         txn,
         business_id,
-        Entity::find().filter(Column::Id.is_in(ids)),
+        Entity::find().filter(is_any(Column::Id, ids)),
     )
     .await
 }
@@ -90,7 +90,7 @@ pub async fn lock_of_packages(
     package_ids: &[PackageId],
 ) -> Result<Vec<Lot>, StoreError> {
     let ids: Vec<Uuid> = package_ids.iter().copied().map(PackageId::uuid).collect();
-    let query = Entity::find().filter(Column::PackageId.is_in(ids));
+    let query = Entity::find().filter(is_any(Column::PackageId, ids));
     locked(txn, business_id, query).await
 }
 
@@ -231,7 +231,7 @@ pub async fn lock_free(
     let ids: Vec<Uuid> = ids.iter().copied().map(LotId::uuid).collect();
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::Id.is_in(ids))
+        .filter(is_any(Column::Id, ids))
         .order_by_asc(Column::Id)
         .lock_with_behavior(LockType::Update, LockBehavior::SkipLocked)
         .all(txn)
@@ -250,7 +250,7 @@ async fn these(
     for chunk in ids.chunks(IDS_PER_STATEMENT_MAX) {
         let found = Entity::find()
             .filter(Column::BusinessId.eq(business_id.uuid()))
-            .filter(column.is_in(chunk.iter().copied()))
+            .filter(is_any(column, chunk.iter().copied()))
             .all(db)
             .await?;
         rows.extend(found);

@@ -9,7 +9,7 @@ use sea_orm::sea_query::{Expr, OnConflict};
 use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set};
 
 use crate::ids::{BusinessId, CustomerId, PackageId};
-use crate::store::columns::{IDS_PER_STATEMENT_MAX, micros};
+use crate::store::columns::{IDS_PER_STATEMENT_MAX, is_any, micros};
 use crate::store::customers;
 use crate::store::error::StoreError;
 
@@ -81,7 +81,7 @@ pub async fn remove(
             .col_expr(Column::RemovedAt, Expr::value(micros(now)))
             .filter(Column::BusinessId.eq(business_id.uuid()))
             .filter(Column::CustomerId.eq(customer_id.uuid()))
-            .filter(Column::PackageId.is_in(chunk.iter().map(|id| id.uuid())))
+            .filter(is_any(Column::PackageId, chunk.iter().map(|id| id.uuid())))
             .filter(Column::RemovedAt.is_null())
             .exec(txn)
             .await?;
@@ -101,7 +101,7 @@ pub async fn of_packages(
             .select_only()
             .columns([Column::CustomerId, Column::PackageId])
             .filter(Column::BusinessId.eq(business_id.uuid()))
-            .filter(Column::PackageId.is_in(chunk.iter().map(|id| id.uuid())))
+            .filter(is_any(Column::PackageId, chunk.iter().map(|id| id.uuid())))
             .filter(Column::RemovedAt.is_null())
             .order_by_asc(Column::AddedAt)
             .order_by_asc(Column::CustomerId)
@@ -169,7 +169,10 @@ pub async fn ever_shared_with(
         .column(Column::PackageId)
         .distinct()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::CustomerId.is_in(customer_ids.iter().map(|id| id.uuid())))
+        .filter(is_any(
+            Column::CustomerId,
+            customer_ids.iter().map(|id| id.uuid()),
+        ))
         .into_tuple()
         .all(db)
         .await?;

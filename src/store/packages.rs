@@ -12,7 +12,7 @@ use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Select, Unchanged};
 use crate::domain::package::Package;
 use crate::ids::{BusinessId, CustomerId, PackageId, SaleId, TemplateId};
 use crate::store::by_id;
-use crate::store::columns::IDS_PER_STATEMENT_MAX;
+use crate::store::columns::{IDS_PER_STATEMENT_MAX, is_any};
 use crate::store::error::StoreError;
 use crate::store::external_ids;
 use crate::store::rows;
@@ -70,7 +70,7 @@ pub async fn taken_external_ids(
         .select_only()
         .column(Column::ExternalId)
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::ExternalId.is_in(external_ids))
+        .filter(is_any(Column::ExternalId, external_ids))
         .into_tuple()
         .all(db)
         .await?;
@@ -147,7 +147,7 @@ pub async fn of_template(
     let owners: Vec<Uuid> = owners.into_iter().map(CustomerId::uuid).collect();
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::CustomerId.is_in(owners))
+        .filter(is_any(Column::CustomerId, owners))
         .filter(Column::TemplateId.eq(template_id.uuid()))
         .filter(Column::RevokedAt.is_null())
         .filter(Column::TransferredAt.is_null())
@@ -161,6 +161,6 @@ fn these(business_id: BusinessId, ids: &[PackageId]) -> Select<Entity> {
     let ids: Vec<Uuid> = ids.iter().copied().map(PackageId::uuid).collect();
     Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::Id.is_in(ids))
+        .filter(is_any(Column::Id, ids))
         .order_by_asc(Column::Id)
 }

@@ -9,7 +9,7 @@ use crate::domain::payment::{MoneyKind, MoneyRecord, Payable, Payment, PaymentMe
 use crate::domain::sale::Sale;
 use crate::ids::{BusinessId, InvoiceId, PaymentId, SaleId};
 use crate::store::by_id;
-use crate::store::columns::{instant, instant_opt, known, micros};
+use crate::store::columns::{instant, instant_opt, is_any, known, micros};
 use crate::store::error::StoreError;
 
 const TABLE: &str = "payments";
@@ -154,7 +154,7 @@ pub(super) async fn of_invoices(
     }
     let rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::InvoiceId.is_in(ids.iter().copied()))
+        .filter(is_any(Column::InvoiceId, ids.iter().copied()))
         .order_by_asc(Column::InvoiceId)
         .order_by_asc(Column::Position)
         .all(db)

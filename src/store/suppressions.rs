@@ -7,7 +7,7 @@ use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Set};
 
 use crate::domain::email::{Suppression, folded};
 use crate::ids::BusinessId;
-use crate::store::columns::{instant, micros};
+use crate::store::columns::{instant, is_any, micros};
 use crate::store::error::StoreError;
 
 #[expect(unreachable_pub, reason = "SeaORM derives public items")]
@@ -81,7 +81,7 @@ pub async fn among(
         .select_only()
         .column(Column::AddressFolded)
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::AddressFolded.is_in(addresses))
+        .filter(is_any(Column::AddressFolded, addresses))
         .into_tuple()
         .all(db)
         .await?;

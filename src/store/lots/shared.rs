@@ -11,7 +11,7 @@ use super::row::{Column, Entity};
 use super::{CANDIDATES_MAX, of_customer, of_packages};
 use crate::domain::lot::Lot;
 use crate::ids::{BusinessId, CustomerId, PackageId};
-use crate::store::columns::IDS_PER_STATEMENT_MAX;
+use crate::store::columns::{IDS_PER_STATEMENT_MAX, is_any};
 use crate::store::error::StoreError;
 use crate::store::package_members;
 
@@ -53,7 +53,7 @@ pub async fn touch(
         Entity::update_many()
             .col_expr(Column::Version, Expr::col(Column::Version).add(1_i64))
             .filter(Column::BusinessId.eq(business_id.uuid()))
-            .filter(Column::PackageId.is_in(chunk.iter().map(|id| id.uuid())))
+            .filter(is_any(Column::PackageId, chunk.iter().map(|id| id.uuid())))
             .exec(txn)
             .await?;
     }
@@ -72,7 +72,7 @@ pub async fn rename(
             .col_expr(Column::CustomerId, Expr::value(customer_id.uuid()))
             .col_expr(Column::Version, Expr::col(Column::Version).add(1_i64))
             .filter(Column::BusinessId.eq(business_id.uuid()))
-            .filter(Column::PackageId.is_in(chunk.iter().map(|id| id.uuid())))
+            .filter(is_any(Column::PackageId, chunk.iter().map(|id| id.uuid())))
             .exec(txn)
             .await?;
     }
