@@ -7,8 +7,8 @@
 //! e-mail is sent again under the same Message-ID. So none is lost, and none is sent twice except where
 //! the answer to the final dot never came, or the process ended before it was written down (G7).
 //!
-//! Each worker of a process has one e-mail at a time; they mark and claim together, at one desk (`desk`), so that in
-//! a crowd many share a transaction.
+//! Each worker of a process sends one e-mail at a time. They claim together, from one shelf (`shelf`), and mark
+//! together, at one desk (`desk`), so that in a crowd many share a transaction.
 //!
 //! A failure before any recipient was named says nothing about the e-mail: the transport rests, for all
 //! replicas and for a time that grows, and it costs no attempt (semantics 45). Businesses take turns (`turns`), so
@@ -21,6 +21,7 @@ mod facts;
 mod gate;
 mod mark;
 mod place;
+mod shelf;
 mod turns;
 mod workers;
 
@@ -29,21 +30,19 @@ use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
-use tracing::field::{Empty, display};
-use tracing::{Instrument, Span, debug_span};
+use tracing::Instrument;
+use tracing::field::display;
 
 use crate::domain::notice::NoticeKind;
-use crate::mail::message::Outgoing;
 use crate::mail::reload::Templates;
 use crate::mail::transport::Transport;
 pub use crate::service::mailing::{MailSettings, Rates};
 use crate::service::{Context, ServiceError};
 
-use claim::{Claim, Claimed};
-use desk::{Desk, Visit, Wish};
-use gate::Pass;
+use desk::Desk;
 use mark::{Done, Marked};
 use place::Place;
+use shelf::{Shelf, Taken, ToSend};
 pub use workers::Workers;
 
 /// How many e-mails one step takes on.
@@ -77,15 +76,6 @@ pub struct Delivered {
     pub cancelled: usize,
 }
 
-/// What a worker has in its hands.
-#[derive(Default)]
-struct Hands {
-    /// What came of its last e-mail, until that is written down.
-    done: Option<Done>,
-    /// Leave to send.
-    pass: Option<Pass>,
-}
-
 /// Whether a worker goes on with its step.
 enum GoesOn {
     Yes,
@@ -95,7 +85,8 @@ enum GoesOn {
 
 /// Delivers e-mails over one transport.
 pub struct Deliverer {
-    desk: Arc<Desk>,
+    shelf: Arc<Shelf>,
+    desk: Desk,
     transport: Transport,
     place: Place,
     stop: CancellationToken,
@@ -104,19 +95,26 @@ pub struct Deliverer {
 impl Deliverer {
     /// Delivers the e-mails of `ctx` by way of `mail`.
     pub fn new(ctx: Context, mail: Mail) -> Self {
-        let desk = Arc::new(Desk::of(ctx, &mail));
-        let stop = CancellationToken::new();
-        Self::among(desk, mail.transport, Place::default(), stop)
-    }
-
-    /// The same as one of several workers that share a desk; ends a step after the e-mail that it is at once `stop`
-    /// is cancelled.
-    fn among(desk: Arc<Desk>, transport: Transport, place: Place, stop: CancellationToken) -> Self {
+        let shelf = Arc::new(Shelf::of(ctx.clone(), &mail));
+        let desk = Desk::new(ctx);
+        let (place, stop) = (Place::default(), CancellationToken::new());
         Self {
+            shelf,
             desk,
-            transport,
+            transport: mail.transport,
             place,
             stop,
+        }
+    }
+
+    /// One more worker with the shelf and the desk of this one.
+    fn beside(&self, transport: Transport) -> Self {
+        Self {
+            shelf: Arc::clone(&self.shelf),
+            desk: self.desk.clone(),
+            transport,
+            place: self.place.beside(),
+            stop: self.stop.clone(),
         }
     }
 
@@ -126,121 +124,80 @@ impl Deliverer {
         let mut report = Delivered::default();
         let delivered = self.deliver(&mut report).await;
         self.place.leave();
+        if !report.is_full() {
+            self.shelf.clear().await;
+        }
         delivered.map(|()| report)
     }
 
     async fn deliver(&mut self, report: &mut Delivered) -> Result<(), ServiceError> {
         // Before any transaction: the first time, this takes longer than others should wait for the database.
-        self.desk.office.templates.current()?;
-        let mut hands = Hands::default();
-        let mut wish = Wish::First;
-        let mut noted = Ok(());
-        for _ in 0..EMAILS_PER_STEP_MAX {
+        self.shelf.office.templates.current()?;
+        for index in 0..EMAILS_PER_STEP_MAX {
             if self.stop.is_cancelled() {
                 break;
             }
-            let span = self.delivery();
-            let visited = self.visit(&mut hands, wish, span.clone(), report);
-            wish = Wish::Next;
-            match visited.await? {
+            match self.shelf.take(index == 0).await? {
                 None => break,
-                Some(Claimed::Ended(kind, marked)) => report.count(kind, marked),
-                Some(Claimed::ToSend(to_send)) => {
-                    let (claim, message) = *to_send;
-                    let sent = self.send(claim, &message, &mut hands);
-                    match sent.instrument(span).await {
-                        Ok(GoesOn::Yes) => {}
-                        Ok(GoesOn::No) => break,
-                        Err(error) => {
-                            noted = Err(error);
-                            break;
-                        }
+                Some(Taken::Ended(kind, marked)) => report.count(kind, marked),
+                Some(Taken::ToSend(to_send)) => {
+                    let (kind, span) = (to_send.claim.email.kind, to_send.span.clone());
+                    let (done, goes_on) = self.send(*to_send).instrument(span).await;
+                    report.count(kind, self.desk.hand_in(done).await?);
+                    if let GoesOn::No = goes_on? {
+                        break;
                     }
                 }
             }
         }
-        if hands.done.is_some() {
-            let span = Span::none();
-            self.visit(&mut hands, Wish::Nothing, span, report).await?;
-        }
-        if let Some(unused) = hands.pass {
-            self.desk.gate.give_back(self.ctx(), unused).await?;
-        }
-        noted
+        Ok(())
     }
 
-    /// Hands in at the desk what came of the last e-mail, and gets the next one.
-    async fn visit(
-        &self,
-        hands: &mut Hands,
-        wish: Wish,
-        span: Span,
-        report: &mut Delivered,
-    ) -> Result<Option<Claimed>, ServiceError> {
-        let kind = hands.done.as_ref().map(|done| done.claim.email.kind);
-        let visit = Visit {
-            done: hands.done.take(),
-            wish,
-            pass: hands.pass.take(),
+    /// Sends an e-mail that was claimed; its outcome comes back whatever fails then.
+    async fn send(&mut self, to_send: ToSend) -> (Done, Result<GoesOn, ServiceError>) {
+        let ToSend {
+            claim,
+            message,
+            pass,
             span,
-        };
-        let reply = self.desk.serve(visit).await?;
-        if let (Some(kind), Some(marked)) = (kind, reply.marked) {
-            report.count(kind, marked);
-        }
-        hands.pass = reply.pass;
-        Ok(reply.claimed)
-    }
-
-    /// Sends an e-mail that was claimed. Whatever fails then, its outcome is in hand.
-    async fn send(
-        &mut self,
-        claim: Claim,
-        message: &Outgoing,
-        hands: &mut Hands,
-    ) -> Result<GoesOn, ServiceError> {
+        } = to_send;
         let begun = Instant::now();
-        let outcome = self.transport.send(message).await;
-        let span = Span::current();
+        let outcome = self.transport.send(&message).await;
+        self.shelf.answered();
         span.record("email_id", display(claim.email.id));
         span.record("attempt", claim.number);
         span.record("outcome", outcome.name());
         let labels = [("outcome", outcome.name())];
         metrics::histogram!("carnet_email_attempt_seconds", &labels).record(begun.elapsed());
-        let is_probe = hands.pass.is_some_and(|pass| pass.is_probe);
-        let has_no_connection = self.place.note(&outcome, self.ctx().clock.now()) && !is_probe;
-        let noted = match hands.pass.take_if(|_| !has_no_connection) {
-            Some(pass) => self.desk.gate.note(self.ctx(), pass, &outcome).await,
-            None => Ok(None),
+        let has_no_connection = self.place.note(&outcome, self.ctx().clock.now()) && !pass.is_probe;
+        let gate = &self.shelf.gate;
+        let noted = if has_no_connection {
+            gate.give_back(self.ctx(), &[pass]).await.map(|()| None)
+        } else {
+            gate.note(self.ctx(), pass, &outcome).await
         };
-        hands.done = Some(Done {
+        let rests_until = noted.as_ref().copied().unwrap_or_default();
+        if rests_until.is_some() {
+            self.shelf.clear().await;
+        }
+        let goes_on = noted.map(|_| {
+            if has_no_connection {
+                GoesOn::No
+            } else {
+                GoesOn::Yes
+            }
+        });
+        let done = Done {
             claim,
             outcome,
-            rests_until: noted.as_ref().copied().unwrap_or_default(),
+            rests_until,
             span,
-        });
-        noted?;
-        Ok(if has_no_connection {
-            GoesOn::No
-        } else {
-            GoesOn::Yes
-        })
-    }
-
-    fn delivery(&self) -> Span {
-        debug_span!(
-            parent: None,
-            "delivery",
-            otel.kind = "producer",
-            server.address = self.desk.gate.name,
-            email_id = Empty,
-            attempt = Empty,
-            outcome = Empty,
-        )
+        };
+        (done, goes_on)
     }
 
     fn ctx(&self) -> &Context {
-        &self.desk.office.ctx
+        &self.shelf.office.ctx
     }
 
     /// Takes leave of the mail server.

@@ -27,7 +27,7 @@ use crate::clock::Clock;
 use crate::config::LedgerSettings;
 use crate::ledger::LedgerError;
 use crate::ledger::submit::{Receipt, Submission};
-use crate::store::db::{BATCH_CONNECTIONS, Database};
+use crate::store::db::{BATCH_LANES, Database};
 use crate::store::lines::LineCache;
 
 /// How many full batches may wait in a lane; what comes then is refused.
@@ -140,7 +140,7 @@ impl Work {
     /// SQLite has one writer; on PostgreSQL one lane decides while the other waits for the disk.
     fn lanes(&self) -> u32 {
         if self.db.backend() == DbBackend::Postgres {
-            BATCH_CONNECTIONS
+            BATCH_LANES
         } else {
             1
         }

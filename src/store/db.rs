@@ -22,15 +22,18 @@ use sea_orm::{
 };
 
 use crate::store::error::StoreError;
-use crate::store::session::{LOCK_WAIT_MAX, Session};
+use crate::store::session::{self, LOCK_WAIT_MAX, Session};
 use crate::store::wall;
 
 /// How long a statement of a report may run.
 const REPORT_SECONDS_MAX: u64 = 120;
 /// How long a unit may wait for a connection.
 const ACQUIRE_SECONDS_MAX: u64 = 5;
-/// How many connections to PostgreSQL are for batches, beside those that the settings allow.
-pub const BATCH_CONNECTIONS: u32 = 2;
+/// How many batches of the ledger are under way at once on PostgreSQL.
+pub const BATCH_LANES: u32 = 2;
+/// How many connections are for batches, beside those that the settings allow: those of the ledger, and that of what came
+/// of e-mails.
+const BATCH_CONNECTIONS: u32 = BATCH_LANES + 1;
 /// How many connections read SQLite.
 const SQLITE_READERS: u32 = 4;
 /// A connection that lay idle for longer is tested before it is used.
@@ -230,6 +233,15 @@ impl Database {
         if self.backend() == DbBackend::Postgres {
             let patience = format!("SET LOCAL lock_timeout = {}", LOCK_WAIT_MAX.as_millis());
             txn.execute_unprepared(&patience).await?;
+        }
+        Ok(txn)
+    }
+
+    /// Begins a transaction that writes rows which it finds by their keys, however many, with the plans of batches.
+    pub async fn begin_keyed(&self) -> Result<DatabaseTransaction, StoreError> {
+        let txn = self.begin().await?;
+        if self.backend() == DbBackend::Postgres {
+            txn.execute_unprepared(session::BY_KEY).await?;
         }
         Ok(txn)
     }

@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Expr;
-use sea_orm::{DatabaseTransaction, NotSet, QueryOrder, Set};
+use sea_orm::{DatabaseTransaction, DbBackend, IdenStatic, NotSet, QueryOrder, Set};
 
 use crate::domain::email::{Attempt, AttemptOutcome};
 use crate::ids::{BusinessId, EmailId};
-use crate::store::columns::{instant, instant_opt, known, micros};
+use crate::store::columns::{instant, instant_opt, is_any, known, micros};
 use crate::store::error::StoreError;
 use crate::store::rows::{self, Rows};
 
@@ -44,6 +44,16 @@ mod entity {
 
 use entity::{ActiveModel, Column, Entity, Model};
 
+/// What an attempt is found by.
+const KEY: [Column; 3] = [Column::BusinessId, Column::EmailId, Column::Attempt];
+/// How it ended.
+const ENDING: [Column; 4] = [
+    Column::FinishedAt,
+    Column::Outcome,
+    Column::SmtpCode,
+    Column::Detail,
+];
+
 /// Writes that attempts begin, each by the number that its e-mail has it under.
 pub async fn begin(
     txn: &DatabaseTransaction,
@@ -65,12 +75,23 @@ pub async fn begin(
 }
 
 /// Writes how attempts ended.
-pub async fn finish(
-    txn: &DatabaseTransaction,
-    business_id: BusinessId,
-    attempts: &[(EmailId, Attempt)],
+pub async fn finish<'a>(
+    db: &impl ConnectionTrait,
+    attempts: impl IntoIterator<Item = (BusinessId, EmailId, &'a Attempt)>,
 ) -> Result<(), StoreError> {
-    let models = attempts.iter().map(|(email_id, attempt)| ActiveModel {
+    rows::update(db, all_ended(attempts), &KEY, &ENDING).await
+}
+
+fn all_ended<'a>(
+    attempts: impl IntoIterator<Item = (BusinessId, EmailId, &'a Attempt)>,
+) -> Vec<ActiveModel> {
+    let attempts = attempts.into_iter();
+    let models = attempts.map(|(business_id, id, attempt)| ended(business_id, id, attempt));
+    models.collect()
+}
+
+fn ended(business_id: BusinessId, email_id: EmailId, attempt: &Attempt) -> ActiveModel {
+    ActiveModel {
         business_id: Set(business_id.uuid()),
         email_id: Set(email_id.uuid()),
         attempt: Set(attempt.number),
@@ -79,15 +100,51 @@ pub async fn finish(
         outcome: Set(attempt.outcome.map(AttemptOutcome::code)),
         smtp_code: Set(attempt.smtp_code),
         detail: Set(Some(attempt.detail.clone())),
-    });
-    let found_by = [Column::BusinessId, Column::EmailId, Column::Attempt];
-    let written = [
-        Column::FinishedAt,
-        Column::Outcome,
-        Column::SmtpCode,
-        Column::Detail,
-    ];
-    rows::update(txn, models.collect(), &found_by, &written).await
+    }
+}
+
+/// How attempts of any businesses ended, as a part of a statement.
+pub(super) struct Ended(Rows);
+
+impl Ended {
+    pub(super) fn new<'a>(
+        attempts: impl IntoIterator<Item = (BusinessId, EmailId, &'a Attempt)>,
+    ) -> Result<Self, StoreError> {
+        let columns = KEY.into_iter().chain(ENDING);
+        Ok(Self(Rows::of_models(all_ended(attempts), columns)?))
+    }
+
+    /// Writes those of the e-mails in `standing`, with so many parameters before its own.
+    pub(super) fn sql(&self, parameters: usize, standing: &str, backend: DbBackend) -> String {
+        let set = ENDING.map(|column| {
+            let name = column.as_str();
+            format!("{name} = given.{name}")
+        });
+        format!(
+            "UPDATE {TABLE} SET {} FROM {} JOIN {standing} ON {standing}.business_id = given.business_id
+                AND {standing}.id = given.email_id
+             WHERE {TABLE}.business_id = given.business_id AND {TABLE}.email_id = given.email_id
+                AND {TABLE}.attempt = given.attempt",
+            set.join(", "),
+            self.0.table_after(parameters, backend),
+        )
+    }
+
+    pub(super) fn values(self, backend: DbBackend) -> Vec<Value> {
+        self.0.values(backend)
+    }
+}
+
+/// Takes back that an attempt was to begin, which did not.
+pub async fn withdraw(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    email_id: EmailId,
+    number: i32,
+) -> Result<(), StoreError> {
+    let key = (business_id.uuid(), email_id.uuid(), number);
+    Entity::delete_by_id(key).exec(txn).await?;
+    Ok(())
 }
 
 /// Clears what mail servers said of these e-mails, which may name an address.
@@ -100,7 +157,7 @@ pub async fn clear_details(
         Entity::update_many()
             .col_expr(Column::Detail, Expr::value(None::<String>))
             .filter(Column::BusinessId.eq(business_id.uuid()))
-            .filter(Column::EmailId.is_in(chunk.iter().copied()))
+            .filter(is_any(Column::EmailId, chunk.iter().copied()))
             .exec(txn)
             .await?;
     }

@@ -20,11 +20,33 @@ mod claim;
 mod overview;
 
 pub use claim::{
-    businesses_due, count_due, lock_claimed, lock_claims, lock_due, update, update_with_text,
+    businesses_due, count_due, end_claims, lock_claimed, lock_claims, lock_due, update,
+    update_with_text,
 };
 pub use overview::{count_waiting, get_of_any_business, newest, oldest_due};
 
 const TABLE: &str = "emails";
+/// The businesses with e-mails that wait, and when the first one of each is due: by going from each business to the
+/// next one, since most that wait may be those of a few.
+const WAITING: &str = "
+    WITH RECURSIVE walk (business_id) AS (
+        SELECT * FROM (
+            SELECT business_id FROM emails WHERE finished_at IS NULL ORDER BY business_id LIMIT 1
+        ) AS beginning
+        UNION ALL
+        SELECT (
+            SELECT behind.business_id FROM emails AS behind
+            WHERE behind.finished_at IS NULL AND behind.business_id > walk.business_id
+            ORDER BY behind.business_id LIMIT 1
+        ) FROM walk WHERE walk.business_id IS NOT NULL
+    ), waiting AS (
+        SELECT business_id, (
+            SELECT due_at FROM emails AS first
+            WHERE first.business_id = walk.business_id AND first.finished_at IS NULL
+            ORDER BY due_at, id LIMIT 1
+        ) AS first_due_at
+        FROM walk WHERE business_id IS NOT NULL
+    )";
 
 #[expect(unreachable_pub, reason = "SeaORM derives public items")]
 mod entity {

@@ -8,7 +8,7 @@ use sea_orm::{DatabaseTransaction, Set};
 
 use crate::domain::notice::{DropReason, Notice, NoticeKind};
 use crate::ids::{BusinessId, CustomerId, EmailId, NoticeId, PackageId};
-use crate::store::columns::{instant, known, micros};
+use crate::store::columns::{instant, is_any, known, micros};
 use crate::store::error::StoreError;
 use crate::store::rows;
 
@@ -64,7 +64,7 @@ pub async fn of_packages(
     let ids = package_ids.iter().copied().map(PackageId::uuid);
     let mut rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::PackageId.is_in(ids))
+        .filter(is_any(Column::PackageId, ids))
         .all(db)
         .await?;
     // Not by the database, which may read all notices to have them in this order.
@@ -84,7 +84,7 @@ pub async fn of_emails(
     let ids = email_ids.iter().copied().map(EmailId::uuid);
     let mut rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::EmailId.is_in(ids))
+        .filter(is_any(Column::EmailId, ids))
         .all(db)
         .await?;
     // Not by the database, which may read all notices to have them in this order.
@@ -97,6 +97,24 @@ pub async fn of_emails(
         }
     }
     Ok(notices)
+}
+
+/// Takes notices up again that were left out of an e-mail which was not sent.
+pub async fn take_up(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    ids: &[NoticeId],
+) -> Result<(), StoreError> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    Entity::update_many()
+        .col_expr(Column::DroppedReason, Expr::value(None::<String>))
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(is_any(Column::Id, ids.iter().map(|id| id.uuid())))
+        .exec(txn)
+        .await?;
+    Ok(())
 }
 
 /// Says why notices were left out of their e-mail.

@@ -295,7 +295,7 @@ fn insertion<A: ActiveModelTrait>(
 /// # Errors
 /// [`StoreError::Taken`] if one of them is not there.
 pub(super) async fn update<A: ActiveModelTrait>(
-    txn: &DatabaseTransaction,
+    db: &impl ConnectionTrait,
     models: Vec<A>,
     found_by: &[<A::Entity as EntityTrait>::Column],
     written: &[<A::Entity as EntityTrait>::Column],
@@ -304,7 +304,7 @@ pub(super) async fn update<A: ActiveModelTrait>(
         return Ok(());
     }
     let count = models.len();
-    let backend = txn.get_database_backend();
+    let backend = db.get_database_backend();
     let table = A::Entity::default().table_name().to_owned();
     let found = found_by.iter().map(|column| {
         let name = column.as_str();
@@ -320,7 +320,7 @@ pub(super) async fn update<A: ActiveModelTrait>(
     let given = rows.table(backend);
     let sql = format!("UPDATE {table} SET {set} FROM {given} WHERE {found}");
     let statement = Statement::from_sql_and_values(backend, sql, rows.values(backend));
-    let result = txn.execute_raw(statement).await?;
+    let result = db.execute_raw(statement).await?;
     if usize::try_from(result.rows_affected()) != Ok(count) {
         return Err(StoreError::Taken(table));
     }

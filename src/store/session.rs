@@ -24,6 +24,9 @@ const STATEMENT_MAX: Duration = Duration::from_secs(30);
 /// How long a transaction may be left alone.
 const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_mins(1);
 
+/// Makes a transaction plan its statements as a session for batches does.
+pub(super) const BY_KEY: &str = "SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL enable_seqscan = off";
+
 /// What a session is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Session {

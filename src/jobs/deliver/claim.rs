@@ -44,12 +44,23 @@ pub(super) struct Claim {
     /// The number of the attempt.
     pub(super) number: i32,
     pub(super) to_address: String,
+    /// Whether what it says was fixed with this claim.
+    pub(super) is_composed: bool,
+    /// The notices that were left out of it then.
+    pub(super) dropped: Vec<NoticeId>,
 }
 
 impl Claim {
     /// The e-mail, and which claim of it this is.
     pub(super) fn key(&self) -> (EmailId, i64) {
         (self.email.id, self.email.fence)
+    }
+
+    /// The e-mail as it is if nobody tries to send it: due as before.
+    pub(super) fn given_back(&self) -> Email {
+        let mut email = self.email.clone();
+        email.postpone(email.due_at);
+        email
     }
 }
 
@@ -100,7 +111,7 @@ pub(super) async fn alone(
     business_id: BusinessId,
 ) -> Result<Option<Claimed>, ServiceError> {
     let ctx = &office.ctx;
-    let txn = ctx.db.begin().await?;
+    let txn = ctx.db.begin_keyed().await?;
     let locked = emails::lock_due(&txn, business_id, ctx.clock.now(), 1).await?;
     let Some(first) = locked.first() else {
         txn.rollback().await?;
@@ -157,9 +168,12 @@ async fn prepare(
     }
     let now = office.ctx.clock.now();
     let facts = Facts::read(txn, &office.settings, business_id, &locked, now).await?;
-    let decided = locked.into_iter();
-    let decided = decided.map(|email| decide(office, &facts, email));
-    let mut decided = decided.collect::<Result<Vec<_>, _>>()?;
+    let mut decided = Vec::with_capacity(locked.len());
+    for email in locked {
+        decided.push(decide(office, &facts, email)?);
+        // Those that talk with the mail server meanwhile have their turn.
+        tokio::task::yield_now().await;
+    }
     keep_limit(office, txn, business_id, &mut decided).await?;
     write(txn, business_id, &decided, now).await?;
     Ok(decided.into_iter().map(|it| it.claimed).collect())
@@ -192,9 +206,9 @@ async fn write(
     now: DateTime<Utc>,
 ) -> Result<(), ServiceError> {
     let drafts = || decided.iter().map(|it| &it.draft);
-    let broken_off = drafts().filter_map(|it| Some((it.email.id, it.broken_off.clone()?)));
-    let broken_off: Vec<_> = broken_off.collect();
-    email_attempts::finish(txn, business_id, &broken_off).await?;
+    let broken_off =
+        drafts().filter_map(|it| Some((business_id, it.email.id, it.broken_off.as_ref()?)));
+    email_attempts::finish(txn, broken_off).await?;
     let dropped: Vec<_> = drafts().flat_map(|it| &it.dropped).copied().collect();
     notices::drop_with_reason(txn, business_id, &dropped).await?;
     let (composed, others): (Vec<&Draft>, Vec<&Draft>) = drafts().partition(|it| it.is_composed);
@@ -294,6 +308,8 @@ impl Draft {
             number,
             to_address: text.map(|text| text.to_address.clone()).unwrap_or_default(),
             email: email.without_text(),
+            is_composed: self.is_composed,
+            dropped: self.dropped.iter().map(|(id, _)| *id).collect(),
         };
         Decided {
             draft: self,

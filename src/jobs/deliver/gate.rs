@@ -105,17 +105,24 @@ impl Gate {
     }
 
     /// Gives back leave that was not needed.
-    pub(super) async fn give_back(&self, ctx: &Context, pass: Pass) -> Result<(), ServiceError> {
-        if pass.is_probe || self.per_minute_max.is_some() {
-            let give_back = |state: &mut TransportState, _| {
+    pub(super) async fn give_back(
+        &self,
+        ctx: &Context,
+        passes: &[Pass],
+    ) -> Result<(), ServiceError> {
+        let is_noted = |pass: &Pass| pass.is_probe || self.per_minute_max.is_some();
+        if !passes.iter().any(is_noted) {
+            return Ok(());
+        }
+        let give_back = |state: &mut TransportState, _| {
+            for pass in passes {
                 state.sent.give_back(pass.counted_at);
                 if pass.is_probe {
                     state.breaker.give_back();
                 }
-            };
-            self.change(ctx, give_back).await?;
-        }
-        Ok(())
+            }
+        };
+        self.change(ctx, give_back).await
     }
 
     async fn change<T>(

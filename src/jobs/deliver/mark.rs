@@ -3,12 +3,12 @@
 //! Several are marked together where nothing stands in the way. One whose row somebody else holds, whose claim has
 //! run out, or whose address is to be suppressed is marked alone, which waits and tries again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::RngExt;
-use sea_orm::DatabaseTransaction;
+use sea_orm::{DatabaseTransaction, DbBackend};
 use tracing::Span;
 
 use super::claim::Claim;
@@ -16,7 +16,7 @@ use crate::domain::email::{Attempt, AttemptOutcome, Email, EmailState};
 use crate::ids::{BusinessId, EmailId};
 use crate::mail::transport::Outcome;
 use crate::service::{Context, ServiceError};
-use crate::store::{email_attempts, emails, suppressions};
+use crate::store::{email_attempts, emails, notices, suppressions};
 
 /// The longest waits before the next attempts, in seconds; each is drawn from 1 to this (full jitter).
 const RETRY_SECONDS: [i64; 6] = [60, 300, 1_800, 7_200, 21_600, 43_200];
@@ -75,32 +75,54 @@ impl Done {
 /// are to be marked alone.
 pub(super) async fn together(
     ctx: &Context,
-    txn: &DatabaseTransaction,
     done: &[&Done],
 ) -> Result<HashMap<(EmailId, i64), Marked>, ServiceError> {
-    let mut of_businesses: BTreeMap<BusinessId, Vec<&Done>> = BTreeMap::new();
+    let now = ctx.clock.now();
+    let (mut ended, mut all) = (Vec::new(), HashMap::new());
     for done in done.iter().filter(|it| !it.outcome.suppresses_address()) {
-        let of_business = of_businesses.entry(done.claim.email.business_id);
-        of_business.or_default().push(done);
+        let mut email = done.claim.email.clone();
+        let marked = decide(&mut email, &done.outcome, done.rests_until, now);
+        all.insert(done.claim.key(), marked);
+        ended.push((email, attempt(done.claim.number, &done.outcome, now)));
     }
-    let mut all = HashMap::new();
-    for (business_id, mut done) in of_businesses {
-        let claimed: Vec<&Email> = done.iter().map(|it| &it.claim.email).collect();
-        let standing = emails::lock_claims(txn, &claimed).await?;
-        done.retain(|it| standing.contains(&it.claim.key()));
-        let now = ctx.clock.now();
-        let (mut marked, mut attempts) = (Vec::new(), Vec::new());
-        for done in done {
-            let mut email = done.claim.email.clone();
-            let outcome = decide(&mut email, &done.outcome, done.rests_until, now);
-            all.insert(done.claim.key(), outcome);
-            attempts.push((email.id, attempt(done.claim.number, &done.outcome, now)));
-            marked.push(email);
-        }
-        email_attempts::finish(txn, business_id, &attempts).await?;
-        emails::update(txn, &marked.iter().collect::<Vec<_>>()).await?;
-    }
+    let standing = if ended.is_empty() {
+        HashSet::new()
+    } else if ctx.db.backend() == DbBackend::Postgres {
+        emails::end_claims(ctx.db.batch_writer(), &ended).await?
+    } else {
+        let txn = ctx.db.begin().await?;
+        let standing = emails::end_claims(&txn, &ended).await?;
+        txn.commit().await?;
+        standing
+    };
+    all.retain(|key, _| standing.contains(key));
     Ok(all)
+}
+
+/// Puts e-mails back that were claimed and not tried, where their claims still stand and nobody holds them: as if they
+/// had never been claimed.
+pub(super) async fn put_back(
+    txn: &DatabaseTransaction,
+    claims: &[Claim],
+) -> Result<(), ServiceError> {
+    let claimed: Vec<&Email> = claims.iter().map(|claim| &claim.email).collect();
+    let standing = emails::lock_claims(txn, &claimed).await?;
+    let standing = claims.iter().filter(|it| standing.contains(&it.key()));
+    let (composed, fixed): (Vec<&Claim>, Vec<&Claim>) = standing.partition(|it| it.is_composed);
+    let [unsaid, said] = [&composed, &fixed].map(|claims| {
+        let emails = claims.iter().map(|claim| claim.given_back());
+        emails.collect::<Vec<Email>>()
+    });
+    emails::update_with_text(txn, &unsaid.iter().collect::<Vec<_>>()).await?;
+    emails::update(txn, &said.iter().collect::<Vec<_>>()).await?;
+    for claim in composed.into_iter().chain(fixed) {
+        let Email {
+            business_id, id, ..
+        } = claim.email;
+        email_attempts::withdraw(txn, business_id, id, claim.number).await?;
+        notices::take_up(txn, business_id, &claim.dropped).await?;
+    }
+    Ok(())
 }
 
 /// Writes the outcome of an attempt by itself; tries again if the database is away or contended.
@@ -127,7 +149,7 @@ async fn write(ctx: &Context, done: &Done) -> Result<Marked, ServiceError> {
         fence,
         ..
     } = done.claim.email;
-    let txn = ctx.db.begin().await?;
+    let txn = ctx.db.begin_keyed().await?;
     let locked = emails::lock_claimed(&txn, business_id, id, fence).await?;
     let now = ctx.clock.now();
     let is_erased = locked.is_none() && is_erased(&txn, business_id, id).await?;
@@ -136,7 +158,7 @@ async fn write(ctx: &Context, done: &Done) -> Result<Marked, ServiceError> {
         // What the mail server says may name the address.
         attempt.detail.clear();
     }
-    email_attempts::finish(&txn, business_id, &[(id, attempt)]).await?;
+    email_attempts::finish(&txn, [(business_id, id, &attempt)]).await?;
     let marked = match locked {
         None => Marked::Lost,
         Some(mut email) => {

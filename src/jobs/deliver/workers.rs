@@ -1,6 +1,6 @@
 //! The workers of a process: each delivers over a connection of its own to the mail server.
 //!
-//! They share the work at one desk, and with other replicas by locks, leases and the gate. A run takes as many of
+//! They share the work by one shelf and one desk, and with other replicas by locks, leases and the gate. A run takes as many of
 //! the idle ones as there are e-mails due, so that a single e-mail opens a single connection. A worker that waits for
 //! a slow server does not keep the next run from the others. When nothing is left to do, all but the first take leave
 //! of the server.
@@ -11,8 +11,6 @@ use futures_util::future::join_all;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 
-use super::desk::Desk;
-use super::place::Place;
 use super::{Delivered, Deliverer, Mail};
 use crate::service::{Context, ServiceError};
 use crate::store::emails;
@@ -39,25 +37,21 @@ enum Connection {
 impl Workers {
     /// A worker for each way out, all to one server and with the settings of the first. Once `stop` is cancelled, each ends after the e-mail that it is at.
     pub fn new(ctx: &Context, mails: Vec<Mail>, stop: &CancellationToken) -> Self {
-        let desk = mails.first().map(|first| Desk::of(ctx.clone(), first));
-        let desk = desk.map(Arc::new);
-        let place = Place::default();
-        let workers = mails.into_iter().zip(desk.iter().cycle()).enumerate();
-        let workers = workers.map(|(index, (mail, desk))| {
-            let (desk, place) = (Arc::clone(desk), place.beside());
-            let deliverer = Deliverer::among(desk, mail.transport, place, stop.clone());
-            Worker {
-                deliverer: Arc::new(Mutex::new(deliverer)),
-                connection: if index == 0 {
-                    Connection::Kept
-                } else {
-                    Connection::Closed
-                },
-            }
-        });
+        let mut workers = Vec::with_capacity(mails.len());
+        let mut mails = mails.into_iter();
+        if let Some(mail) = mails.next() {
+            let first = Deliverer {
+                stop: stop.clone(),
+                ..Deliverer::new(ctx.clone(), mail)
+            };
+            let others = mails.map(|mail| first.beside(mail.transport));
+            let others = others.map(|other| Worker::new(other, Connection::Closed));
+            workers.extend(others);
+            workers.insert(0, Worker::new(first, Connection::Kept));
+        }
         Self {
-            workers: workers.collect(),
             ctx: ctx.clone(),
+            workers,
         }
     }
 
@@ -104,6 +98,13 @@ impl Workers {
 }
 
 impl Worker {
+    fn new(deliverer: Deliverer, connection: Connection) -> Self {
+        Self {
+            deliverer: Arc::new(Mutex::new(deliverer)),
+            connection,
+        }
+    }
+
     /// What it delivers with, unless it is at work.
     fn idle(&self) -> Option<OwnedMutexGuard<Deliverer>> {
         Arc::clone(&self.deliverer).try_lock_owned().ok()

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use sea_orm::entity::prelude::*;
-use sea_orm::{QueryOrder, QuerySelect};
+use sea_orm::{QueryOrder, QuerySelect, Statement};
 
-use super::{Column, Entity, TABLE, read};
+use super::{Column, Entity, TABLE, WAITING, read};
 use crate::domain::email::{Email, EmailState};
 use crate::domain::notice::NoticeKind;
 use crate::ids::EmailId;
-use crate::store::columns::{instant, known};
+use crate::store::columns::{instant_opt, known};
 use crate::store::error::StoreError;
 
 /// One e-mail of whichever business.
@@ -36,18 +36,13 @@ pub async fn newest(db: &impl ConnectionTrait, limit: u64) -> Result<Vec<Email>,
 
 /// When the e-mail is due, of any business, that is due first.
 pub async fn oldest_due(db: &impl ConnectionTrait) -> Result<Option<DateTimeUtc>, StoreError> {
-    let found: Option<(Uuid, i64)> = Entity::find()
-        .select_only()
-        .columns([Column::Id, Column::DueAt])
-        .filter(Column::FinishedAt.is_null())
-        .order_by_asc(Column::DueAt)
-        .limit(1)
-        .into_tuple()
-        .one(db)
-        .await?;
-    found
-        .map(|(id, due_at)| instant(due_at, TABLE, EmailId::from_uuid(id)))
-        .transpose()
+    let sql = format!("{WAITING} SELECT min(first_due_at) FROM waiting");
+    let statement = Statement::from_string(db.get_database_backend(), sql);
+    let Some(row) = db.query_one_raw(statement).await? else {
+        return Ok(None);
+    };
+    let due_at: Option<i64> = row.try_get_by_index(0)?;
+    instant_opt(due_at, TABLE, "the first one due")
 }
 
 /// How many e-mails of any business are in each state that is not their last, by their kinds.

@@ -195,3 +195,42 @@ async fn outcomes_that_are_marked_together_are_each_its_own(
     })
     .await;
 }
+
+#[rstest]
+#[tokio::test]
+async fn what_was_made_ready_ahead_and_nobody_takes_is_as_if_it_had_never_been_claimed(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on(database, async |app| {
+        let server = SmtpServer::start(Mode::Clear).await;
+        queue(app, 12).await;
+        let before = emails(app, EmailKind::Confirmation).await;
+        // Some go out quickly, so that others are made ready ahead, and then none.
+        for _ in 0..6 {
+            server.plan(At::Mail, Act::Go);
+        }
+        server.plan(At::Mail, Act::TakeAndWait);
+        let [workers, other] = [1, 2].map(|connections| workers(app, &server, connections));
+        let meanwhile = async {
+            stalled(&server, 1).await;
+            until(SOON, "one under way", async || {
+                count_under_way(app).await == 1
+            })
+            .await;
+            let all = emails(app, EmailKind::Confirmation).await;
+            for (email, before) in all.iter().zip(&before).skip(7) {
+                assert_eq!(email, before);
+            }
+            // Whoever comes sends them.
+            assert_eq!(run(&other).await.sent, 5);
+            server.release();
+        };
+        let (delivered, ()) = tokio::join!(Box::pin(run(&workers)), Box::pin(meanwhile));
+        assert_eq!(delivered.sent, 7);
+        each_arrived_once(app, &server, 12).await;
+        for email in emails(app, EmailKind::Confirmation).await {
+            assert_eq!(outcomes(&email), [AttemptOutcome::Accepted]);
+        }
+    })
+    .await;
+}

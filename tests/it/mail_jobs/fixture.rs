@@ -239,7 +239,7 @@ impl Fixture {
         };
         let txn = self.ctx.db.begin().await.unwrap();
         emails::update(&txn, &[&email]).await.unwrap();
-        email_attempts::finish(&txn, self.business_id, &[(email.id, attempt)])
+        email_attempts::finish(&txn, [(self.business_id, email.id, &attempt)])
             .await
             .unwrap();
         txn.commit().await.unwrap();
