@@ -5,8 +5,8 @@
 //! nothing is made ready ahead, and where it does not, many share statements and nobody waits for them. Where
 //! e-mails are counted nothing is made ready ahead either.
 //!
-//! What an e-mail says was true when it was made ready. One that nobody took within half a second is put back, as if it had
-//! never been claimed, and so are all when the workers have ended or the mail server is away.
+//! What an e-mail says was true when it was made ready. One that nobody took within half a second is put back, as if
+//! it had never been claimed, and so are all when the workers have ended or the mail server is away.
 //!
 //! What cannot be made ready together is made ready alone, by each worker for itself, so that a damaged e-mail
 //! concerns itself only.
@@ -141,13 +141,21 @@ impl Shelf {
             all.into_iter().map(|it| (it.claim, it.pass)).unzip();
         let ctx = &self.office.ctx;
         let put_back = async {
-            self.gate.give_back(ctx, &passes).await?;
             let txn = ctx.db.begin_keyed().await?;
             mark::put_back(&txn, &claims).await?;
             Ok::<_, ServiceError>(txn.commit().await?)
         };
         if let Err(error) = put_back.await {
             tracing::warn!(emails, %error, "{emails} e-mails wait until their claims run out: {error}");
+        }
+        self.give_back(&passes).await;
+    }
+
+    /// Gives back leave to send that was not needed. Without success it counts, and that is all.
+    async fn give_back(&self, passes: &[Pass]) {
+        if let Err(error) = self.gate.give_back(&self.office.ctx, passes).await {
+            let count = passes.len();
+            tracing::warn!(count, %error, "{count} e-mails count that were not sent: {error}");
         }
     }
 
@@ -231,7 +239,7 @@ impl Shelf {
             let to_send = |it: &&Claimed| matches!(it, Claimed::ToSend(_));
             claimed.iter().filter(to_send).count()
         }));
-        self.gate.give_back(ctx, &unused).await?;
+        self.give_back(&unused).await;
         let mut passes = passes.into_iter();
         let taken = claimed?.into_iter().filter_map(|claimed| {
             Some(match claimed {
@@ -329,7 +337,7 @@ impl Shelf {
         if let Ok(Some(Claimed::ToSend(to_send))) = claimed {
             return Ok(Some(self.begin(*to_send, pass)));
         }
-        self.gate.give_back(ctx, &[pass]).await?;
+        self.give_back(&[pass]).await;
         Ok(match claimed? {
             Some(Claimed::Ended(kind, marked)) => Some(Taken::Ended(kind, marked)),
             Some(Claimed::ToSend(_)) | None => None,

@@ -1,7 +1,7 @@
 //! The workers of a process: each delivers over a connection of its own to the mail server.
 //!
-//! They share the work by one shelf and one desk, and with other replicas by locks, leases and the gate. A run takes as many of
-//! the idle ones as there are e-mails due, so that a single e-mail opens a single connection. A worker that waits for
+//! They share the work by one shelf and one desk, and with other replicas by locks, leases and the gate. A run takes
+//! as many of the idle ones as there are e-mails due, so that a single e-mail opens a single connection. A worker that waits for
 //! a slow server does not keep the next run from the others. When nothing is left to do, all but the first take leave
 //! of the server.
 

@@ -94,8 +94,8 @@ impl Things {
         removed
     }
 
-    /// Gives those that wait what lies there. The first ones, for whom it was made ready, are told if nothing is left for
-    /// them.
+    /// Gives those that wait what lies there. The first ones, for whom it was made ready, are told if nothing is left
+    /// for them.
     pub(super) fn serve(&mut self, first: usize) {
         let mut told = 0;
         while let Some(waiting) = self.waiting.pop_front() {
@@ -117,9 +117,9 @@ impl Things {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Marked;
     use super::*;
     use crate::domain::notice::NoticeKind;
+    use crate::jobs::deliver::mark::Marked;
 
     #[test]
     fn as_many_are_made_ready_ahead_as_go_out_in_a_few_moments() {
