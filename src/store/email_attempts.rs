@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::Expr;
-use sea_orm::{DatabaseTransaction, DbBackend, IdenStatic, NotSet, QueryOrder, Set};
+use sea_orm::{DatabaseTransaction, DbBackend, NotSet, QueryOrder, Set};
 
 use crate::domain::email::{Attempt, AttemptOutcome};
 use crate::ids::{BusinessId, EmailId};
@@ -116,16 +116,12 @@ impl Ended {
 
     /// Writes those of the e-mails in `standing`, with so many parameters before its own.
     pub(super) fn sql(&self, parameters: usize, standing: &str, backend: DbBackend) -> String {
-        let set = ENDING.map(|column| {
-            let name = column.as_str();
-            format!("{name} = given.{name}")
-        });
         format!(
             "UPDATE {TABLE} SET {} FROM {} JOIN {standing} ON {standing}.business_id = given.business_id
                 AND {standing}.id = given.email_id
              WHERE {TABLE}.business_id = given.business_id AND {TABLE}.email_id = given.email_id
                 AND {TABLE}.attempt = given.attempt",
-            set.join(", "),
+            rows::taken_from_given(&ENDING),
             self.0.table_after(parameters, backend),
         )
     }

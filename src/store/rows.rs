@@ -311,11 +311,7 @@ pub(super) async fn update<A: ActiveModelTrait>(
         format!("{table}.{name} = given.{name}")
     });
     let found = found.collect::<Vec<_>>().join(" AND ");
-    let set = written.iter().map(|column| {
-        let name = column.as_str();
-        format!("{name} = given.{name}")
-    });
-    let set = set.collect::<Vec<_>>().join(", ");
+    let set = taken_from_given(written);
     let rows = Rows::of_models(models, found_by.iter().chain(written).copied())?;
     let given = rows.table(backend);
     let sql = format!("UPDATE {table} SET {set} FROM {given} WHERE {found}");
@@ -325,6 +321,15 @@ pub(super) async fn update<A: ActiveModelTrait>(
         return Err(StoreError::Taken(table));
     }
     Ok(())
+}
+
+/// What an UPDATE sets these columns to: what `given` says.
+pub(super) fn taken_from_given(columns: &[impl IdenStatic]) -> String {
+    let set = columns.iter().map(|column| {
+        let name = column.as_str();
+        format!("{name} = given.{name}")
+    });
+    set.collect::<Vec<_>>().join(", ")
 }
 
 #[expect(

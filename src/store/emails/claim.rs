@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use sea_orm::entity::prelude::*;
 use sea_orm::sea_query::{LockBehavior, LockType};
 use sea_orm::{
-    Condition, DatabaseTransaction, DbBackend, IdenStatic, QueryOrder, QueryResult, QuerySelect,
-    Select, Statement,
+    Condition, DatabaseTransaction, DbBackend, QueryOrder, QueryResult, QuerySelect, Select,
+    Statement,
 };
 
 use super::{ActiveModel, Column, Entity, WAITING, read, row};
@@ -149,10 +149,6 @@ pub async fn end_claims(
     let attempts = attempts.map(|(email, attempt)| (email.business_id, email.id, attempt));
     let attempts = email_attempts::Ended::new(attempts)?;
     let parameters = rows.parameters(backend);
-    let set = PROGRESS.map(|column| {
-        let name = column.as_str();
-        format!("{name} = given.{name}")
-    });
     let sql = format!(
         "WITH given AS (SELECT * FROM {}),
             standing AS ({}),
@@ -164,7 +160,7 @@ pub async fn end_claims(
         rows.table(backend),
         standing("given", "FOR UPDATE OF emails SKIP LOCKED"),
         attempts.sql(parameters, "standing", backend),
-        set.join(", "),
+        rows::taken_from_given(&PROGRESS),
     );
     let mut values = rows.values(backend);
     values.extend(attempts.values(backend));
