@@ -974,9 +974,8 @@ CREATE TABLE emails (
 );
 -- There is none by due_at alone: whoever wants the next ones of a business would have to read those of all.
 CREATE INDEX emails_waiting ON emails (business_id, due_at, id) WHERE finished_at IS NULL;
-CREATE INDEX emails_by_mail_day ON emails (business_id, mail_day);
-CREATE INDEX emails_by_customer ON emails (business_id, customer_id, id);
-CREATE INDEX emails_with_text ON emails (business_id, finished_at, id) WHERE to_address IS NOT NULL;
+CREATE INDEX emails_with_text ON emails (business_id, finished_at, id)
+    WHERE to_address IS NOT NULL AND finished_at IS NOT NULL;
 CREATE INDEX emails_by_state ON emails (business_id, state, id);
 CREATE INDEX emails_tests ON emails (business_id, created_at) WHERE is_test;
 -- An e-mail's HTML is large, and to compress it as is usual takes longer than all else that is written of it. A server

@@ -16,6 +16,10 @@ use crate::domain::lot::Lot;
 use crate::domain::package::Package;
 use crate::ids::{BusinessId, CustomerId, EmailId, NoticeId, PackageId};
 
+mod overtaken;
+
+pub use overtaken::is_overtaken;
+
 /// How many days back a run still tells what fell due.
 pub const CATCH_UP_DAYS_MAX: u64 = 7;
 /// How many days back a run records what it does not tell any more.
@@ -78,7 +82,7 @@ coded! {
         NothingLost = 13, "nothing_lost";
         /// Its day is long past.
         TooLate = 14, "too_late";
-        /// No run took place on its day, and a later one told something newer.
+        /// It was not told in time, and something newer is.
         Missed = 15, "missed";
         /// The customer was reminded of the earlier expiry only just.
         RemindedRecently = 16, "reminded_recently";

@@ -7,8 +7,11 @@
 //! e-mail is sent again under the same Message-ID. So none is lost, and none is sent twice except where
 //! the answer to the final dot never came, or the process ended before it was written down (G7).
 //!
-//! Each worker of a process sends one e-mail at a time. They claim together, from one shelf (`shelf`), and mark
-//! together, at one desk (`desk`), so that in a crowd many share a transaction.
+//! Each worker of a process sends one e-mail at a time. They claim together, from a shelf (`shelf`), and mark
+//! together, at one desk (`desk`), so that in a crowd many share a transaction. While what came of an e-mail is
+//! written down its worker begins the next dialogue, but hands over no text before that is committed: a process that
+//! ends leaves no more than one e-mail of each worker whose outcome is not on record. Nor is any text handed over
+//! once the claim has run out, however long the process stood still, for then somebody else may have the e-mail.
 //!
 //! A failure before any recipient was named says nothing about the e-mail: the transport rests, for all
 //! replicas and for a time that grows, and it costs no attempt (semantics 45). Businesses take turns (`turns`), so
@@ -25,21 +28,24 @@ mod shelf;
 mod turns;
 mod workers;
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
+use futures_util::future::try_join;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use tracing::field::display;
 
 use crate::domain::notice::NoticeKind;
 use crate::mail::reload::Templates;
-use crate::mail::transport::Transport;
+use crate::mail::transport::{Leave, Outcome, Transport};
 pub use crate::service::mailing::{MailSettings, Rates};
 use crate::service::{Context, ServiceError};
 
-use desk::Desk;
+use desk::{Desk, HandedIn};
 use mark::{Done, Marked};
 use place::Place;
 use shelf::{Shelf, Taken, ToSend};
@@ -118,6 +124,14 @@ impl Deliverer {
         }
     }
 
+    /// One more worker with the desk of this one, and the first at a shelf of its own.
+    fn apart(&self, transport: Transport) -> Self {
+        Self {
+            shelf: Arc::new(self.shelf.another()),
+            ..self.beside(transport)
+        }
+    }
+
     /// Delivers what is due, until nothing is, the transport rests, the limits of a minute are reached, or
     /// the bound of a step is.
     pub async fn step(&mut self) -> Result<Delivered, ServiceError> {
@@ -133,6 +147,18 @@ impl Deliverer {
     async fn deliver(&mut self, report: &mut Delivered) -> Result<(), ServiceError> {
         // Before any transaction: the first time, this takes longer than others should wait for the database.
         self.shelf.office.templates.current()?;
+        let mut last = None;
+        let delivered = self.deliver_each(report, &mut last).await;
+        let written = report.settle(last).await;
+        delivered.and(written)
+    }
+
+    /// Leaves behind what came of the last e-mail.
+    async fn deliver_each(
+        &mut self,
+        report: &mut Delivered,
+        last: &mut Option<HandedIn>,
+    ) -> Result<(), ServiceError> {
         for index in 0..EMAILS_PER_STEP_MAX {
             if self.stop.is_cancelled() {
                 break;
@@ -141,9 +167,10 @@ impl Deliverer {
                 None => break,
                 Some(Taken::Ended(kind, marked)) => report.count(kind, marked),
                 Some(Taken::ToSend(to_send)) => {
-                    let (kind, span) = (to_send.claim.email.kind, to_send.span.clone());
-                    let (done, goes_on) = self.send(*to_send).instrument(span).await;
-                    report.count(kind, self.desk.hand_in(done).await?);
+                    let span = to_send.span.clone();
+                    let sent = self.send_after(report.settle(last.take()), *to_send);
+                    let (done, goes_on) = sent.instrument(span).await?;
+                    *last = Some(self.desk.hand_in(done));
                     if let GoesOn::No = goes_on? {
                         break;
                     }
@@ -153,22 +180,54 @@ impl Deliverer {
         Ok(())
     }
 
-    /// Sends an e-mail that was claimed; its outcome comes back whatever fails then.
-    async fn send(&mut self, to_send: ToSend) -> (Done, Result<GoesOn, ServiceError>) {
-        let ToSend {
-            claim,
-            message,
-            pass,
-            span,
-        } = to_send;
+    /// Sends an e-mail, its text only once what came of the last one is written down. If that cannot be, the e-mail
+    /// is put back.
+    async fn send_after(
+        &mut self,
+        last_written: impl Future<Output = Result<(), ServiceError>>,
+        to_send: ToSend,
+    ) -> Result<(Done, Result<GoesOn, ServiceError>), ServiceError> {
         let begun = Instant::now();
-        let outcome = self.transport.send(&message).await;
-        self.shelf.answered();
+        let (give_leave, from) = oneshot::channel();
+        let last_written = async {
+            last_written.await?;
+            // Nobody needs leave whose dialogue has ended.
+            let _ = give_leave.send(());
+            Ok(())
+        };
+        let until = to_send.until;
+        let sending = async {
+            let leave = Leave { from, until };
+            let outcome = self.transport.send(&to_send.message, leave).await;
+            self.shelf.answered();
+            Ok(outcome)
+        };
+        match try_join(last_written, sending).await {
+            Ok(((), outcome)) => {
+                let labels = [("outcome", outcome.name())];
+                metrics::histogram!("carnet_email_attempt_seconds", &labels)
+                    .record(begun.elapsed());
+                Ok(self.note(to_send, outcome).await)
+            }
+            Err(error) => {
+                self.shelf.put_back(vec![to_send]).await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes note of what came of an e-mail, which comes back whatever fails then.
+    async fn note(
+        &mut self,
+        to_send: ToSend,
+        outcome: Outcome,
+    ) -> (Done, Result<GoesOn, ServiceError>) {
+        let ToSend {
+            claim, pass, span, ..
+        } = to_send;
         span.record("email_id", display(claim.email.id));
         span.record("attempt", claim.number);
         span.record("outcome", outcome.name());
-        let labels = [("outcome", outcome.name())];
-        metrics::histogram!("carnet_email_attempt_seconds", &labels).record(begun.elapsed());
         let has_no_connection = self.place.note(&outcome, self.ctx().clock.now()) && !pass.is_probe;
         let gate = &self.shelf.gate;
         let noted = if has_no_connection {
@@ -229,6 +288,14 @@ impl Delivered {
     pub fn is_full(&self) -> bool {
         let ended = [self.sent, self.postponed, self.failed, self.cancelled];
         ended.into_iter().fold(0, usize::saturating_add) >= EMAILS_PER_STEP_MAX
+    }
+
+    /// Waits until what came of an e-mail is written down, and counts it.
+    async fn settle(&mut self, last: Option<HandedIn>) -> Result<(), ServiceError> {
+        if let Some(last) = last {
+            self.count(last.kind(), last.marked().await?);
+        }
+        Ok(())
     }
 
     fn count(&mut self, kind: NoticeKind, marked: Marked) {

@@ -3,17 +3,24 @@
 //! Invariants: only 2xx to the final dot counts as accepted. The connection is taken out of its slot
 //! before it is used and put back only between messages, so whatever ends an attempt early (an error,
 //! a time-out, a dropped future) drops the connection, and no answer to one message can be taken for
-//! that of the next. Every stage has a time-out of its own. A connection that the server closed in
-//! the meantime is replaced once, as long as no recipient was named on it.
+//! that of the next. Every stage has a time-out of its own, and nothing is written once the claim of the
+//! e-mail has run out ([`bounded`]). A connection that the server closed in the meantime is replaced once, as
+//! long as it answered for no sender.
+//!
+//! Where a server takes several commands at once (RFC 2920) all that comes before the text is one write from the
+//! second message of a connection on. The first is said one by one, so a recipient over whom a server breaks
+//! down is known for it.
 //!
 //! Deliberately absent: a pool (each worker owns one session), logging (replies hold addresses), and
 //! encryption "if offered".
 
+mod bounded;
 pub mod settings;
 mod stream;
 mod trace;
 
 use std::fmt::{self, Display};
+use std::future::Future;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -21,16 +28,17 @@ use futures_util::future::{Either, ready};
 use lettre::Address;
 use lettre::transport::smtp::authentication::Mechanism;
 use lettre::transport::smtp::client::AsyncSmtpConnection;
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
+use lettre::transport::smtp::commands::{Data, Ehlo, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailBodyParameter, MailParameter};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
+use self::bounded::{Bounded, Bounds};
 use self::settings::{SmtpSettings, Timeouts};
 use self::stream::Failure;
 use super::message::Outgoing;
 use super::reply::{Reply, unexpected};
-use super::transport::{Outcome, Stage};
+use super::transport::{Leave, Outcome, Stage, TOO_LATE};
 
 /// A connection that lay idle longer is not used again; many servers hang up after a minute.
 const IDLE_MAX: Duration = Duration::from_secs(25);
@@ -40,6 +48,8 @@ const MESSAGES_MAX: u32 = 100;
 const QUIT_MAX: Duration = Duration::from_secs(2);
 /// The message is written in pieces of this size.
 const CHUNK_BYTES: usize = 16 * 1024;
+/// What a server offers that takes several commands at once.
+const PIPELINING: &str = "PIPELINING";
 
 /// A session with one mail server; owned by one worker.
 pub struct SmtpSession {
@@ -51,8 +61,11 @@ pub struct SmtpSession {
 /// A connection on which the next command may be `MAIL`.
 struct Open {
     connection: AsyncSmtpConnection,
+    bounds: Bounds,
     messages: u32,
     used_at: Instant,
+    /// Whether the server takes several commands at once; asked when a second message comes.
+    pipelines: bool,
 }
 
 impl fmt::Debug for SmtpSession {
@@ -75,16 +88,20 @@ impl SmtpSession {
         }
     }
 
-    /// Tries once to deliver a message.
-    pub async fn send(&mut self, message: &Outgoing) -> Outcome {
+    /// Tries once to deliver a message; its text goes out when there is leave to.
+    pub async fn send(
+        &mut self,
+        message: &Outgoing,
+        mut leave: Leave<impl Future + Unpin>,
+    ) -> Outcome {
         if let Some(open) = self.open.take().filter(Open::is_fresh) {
-            let outcome = self.send_over(open, message).await;
+            let outcome = self.send_over(open, message, &mut leave).await;
             if !matches!(outcome, Outcome::NotTried { .. }) {
                 return outcome;
             }
         }
         match self.connect().await {
-            Ok(open) => self.send_over(open, message).await,
+            Ok(open) => self.send_over(open, message, &mut leave).await,
             Err((stage, reason)) => Outcome::NotTried { stage, reason },
         }
     }
@@ -109,6 +126,8 @@ impl SmtpSession {
     async fn connect(&self) -> Result<Open, Failure> {
         let limits = self.settings.timeouts();
         let stream = stream::open(&self.settings, &self.me).await?;
+        let bounds = Bounds::default();
+        let stream = Bounded::new(stream, bounds.clone());
         let mut connection = {
             let span = trace::begin(Stage::Greeting);
             let greeting = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.me);
@@ -131,21 +150,33 @@ impl SmtpSession {
         }
         Ok(Open {
             connection,
+            bounds,
             messages: 0,
             used_at: Instant::now(),
+            pipelines: false,
         })
     }
 
     /// Sends over this connection and keeps it if the dialogue ended cleanly.
-    async fn send_over(&mut self, mut open: Open, message: &Outgoing) -> Outcome {
+    async fn send_over(
+        &mut self,
+        mut open: Open,
+        message: &Outgoing,
+        leave: &mut Leave<impl Future + Unpin>,
+    ) -> Outcome {
         let limits = *self.settings.timeouts();
-        let (outcome, end) = open.dialogue(message, &limits).await;
+        if open.messages == 1 {
+            open.pipelines = open.offers_pipelining(&self.me, limits.command).await;
+        }
+        open.bounds.write_until(leave.until);
+        let (outcome, end) = open.dialogue(message, &limits, leave).await;
         let clean = match end {
             End::Between => true,
             End::Inside => open.reset(limits.command).await,
             End::Broken => false,
         };
         if clean {
+            open.bounds.lift();
             open.messages = open.messages.saturating_add(1);
             open.used_at = Instant::now();
             self.open = Some(open);
@@ -175,36 +206,81 @@ impl Open {
         trace::answer(stage, reply).await
     }
 
+    /// Asks, unless all was asked at once.
+    async fn ask_or_hear(&mut self, stage: Stage, command: impl Display, limit: Duration) -> Reply {
+        if self.pipelines {
+            let reply = Reply::within(limit, self.connection.read_response());
+            trace::answer(stage, reply).await
+        } else {
+            self.ask(stage, command, limit).await
+        }
+    }
+
+    /// Whether the server takes several commands at once. The client forgets that of the first time it asks.
+    async fn offers_pipelining(&mut self, me: &ClientId, limit: Duration) -> bool {
+        let offers = self.connection.command(Ehlo::new(me.clone()));
+        match timeout(limit, offers).await {
+            Ok(Ok(offers)) => offers
+                .message()
+                .any(|offer| offer.eq_ignore_ascii_case(PIPELINING)),
+            // The next command tells what is wrong.
+            Ok(Err(_)) | Err(_) => false,
+        }
+    }
+
     /// Lets the server forget what it has in mind; says whether it did.
     async fn reset(&mut self, limit: Duration) -> bool {
         let reply = Reply::within(limit, self.connection.command(Rset));
         reply.await.is_completion()
     }
 
-    async fn dialogue(&mut self, message: &Outgoing, limits: &Timeouts) -> (Outcome, End) {
+    async fn dialogue(
+        &mut self,
+        message: &Outgoing,
+        limits: &Timeouts,
+        leave: &mut Leave<impl Future + Unpin>,
+    ) -> (Outcome, End) {
         let parameters = match self.mail_parameters(message) {
             Ok(parameters) => parameters,
             Err(outcome) => return (outcome, End::Between),
         };
         let mail = Mail::new(Some(message.sender.clone()), parameters);
-        let reply = self.ask(Stage::Sender, mail, limits.command).await;
-        if !reply.is_completion() {
-            let outcome = Outcome::NotTried {
-                stage: Stage::Sender,
-                reason: reply.describe(),
-            };
-            return (outcome, End::Broken);
-        }
         let recipient = Rcpt::new(message.recipient.clone(), Vec::new());
-        let reply = self.ask(Stage::Recipient, recipient, limits.command).await;
+        let first = if self.pipelines {
+            format!("{mail}{recipient}{Data}")
+        } else {
+            mail.to_string()
+        };
+        let reply = self.ask(Stage::Sender, first, limits.command).await;
         if !reply.is_completion() {
-            return reply.into_failure(Stage::Recipient, End::Inside);
+            return (reply.into_no_to_sender(), End::Broken);
         }
-        let reply = self.ask(Stage::Data, Data, limits.data).await;
+        let reply = self.ask_or_hear(Stage::Recipient, recipient, limits.command);
+        let reply = reply.await;
+        if !reply.is_completion() {
+            let (outcome, end) = reply.into_failure(Stage::Recipient, End::Inside);
+            return (outcome, self.without_text(end, limits.data).await);
+        }
+        let reply = self.ask_or_hear(Stage::Data, Data, limits.data).await;
         if !reply.is_go_ahead() {
             return reply.into_failure(Stage::Data, End::Inside);
         }
+        // Whatever comes: that it has come is all.
+        (&mut leave.from).await;
         self.transmit(&message.bytes, limits).await
+    }
+
+    /// How the connection is left after a refused recipient: a server that wants the text nevertheless, since it was
+    /// asked for everything at once, gets none.
+    async fn without_text(&mut self, end: End, limit: Duration) -> End {
+        if end != End::Inside || !self.pipelines {
+            return end;
+        }
+        let reply = Reply::within(limit, self.connection.read_response());
+        match trace::answer(Stage::Data, reply).await.code() {
+            Some(400..) => end,
+            Some(..400) | None => End::Broken,
+        }
     }
 
     /// Writes the message and the final dot, and waits for the answer.
@@ -212,6 +288,7 @@ impl Open {
         let body_written = Notify::new();
         let chunks = Chunks {
             rest: bytes,
+            bounds: self.bounds.clone(),
             end: &body_written,
         };
         let sending = self.connection.message_iter(chunks);
@@ -244,6 +321,10 @@ impl Open {
         };
         drop(body);
         let reply = trace::answer(Stage::FinalDot, answer).await;
+        if self.bounds.was_late() {
+            let (stage, reason) = (Stage::FinalDot, TOO_LATE.to_owned());
+            return (Outcome::Interrupted { stage, reason }, End::Broken);
+        }
         reply.into_final()
     }
 
@@ -251,39 +332,37 @@ impl Open {
     fn mail_parameters(&self, message: &Outgoing) -> Result<Vec<MailParameter>, Outcome> {
         let server = self.connection.server_info();
         let is_ascii = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
-        let mut parameters = Vec::new();
-        if !(is_ascii(&message.sender) && is_ascii(&message.recipient)) {
-            if !server.supports_feature(Extension::SmtpUtfEight) {
-                let reason = "the server takes no addresses beyond ASCII".to_owned();
-                return Err(if is_ascii(&message.sender) {
-                    let stage = Stage::Recipient;
-                    let (code, enhanced) = (None, None);
-                    Outcome::Refused {
-                        permanent: true,
-                        stage,
-                        code,
-                        enhanced,
-                        reply: reason,
-                    }
-                } else {
-                    Outcome::NotTried {
-                        stage: Stage::Sender,
-                        reason,
-                    }
-                });
-            }
-            parameters.push(MailParameter::SmtpUtfEight);
+        let is_recipient_ascii = is_ascii(&message.recipient);
+        // Only an address that answers go to is not encoded in a header.
+        let is_ascii = is_recipient_ascii && is_ascii(&message.sender) && message.bytes.is_ascii();
+        if is_ascii {
+            return Ok(Vec::new());
         }
-        if !message.bytes.is_ascii() && server.supports_feature(Extension::EightBitMime) {
+        if !server.supports_feature(Extension::SmtpUtfEight) {
+            return Err(Outcome::Refused {
+                permanent: !is_recipient_ascii,
+                stage: if is_recipient_ascii {
+                    Stage::Sender
+                } else {
+                    Stage::Recipient
+                },
+                code: None,
+                enhanced: None,
+                reply: "the server takes no addresses beyond ASCII".to_owned(),
+            });
+        }
+        let mut parameters = vec![MailParameter::SmtpUtfEight];
+        if server.supports_feature(Extension::EightBitMime) {
             parameters.push(MailParameter::Body(MailBodyParameter::EightBitMime));
         }
         Ok(parameters)
     }
 }
 
-/// The message piece by piece; tells when the last piece was written.
+/// The message piece by piece, the last one together with the final dot; tells when the dot is next.
 struct Chunks<'a> {
     rest: &'a [u8],
+    bounds: Bounds,
     end: &'a Notify,
 }
 
@@ -292,16 +371,37 @@ impl<'a> Iterator for Chunks<'a> {
 
     fn next(&mut self) -> Option<&'a [u8]> {
         if self.rest.is_empty() {
+            self.bounds.hold_back(false);
             self.end.notify_one();
             return None;
         }
         let (chunk, rest) = self.rest.split_at(self.rest.len().min(CHUNK_BYTES));
         self.rest = rest;
+        self.bounds.hold_back(rest.is_empty());
         Some(chunk)
     }
 }
 
 impl Reply {
+    /// The outcome of a refused sender. A refusal for good is about this sender, and others may have others; it is
+    /// tried again nevertheless, since what it takes to be let in is settled on the server.
+    fn into_no_to_sender(self) -> Outcome {
+        let stage = Stage::Sender;
+        match self {
+            Self::Said { code, .. } if code >= 500 => Outcome::Refused {
+                permanent: false,
+                stage,
+                code: Some(code),
+                enhanced: None,
+                reply: self.describe(),
+            },
+            Self::Said { .. } | Self::Broken { .. } => Outcome::NotTried {
+                stage,
+                reason: self.describe(),
+            },
+        }
+    }
+
     /// The outcome of a command after the recipient was named, before the final dot.
     fn into_failure(self, stage: Stage, kept: End) -> (Outcome, End) {
         match self {

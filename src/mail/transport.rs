@@ -5,7 +5,8 @@
 //! nothing here logs.
 
 use std::fmt;
-use std::time::Duration;
+use std::future::{Future, Ready, ready};
+use std::time::{Duration, Instant};
 
 use super::capture::CaptureFolder;
 use super::message::Outgoing;
@@ -13,6 +14,30 @@ use super::session::SmtpSession;
 
 /// How long writing a file can take, by a generous guess.
 const CAPTURE_MAX: Duration = Duration::from_mins(1);
+
+/// Why a text was held back that is not this one's to send any more.
+pub(super) const TOO_LATE: &str = "the claim ran out before the final dot";
+
+/// Leave to hand over the text of a message.
+#[derive(Debug)]
+pub struct Leave<F> {
+    /// Not before this has come.
+    pub from: F,
+    /// Not after this, on the clock that nobody sets: by then somebody else may have the e-mail.
+    pub until: Instant,
+}
+
+impl Leave<Ready<()>> {
+    /// Leave from now on.
+    pub fn until(until: Instant) -> Self {
+        let from = ready(());
+        Self { from, until }
+    }
+}
+
+/// What a server says of a recipient's address that is bad (RFC 3463, RFC 7505). Other codes of the same kind speak of
+/// the sender, whom many servers refuse only once they know for whom the message is.
+const BAD_RECIPIENT: [&str; 5] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"];
 
 /// How far a session with a mail server came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,9 +86,9 @@ pub enum Outcome {
         /// What it said.
         reply: String,
     },
-    /// The server refused this recipient or this message.
+    /// The server refused this sender, this recipient or this message.
     Refused {
-        /// 5xx: trying again will not help.
+        /// 5xx to the recipient or the message: trying again will not help.
         permanent: bool,
         /// Where.
         stage: Stage,
@@ -82,8 +107,8 @@ pub enum Outcome {
         /// What happened.
         reason: String,
     },
-    /// The failure lies before any recipient was named: it says nothing about this message. It
-    /// pauses the transport and costs no attempt.
+    /// The failure lies before any recipient was named, and is no refusal of the sender for good: it says nothing
+    /// about this message. It pauses the transport and costs no attempt.
     NotTried {
         /// Where.
         stage: Stage,
@@ -109,8 +134,15 @@ impl Outcome {
         }
     }
 
-    /// Whether the refusal says that the address itself is bad (`5.1.x` for the recipient), so that
-    /// nothing more should be sent there.
+    /// Whether the server may have the message.
+    pub fn may_have_arrived(&self) -> bool {
+        match self {
+            Self::Accepted { .. } | Self::Unknown { .. } => true,
+            Self::Refused { .. } | Self::Interrupted { .. } | Self::NotTried { .. } => false,
+        }
+    }
+
+    /// Whether the refusal says that the recipient's address itself is bad, so that nothing more should be sent there.
     pub fn suppresses_address(&self) -> bool {
         match self {
             Self::Refused {
@@ -121,7 +153,7 @@ impl Outcome {
             } => {
                 let bad_address = enhanced
                     .as_deref()
-                    .is_some_and(|code| code.starts_with("5.1."));
+                    .is_some_and(|code| BAD_RECIPIENT.contains(&code));
                 *permanent && *stage == Stage::Recipient && bad_address
             }
             Self::Accepted { .. }
@@ -144,10 +176,17 @@ pub enum Transport {
 impl Transport {
     /// Tries once to deliver a message. May be dropped at any moment: what was begun is cut off and
     /// never disturbs the next message.
-    pub async fn send(&mut self, message: &Outgoing) -> Outcome {
+    pub async fn send(&mut self, message: &Outgoing, leave: Leave<impl Future + Unpin>) -> Outcome {
         match self {
-            Self::Smtp(session) => session.send(message).await,
-            Self::Capture(folder) => folder.store(message).await,
+            Self::Smtp(session) => session.send(message, leave).await,
+            Self::Capture(folder) => {
+                leave.from.await;
+                if leave.until <= Instant::now() {
+                    let (stage, reason) = (Stage::FinalDot, TOO_LATE.to_owned());
+                    return Outcome::Interrupted { stage, reason };
+                }
+                folder.store(message).await
+            }
         }
     }
 
@@ -190,7 +229,10 @@ mod tests {
             reply: String::new(),
         };
         assert!(refused(true, Stage::Recipient, "5.1.1").suppresses_address());
-        assert!(!refused(true, Stage::Recipient, "5.7.1").suppresses_address());
+        assert!(refused(true, Stage::Recipient, "5.1.10").suppresses_address());
+        for of_others in ["5.7.1", "5.1.0", "5.1.7", "5.1.8"] {
+            assert!(!refused(true, Stage::Recipient, of_others).suppresses_address());
+        }
         assert!(!refused(true, Stage::FinalDot, "5.1.1").suppresses_address());
         assert!(!refused(false, Stage::Recipient, "4.1.1").suppresses_address());
     }

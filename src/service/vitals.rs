@@ -11,7 +11,11 @@ use crate::domain::email::EmailState;
 use crate::domain::notice::NoticeKind;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
-use crate::store::{emails, job_runs};
+use crate::store::{emails, job_runs, transports};
+
+/// How long after its rest a mail server that failed is known to be away: by then somebody would have tried, had there
+/// been anything to send.
+const AWAY_KNOWN_FOR: TimeDelta = TimeDelta::minutes(15);
 
 /// The jobs that look often for what is due, and how long after a finished run the next is late. Where there
 /// is much to do a run may take a while.
@@ -42,6 +46,8 @@ pub struct JobRun {
 pub struct Waiting {
     /// How long the e-mail is due that is due for longest; zero if none is.
     pub oldest_due: TimeDelta,
+    /// How often in a row the mail server was not to be used; zero if it was, or if nobody tries any more.
+    pub server_failures: i32,
     /// How many e-mails of each kind are in each state that is not their last.
     pub counts: HashMap<(NoticeKind, EmailState), u64>,
 }
@@ -76,7 +82,12 @@ pub async fn waiting(ctx: &Context) -> Result<Waiting, ServiceError> {
     let now = ctx.clock.now();
     let oldest = emails::oldest_due(reader).await?;
     let oldest_due = oldest.map(|due_at| now.signed_duration_since(due_at));
+    let known_since = now.checked_sub_signed(AWAY_KNOWN_FOR).unwrap_or(now);
+    let ways = transports::all(reader).await?;
+    let ways = ways.into_iter().map(|way| way.breaker);
+    let away = ways.filter(|it| it.rests_until.is_some_and(|until| until > known_since));
     Ok(Waiting {
+        server_failures: away.map(|it| it.failures).max().unwrap_or(0),
         oldest_due: oldest_due.unwrap_or_default().max(TimeDelta::zero()),
         counts: emails::count_waiting(reader).await?,
     })

@@ -82,6 +82,29 @@ pub async fn finish<'a>(
     rows::update(db, all_ended(attempts), &KEY, &ENDING).await
 }
 
+/// Writes how an attempt ended, unless somebody has already.
+pub async fn finish_open(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    email_id: EmailId,
+    attempt: &Attempt,
+) -> Result<(), StoreError> {
+    Entity::update_many()
+        .set(ActiveModel {
+            business_id: NotSet,
+            email_id: NotSet,
+            attempt: NotSet,
+            ..ended(business_id, email_id, attempt)
+        })
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::EmailId.eq(email_id.uuid()))
+        .filter(Column::Attempt.eq(attempt.number))
+        .filter(Column::Outcome.is_null())
+        .exec(txn)
+        .await?;
+    Ok(())
+}
+
 fn all_ended<'a>(
     attempts: impl IntoIterator<Item = (BusinessId, EmailId, &'a Attempt)>,
 ) -> Vec<ActiveModel> {

@@ -61,6 +61,9 @@ pub async fn of_packages(
     business_id: BusinessId,
     package_ids: &[PackageId],
 ) -> Result<Vec<Notice>, StoreError> {
+    if package_ids.is_empty() {
+        return Ok(Vec::new());
+    }
     let ids = package_ids.iter().copied().map(PackageId::uuid);
     let mut rows = Entity::find()
         .filter(Column::BusinessId.eq(business_id.uuid()))

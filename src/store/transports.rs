@@ -48,6 +48,12 @@ pub async fn get(db: &impl ConnectionTrait, name: &str) -> Result<TransportState
     row.map_or_else(|| Ok(TransportState::default()), read)
 }
 
+/// How each fares that something was ever noted of.
+pub async fn all(db: &impl ConnectionTrait) -> Result<Vec<TransportState>, StoreError> {
+    let rows = Entity::find().all(db).await?;
+    rows.into_iter().map(read).collect()
+}
+
 /// Makes the row if it is missing, and locks it.
 pub async fn lock(txn: &DatabaseTransaction, name: &str) -> Result<TransportState, StoreError> {
     Entity::insert(row(name, &TransportState::default())?)

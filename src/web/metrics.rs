@@ -98,6 +98,7 @@ async fn look(ctx: &Context) -> Result<(), ServiceError> {
     }
     let waiting = vitals::waiting(ctx).await?;
     gauge!("carnet_email_oldest_due_seconds").set(seconds(waiting.oldest_due));
+    gauge!("carnet_mail_server_failures").set(f64::from(waiting.server_failures));
     for kind in NoticeKind::ALL {
         for state in [EmailState::Queued, EmailState::Sending] {
             let count = waiting.counts.get(&(*kind, state)).copied();

@@ -8,7 +8,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use carnet::mail::content::{
     BusinessLook, EmailContent, EmailKind, LineFacts, PackageFacts, Start,
@@ -17,11 +17,14 @@ use carnet::mail::message::{MessageParts, Outgoing, Party, build_message};
 use carnet::mail::session::SmtpSession;
 use carnet::mail::session::settings::SmtpSettings;
 use carnet::mail::templates::{Rendered, TemplateSet};
-use carnet::mail::transport::{Outcome, Stage};
+use carnet::mail::transport::{Leave, Outcome, Stage};
 use chrono::{DateTime, NaiveDate};
 use serde_json::Value;
 
 use crate::support::tls::PrivateCa;
+
+/// Longer than any of these dialogues.
+const ANSWERED_BY: Duration = Duration::from_mins(5);
 
 /// Reads every message of a maildir and prints what it says.
 const READ_MAILDIR: &str = r#"
@@ -139,7 +142,9 @@ fn message(rendered: &Rendered, n: usize) -> Outgoing {
 /// Sends once the server listens.
 async fn send(session: &mut SmtpSession, message: &Outgoing) -> Outcome {
     for _ in 0..400 {
-        let outcome = session.send(message).await;
+        let outcome = session
+            .send(message, Leave::until(Instant::now() + ANSWERED_BY))
+            .await;
         if !matches!(
             outcome,
             Outcome::NotTried {

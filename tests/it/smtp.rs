@@ -1,16 +1,19 @@
 //! The SMTP session against a server that does everything a server may do wrong.
 
 mod addresses;
+mod leave;
 mod opening;
+mod pipelining;
 mod reuse;
 
-use std::time::Duration;
+use std::future::Ready;
+use std::time::{Duration, Instant};
 
 use carnet::mail::message::{MessageError, MessageParts, Outgoing, Party, build_message};
 use carnet::mail::session::SmtpSession;
 use carnet::mail::session::settings::{SmtpSettings, Timeouts};
 use carnet::mail::templates::Rendered;
-use carnet::mail::transport::{Outcome, Stage};
+use carnet::mail::transport::{Leave, Outcome, Stage};
 use chrono::DateTime;
 use rstest::rstest;
 
@@ -46,6 +49,11 @@ fn message(to: &str) -> Outgoing {
 
 fn mari() -> Outgoing {
     message("mari@example.com")
+}
+
+/// Leave that lasts longer than any of these dialogues.
+fn leave() -> Leave<Ready<()>> {
+    Leave::until(Instant::now() + Duration::from_mins(10))
 }
 
 /// Long for what should succeed, short for what is made to hang.
@@ -97,7 +105,6 @@ fn is_accepted(outcome: &Outcome) -> bool {
 
 #[rstest]
 #[case(At::Mail, "451 4.3.0 later", Stage::Sender)]
-#[case(At::Mail, "550 5.7.1 not you", Stage::Sender)]
 #[case(At::Mail, "354 confused", Stage::Sender)]
 #[case(At::Greeting, "554 5.3.2 no service", Stage::Greeting)]
 #[case(At::Ehlo, "421 4.3.2 closing", Stage::Greeting)]
@@ -110,13 +117,13 @@ async fn a_no_before_the_recipient_says_nothing_about_the_message(
     let server = clear().await;
     server.plan(at, Act::Say(reply));
     let mut session = session(&server, quick());
-    let outcome = session.send(&mari()).await;
+    let outcome = session.send(&mari(), leave()).await;
     assert!(
         matches!(&outcome, Outcome::NotTried { stage, reason } if *stage == expected && reason.contains(&reply[..3])),
         "{outcome:?}"
     );
     assert!(
-        is_accepted(&session.send(&mari()).await),
+        is_accepted(&session.send(&mari(), leave()).await),
         "the next attempt is a new session"
     );
     assert_eq!(server.received().len(), 1);
@@ -158,7 +165,7 @@ async fn a_no_to_one_message_leaves_the_connection_to_the_next(
     let server = clear().await;
     server.plan(at, Act::Say(reply));
     let mut session = session(&server, quick());
-    let outcome = session.send(&message("nobody@example.com")).await;
+    let outcome = session.send(&message("nobody@example.com"), leave()).await;
     let Outcome::Refused {
         permanent,
         stage,
@@ -173,11 +180,30 @@ async fn a_no_to_one_message_leaves_the_connection_to_the_next(
     assert_eq!(*code, reply[..3].parse().ok());
     assert_eq!(enhanced.as_deref(), expected_enhanced);
     assert_eq!(said, reply);
-    assert!(is_accepted(&session.send(&mari()).await));
+    assert!(is_accepted(&session.send(&mari(), leave()).await));
     assert_eq!(server.connections(), 1);
     assert_eq!(server.resets(), usize::from(at != At::Dot));
     assert_eq!(server.received().len(), 1);
     assert_eq!(server.received()[0].recipient, "mari@example.com");
+}
+
+/// Another sender may be let in.
+#[tokio::test]
+async fn a_no_to_the_sender_for_good_is_about_this_sender_and_tried_again() {
+    let server = clear().await;
+    server.plan(At::Mail, Act::Say("550 5.1.8 not from you"));
+    let mut session = session(&server, quick());
+    let outcome = session.send(&mari(), leave()).await;
+    let expected = Outcome::Refused {
+        permanent: false,
+        stage: Stage::Sender,
+        code: Some(550),
+        enhanced: None,
+        reply: "550 5.1.8 not from you".to_owned(),
+    };
+    assert_eq!(outcome, expected);
+    assert!(is_accepted(&session.send(&mari(), leave()).await));
+    assert_eq!(server.received().len(), 1);
 }
 
 #[rstest]
@@ -191,7 +217,7 @@ async fn a_server_that_takes_leave_is_asked_again_over_a_new_connection(
     let server = clear().await;
     server.plan(at, act);
     let mut session = session(&server, quick());
-    let outcome = session.send(&mari()).await;
+    let outcome = session.send(&mari(), leave()).await;
     assert!(matches!(
         outcome,
         Outcome::Refused {
@@ -200,7 +226,7 @@ async fn a_server_that_takes_leave_is_asked_again_over_a_new_connection(
             ..
         }
     ));
-    assert!(is_accepted(&session.send(&mari()).await));
+    assert!(is_accepted(&session.send(&mari(), leave()).await));
     assert_eq!(server.connections(), 2);
 }
 
@@ -227,12 +253,15 @@ async fn silence_hangup_or_noise_before_the_recipient_costs_no_attempt(
             quick()
         };
         let mut session = session(&server, limits);
-        let outcome = session.send(&mari()).await;
+        let outcome = session.send(&mari(), leave()).await;
         assert!(
             matches!(outcome, Outcome::NotTried { stage, .. } if stage == expected),
             "{act:?}: {outcome:?}"
         );
-        assert!(is_accepted(&session.send(&mari()).await), "{act:?}");
+        assert!(
+            is_accepted(&session.send(&mari(), leave()).await),
+            "{act:?}"
+        );
         assert_eq!(server.received().len(), 1, "{act:?}");
     }
 }
@@ -265,13 +294,16 @@ async fn what_breaks_between_recipient_and_dot_is_certainly_not_delivered(
                 quick()
             },
         );
-        let outcome = session.send(&large).await;
+        let outcome = session.send(&large, leave()).await;
         assert!(
             matches!(outcome, Outcome::Interrupted { stage, .. } if stage == expected),
             "{act:?}: {outcome:?}"
         );
         assert_eq!(server.received().len(), 0);
-        assert!(is_accepted(&session.send(&mari()).await), "{act:?}");
+        assert!(
+            is_accepted(&session.send(&mari(), leave()).await),
+            "{act:?}"
+        );
         assert_eq!(
             server.connections(),
             2,
@@ -293,10 +325,13 @@ async fn without_a_clear_answer_to_the_dot_nobody_knows(#[case] act: Act, #[case
     server.plan(At::Dot, act);
     let hangs = matches!(act, Act::Hang | Act::TakeAndHang);
     let mut session = session(&server, if hangs { hanging(At::Dot) } else { quick() });
-    let outcome = session.send(&mari()).await;
+    let outcome = session.send(&mari(), leave()).await;
     assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
     assert_eq!(server.received().len(), taken);
-    assert!(is_accepted(&session.send(&mari()).await), "the retry");
+    assert!(
+        is_accepted(&session.send(&mari(), leave()).await),
+        "the retry"
+    );
     assert_eq!(server.connections(), 2);
     let ids: Vec<bool> = server
         .received()

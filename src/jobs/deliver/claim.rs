@@ -28,6 +28,7 @@ const BROKEN_OFF: &str = "the process ended before the outcome was known";
 const DAMAGED: &str = "damaged";
 
 /// What e-mails are made ready with.
+#[derive(Clone)]
 pub(super) struct Office {
     pub(super) ctx: Context,
     pub(super) settings: MailSettings,

@@ -2,7 +2,7 @@
 //!
 //! What all that wait there have brought is written down in one transaction, and what comes meanwhile in the next one.
 //! There is no timer: alone, a worker waits for nobody; in a crowd they share statements, and the wait for the disk. A
-//! worker takes its next e-mail only once what came of its last one is committed.
+//! worker hands over its next text only once what came of its last e-mail is committed.
 //!
 //! What cannot be written together is written alone, by each worker for itself: all of a transaction that failed, and
 //! outcomes that something stands in the way of ([`mark`]).
@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tracing::{Instrument, debug_span};
 
 use super::mark::{self, Done, Marked};
+use crate::domain::notice::NoticeKind;
 use crate::service::{Context, ServiceError};
 
 /// A worker that waits at the desk.
@@ -45,8 +46,8 @@ impl Desk {
         }
     }
 
-    /// Writes down what came of an attempt, and says what becomes of its e-mail.
-    pub(super) async fn hand_in(&self, done: Done) -> Result<Marked, ServiceError> {
+    /// Takes what came of an attempt, to be written down.
+    pub(super) fn hand_in(&self, done: Done) -> HandedIn {
         let done = Arc::new(done);
         let (answer, answered) = oneshot::channel();
         let must_serve = self.with(|pile| {
@@ -61,10 +62,10 @@ impl Desk {
             let desk = self.clone();
             tokio::spawn(async move { desk.serve_all().await });
         }
-        // Without an answer, whoever had it ended too early.
-        match answered.await.ok().flatten() {
-            Some(marked) => Ok(marked),
-            None => mark::alone(&self.ctx, &done).await,
+        HandedIn {
+            ctx: self.ctx.clone(),
+            done,
+            answered,
         }
     }
 
@@ -114,6 +115,29 @@ impl Desk {
     fn with<T>(&self, work: impl FnOnce(&mut Pile) -> T) -> T {
         // Nothing that is done with it can panic half-way.
         work(&mut self.pile.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What came of an attempt, in other hands.
+pub(super) struct HandedIn {
+    ctx: Context,
+    done: Arc<Done>,
+    answered: oneshot::Receiver<Option<Marked>>,
+}
+
+impl HandedIn {
+    /// Of which kind the e-mail is.
+    pub(super) fn kind(&self) -> NoticeKind {
+        self.done.claim.email.kind
+    }
+
+    /// What becomes of the e-mail, once that is written down.
+    pub(super) async fn marked(self) -> Result<Marked, ServiceError> {
+        // Without an answer, whoever had it ended too early.
+        match self.answered.await.ok().flatten() {
+            Some(marked) => Ok(marked),
+            None => mark::alone(&self.ctx, &self.done).await,
+        }
     }
 }
 

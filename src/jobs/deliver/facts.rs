@@ -11,7 +11,9 @@ use crate::domain::catalog::CreditType;
 use crate::domain::customer::Customer;
 use crate::domain::email::{Attempt, Email, folded};
 use crate::domain::lot::Lot;
-use crate::domain::notice::{DropReason, Notice, NoticeKind, Recipient, may_be_told, still_true};
+use crate::domain::notice::{
+    DropReason, Notice, NoticeKind, Recipient, is_overtaken, may_be_told, still_true,
+};
 use crate::domain::package::Package;
 use crate::domain::settle;
 use crate::ids::{BusinessId, CreditTypeId, CustomerId, EmailId, NoticeId, PackageId, TemplateId};
@@ -40,6 +42,8 @@ pub(super) struct Facts {
     /// Addresses, folded.
     suppressed: HashSet<String>,
     notices: HashMap<EmailId, Vec<Notice>>,
+    /// All notices of packages of whose end one of them reminds.
+    reminded: Vec<Notice>,
     /// Each as its settled lots say, with them.
     packages: HashMap<PackageId, (Package, Vec<Lot>)>,
     leads: HashMap<(TemplateId, i32), Vec<u32>>,
@@ -80,6 +84,11 @@ impl Facts {
         let suppressed = suppressions::among(txn, business_id, fixed.chain(current)).await?;
         let ids: Vec<EmailId> = told.iter().map(|email| email.id).collect();
         let notices = notices::of_emails(txn, business_id, &ids).await?;
+        let reminders = notices.values().flatten();
+        let reminders = reminders.filter(|it| it.kind == NoticeKind::Expiring);
+        let ids: BTreeSet<PackageId> = reminders.map(|it| it.package_id).collect();
+        let ids: Vec<PackageId> = ids.into_iter().collect();
+        let reminded = notices::of_packages(txn, business_id, &ids).await?;
         let ids: BTreeSet<PackageId> = notices.values().flatten().map(|it| it.package_id).collect();
         let ids: Vec<PackageId> = ids.into_iter().collect();
         let found = packages::by_ids(txn, business_id, &ids).await?;
@@ -99,6 +108,7 @@ impl Facts {
             last_attempts: email_attempts::last(txn, business_id, &tried).await?,
             suppressed,
             notices,
+            reminded,
             packages: with_lots(found, lots),
             leads: template_versions::reminder_leads(txn, business_id).await?,
             contacts: contacts.into_iter().map(|it| (it.id, it)).collect(),
@@ -197,6 +207,9 @@ impl Told<'_> {
             leads_of(it, self.business, &self.facts.leads)
         });
         may_be_told(notice.kind, self.business, leads, &recipient)?;
+        if is_overtaken(notice, &self.facts.reminded) {
+            return Err(DropReason::Missed);
+        }
         self.is_true_at(notice, self.facts.now)
     }
 

@@ -11,6 +11,7 @@ use crate::service::{Context, ServiceError};
 use crate::store::transports::{self, TransportState};
 
 /// The gate of one way out.
+#[derive(Clone)]
 pub(super) struct Gate {
     /// What the transport is known by.
     pub(super) name: String,

@@ -1,7 +1,11 @@
 //! Writes down what came of attempts: for an e-mail only if its claim still stands.
 //!
 //! Several are marked together where nothing stands in the way. One whose row somebody else holds, whose claim has
-//! run out, or whose address is to be suppressed is marked alone, which waits and tries again.
+//! run out, whose address is to be suppressed or whose text is to be made anew is marked alone, which waits and tries
+//! again.
+//!
+//! A text is fixed from its first attempt on that may have delivered it. Until then the next attempt says what is true
+//! by then.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -64,6 +68,11 @@ pub(super) struct Done {
 }
 
 impl Done {
+    /// Whether nobody can have got what the e-mail says, in this attempt or an earlier one.
+    fn is_unheard(&self) -> bool {
+        self.claim.is_composed && !self.outcome.may_have_arrived()
+    }
+
     /// Says what was written, once it is committed.
     pub(super) fn tell(&self, marked: Marked) {
         let (email_id, number) = (self.claim.email.id, self.claim.number);
@@ -79,7 +88,8 @@ pub(super) async fn together(
 ) -> Result<HashMap<(EmailId, i64), Marked>, ServiceError> {
     let now = ctx.clock.now();
     let (mut ended, mut all) = (Vec::new(), HashMap::new());
-    for done in done.iter().filter(|it| !it.outcome.suppresses_address()) {
+    let is_alone = |it: &&&Done| it.outcome.suppresses_address() || it.is_unheard();
+    for done in done.iter().filter(|it| !is_alone(it)) {
         let mut email = done.claim.email.clone();
         let marked = decide(&mut email, &done.outcome, done.rests_until, now);
         all.insert(done.claim.key(), marked);
@@ -158,12 +168,21 @@ async fn write(ctx: &Context, done: &Done) -> Result<Marked, ServiceError> {
         // What the mail server says may name the address.
         attempt.detail.clear();
     }
-    email_attempts::finish(&txn, [(business_id, id, &attempt)]).await?;
     let marked = match locked {
-        None => Marked::Lost,
+        None => {
+            // Whoever has it now may have written that nobody knows how this attempt ended, and acted on it.
+            email_attempts::finish_open(&txn, business_id, id, &attempt).await?;
+            Marked::Lost
+        }
         Some(mut email) => {
+            email_attempts::finish(&txn, [(business_id, id, &attempt)]).await?;
             let marked = decide(&mut email, &done.outcome, done.rests_until, now);
-            emails::update(&txn, &[&email]).await?;
+            if marked == Marked::Postponed && done.is_unheard() {
+                email.text = None;
+                emails::update_with_text(&txn, &[&email]).await?;
+            } else {
+                emails::update(&txn, &[&email]).await?;
+            }
             marked
         }
     };

@@ -49,6 +49,8 @@ pub(super) struct ToSend {
     pub(super) message: Outgoing,
     /// Leave to send it.
     pub(super) pass: Pass,
+    /// When somebody else may have it, on the clock that nobody sets.
+    pub(super) until: Instant,
     /// Its delivery, which begins here.
     pub(super) span: Span,
 }
@@ -78,6 +80,16 @@ impl Shelf {
                 templates: mail.templates.clone(),
                 lease,
             },
+            things: Mutex::default(),
+            turns: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// A further shelf for the same e-mails, as another replica would have.
+    pub(super) fn another(&self) -> Self {
+        Self {
+            gate: self.gate.clone(),
+            office: self.office.clone(),
             things: Mutex::default(),
             turns: tokio::sync::Mutex::default(),
         }
@@ -132,7 +144,8 @@ impl Shelf {
         self.put_back(all).await;
     }
 
-    async fn put_back(&self, all: Vec<ToSend>) {
+    /// Puts back e-mails as if they had never been claimed.
+    pub(super) async fn put_back(&self, all: Vec<ToSend>) {
         if all.is_empty() {
             return;
         }
@@ -191,7 +204,7 @@ impl Shelf {
         });
         let wanted = waiting.saturating_add(ahead);
         let span = debug_span!(parent: None, "mail_batch", emails = wanted);
-        let made = self.together(turns, wanted, begins);
+        let made = self.together(turns, wanted, begins, self.until(since));
         let made = made.instrument(span).await;
         let is_left = self.with(|things| {
             match made {
@@ -231,6 +244,7 @@ impl Shelf {
         turns: &mut Turns,
         wanted: usize,
         begins: bool,
+        until: Instant,
     ) -> Result<Vec<Taken>, ServiceError> {
         let ctx = &self.office.ctx;
         let mut passes = self.gate.ask(ctx, wanted).await?;
@@ -244,14 +258,14 @@ impl Shelf {
         let taken = claimed?.into_iter().filter_map(|claimed| {
             Some(match claimed {
                 Claimed::Ended(kind, marked) => Taken::Ended(kind, marked),
-                Claimed::ToSend(to_send) => self.begin(*to_send, passes.next()?),
+                Claimed::ToSend(to_send) => self.begin(*to_send, passes.next()?, until),
             })
         });
         Ok(taken.collect())
     }
 
     /// Begins the delivery of an e-mail that was claimed.
-    fn begin(&self, (claim, message): (Claim, Outgoing), pass: Pass) -> Taken {
+    fn begin(&self, (claim, message): (Claim, Outgoing), pass: Pass, until: Instant) -> Taken {
         let span = debug_span!(
             parent: None,
             "delivery",
@@ -266,8 +280,15 @@ impl Shelf {
             claim,
             message,
             pass,
+            until,
             span,
         }))
+    }
+
+    /// When a claim that is made after `since` has surely not run out yet.
+    fn until(&self, since: Instant) -> Instant {
+        let lease = self.office.lease.to_std().unwrap_or_default();
+        since.checked_add(lease).unwrap_or(since)
     }
 
     async fn claim(
@@ -330,12 +351,13 @@ impl Shelf {
     /// The next e-mail for one worker by itself.
     async fn alone(&self) -> Result<Option<Taken>, ServiceError> {
         let ctx = &self.office.ctx;
+        let until = self.until(Instant::now());
         let Some(pass) = self.gate.ask(ctx, 1).await?.pop() else {
             return Ok(None);
         };
         let claimed = self.claim_alone().await;
         if let Ok(Some(Claimed::ToSend(to_send))) = claimed {
-            return Ok(Some(self.begin(*to_send, pass)));
+            return Ok(Some(self.begin(*to_send, pass, until)));
         }
         self.give_back(&[pass]).await;
         Ok(match claimed? {

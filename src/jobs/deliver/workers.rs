@@ -1,10 +1,11 @@
 //! The workers of a process: each delivers over a connection of its own to the mail server.
 //!
-//! They share the work by one shelf and one desk, and with other replicas by locks, leases and the gate. A run takes
+//! They share the work by shelves and one desk, and with other replicas by locks, leases and the gate. A run takes
 //! as many of the idle ones as there are e-mails due, so that a single e-mail opens a single connection. A worker that waits for
 //! a slow server does not keep the next run from the others. When nothing is left to do, all but the first take leave
 //! of the server.
 
+use std::iter;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -14,6 +15,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Delivered, Deliverer, Mail};
 use crate::service::{Context, ServiceError};
 use crate::store::emails;
+
+/// How many workers share a shelf at most: while one makes e-mails ready for them, another does for the others.
+const WORKERS_PER_SHELF: usize = 8;
 
 /// The workers of a process.
 pub struct Workers {
@@ -37,21 +41,25 @@ enum Connection {
 impl Workers {
     /// A worker for each way out, all to one server and with the settings of the first. Once `stop` is cancelled, each ends after the e-mail that it is at.
     pub fn new(ctx: &Context, mails: Vec<Mail>, stop: &CancellationToken) -> Self {
-        let mut workers = Vec::with_capacity(mails.len());
-        let mut mails = mails.into_iter();
-        if let Some(mail) = mails.next() {
-            let first = Deliverer {
-                stop: stop.clone(),
-                ..Deliverer::new(ctx.clone(), mail)
+        let mut all: Vec<Deliverer> = Vec::with_capacity(mails.len());
+        for mail in mails {
+            let worker = match all.last() {
+                None => Deliverer {
+                    stop: stop.clone(),
+                    ..Deliverer::new(ctx.clone(), mail)
+                },
+                Some(last) if all.len().is_multiple_of(WORKERS_PER_SHELF) => {
+                    last.apart(mail.transport)
+                }
+                Some(last) => last.beside(mail.transport),
             };
-            let others = mails.map(|mail| first.beside(mail.transport));
-            let others = others.map(|other| Worker::new(other, Connection::Closed));
-            workers.extend(others);
-            workers.insert(0, Worker::new(first, Connection::Kept));
+            all.push(worker);
         }
+        let connections = iter::once(Connection::Kept).chain(iter::repeat(Connection::Closed));
+        let workers = all.into_iter().zip(connections);
         Self {
             ctx: ctx.clone(),
-            workers,
+            workers: workers.map(|(it, kept)| Worker::new(it, kept)).collect(),
         }
     }
 

@@ -16,7 +16,8 @@ const BODY: &str = "{{{body}}}";
 /// The HTML with the rules of its style sheet in its elements, or why that cannot be.
 pub(super) fn inlined(html: &str) -> Result<String, String> {
     let options: InlineOptions<'static> = CSSInliner::options();
-    let inliner = options.load_remote_stylesheets(false).build();
+    let options = options.load_remote_stylesheets(false).minify_css(true);
+    let inliner = options.build();
     inliner.inline(html).map_err(|error| error.to_string())
 }
 

@@ -9,7 +9,7 @@ use crate::domain::business::Business;
 use crate::domain::customer::Customer;
 use crate::domain::email::{Email, folded};
 use crate::domain::lot::Lot;
-use crate::domain::notice::{DropReason, Notice, Recipient, may_be_told, still_true};
+use crate::domain::notice::{DropReason, Notice, Recipient, is_overtaken, may_be_told, still_true};
 use crate::domain::package::Package;
 use crate::domain::settle;
 use crate::ids::{CustomerId, TemplateId};
@@ -113,7 +113,8 @@ impl<'a> Judge<'a> {
         let withheld = notice
             .dropped
             .or_else(|| self.bar(notice, package, customer, to_email.as_deref()))
-            .or_else(|| is_true_at(moment.0).err());
+            .or_else(|| is_true_at(moment.0).err())
+            .or_else(|| is_overtaken(notice, &self.known.notices).then_some(DropReason::Missed));
         let still_holds = |end| is_true_at(end).is_ok();
         Upcoming {
             kind: notice.kind,

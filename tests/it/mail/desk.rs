@@ -1,6 +1,8 @@
 //! What the workers of a process do together at their desk is, for each e-mail, as if it were done alone.
 
-use carnet::proto::v1::{self, AttemptOutcome, EmailKind, EmailState};
+use std::time::Duration;
+
+use carnet::proto::v1::{AttemptOutcome, EmailKind, EmailState};
 use chrono::TimeDelta;
 use rstest::rstest;
 use sea_orm::ConnectionTrait;
@@ -98,7 +100,7 @@ async fn of_the_emails_that_are_claimed_together_every_business_has_its_share(
 
 #[rstest]
 #[tokio::test]
-async fn a_worker_gets_no_other_email_before_the_outcome_of_its_last_one_is_committed(
+async fn a_worker_hands_over_no_other_text_before_the_outcome_of_its_last_email_is_committed(
     #[values(Sqlite, Postgres)] database: Database,
 ) {
     on(database, async |app| {
@@ -111,10 +113,13 @@ async fn a_worker_gets_no_other_email_before_the_outcome_of_its_last_one_is_comm
         let workers = workers(app, &server, 1);
         let meanwhile = async {
             let held = answered_while_held(app, &server).await;
-            let all = emails(app, EmailKind::Confirmation).await;
-            let states: Vec<_> = all.iter().map(v1::Email::state).collect();
-            assert_eq!(states, [EmailState::Sending, EmailState::Queued]);
-            assert_eq!(all[1].attempts.len(), 0);
+            // On SQLite whoever writes keeps all others from claiming.
+            if database == Postgres {
+                until(SOON, "the next dialogue", async || server.asked() == 2).await;
+                assert_eq!(count_under_way(app).await, 2);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert_eq!(server.received().len(), 1);
             held.let_go().await;
         };
         let (delivered, ()) = tokio::join!(Box::pin(run(&workers)), Box::pin(meanwhile));
@@ -138,11 +143,14 @@ async fn whoever_holds_an_email_holds_up_its_own_worker_only() {
             for _ in 0..4 {
                 shop.sell(&template_id).await;
             }
-            assert_eq!(run(&workers).await.sent, 4);
+            // The worker that is held up may have one of them.
+            let by_others = run(&workers).await.sent;
+            assert!(by_others >= 3, "{by_others}");
             held.let_go().await;
+            by_others
         };
-        let (first, ()) = tokio::join!(Box::pin(run(&workers)), Box::pin(meanwhile));
-        assert_eq!(first.sent, 1);
+        let (first, by_others) = tokio::join!(Box::pin(run(&workers)), Box::pin(meanwhile));
+        assert_eq!(first.sent + by_others, 5);
         each_arrived_once(app, &server, 5).await;
     })
     .await;

@@ -15,6 +15,7 @@ use crate::support::mailroom::Mailroom;
 use crate::support::process::{Serving, until};
 use crate::support::scrape::{get, metric};
 use crate::support::shop::{Shop, never};
+use crate::support::smtp::{Act, At, Mode, SmtpServer};
 
 /// Longer than the jobs of a new server take for their first run.
 const RUN_BY: Duration = Duration::from_mins(5);
@@ -111,4 +112,29 @@ async fn a_server_notes_that_its_jobs_finish(#[values(Sqlite, Postgres)] databas
     serving.kill().await;
     connection.close().await.unwrap();
     fresh.remove().await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn that_the_mail_server_is_away_is_seen_until_it_answers(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on(database, async |app| {
+        let failures = async || {
+            let page = get(app, "/metrics").await;
+            metric(&page, "carnet_mail_server_failures").unwrap()
+        };
+        let server = SmtpServer::start(Mode::Clear).await;
+        let mut room = Mailroom::posting_to(app, &server);
+        Shop::open(app).await.sell_lessons("8", never()).await;
+        for failed in [1.0, 2.0, 3.0] {
+            server.plan(At::Greeting, Act::Drop);
+            assert_eq!(room.deliver().await.postponed, 1);
+            assert_eq!(failures().await, failed);
+            app.clock.advance(TimeDelta::minutes(1));
+        }
+        assert_eq!(room.deliver().await.sent, 1);
+        assert_eq!(failures().await, 0.0);
+    })
+    .await;
 }

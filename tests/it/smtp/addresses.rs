@@ -5,14 +5,14 @@ use carnet::mail::templates::Rendered;
 use carnet::mail::transport::{Outcome, Stage};
 use chrono::DateTime;
 
-use super::{clear, is_accepted, mari, message, quick, session};
+use super::{clear, is_accepted, leave, mari, message, quick, session};
 use crate::support::smtp::{Mode, SmtpServer};
 
 #[tokio::test]
 async fn a_name_in_national_letters_is_refused_here_if_the_server_does_not_take_it() {
     let server = clear().await;
     let mut session = session(&server, quick());
-    let outcome = session.send(&message("õie@example.com")).await;
+    let outcome = session.send(&message("õie@example.com"), leave()).await;
     assert!(
         matches!(
             outcome,
@@ -25,7 +25,7 @@ async fn a_name_in_national_letters_is_refused_here_if_the_server_does_not_take_
         ),
         "{outcome:?}"
     );
-    assert!(is_accepted(&session.send(&mari()).await));
+    assert!(is_accepted(&session.send(&mari(), leave()).await));
     assert_eq!(server.received().len(), 1);
 }
 
@@ -34,9 +34,9 @@ async fn a_name_in_national_letters_goes_to_a_server_that_takes_it() {
     let server = SmtpServer::offering(Mode::Clear, &["8BITMIME", "SMTPUTF8"]).await;
     let mut session = session(&server, quick());
     assert!(is_accepted(
-        &session.send(&message("õie@õpe.example")).await
+        &session.send(&message("õie@õpe.example"), leave()).await
     ));
-    assert!(is_accepted(&session.send(&mari()).await));
+    assert!(is_accepted(&session.send(&mari(), leave()).await));
     let received = server.received();
     assert_eq!(received[0].recipient, "õie@xn--pe-bka.example");
     assert!(
@@ -56,7 +56,7 @@ async fn a_name_in_national_letters_goes_to_a_server_that_takes_it() {
 }
 
 #[tokio::test]
-async fn a_sender_in_national_letters_pauses_the_transport_if_the_server_does_not_take_it() {
+async fn a_sender_in_national_letters_is_refused_here_if_the_server_does_not_take_it() {
     let server = clear().await;
     let mut session = session(&server, quick());
     let party = |address: &str| Party {
@@ -77,10 +77,11 @@ async fn a_sender_in_national_letters_pauses_the_transport_if_the_server_does_no
         date: DateTime::UNIX_EPOCH,
         unsubscribe_url: None,
     });
-    let outcome = session.send(&message.unwrap()).await;
+    let outcome = session.send(&message.unwrap(), leave()).await;
     let expected = matches!(
         outcome,
-        Outcome::NotTried {
+        Outcome::Refused {
+            permanent: false,
             stage: Stage::Sender,
             ..
         }
@@ -94,7 +95,7 @@ async fn a_domain_in_national_letters_goes_to_any_server() {
     let server = clear().await;
     let mut session = session(&server, quick());
     assert!(is_accepted(
-        &session.send(&message("mari@õpe.example")).await
+        &session.send(&message("mari@õpe.example"), leave()).await
     ));
     let received = server.received();
     assert_eq!(received[0].recipient, "mari@xn--pe-bka.example");

@@ -7,7 +7,7 @@ use carnet::mail::session::settings::SmtpSettings;
 use carnet::mail::transport::{Outcome, Stage};
 use rstest::rstest;
 
-use super::{clear, hanging, is_accepted, mari, quick};
+use super::{clear, hanging, is_accepted, leave, mari, quick};
 use crate::support::smtp::{Act, At, Mode, SmtpServer};
 use crate::support::tls::PrivateCa;
 
@@ -17,7 +17,7 @@ async fn nobody_listening_costs_no_attempt() {
     let settings = SmtpSettings::parse(&server.clear_url(), None).unwrap();
     drop(server);
     tokio::task::yield_now().await;
-    let outcome = SmtpSession::new(settings).send(&mari()).await;
+    let outcome = SmtpSession::new(settings).send(&mari(), leave()).await;
     assert!(
         matches!(
             outcome,
@@ -35,7 +35,7 @@ async fn a_server_without_starttls_gets_nothing_unless_plain_was_asked_for() {
     let server = clear().await;
     let url = format!("smtp://{}", server.address());
     let outcome = SmtpSession::new(SmtpSettings::parse(&url, None).unwrap())
-        .send(&mari())
+        .send(&mari(), leave())
         .await;
     let Outcome::NotTried {
         stage: Stage::Tls,
@@ -74,7 +74,7 @@ async fn a_private_authority_is_trusted_when_it_was_named(#[case] implicit: bool
     let port = server.address().port();
     let mut session = trusting(&format!("{scheme}://us%40er:pass@localhost:{port}"), &ca);
     for _ in 0..3 {
-        let outcome = session.send(&mari()).await;
+        let outcome = session.send(&mari(), leave()).await;
         assert!(is_accepted(&outcome), "{outcome:?}");
     }
     session.close().await;
@@ -86,7 +86,7 @@ async fn a_private_authority_is_trusted_when_it_was_named(#[case] implicit: bool
     assert_eq!(received[0].signed_in.as_deref(), Some("AHVzQGVyAHBhc3M="));
 
     let mut stranger = trusting(&format!("{scheme}://localhost:{port}"), &PrivateCa::new());
-    let outcome = stranger.send(&mari()).await;
+    let outcome = stranger.send(&mari(), leave()).await;
     assert!(
         matches!(
             outcome,
@@ -98,7 +98,7 @@ async fn a_private_authority_is_trusted_when_it_was_named(#[case] implicit: bool
         "{outcome:?}"
     );
     let public = SmtpSettings::parse(&format!("{scheme}://localhost:{port}"), None).unwrap();
-    let outcome = SmtpSession::new(public).send(&mari()).await;
+    let outcome = SmtpSession::new(public).send(&mari(), leave()).await;
     assert!(
         matches!(
             outcome,
@@ -119,7 +119,7 @@ async fn a_server_that_knows_only_login_is_signed_in_to_by_login() {
     let server = SmtpServer::offering(mode, &["AUTH LOGIN"]).await;
     let port = server.address().port();
     let mut session = trusting(&format!("smtps://user:secret@localhost:{port}"), &ca);
-    let outcome = session.send(&mari()).await;
+    let outcome = session.send(&mari(), leave()).await;
     assert!(is_accepted(&outcome), "{outcome:?}");
     // "user" and "secret".
     let signed_in = server.received()[0].signed_in.clone();
@@ -133,7 +133,7 @@ async fn a_server_that_offers_no_way_to_sign_in_gets_nothing() {
     let server = SmtpServer::offering(mode, &["AUTH CRAM-MD5"]).await;
     let port = server.address().port();
     let mut session = trusting(&format!("smtps://user:secret@localhost:{port}"), &ca);
-    let outcome = session.send(&mari()).await;
+    let outcome = session.send(&mari(), leave()).await;
     let stage = matches!(
         outcome,
         Outcome::NotTried {
@@ -171,7 +171,7 @@ async fn a_session_that_cannot_be_opened_costs_no_attempt(
     let settings = SmtpSettings::parse(&url, Some(file.path()))
         .unwrap()
         .with_timeouts(limits);
-    let outcome = SmtpSession::new(settings).send(&mari()).await;
+    let outcome = SmtpSession::new(settings).send(&mari(), leave()).await;
     let Outcome::NotTried { stage, reason } = &outcome else {
         panic!("{outcome:?}")
     };

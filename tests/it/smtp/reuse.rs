@@ -5,7 +5,7 @@ use std::time::Duration;
 use carnet::mail::transport::{Outcome, Stage};
 use rstest::rstest;
 
-use super::{clear, hanging, is_accepted, mari, message, quick, session};
+use super::{clear, hanging, is_accepted, leave, mari, message, quick, session};
 use crate::support::smtp::{Act, At};
 
 #[tokio::test]
@@ -14,7 +14,7 @@ async fn two_hundred_messages_share_connections_and_arrive_whole() {
     let mut session = session(&server, quick());
     for n in 0..200 {
         let outcome = session
-            .send(&message(&format!("customer{n}@example.com")))
+            .send(&message(&format!("customer{n}@example.com")), leave())
             .await;
         assert_eq!(
             outcome,
@@ -48,7 +48,7 @@ async fn a_timeout_in_one_message_never_makes_the_next_look_sent() {
     server.plan(At::Data, Act::Hang);
     server.plan(At::Dot, Act::Say("554 5.7.1 refused"));
     let mut session = session(&server, hanging(At::Data));
-    let first = session.send(&mari()).await;
+    let first = session.send(&mari(), leave()).await;
     assert!(
         matches!(
             first,
@@ -59,7 +59,7 @@ async fn a_timeout_in_one_message_never_makes_the_next_look_sent() {
         ),
         "{first:?}"
     );
-    let second = session.send(&mari()).await;
+    let second = session.send(&mari(), leave()).await;
     assert!(
         matches!(
             second,
@@ -76,12 +76,13 @@ async fn a_timeout_in_one_message_never_makes_the_next_look_sent() {
 async fn an_attempt_that_is_cut_off_never_makes_the_next_look_sent() {
     let server = clear().await;
     let mut session = session(&server, quick());
-    assert!(is_accepted(&session.send(&mari()).await));
+    assert!(is_accepted(&session.send(&mari(), leave()).await));
     server.plan(At::Data, Act::Hang);
-    let cut = tokio::time::timeout(Duration::from_millis(150), session.send(&mari())).await;
+    let cut =
+        tokio::time::timeout(Duration::from_millis(150), session.send(&mari(), leave())).await;
     assert!(cut.is_err(), "the server hangs");
     server.plan(At::Dot, Act::Say("554 5.7.1 refused"));
-    let next = session.send(&mari()).await;
+    let next = session.send(&mari(), leave()).await;
     assert!(
         matches!(
             next,
@@ -102,11 +103,11 @@ async fn an_attempt_that_is_cut_off_never_makes_the_next_look_sent() {
 async fn a_server_that_hung_up_between_messages_is_called_again(#[case] act: Act) {
     let server = clear().await;
     let mut session = session(&server, quick());
-    assert!(is_accepted(&session.send(&mari()).await));
+    assert!(is_accepted(&session.send(&mari(), leave()).await));
     server.plan(At::Mail, act);
-    assert!(is_accepted(&session.send(&mari()).await));
+    assert!(is_accepted(&session.send(&mari(), leave()).await));
     server.plan(At::Dot, Act::TakeAnswerAndDrop);
-    assert!(is_accepted(&session.send(&mari()).await));
-    assert!(is_accepted(&session.send(&mari()).await));
+    assert!(is_accepted(&session.send(&mari(), leave()).await));
+    assert!(is_accepted(&session.send(&mari(), leave()).await));
     assert_eq!((server.connections(), server.received().len()), (3, 4));
 }

@@ -65,6 +65,21 @@ impl Serving {
             .connect_lazy()
     }
 
+    /// Makes it stand still as if its machine had (SIGSTOP), or go on (SIGCONT).
+    pub(crate) async fn signal(&self, name: &str) {
+        let id = self.child.id().unwrap().to_string();
+        let kill = ["-c", "kill -s \"$0\" \"$1\"", name, &id];
+        let done = Command::new("sh").args(kill).status().await.unwrap();
+        assert!(done.success());
+    }
+
+    /// Asks it to end (SIGTERM) and waits until it has; the answer is all that it logged.
+    pub(crate) async fn stop(mut self) -> Vec<String> {
+        self.signal("TERM").await;
+        self.child.wait().await.unwrap();
+        self.log.await.unwrap()
+    }
+
     /// Ends it without warning (SIGKILL); the answer is all that it logged.
     pub(crate) async fn kill(mut self) -> Vec<String> {
         self.child.kill().await.unwrap();

@@ -82,6 +82,10 @@ struct State {
     open_max: Option<usize>,
     resets: usize,
     stalls: usize,
+    /// How many commands came before the one before them was answered.
+    ahead: usize,
+    /// How often it asked for a text.
+    asked: usize,
     answered: usize,
     released: Arc<Notify>,
     /// What the server offers beside STARTTLS.
@@ -108,6 +112,14 @@ impl State {
 
     fn count_answered(&mut self) {
         self.answered = self.answered.saturating_add(1);
+    }
+
+    fn count_ahead(&mut self) {
+        self.ahead = self.ahead.saturating_add(1);
+    }
+
+    fn count_asked(&mut self) {
+        self.asked = self.asked.saturating_add(1);
     }
 
     fn count_reset(&mut self) {
@@ -210,6 +222,16 @@ impl SmtpServer {
     /// How often it has fallen silent.
     pub(crate) fn stalls(&self) -> usize {
         self.state.lock().unwrap().stalls
+    }
+
+    /// How many commands came before it had answered the one before them.
+    pub(crate) fn ahead(&self) -> usize {
+        self.state.lock().unwrap().ahead
+    }
+
+    /// How often it has asked for a text.
+    pub(crate) fn asked(&self) -> usize {
+        self.state.lock().unwrap().asked
     }
 
     /// How many answers to a final dot it has written.
@@ -369,6 +391,9 @@ impl Connection {
     }
 
     async fn command(&mut self, line: &str) -> Result<(), Ended> {
+        if !self.wire.buffer().is_empty() {
+            self.state.lock().unwrap().count_ahead();
+        }
         let verb = line
             .split([' ', ':'])
             .next()
@@ -413,9 +438,12 @@ impl Connection {
                     self.recipient = Some(address(line));
                 }
             }
-            "DATA" if self.recipient.is_none() => self.say("503 5.5.1 whom for?").await?,
+            "DATA" if self.recipient.is_none() => {
+                self.act(At::Data, "503 5.5.1 whom for?").await?;
+            }
             "DATA" => {
                 if self.act(At::Data, "354 go ahead").await? {
+                    self.state.lock().unwrap().count_asked();
                     self.data().await?;
                 }
             }
