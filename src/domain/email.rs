@@ -1,7 +1,7 @@
 //! E-mails as they are kept: one message to a customer, of one or more notices, and what became of it.
 //!
-//! What an e-mail says is fixed at the first attempt and the same in all that follow (semantics 43), so
-//! it lies here and is never rendered twice.
+//! What an e-mail says is fixed with the first attempt that may have delivered it, and the same in all that follow
+//! (semantics 43), so it lies here. Until then each attempt says what is true by then.
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -57,7 +57,7 @@ pub struct Envelope {
     pub unsubscribe_url: Option<String>,
 }
 
-/// What an e-mail says, from its first attempt on.
+/// What an e-mail says, from an attempt on that may have delivered it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
     /// The Message-ID with its angle brackets, the same in all attempts.
@@ -105,7 +105,7 @@ pub struct Email {
     pub lease_until: Option<DateTime<Utc>>,
     /// Counts the claims; an outcome is marked only under the number of its own claim.
     pub fence: i64,
-    /// What it says; nothing before the first attempt.
+    /// What it says; nothing as long as nobody can have got it and it is to be tried.
     pub text: Option<Text>,
     /// When it was queued.
     pub created_at: DateTime<Utc>,
@@ -241,6 +241,7 @@ pub struct Suppression {
 pub struct StatusCode {
     class: u16,
     subject: u16,
+    detail: u16,
 }
 
 impl StatusCode {
@@ -251,14 +252,20 @@ impl StatusCode {
                 (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
             is_number.then(|| part.parse::<u16>().ok()).flatten()
         });
-        let (class, subject, _detail) = (parts.next()??, parts.next()??, parts.next()??);
+        let (class, subject, detail) = (parts.next()??, parts.next()??, parts.next()??);
         let is_class = matches!(class, 2 | 4 | 5);
-        (is_class && parts.next().is_none()).then_some(Self { class, subject })
+        (is_class && parts.next().is_none()).then_some(Self {
+            class,
+            subject,
+            detail,
+        })
     }
 
-    /// Whether it says, for good, that the address is wrong.
+    /// Whether it says, for good, that the recipient's address is wrong (RFC 3463, RFC 7505). Other codes of the same
+    /// subject speak of the sender, whom many servers refuse only once they know for whom the message is.
     pub const fn condemns_address(self) -> bool {
-        self.class == 5 && self.subject == 1
+        let is_recipient = matches!(self.detail, 1 | 2 | 3 | 6 | 10);
+        self.class == 5 && self.subject == 1 && is_recipient
     }
 }
 
@@ -313,6 +320,9 @@ mod tests {
         for (text, expected) in [
             ("5.1.1", Some(true)),
             ("5.1.10", Some(true)),
+            ("5.1.0", Some(false)),
+            ("5.1.7", Some(false)),
+            ("5.1.8", Some(false)),
             ("4.1.1", Some(false)),
             ("5.2.2", Some(false)),
             ("5.7.1", Some(false)),

@@ -60,9 +60,11 @@ enum Unit {
 /// Runs the day of every business for which it is due.
 ///
 /// # Errors
-/// A failure of the database. What goes wrong with one business alone is logged and holds up no other.
+/// A failure of the database. What goes wrong with one business alone is logged and holds up no other; the first
+/// such failure comes back at the end, so that this does not count as a finished run and somebody is told.
 pub async fn step(ctx: &Context) -> Result<MailDayReport, ServiceError> {
     let mut report = MailDayReport::default();
+    let mut failed = None;
     // A thaw that nobody has written would leave its package out of every range of ends.
     thaw_packages(ctx).await?;
     for business in businesses::all(ctx.db.reader()).await? {
@@ -75,10 +77,11 @@ pub async fn step(ctx: &Context) -> Result<MailDayReport, ServiceError> {
             }
             Err(error) => {
                 tracing::error!(%business_id, %error, "the mail day of {business_id} failed: {error}");
+                failed = failed.or(Some(error));
             }
         }
     }
-    Ok(report)
+    failed.map_or(Ok(report), Err)
 }
 
 async fn run_business(

@@ -313,7 +313,8 @@ impl Open {
                 // Both at once: the notice of the last chunk was left behind by a quick server.
                 if dot_begun.now_or_never().is_none() {
                     trace::end(&body, &reply);
-                    return reply.into_failure(Stage::Body, End::Broken);
+                    let late = self.bounds.was_late().then(Reply::too_late);
+                    return late.unwrap_or(reply).into_failure(Stage::Body, End::Broken);
                 }
                 Either::Left(ready(reply))
             }
@@ -322,8 +323,7 @@ impl Open {
         drop(body);
         let reply = trace::answer(Stage::FinalDot, answer).await;
         if self.bounds.was_late() {
-            let (stage, reason) = (Stage::FinalDot, TOO_LATE.to_owned());
-            return (Outcome::Interrupted { stage, reason }, End::Broken);
+            return Reply::too_late().into_failure(Stage::FinalDot, End::Broken);
         }
         reply.into_final()
     }
@@ -383,6 +383,12 @@ impl<'a> Iterator for Chunks<'a> {
 }
 
 impl Reply {
+    /// Nobody was asked.
+    fn too_late() -> Self {
+        let reason = TOO_LATE.to_owned();
+        Self::Broken { reason }
+    }
+
     /// The outcome of a refused sender. A refusal for good is about this sender, and others may have others; it is
     /// tried again nevertheless, since what it takes to be let in is settled on the server.
     fn into_no_to_sender(self) -> Outcome {

@@ -1,5 +1,6 @@
-//! Which e-mails may exist (G2, G3, G6, G7): random sales, uses, extensions, freezes and wishes of customers,
-//! between runs of the mail day and deliveries of two replicas that die in the middle, with jumps in time.
+//! Which e-mails may exist (G2, G3, G6, G7): random sales, uses, extensions, freezes and wishes of customers, some of
+//! whom are erased, between runs of the mail day and deliveries of two replicas that die in the middle or are put off
+//! by the mail server, with jumps in time.
 //!
 //! An oracle reads the packages and customers through gRPC right before each delivery and knows from the rules
 //! alone which e-mails may go out then, and after each run of a day which must be there; it never asks the code
@@ -21,7 +22,7 @@ use proptest::test_runner::{Config, FileFailurePersistence, RngSeed};
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use tokio::runtime::Runtime;
 
-use self::scene::{CUSTOMERS, Scene};
+use self::scene::{CUSTOMERS, ERASED_MAX, Scene};
 use crate::support::fresh::Database;
 
 /// How many sequences are tried if nobody says otherwise.
@@ -69,11 +70,27 @@ pub(super) enum Command {
         customer: usize,
         subscribed: bool,
     },
+    /// What is known of a customer is erased.
+    Erase {
+        customer: usize,
+    },
     /// Both replicas look for the day's run at once.
     RunDay,
+    /// A replica dies in the middle of the day's run, if it is due.
+    DieInRun {
+        replica: usize,
+        millis: u64,
+    },
     /// A replica delivers what is due.
     Deliver {
         replica: usize,
+    },
+    /// Both do at once.
+    DeliverBoth,
+    /// A replica tries, and the mail server puts off the first one, or is away.
+    PutOff {
+        replica: usize,
+        is_away: bool,
     },
     /// It dies when the mail server falls silent, which may have taken the message.
     Die {
@@ -101,8 +118,14 @@ fn commands() -> BoxedStrategy<Command> {
             .prop_map(|(customer, active)| Command::Activate { customer, active }),
         1 => (customer(), any::<bool>())
             .prop_map(|(customer, subscribed)| Command::Subscribe { customer, subscribed }),
+        1 => (0..ERASED_MAX).prop_map(|customer| Command::Erase { customer }),
         6 => Just(Command::RunDay),
-        6 => replica().prop_map(|replica| Command::Deliver { replica }),
+        1 => (replica(), 0..30_u64)
+            .prop_map(|(replica, millis)| Command::DieInRun { replica, millis }),
+        4 => replica().prop_map(|replica| Command::Deliver { replica }),
+        2 => Just(Command::DeliverBoth),
+        2 => (replica(), any::<bool>())
+            .prop_map(|(replica, is_away)| Command::PutOff { replica, is_away }),
         2 => (replica(), any::<bool>()).prop_map(|(replica, taken)| Command::Die { replica, taken }),
         6 => prop_oneof![Just(1), Just(13), Just(24), Just(24), Just(72)]
             .prop_map(|hours| Command::Wait { hours }),

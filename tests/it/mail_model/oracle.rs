@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use carnet::proto::v1;
-use carnet::proto::v1::{EmailKind, PackageStatus};
+use carnet::proto::v1::{AttemptOutcome, EmailKind, PackageStatus};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use crate::support::tenant::ZONE;
@@ -37,6 +37,7 @@ impl Moment {
     /// Checks an e-mail that went out at this moment.
     pub(super) fn check(&self, email: &v1::Email, told: &mut Told) {
         let customer = &self.customers[&email.customer_id];
+        assert_eq!(customer.erased_at, None, "to an erased one: {email:?}");
         assert!(customer.active, "to an inactive customer: {email:?}");
         assert!(!customer.unsubscribed, "to one who unsubscribed: {email:?}");
         if !email.local_date.is_empty() {
@@ -56,12 +57,17 @@ impl Moment {
             .iter()
             .filter_map(|notice| self.fault(email, notice))
             .collect();
-        // What it says was fixed at its first attempt; then one true thing in it suffices.
-        let is_fixed = email.attempts.len() > 1;
+        // What it says was fixed if an earlier attempt may have delivered it; then one true thing in it suffices.
+        let before = email.attempts.iter().rev().skip(1);
+        let mut before = before.map(v1::EmailAttempt::outcome);
+        let is_fixed = before.any(|outcome| outcome == AttemptOutcome::Unknown);
         let most = if is_fixed { in_it.len() - 1 } else { 0 };
         assert!(faults.len() <= most, "{faults:?}: {email:?}");
         if is_fixed && in_it.len() > 1 {
             return;
+        }
+        for notice in &in_it {
+            self.check_days_left(email, notice);
         }
         for notice in in_it {
             let is_of_sale = email.kind() == EmailKind::Confirmation;
@@ -74,6 +80,16 @@ impl Moment {
                 epoch,
             );
             assert!(told.facts.insert(fact), "told again: {email:?}");
+        }
+    }
+
+    /// A reminder says how many days are left on the day on which it goes out.
+    fn check_days_left(&self, email: &v1::Email, notice: &v1::Notice) {
+        let last = last_day(&self.packages[&notice.package_id]);
+        let left = last.map(|last| (last - self.today()).num_days());
+        if let (EmailKind::ExpiryReminder, Some(left @ 2..)) = (email.kind(), left) {
+            let told = format!("({left} days left)");
+            assert!(email.text_body.contains(&told), "not {told}: {email:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! One server with two replicas' jobs, on which everything is played.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use carnet::domain::notice::NoticeKind;
 use carnet::ids::PackageId;
@@ -14,6 +15,7 @@ use carnet::service::{Context, readiness};
 use carnet::store::notices;
 use chrono::{NaiveDate, TimeDelta};
 use proptest::sample::Index;
+use tokio::time::timeout;
 
 use super::Command;
 use super::oracle::{LEADS, Moment, Told};
@@ -25,7 +27,9 @@ use crate::support::smtp::{Act, At, Mode, Received, SmtpServer};
 use crate::support::tenant::ZONE;
 
 /// How many customers there are.
-pub(super) const CUSTOMERS: usize = 2;
+pub(super) const CUSTOMERS: usize = 3;
+/// How many of them may be erased.
+pub(super) const ERASED_MAX: usize = 1;
 
 pub(super) struct Scene {
     app: TestApp,
@@ -53,7 +57,10 @@ impl Scene {
         let shop = Shop::open(&app).await;
         let leads = LEADS.map(|lead| i32::try_from(lead).unwrap());
         set_leads(&app, &leads).await;
-        let customers = vec![shop.customer.clone(), shop.customer("Jaan Kask").await];
+        let mut customers = vec![shop.customer.clone()];
+        for name in ["Jaan Kask", "Kadri Tamm"] {
+            customers.push(shop.customer(name).await);
+        }
         Self {
             replicas: vec![app.context().clone(), other],
             app,
@@ -75,6 +82,9 @@ impl Scene {
             Command::Freeze { package, days } => self.freeze(*package, *days).await,
             Command::Unfreeze { package } => self.unfreeze(*package).await,
             Command::Activate { customer, active } => {
+                if self.is_erased(*customer).await {
+                    return;
+                }
                 let changed = v1::Customer {
                     id: self.customers[*customer].clone(),
                     active: *active,
@@ -86,6 +96,9 @@ impl Scene {
                 customer,
                 subscribed,
             } => {
+                if self.is_erased(*customer).await {
+                    return;
+                }
                 let changed = v1::Customer {
                     id: self.customers[*customer].clone(),
                     unsubscribed: !subscribed,
@@ -93,8 +106,26 @@ impl Scene {
                 };
                 set_customer(&self.app, &["unsubscribed"], changed).await;
             }
+            Command::Erase { customer } => self.erase(*customer).await,
             Command::RunDay => self.run_day().await,
+            Command::DieInRun { replica, millis } => {
+                let run = Box::pin(mail_day::step(&self.replicas[*replica]));
+                if let Ok(run) = timeout(Duration::from_millis(*millis), run).await {
+                    run.unwrap();
+                }
+            }
             Command::Deliver { replica } => self.deliver(*replica, None).await,
+            Command::DeliverBoth => self.deliver_both().await,
+            Command::PutOff { replica, is_away } => {
+                let (at, act) = if *is_away {
+                    (At::Greeting, Act::Drop)
+                } else {
+                    (At::Dot, Act::Say("451 4.3.0 not now"))
+                };
+                self.server.plan(at, act);
+                self.deliver(*replica, None).await;
+                self.server.forget_plans();
+            }
             Command::Die { replica, taken } => {
                 let act = if *taken { Act::TakeAndHang } else { Act::Hang };
                 self.deliver(*replica, Some(act)).await;
@@ -206,12 +237,7 @@ impl Scene {
                 .insert(id.clone(), self.shop.package(id).await);
         }
         for id in &self.customers {
-            let request = v1::GetCustomerRequest {
-                customer_id: id.clone(),
-            };
-            let found = self.app.customers().get_customer(request).await.unwrap();
-            let customer = found.into_inner().customer.unwrap();
-            moment.customers.insert(id.clone(), customer);
+            moment.customers.insert(id.clone(), self.customer(id).await);
         }
         moment
     }
@@ -244,12 +270,54 @@ impl Scene {
         moment.check_run(&found.collect(), &self.changed_on);
     }
 
+    async fn customer(&self, id: &str) -> v1::Customer {
+        let request = v1::GetCustomerRequest {
+            customer_id: id.to_owned(),
+        };
+        let found = self.app.customers().get_customer(request).await.unwrap();
+        found.into_inner().customer.unwrap()
+    }
+
+    async fn is_erased(&self, customer: usize) -> bool {
+        let found = self.customer(&self.customers[customer]).await;
+        found.erased_at.is_some()
+    }
+
+    async fn erase(&self, customer: usize) {
+        if self.is_erased(customer).await {
+            return;
+        }
+        let request = v1::EraseCustomerRequest {
+            request_id: self.app.request_id(),
+            customer_id: self.customers[customer].clone(),
+            ..Default::default()
+        };
+        self.app.customers().erase_customer(request).await.unwrap();
+    }
+
+    fn worker(&self, replica: usize) -> Deliverer {
+        let smtp = SmtpSettings::parse(&self.server.clear_url(), None).unwrap();
+        let mail = through(SmtpSession::new(smtp), self.app.mail_settings());
+        Deliverer::new(self.replicas[replica].clone(), mail)
+    }
+
+    async fn deliver_both(&mut self) {
+        let moment = self.moment().await;
+        let [mut one, mut other] = [0, 1].map(|replica| self.worker(replica));
+        let (here, there) = tokio::join!(Box::pin(one.step()), Box::pin(other.step()));
+        for delivered in [here, there] {
+            delivered.unwrap();
+        }
+        for mut worker in [one, other] {
+            worker.close().await;
+        }
+        self.look(&moment).await;
+    }
+
     /// Delivers what is due, and checks what went out; with an act, until the mail server falls silent.
     async fn deliver(&mut self, replica: usize, dies_at: Option<Act>) {
         let moment = self.moment().await;
-        let smtp = SmtpSettings::parse(&self.server.clear_url(), None).unwrap();
-        let mail = through(SmtpSession::new(smtp), self.app.mail_settings());
-        let mut worker = Deliverer::new(self.replicas[replica].clone(), mail);
+        let mut worker = self.worker(replica);
         match dies_at {
             None => {
                 worker.step().await.unwrap();
