@@ -151,7 +151,7 @@ pub enum LowBalance {
 }
 
 impl LowBalance {
-    /// The line for a lot of which so much was issued.
+    /// The line where so much was issued.
     pub fn of(self, issued: Credits) -> Credits {
         match self {
             Self::Credits(line) => line,

@@ -5,8 +5,10 @@ mod uses;
 use uuid::Uuid;
 
 use super::*;
+use crate::domain::credits::Credits;
 use crate::domain::entry::{About, Account, Actor, EntryKind};
-use crate::domain::lot::{Basis, Fold, Movement, Origin, Stamp, Tail};
+use crate::domain::lot::{Basis, Fold, Lot, Movement, Origin, Stamp, Tail};
+use crate::domain::package::Package;
 use crate::domain::settle;
 use crate::domain::testing::{book, business, line};
 use crate::domain::validity::Validity;
