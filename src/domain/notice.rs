@@ -14,7 +14,9 @@ use crate::ids::{BusinessId, CustomerId, EmailId, NoticeId, PackageId};
 
 mod truth;
 
-pub use truth::{has_lost_something, has_something_to_lose, is_used_up, left_of_types, still_true};
+pub use truth::{
+    can_wait, has_lost_something, has_something_to_lose, is_used_up, left_of_types, still_true,
+};
 
 /// How many days back a run still tells what fell due.
 pub const CATCH_UP_DAYS_MAX: u64 = 7;

@@ -389,3 +389,47 @@ fn a_fact_is_not_told_more_than_seven_days_late() {
     let late = truths(AFTER, "2026-01-18T07:00:01Z", |_, _| ());
     assert_eq!(late, [Some(TooLate), Some(AlreadyExpired), Some(TooLate)]);
 }
+
+#[test]
+fn semantics_44_what_tells_of_a_package_does_not_wait_until_that_has_ended() {
+    let (package, lot) = package();
+    let expires_at = package.expires_at.unwrap();
+    let waits = |kind, at: DateTime<Utc>, end| {
+        let notice = Notice {
+            id: NoticeId::generate(at),
+            business_id: package.business_id,
+            kind,
+            package_id: package.id,
+            cause: String::new(),
+            customer_id: package.customer_id,
+            email_id: None,
+            expiry_epoch: 0,
+            lead_days: None,
+            dropped: None,
+            created_at: at,
+        };
+        let settled = settle::as_of(std::slice::from_ref(&lot), &[], at);
+        can_wait(
+            &notice,
+            &package,
+            &settled,
+            &ReminderPolicy::default(),
+            (at, end),
+        )
+    };
+    let hour = chrono::TimeDelta::hours(1);
+    let micro = chrono::TimeDelta::microseconds(1);
+    for kind in [NoticeKind::Confirmation, NoticeKind::Renewed] {
+        let at = expires_at - hour;
+        assert!(waits(kind, at, expires_at - micro), "{kind:?}");
+        assert!(!waits(kind, at, expires_at), "{kind:?}");
+        assert!(!waits(kind, at, expires_at + hour), "{kind:?}");
+        // It is over already, so there is no hurry.
+        assert!(waits(kind, expires_at, expires_at + hour), "{kind:?}");
+    }
+    assert!(waits(
+        NoticeKind::Expired,
+        expires_at - hour,
+        expires_at + hour
+    ));
+}

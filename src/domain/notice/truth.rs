@@ -1,4 +1,4 @@
-//! Whether what a notice says holds: asked right before it is told (G6).
+//! Whether what a notice says holds: asked right before it is told (G6), and for the end of quiet hours.
 
 use std::collections::BTreeMap;
 
@@ -135,6 +135,20 @@ pub fn still_true(
             }
         }
     }
+}
+
+/// Whether a notice that holds at `now` can wait until `end`: it holds then, and its package has not ended meanwhile,
+/// unless it is about that (semantics 44).
+pub fn can_wait(
+    notice: &Notice,
+    package: &Package,
+    settled: &[Lot],
+    policy: &ReminderPolicy,
+    (now, end): (DateTime<Utc>, DateTime<Utc>),
+) -> bool {
+    let tells_of_the_end = matches!(notice.kind, NoticeKind::Expired | NoticeKind::UsedUp);
+    let ends = package.expires_at.is_some_and(|at| now < at && at <= end);
+    (tells_of_the_end || !ends) && still_true(notice, package, settled, policy, end).is_ok()
 }
 
 fn is_long_past(since: DateTime<Utc>, now: DateTime<Utc>) -> bool {
