@@ -90,6 +90,8 @@ coded! {
         Unsubscribed = 19, "unsubscribed";
         /// What was known of the customer was erased.
         Erased = 20, "erased";
+        /// Somebody of the business cancelled its e-mail.
+        ByHand = 21, "by_hand";
     }
 }
 
