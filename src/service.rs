@@ -63,6 +63,7 @@ mod refund;
 pub mod reminder_policy;
 pub mod renewals;
 pub mod reports;
+pub mod resending;
 pub mod resolve;
 pub mod revocation;
 pub mod roles;

@@ -127,16 +127,16 @@ impl ReminderPolicy {
         self.mandatory.contains(&kind)
     }
 
-    /// When an e-mail that could go out at `at` does: at the end of quiet hours, unless what it says would
-    /// not hold any more then (semantics 44).
+    /// When an e-mail that could go out at `at` does: at the end of quiet hours, unless what it says cannot wait
+    /// for that (semantics 44).
     pub fn goes_out_at(
         &self,
         at: DateTime<Utc>,
         zone: Tz,
-        still_holds: impl FnOnce(DateTime<Utc>) -> bool,
+        can_wait: impl FnOnce(DateTime<Utc>) -> bool,
     ) -> DateTime<Utc> {
         let end = self.quiet_hours.and_then(|quiet| quiet.end_of(at, zone));
-        end.filter(|end| still_holds(*end)).unwrap_or(at)
+        end.filter(|end| can_wait(*end)).unwrap_or(at)
     }
 }
 
@@ -151,7 +151,7 @@ pub enum LowBalance {
 }
 
 impl LowBalance {
-    /// The line for a lot of which so much was issued.
+    /// The line where so much was issued.
     pub fn of(self, issued: Credits) -> Credits {
         match self {
             Self::Credits(line) => line,

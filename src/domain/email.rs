@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::entry::coded;
 use crate::domain::notice::{DropReason, NoticeKind};
+use crate::domain::refusal::EmailingRefusal;
 use crate::ids::{BusinessId, CustomerId, EmailId};
 
 coded! {
@@ -201,6 +202,45 @@ impl Email {
         self.lease_until = None;
         self.due_at = due_at;
     }
+
+    /// Puts one that failed back, to be tried at once and as often as a new one.
+    ///
+    /// # Errors
+    /// [`EmailingRefusal::NotFailed`].
+    pub fn retry(&mut self, now: DateTime<Utc>) -> Result<(), EmailingRefusal> {
+        if self.state != EmailState::Failed {
+            return Err(EmailingRefusal::NotFailed {
+                email_id: self.id,
+                state: self.state.as_str(),
+            });
+        }
+        self.postpone(now);
+        self.reason = None;
+        self.finished_at = None;
+        self.attempts = 0;
+        // Whoever had it when it failed, and still writes that down, had another one.
+        self.fence = self.fence.saturating_add(1);
+        Ok(())
+    }
+
+    /// Ends one that waits, because somebody of the business wants that.
+    ///
+    /// # Errors
+    /// [`EmailingRefusal::NotQueued`], if it is being sent, say.
+    pub fn cancel(&mut self, now: DateTime<Utc>) -> Result<(), EmailingRefusal> {
+        if self.state != EmailState::Queued {
+            return Err(EmailingRefusal::NotQueued {
+                email_id: self.id,
+                state: self.state.as_str(),
+            });
+        }
+        self.finish(
+            EmailState::Cancelled,
+            Some(DropReason::ByHand.as_str()),
+            now,
+        );
+        Ok(())
+    }
 }
 
 /// One attempt to hand an e-mail to the mail server.
@@ -307,6 +347,43 @@ mod tests {
         assert_eq!(email.state, EmailState::Queued);
         assert_eq!((email.due_at, email.lease_until), (at(60), None));
         assert_eq!(email.finished_at, None);
+    }
+
+    #[test]
+    fn a_failed_email_that_is_sent_once_more_is_like_a_new_one_and_nobody_has_a_claim_to_it() {
+        let mut email = Email {
+            attempts: 7,
+            fence: 7,
+            ..email()
+        };
+        email.finish(EmailState::Failed, Some("gave_up"), at(5));
+        email.retry(at(6)).unwrap();
+        assert_eq!((email.state, email.due_at), (EmailState::Queued, at(6)));
+        assert_eq!((email.reason, email.finished_at), (None, None));
+        assert_eq!((email.attempts, email.lease_until), (0, None));
+        assert_eq!(email.fence, 8);
+    }
+
+    #[test]
+    fn only_a_failed_email_is_sent_once_more_and_only_a_queued_one_is_cancelled() {
+        for state in EmailState::ALL.iter().copied() {
+            let before = Email { state, ..email() };
+            let (mut retried, mut cancelled) = (before.clone(), before.clone());
+            let may_retry = retried.retry(at(5)).is_ok();
+            assert_eq!(may_retry, state == EmailState::Failed, "{state:?}");
+            assert!(may_retry || retried == before, "{state:?}");
+            let may_cancel = cancelled.cancel(at(5)).is_ok();
+            assert_eq!(may_cancel, state == EmailState::Queued, "{state:?}");
+            assert!(may_cancel || cancelled == before, "{state:?}");
+        }
+        let mut waiting = Email {
+            state: EmailState::Queued,
+            ..email()
+        };
+        waiting.cancel(at(5)).unwrap();
+        assert_eq!(waiting.state, EmailState::Cancelled);
+        assert_eq!(waiting.reason.as_deref(), Some("by_hand"));
+        assert_eq!(waiting.finished_at, Some(at(5)));
     }
 
     #[test]

@@ -5,20 +5,20 @@
 //! reminders that fell due the latest is told, with the true days left, and the others are recorded as
 //! missed (semantics 41, 43). Right before sending, every fact is checked again ([`still_true`]).
 
-use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 
-use crate::domain::business::{Business, LowBalance, ReminderPolicy};
+use crate::domain::business::{Business, ReminderPolicy};
 use crate::domain::calendar;
-use crate::domain::credits::Credits;
 use crate::domain::entry::coded;
-use crate::domain::line::LineKind;
-use crate::domain::lot::Lot;
-use crate::domain::package::Package;
 use crate::ids::{BusinessId, CustomerId, EmailId, NoticeId, PackageId};
 
 mod overtaken;
+mod truth;
 
 pub use overtaken::is_overtaken;
+pub use truth::{
+    can_wait, has_lost_something, has_something_to_lose, is_used_up, left_of_types, still_true,
+};
 
 /// How many days back a run still tells what fell due.
 pub const CATCH_UP_DAYS_MAX: u64 = 7;
@@ -26,8 +26,6 @@ pub const CATCH_UP_DAYS_MAX: u64 = 7;
 pub const RECORD_DAYS_MAX: u64 = 366;
 /// How many days must lie between a reminder and one of a later expiry (semantics 41).
 const REMINDER_PAUSE_DAYS: i64 = 3;
-/// How long after it became true a fact is still told.
-const TELL_DAYS_MAX: i64 = 7;
 
 coded! {
     /// The kinds of notices, and of the e-mails that carry them.
@@ -94,6 +92,8 @@ coded! {
         Unsubscribed = 19, "unsubscribed";
         /// What was known of the customer was erased.
         Erased = 20, "erased";
+        /// Somebody of the business cancelled its e-mail.
+        ByHand = 21, "by_hand";
     }
 }
 
@@ -267,39 +267,6 @@ fn reminded_recently(timeline: &Timeline, today: NaiveDate) -> bool {
         .is_some_and(|day| calendar::days_between(day, today) < REMINDER_PAUSE_DAYS)
 }
 
-/// Whether something would be lost at expiry: free credits of a line that pays. What is held can
-/// still be captured after expiry (semantics 11).
-pub fn has_something_to_lose(lots: &[Lot]) -> bool {
-    lots.iter()
-        .any(|lot| lot.line.kind == LineKind::Prepaid && lot.available() > Credits::ZERO)
-}
-
-/// Whether something was lost.
-pub fn has_lost_something(lots: &[Lot]) -> bool {
-    lots.iter()
-        .any(|lot| lot.line.kind == LineKind::Prepaid && lot.fold.balances.expired > Credits::ZERO)
-}
-
-/// Whether all that pays was used: nothing is left or set aside, and nothing was lost.
-pub fn is_used_up(lots: &[Lot]) -> bool {
-    let mut paying = lots.iter().filter(|lot| lot.line.kind == LineKind::Prepaid);
-    paying.all(|lot| {
-        lot.fold.unused() == Some(Credits::ZERO) && lot.fold.balances.expired == Credits::ZERO
-    })
-}
-
-/// Whether little is left of something that pays.
-fn is_low(lots: &[Lot], line: Option<LowBalance>) -> bool {
-    let Some(line) = line else {
-        return false;
-    };
-    let mut paying = lots.iter().filter(|lot| lot.line.kind == LineKind::Prepaid);
-    paying.any(|lot| {
-        let left = lot.fold.unused().unwrap_or(Credits::ZERO);
-        Credits::ZERO < left && left <= line.of(lot.issued.quantity)
-    })
-}
-
 /// What matters about the customer who is told.
 #[expect(
     clippy::struct_excessive_bools,
@@ -361,77 +328,6 @@ pub fn may_be_told(
     } else {
         Ok(())
     }
-}
-
-/// Whether what a notice says holds at `now`, given the package's lots settled at `now` (G6) and the
-/// policy of the business.
-///
-/// # Errors
-/// Why not.
-pub fn still_true(
-    notice: &Notice,
-    package: &Package,
-    settled: &[Lot],
-    policy: &ReminderPolicy,
-    now: DateTime<Utc>,
-) -> Result<(), DropReason> {
-    if package.revoked_at.is_some() {
-        return Err(DropReason::Revoked);
-    }
-    if package.transferred_at.is_some() || package.customer_id != notice.customer_id {
-        return Err(DropReason::Transferred);
-    }
-    let greets = matches!(notice.kind, NoticeKind::Confirmation | NoticeKind::Renewed);
-    if !greets && package.frozen_at.is_some() {
-        return Err(DropReason::Frozen);
-    }
-    let names_an_end = matches!(
-        notice.kind,
-        NoticeKind::Expiring | NoticeKind::Expired | NoticeKind::Extended
-    );
-    if names_an_end && package.expiry_epoch != notice.expiry_epoch {
-        return Err(DropReason::Extended);
-    }
-    let has_expired = package.expires_at.is_some_and(|at| at <= now);
-    if notice.kind == NoticeKind::Expired && !has_expired {
-        return Err(DropReason::NotExpired);
-    }
-    let wants_use = matches!(
-        notice.kind,
-        NoticeKind::Expiring
-            | NoticeKind::LowBalance
-            | NoticeKind::Extended
-            | NoticeKind::HoldTimedOut
-    );
-    if wants_use && has_expired {
-        return Err(DropReason::AlreadyExpired);
-    }
-    if wants_use && !has_something_to_lose(settled) {
-        return Err(DropReason::UsedUp);
-    }
-    match notice.kind {
-        NoticeKind::Expired if !has_lost_something(settled) => Err(DropReason::NothingLost),
-        NoticeKind::UsedUp if !is_used_up(settled) => Err(DropReason::NotUsedUp),
-        NoticeKind::LowBalance if !is_low(settled, policy.low_balance) => Err(DropReason::NotLow),
-        NoticeKind::Expiring => Ok(()),
-        NoticeKind::Confirmation
-        | NoticeKind::Expired
-        | NoticeKind::LowBalance
-        | NoticeKind::UsedUp
-        | NoticeKind::Extended
-        | NoticeKind::Renewed
-        | NoticeKind::HoldTimedOut => {
-            if is_long_past(notice.created_at, now) {
-                Err(DropReason::TooLate)
-            } else {
-                Ok(())
-            }
-        }
-    }
-}
-
-fn is_long_past(since: DateTime<Utc>, now: DateTime<Utc>) -> bool {
-    now.signed_duration_since(since) > TimeDelta::days(TELL_DAYS_MAX)
 }
 
 #[cfg(test)]

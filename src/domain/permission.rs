@@ -67,7 +67,7 @@ permissions! {
     LedgerRead = "LEDGER_READ";
     /// Read e-mails and their policy.
     EmailsRead = "EMAILS_READ";
-    /// Change the policy of e-mails.
+    /// Change the policy of e-mails, and what becomes of single ones.
     EmailsManage = "EMAILS_MANAGE";
     /// Undo uses of credits, and move them to other packages.
     CreditsReverse = "CREDITS_REVERSE";

@@ -2,17 +2,21 @@
 //! (semantics 42). It is told when the line is crossed downward, so each crossing has one posting that
 //! is its cause, and below the line nothing more is said.
 //!
-//! The check costs a command that nobody wants to hear of one comparison, since every use makes it.
+//! A posting has only the lots that it moved, and the line is over all lots of a package. So first it is asked whether
+//! a posting may have crossed a line, which costs a command that nobody wants to hear of one comparison, since every
+//! use makes it; then, where it may, whether it did. A line in percent depends on what lots had that are used up by
+//! now, so there each use may have crossed it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::domain::business::{Business, LowBalance};
 use crate::domain::credits::Credits;
 use crate::domain::entry::Account;
 use crate::domain::line::LineKind;
-use crate::domain::notice::NoticeKind;
+use crate::domain::lot::Lot;
+use crate::domain::notice::{NoticeKind, is_used_up, left_of_types};
 use crate::domain::posting::Posting;
-use crate::ids::PackageId;
+use crate::ids::{CreditTypeId, PackageId};
 
 /// What a business wants told of uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,38 +37,61 @@ impl Watch {
         }
     }
 
-    /// The packages in which a posting crossed a line that is watched. That nothing is left of one lot is
-    /// no proof that the whole package is used up: others may not be in the posting.
-    pub fn crossed(&self, posting: &Posting) -> BTreeMap<PackageId, NoticeKind> {
-        let mut crossed = BTreeMap::new();
+    /// The packages in which a posting may have crossed a line that is watched.
+    pub fn may_have_crossed(&self, posting: &Posting) -> BTreeSet<PackageId> {
         if *self == Self::default() {
-            return crossed;
+            return BTreeSet::new();
         }
-        for entry in &posting.entries {
-            let lot = posting.lots.iter().find(|lot| lot.id == entry.lot_id);
-            let (Account::Consumed, Some(lot)) = (entry.to, lot) else {
-                continue;
+        let used = used(posting);
+        let touched = used.filter(|(lot, _)| {
+            let left = lot.fold.unused().unwrap_or_default();
+            let may_be_low = match self.low_balance {
+                Some(LowBalance::Credits(line)) => left <= line,
+                Some(LowBalance::Percent(_)) => true,
+                None => false,
             };
-            let balances = &entry.balances;
-            let after = balances.available.checked_add(balances.held);
-            let before = after.and_then(|after| after.checked_add(entry.amount));
-            let (Some(after), Some(before)) = (after, before) else {
-                continue;
-            };
-            if lot.line.kind != LineKind::Prepaid {
-                continue;
-            }
-            let line = self.low_balance.map(|line| line.of(lot.issued.quantity));
-            if self.used_up && after == Credits::ZERO {
-                crossed.insert(lot.package_id, NoticeKind::UsedUp);
-            } else if line.is_some_and(|line| after <= line && line < before) {
-                crossed
-                    .entry(lot.package_id)
-                    .or_insert(NoticeKind::LowBalance);
-            }
-        }
-        crossed
+            may_be_low || (self.used_up && left == Credits::ZERO)
+        });
+        touched.map(|(lot, _)| lot.package_id).collect()
     }
+
+    /// What is to be told of a package which a posting used and whose lots are these after it.
+    pub fn crossed(
+        &self,
+        posting: &Posting,
+        package_id: PackageId,
+        lots: &[Lot],
+    ) -> Option<NoticeKind> {
+        let mut taken: BTreeMap<CreditTypeId, Credits> = BTreeMap::new();
+        for (lot, amount) in used(posting).filter(|(lot, _)| lot.package_id == package_id) {
+            let of_type = taken.entry(lot.line.credit_type_id).or_default();
+            *of_type = of_type.checked_add(amount).unwrap_or(*of_type);
+        }
+        if taken.is_empty() {
+            return None;
+        }
+        if self.used_up && is_used_up(lots) {
+            return Some(NoticeKind::UsedUp);
+        }
+        let low_balance = self.low_balance?;
+        let is_crossed = left_of_types(lots).into_iter().any(|(id, left)| {
+            let line = low_balance.of(left.issued);
+            let taken = taken.get(&id).copied().unwrap_or_default();
+            let before = left.unused.checked_add(taken);
+            left.unused <= line && before.is_some_and(|before| line < before)
+        });
+        is_crossed.then_some(NoticeKind::LowBalance)
+    }
+}
+
+/// The lots that pay of which a posting used something, and how much.
+fn used(posting: &Posting) -> impl Iterator<Item = (&Lot, Credits)> {
+    let entries = posting.entries.iter();
+    let used = entries.filter(|entry| entry.to == Account::Consumed);
+    used.filter_map(|entry| {
+        let lot = posting.lots.iter().find(|lot| lot.id == entry.lot_id)?;
+        (lot.line.kind == LineKind::Prepaid).then_some((lot, entry.amount))
+    })
 }
 
 #[cfg(test)]
@@ -73,9 +100,9 @@ mod tests {
 
     use super::*;
     use crate::domain::decide::Command;
-    use crate::domain::line::Line;
+    use crate::domain::line::{ItemFacts, Line};
     use crate::domain::testing::book::*;
-    use crate::domain::testing::{business, credits, item, line_for};
+    use crate::domain::testing::{at, business, credits, item, line_for};
 
     /// Tells of two credits or fewer, of a package that is used up, or of both.
     fn watching(low_balance: bool, used_up: bool) -> Watch {
@@ -86,8 +113,34 @@ mod tests {
         Watch::of(&business)
     }
 
-    fn told(watch: Watch, posting: &Posting) -> Vec<NoticeKind> {
-        watch.crossed(posting).into_values().collect()
+    /// What is told of which package.
+    fn crossed(book: &Book, watch: Watch, posting: &Posting) -> BTreeMap<PackageId, NoticeKind> {
+        let ids = watch.may_have_crossed(posting).into_iter();
+        let told = ids.filter_map(|id| {
+            let lots = book.lots.values().filter(|lot| lot.package_id == id);
+            let lots: Vec<Lot> = lots.cloned().collect();
+            Some((id, watch.crossed(posting, id, &lots)?))
+        });
+        told.collect()
+    }
+
+    fn told(book: &Book, watch: Watch, posting: &Posting) -> Vec<NoticeKind> {
+        crossed(book, watch, posting).into_values().collect()
+    }
+
+    /// What is told of each use of so many lessons, one after the other.
+    fn told_of_uses(
+        book: &mut Book,
+        watch: Watch,
+        item: &ItemFacts,
+        uses: &[&str],
+    ) -> Vec<Option<NoticeKind>> {
+        let mut all = Vec::new();
+        for used in uses {
+            let posting = book.act(1, Command::Consume(units(item, used))).unwrap();
+            all.push(told(book, watch, &posting).pop());
+        }
+        all
     }
 
     #[test]
@@ -103,7 +156,7 @@ mod tests {
         ] {
             let posting = book.act(1, Command::Consume(units(&swim, used))).unwrap();
             assert_eq!(
-                told(watching(true, true), &posting),
+                told(&book, watching(true, true), &posting),
                 Vec::from_iter(expected)
             );
         }
@@ -122,12 +175,12 @@ mod tests {
             (true, true, Some(NoticeKind::UsedUp)),
         ] {
             let watch = watching(low_balance, used_up);
-            assert_eq!(told(watch, &posting), Vec::from_iter(expected));
+            assert_eq!(told(&book, watch, &posting), Vec::from_iter(expected));
         }
         let mut switched_off = business();
         switched_off.feature_enabled = false;
         switched_off.reminder_policy.used_up = true;
-        assert_eq!(told(Watch::of(&switched_off), &posting), []);
+        assert_eq!(told(&book, Watch::of(&switched_off), &posting), []);
     }
 
     #[test]
@@ -138,7 +191,7 @@ mod tests {
         book.act(1, hold(units(&swim, "2"), None)).unwrap();
         let posting = book.act(2, Command::Consume(units(&swim, "3"))).unwrap();
         let expected = [NoticeKind::LowBalance];
-        assert_eq!(told(watching(true, true), &posting), expected);
+        assert_eq!(told(&book, watching(true, true), &posting), expected);
     }
 
     #[test]
@@ -151,7 +204,7 @@ mod tests {
         book.sell(first, &[(&line, "2", 200)]);
         book.sell(package_until(20), &[(&line, "5", 500)]);
         let posting = book.act(1, Command::Consume(units(&swim, "4"))).unwrap();
-        let crossed = watching(true, true).crossed(&posting);
+        let crossed = crossed(&book, watching(true, true), &posting);
         assert_eq!(crossed, BTreeMap::from([(id, NoticeKind::UsedUp)]));
     }
 
@@ -167,6 +220,60 @@ mod tests {
                 ..Line::clone(&lot.line)
             });
         }
-        assert_eq!(told(watching(true, true), &posting), []);
+        assert_eq!(told(&book, watching(true, true), &posting), []);
+    }
+
+    #[test]
+    fn the_line_is_over_all_lots_of_a_credit_type_and_crossed_once() {
+        use NoticeKind::{LowBalance as Low, UsedUp};
+        let swim = item();
+        let line = line_for(&swim);
+        let mut book = Book::default();
+        // What was sold, and a bonus of an extension.
+        book.sell(package(), &[(&line, "10", 1000), (&line, "5", 0)]);
+        let uses = ["8", "2", "2", "1", "1", "1"];
+        let told = told_of_uses(&mut book, watching(true, true), &swim, &uses);
+        assert_eq!(told, [None, None, None, Some(Low), None, Some(UsedUp)]);
+    }
+
+    #[test]
+    fn the_use_that_empties_a_lot_may_leave_little_of_all() {
+        let swim = item();
+        let line = line_for(&swim);
+        let mut book = Book::default();
+        book.sell(package(), &[(&line, "10", 1000), (&line, "2", 0)]);
+        let told = told_of_uses(&mut book, watching(true, true), &swim, &["10"]);
+        assert_eq!(told, [Some(NoticeKind::LowBalance)]);
+    }
+
+    #[test]
+    fn a_line_in_percent_is_of_all_that_was_issued() {
+        let swim = item();
+        let line = line_for(&swim);
+        let mut business = business();
+        business.reminder_policy.low_balance = Some(LowBalance::Percent(20));
+        let watch = Watch::of(&business);
+        let mut book = Book::default();
+        book.sell(package(), &[(&line, "10", 1000), (&line, "5", 0)]);
+        let told = told_of_uses(&mut book, watch, &swim, &["9", "2", "1", "1"]);
+        assert_eq!(told, [None, None, Some(NoticeKind::LowBalance), None]);
+    }
+
+    #[test]
+    fn credit_types_of_a_package_have_lines_of_their_own() {
+        let (swim, dive) = (item(), item());
+        let mut hours = Line::clone(&line_for(&dive));
+        hours.credit_type_id = CreditTypeId::generate(at(0));
+        let mut book = Book::default();
+        let lots = [(&line_for(&swim), "10", 1000), (&Arc::new(hours), "3", 300)];
+        book.sell(package(), &lots);
+        let watch = watching(true, false);
+        assert_eq!(told_of_uses(&mut book, watch, &swim, &["7"]), [None]);
+        let low = Some(NoticeKind::LowBalance);
+        assert_eq!(
+            told_of_uses(&mut book, watch, &dive, &["1", "1"]),
+            [low, None]
+        );
+        assert_eq!(told_of_uses(&mut book, watch, &swim, &["1"]), [low]);
     }
 }

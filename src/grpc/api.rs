@@ -156,6 +156,8 @@ commands! {
         "AddSuppression" AddSuppressionRequest,
         "RemoveSuppression" RemoveSuppressionRequest,
         "ReportBounce" ReportBounceRequest,
+        "RetryEmail" RetryEmailRequest,
+        "CancelEmail" CancelEmailRequest,
         "SaveEmailTemplate" SaveEmailTemplateRequest,
         "ResetEmailTemplate" ResetEmailTemplateRequest,
         "SendTest" SendTestRequest,

@@ -8,7 +8,7 @@ use crate::grpc::convert::{
 };
 use crate::proto::v1;
 use crate::service::{
-    email_templates, email_trials, emails, reminder_policy, suppressions, upcoming,
+    email_templates, email_trials, emails, reminder_policy, resending, suppressions, upcoming,
 };
 
 /// The handlers of `EmailService`.
@@ -171,6 +171,40 @@ impl v1::email_service_server::EmailService for Emails {
                 use_case!(suppressions::report_bounce),
                 |answer, _| v1::ReportBounceResponse {
                     suppression: answer.value.map(suppression::to_suppression),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn retry_email(
+        &self,
+        request: Request<v1::RetryEmailRequest>,
+    ) -> Answered<v1::RetryEmailResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| faults.id("email_id", &message.email_id),
+                use_case!(resending::retry),
+                |answer, _| v1::RetryEmailResponse {
+                    email: Some(convert::to_listed_email(answer.value)),
+                    replayed: answer.replayed,
+                },
+            )
+            .await
+    }
+
+    async fn cancel_email(
+        &self,
+        request: Request<v1::CancelEmailRequest>,
+    ) -> Answered<v1::CancelEmailResponse> {
+        self.0
+            .write(
+                request,
+                |message, _, faults| faults.id("email_id", &message.email_id),
+                use_case!(resending::cancel),
+                |answer, _| v1::CancelEmailResponse {
+                    email: Some(convert::to_listed_email(answer.value)),
                     replayed: answer.replayed,
                 },
             )

@@ -3,7 +3,7 @@
 //! The e-mail is queued in the transaction of the deed, so there is one exactly if that took effect; it
 //! is rendered later, by whoever delivers it, and everything is checked again then.
 //!
-//! Deliberately absent: a job that looks for deeds. A use that crosses a line which its business watches
+//! Deliberately absent: a job that looks for deeds. A use that may cross a line which its business watches
 //! leaves the batch for a transaction of its own, so the other uses pay nothing for it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +15,7 @@ use crate::domain::business::Business;
 use crate::domain::change::{Change, ChangeKind};
 use crate::domain::email::Email;
 use crate::domain::entry::EntryKind;
+use crate::domain::lot::Lot;
 use crate::domain::notice::{self, Notice, NoticeKind};
 use crate::domain::package::Package;
 use crate::domain::posting::Posting;
@@ -78,18 +79,22 @@ pub(super) async fn of_crossings(
     posting: &Posting,
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    let crossed = watch.crossed(posting);
-    for kind in [NoticeKind::UsedUp, NoticeKind::LowBalance] {
-        let of_kind = crossed.iter().filter(|(_, crossed)| **crossed == kind);
-        let mut ids: Vec<PackageId> = of_kind.map(|(id, _)| *id).collect();
-        if kind == NoticeKind::UsedUp && !ids.is_empty() {
-            let all = lots::of_packages(txn, business_id, &ids).await?;
-            ids.retain(|id| {
-                let of_package = all.iter().filter(|lot| lot.package_id == *id);
-                notice::is_used_up(&of_package.cloned().collect::<Vec<_>>())
-            });
+    let ids: Vec<PackageId> = watch.may_have_crossed(posting).into_iter().collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut all: BTreeMap<PackageId, Vec<Lot>> = BTreeMap::new();
+    for lot in lots::of_packages(txn, business_id, &ids).await? {
+        all.entry(lot.package_id).or_default().push(lot);
+    }
+    let mut crossed: BTreeMap<NoticeKind, Vec<PackageId>> = BTreeMap::new();
+    for (id, lots) in all {
+        if let Some(kind) = watch.crossed(posting, id, &lots) {
+            crossed.entry(kind).or_default().push(id);
         }
-        let cause = posting.id.to_string();
+    }
+    let cause = posting.id.to_string();
+    for (kind, ids) in crossed {
         tell_owners(txn, business_id, kind, (&cause, ids), now).await?;
     }
     Ok(())

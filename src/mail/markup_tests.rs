@@ -140,6 +140,9 @@ fn every_element_ends_where_it_began(#[case] source: &str, #[case] expected: &st
 #[case("width: expression(alert(1))", "expression")]
 #[case("@import x", "@")]
 #[case("back\\67round: x", "\\")]
+#[case("background:&#117;rl(https://x.example/a)", "has & in a style")]
+#[case("background:&#x75;&#x72;&#x6c;(x)", "has & in a style")]
+#[case("font-family: &quot;Arial&quot;", "has & in a style")]
 #[case("color: {{customer_name}}", "where only these may stand")]
 #[case("color: {{business.accent}}; margin-{{start}}: 2px", "")]
 fn a_style_loads_nothing_and_shows_no_words(#[case] style: &str, #[case] expected: &str) {

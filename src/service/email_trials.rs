@@ -29,9 +29,9 @@ use crate::service::emails::EmailDetails;
 use crate::service::error::ServiceError;
 use crate::service::resolve;
 use crate::service::settled::settled;
-use crate::service::unsubscribing;
+use crate::service::{suppressions, unsubscribing};
 use crate::store::error::StoreError;
-use crate::store::{businesses, customers, emails, lots, packages, suppressions};
+use crate::store::{businesses, customers, emails, lots, packages};
 
 /// How many trials a business may send within an hour.
 pub const TESTS_PER_HOUR_MAX: u64 = 20;
@@ -109,7 +109,7 @@ pub async fn send(
     let locked = businesses::lock(&txn, business_id).await?;
     let business = locked.ok_or_else(|| resolve::not_found("business", &business_id))?;
     let now = ctx.clock.now();
-    check_address(&txn, business_id, &input.to_address).await?;
+    suppressions::check(&txn, business_id, &input.to_address).await?;
     check_limit(&txn, business_id, now).await?;
     let Tried { customer, preview } = try_out(ctx, call, &txn, &input.trial).await?;
     let id = EmailId::generate(now);
@@ -139,20 +139,6 @@ fn details(email: Email) -> EmailDetails {
         email,
         notices: Vec::new(),
         attempts: Vec::new(),
-    }
-}
-
-async fn check_address(
-    db: &impl ConnectionTrait,
-    business_id: BusinessId,
-    address: &str,
-) -> Result<(), ServiceError> {
-    match suppressions::get(db, business_id, address).await? {
-        Some(suppression) => Err(Refusal::from(EmailingRefusal::AddressSuppressed {
-            reason: suppression.reason,
-        })
-        .into()),
-        None => Ok(()),
     }
 }
 

@@ -3,10 +3,12 @@
 //! Whoever delivers looks here right before each attempt, so a change counts for all that waits.
 
 use chrono::{DateTime, Utc};
+use sea_orm::ConnectionTrait;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::email::{StatusCode, Suppression, folded};
-use crate::domain::refusal::Refusal;
+use crate::domain::refusal::{EmailingRefusal, Refusal};
+use crate::ids::BusinessId;
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
@@ -68,6 +70,24 @@ impl Kept {
             reason: self.reason,
             created_at: self.created_at,
         }
+    }
+}
+
+/// Refuses an address that nothing is sent to.
+///
+/// # Errors
+/// [`EmailingRefusal::AddressSuppressed`].
+pub(super) async fn check(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    address: &str,
+) -> Result<(), ServiceError> {
+    match suppressions::get(db, business_id, address).await? {
+        Some(suppression) => Err(Refusal::from(EmailingRefusal::AddressSuppressed {
+            reason: suppression.reason,
+        })
+        .into()),
+        None => Ok(()),
     }
 }
 

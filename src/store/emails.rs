@@ -225,6 +225,16 @@ pub async fn get(
     row.map(read).transpose()
 }
 
+/// Locks one e-mail and reads it, whoever has it claimed.
+pub async fn lock(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    id: EmailId,
+) -> Result<Option<Email>, StoreError> {
+    let row = by_id::lock::<Entity>(txn, business_id, id.uuid()).await?;
+    row.map(read).transpose()
+}
+
 /// A page of a business's e-mails, newest first, below the id `before`.
 pub async fn list(
     db: &impl ConnectionTrait,

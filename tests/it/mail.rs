@@ -2,6 +2,7 @@
 //!
 //! What a client can do goes through gRPC; the jobs are called by hand on the test's clock.
 
+mod again;
 mod backlog;
 mod confirmation;
 mod desk;

@@ -5,8 +5,10 @@ mod uses;
 use uuid::Uuid;
 
 use super::*;
+use crate::domain::credits::Credits;
 use crate::domain::entry::{About, Account, Actor, EntryKind};
-use crate::domain::lot::{Basis, Fold, Movement, Origin, Stamp, Tail};
+use crate::domain::lot::{Basis, Fold, Lot, Movement, Origin, Stamp, Tail};
+use crate::domain::package::Package;
 use crate::domain::settle;
 use crate::domain::testing::{book, business, line};
 use crate::domain::validity::Validity;
@@ -386,4 +388,48 @@ fn a_fact_is_not_told_more_than_seven_days_late() {
     assert_eq!(in_time, [None, Some(AlreadyExpired), None]);
     let late = truths(AFTER, "2026-01-18T07:00:01Z", |_, _| ());
     assert_eq!(late, [Some(TooLate), Some(AlreadyExpired), Some(TooLate)]);
+}
+
+#[test]
+fn semantics_44_what_tells_of_a_package_does_not_wait_until_that_has_ended() {
+    let (package, lot) = package();
+    let expires_at = package.expires_at.unwrap();
+    let waits = |kind, at: DateTime<Utc>, end| {
+        let notice = Notice {
+            id: NoticeId::generate(at),
+            business_id: package.business_id,
+            kind,
+            package_id: package.id,
+            cause: String::new(),
+            customer_id: package.customer_id,
+            email_id: None,
+            expiry_epoch: 0,
+            lead_days: None,
+            dropped: None,
+            created_at: at,
+        };
+        let settled = settle::as_of(std::slice::from_ref(&lot), &[], at);
+        can_wait(
+            &notice,
+            &package,
+            &settled,
+            &ReminderPolicy::default(),
+            (at, end),
+        )
+    };
+    let hour = chrono::TimeDelta::hours(1);
+    let micro = chrono::TimeDelta::microseconds(1);
+    for kind in [NoticeKind::Confirmation, NoticeKind::Renewed] {
+        let at = expires_at - hour;
+        assert!(waits(kind, at, expires_at - micro), "{kind:?}");
+        assert!(!waits(kind, at, expires_at), "{kind:?}");
+        assert!(!waits(kind, at, expires_at + hour), "{kind:?}");
+        // It is over already, so there is no hurry.
+        assert!(waits(kind, expires_at, expires_at + hour), "{kind:?}");
+    }
+    assert!(waits(
+        NoticeKind::Expired,
+        expires_at - hour,
+        expires_at + hour
+    ));
 }

@@ -1,10 +1,11 @@
-//! Why an e-mail template is not kept, or an e-mail not shown or sent for a trial.
+//! Why an e-mail template is not kept, or an e-mail not shown, sent for a trial, sent once more or cancelled.
 
 use chrono::{DateTime, Utc};
 
 use crate::domain::email_template::TextFault;
+use crate::ids::EmailId;
 
-/// What the rules of templates and of trials do not allow.
+/// What the rules of templates, trials and single e-mails do not allow.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EmailingRefusal {
     /// The template cannot be used as it is.
@@ -30,6 +31,28 @@ pub enum EmailingRefusal {
         /// When the next one can be sent.
         possible_from: DateTime<Utc>,
     },
+    /// The e-mail did not fail, so it is not sent once more.
+    #[error("e-mail {email_id} is {state}, not failed")]
+    NotFailed {
+        /// The e-mail.
+        email_id: EmailId,
+        /// The state that it is in.
+        state: &'static str,
+    },
+    /// The e-mail does not wait, or is being sent.
+    #[error("e-mail {email_id} is {state}, not queued")]
+    NotQueued {
+        /// The e-mail.
+        email_id: EmailId,
+        /// The state that it is in.
+        state: &'static str,
+    },
+    /// What the e-mail says is kept no more.
+    #[error("what e-mail {email_id} says is kept no more")]
+    TextCleared {
+        /// The e-mail.
+        email_id: EmailId,
+    },
 }
 
 impl EmailingRefusal {
@@ -40,6 +63,9 @@ impl EmailingRefusal {
             Self::CannotBeTold { .. } => "EMAIL_CANNOT_BE_TOLD",
             Self::AddressSuppressed { .. } => "ADDRESS_SUPPRESSED",
             Self::TestLimitReached { .. } => "TEST_LIMIT_REACHED",
+            Self::NotFailed { .. } => "EMAIL_NOT_FAILED",
+            Self::NotQueued { .. } => "EMAIL_NOT_QUEUED",
+            Self::TextCleared { .. } => "EMAIL_TEXT_CLEARED",
         }
     }
 }

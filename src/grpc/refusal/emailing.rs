@@ -1,4 +1,4 @@
-//! The codes, numbers and names of refusals that are about e-mail templates and trials.
+//! The codes, numbers and names of refusals that are about e-mail templates, trials and single e-mails.
 
 use tonic::Code;
 use tonic_types::FieldViolation;
@@ -18,9 +18,11 @@ pub(super) const fn code(refusal: &EmailingRefusal) -> Code {
     match refusal {
         EmailingRefusal::TemplateFaulty(_) => Code::InvalidArgument,
         EmailingRefusal::TestLimitReached { .. } => Code::ResourceExhausted,
-        EmailingRefusal::CannotBeTold { .. } | EmailingRefusal::AddressSuppressed { .. } => {
-            Code::FailedPrecondition
-        }
+        EmailingRefusal::CannotBeTold { .. }
+        | EmailingRefusal::AddressSuppressed { .. }
+        | EmailingRefusal::NotFailed { .. }
+        | EmailingRefusal::NotQueued { .. }
+        | EmailingRefusal::TextCleared { .. } => Code::FailedPrecondition,
     }
 }
 
@@ -41,6 +43,11 @@ pub(super) fn with(failure: Failure, refusal: &EmailingRefusal) -> Failure {
         } => failure
             .with("limit", limit)
             .with("possible_from", &rfc3339(*possible_from)),
+        EmailingRefusal::NotFailed { email_id, state }
+        | EmailingRefusal::NotQueued { email_id, state } => {
+            failure.with("email_id", email_id).with("state", *state)
+        }
+        EmailingRefusal::TextCleared { email_id } => failure.with("email_id", email_id),
     }
 }
 

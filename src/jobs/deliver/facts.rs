@@ -12,7 +12,7 @@ use crate::domain::customer::Customer;
 use crate::domain::email::{Attempt, Email, folded};
 use crate::domain::lot::Lot;
 use crate::domain::notice::{
-    DropReason, Notice, NoticeKind, Recipient, is_overtaken, may_be_told, still_true,
+    DropReason, Notice, NoticeKind, Recipient, can_wait, is_overtaken, may_be_told, still_true,
 };
 use crate::domain::package::Package;
 use crate::domain::settle;
@@ -164,7 +164,8 @@ impl Told<'_> {
     }
 
     /// When the e-mail goes out, as far as quiet hours have a say in it: now, if something that holds would
-    /// not hold any more at their end, or the days that a fixed text counts would be wrong by then.
+    /// not hold any more at their end, if a package ends meanwhile, or if the days that a fixed text counts would be
+    /// wrong by then.
     pub(super) fn goes_out_at(
         &self,
         email: &Email,
@@ -179,7 +180,7 @@ impl Told<'_> {
             !(counts_days && is_other_day)
                 && holding.all(|notice| {
                     let is_dropped = dropped.iter().any(|(id, _)| *id == notice.id);
-                    is_dropped || self.is_true_at(notice, end).is_ok()
+                    is_dropped || self.can_wait(notice, end)
                 })
         })
     }
@@ -218,6 +219,12 @@ impl Told<'_> {
         let (package, lots) = self.package(notice).ok_or(DropReason::Revoked)?;
         let policy = &self.business.reminder_policy;
         still_true(notice, package, lots, policy, at)
+    }
+
+    fn can_wait(&self, notice: &Notice, end: DateTime<Utc>) -> bool {
+        let (policy, now) = (&self.business.reminder_policy, self.facts.now);
+        let package = self.package(notice);
+        package.is_some_and(|(it, lots)| can_wait(notice, it, lots, policy, (now, end)))
     }
 
     fn package(&self, notice: &Notice) -> Option<(&Package, &[Lot])> {

@@ -108,7 +108,7 @@ impl State {
         match decide(&facts, &submission.command, &stamp) {
             Ok(posting) if !posting.effects.is_empty() || calls_the_next(&posting) => Verdict::Solo,
             // What a customer is to be told is queued with the posting.
-            Ok(posting) if !submission.watch.crossed(&posting).is_empty() => Verdict::Solo,
+            Ok(posting) if !submission.watch.may_have_crossed(&posting).is_empty() => Verdict::Solo,
             Ok(posting) => {
                 for lot in &posting.lots {
                     let key = (business_id, lot.id);

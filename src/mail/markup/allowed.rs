@@ -88,8 +88,8 @@ const STYLES: [&str; 5] = [
     "start",
     "end",
 ];
-/// What a style must not hold, since it could load or hide something.
-const NOT_IN_STYLES: [&str; 5] = ["url(", "expression", "@", "\\", "/*"];
+/// What a style must not hold, since it could load or hide something, or spell such a thing otherwise.
+const NOT_IN_STYLES: [&str; 6] = ["url(", "expression", "@", "\\", "/*", "&"];
 
 /// Whether the element may stand anywhere; its name is in small letters.
 pub(super) fn is_allowed_element(name: &str) -> bool {

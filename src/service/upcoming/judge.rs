@@ -9,7 +9,9 @@ use crate::domain::business::Business;
 use crate::domain::customer::Customer;
 use crate::domain::email::{Email, folded};
 use crate::domain::lot::Lot;
-use crate::domain::notice::{DropReason, Notice, Recipient, is_overtaken, may_be_told, still_true};
+use crate::domain::notice::{
+    DropReason, Notice, Recipient, can_wait, is_overtaken, may_be_told, still_true,
+};
 use crate::domain::package::Package;
 use crate::domain::settle;
 use crate::ids::{CustomerId, TemplateId};
@@ -115,7 +117,7 @@ impl<'a> Judge<'a> {
             .or_else(|| self.bar(notice, package, customer, to_email.as_deref()))
             .or_else(|| is_true_at(moment.0).err())
             .or_else(|| is_overtaken(notice, &self.known.notices).then_some(DropReason::Missed));
-        let still_holds = |end| is_true_at(end).is_ok();
+        let waits = |end| can_wait(notice, package, lots, policy, (moment.0, end));
         Upcoming {
             kind: notice.kind,
             package_id: package.id,
@@ -124,7 +126,7 @@ impl<'a> Judge<'a> {
             customer_name: customer.map(|it| it.name.clone()).unwrap_or_default(),
             to_email,
             lead_days: notice.lead_days,
-            send_at: policy.goes_out_at(moment.0, self.business.zone, still_holds),
+            send_at: policy.goes_out_at(moment.0, self.business.zone, waits),
             withheld,
             email_id: email.map(|email| email.id),
         }

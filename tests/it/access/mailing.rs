@@ -32,6 +32,13 @@ pub(super) const MAILING: &[Step] = &[
         &[],
     ),
     (
+        "SendTest",
+        r#"{"trial": {"kind": "EMAIL_KIND_USED_UP"}, "to_email": "you@example.com"}"#,
+        &[("email", "/email/id")],
+    ),
+    ("CancelEmail", r#"{"email_id": "$email"}"#, &[]),
+    ("GetEmail", r#"{"email_id": "$email"}"#, &[]),
+    (
         "ResetEmailTemplate",
         r#"{"kind": "EMAIL_KIND_USED_UP", "locale": "en"}"#,
         &[],

@@ -103,10 +103,12 @@ async fn no_method_answers_who_lacks_its_permission(
 #[test]
 fn the_day_has_every_method_that_writes_or_gets() {
     let taken: BTreeSet<_> = steps().map(|step| step.0).collect();
-    let without_id = ["GetSettings", "GetReminderPolicy", "GetEmail"];
+    let without_id = ["GetSettings", "GetReminderPolicy"];
+    // No call makes an e-mail fail; tests/it/mail/again.rs has a mail server that does.
+    let of_failures = ["RetryEmail"];
     // No token of staff can call them; tests/it/portal* does.
     let of_customers = ["GetMyPackages", "BuyPackage"];
-    let elsewhere = [&without_id[..], &of_customers].concat();
+    let elsewhere = [&without_id[..], &of_failures, &of_customers].concat();
     let missing: Vec<_> = methods()
         .into_iter()
         .filter(|method| !only_reads(method) || method.name().starts_with("Get"))

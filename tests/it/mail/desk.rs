@@ -17,7 +17,7 @@ use crate::support::process::until;
 use crate::support::smtp::{Act, At, Mode, SmtpServer};
 use crate::support::tenant::Tenant;
 
-async fn run_sql(app: &TestApp, sql: &str) {
+pub(super) async fn run_sql(app: &TestApp, sql: &str) {
     let txn = app.context().db.begin().await.unwrap();
     let result = txn.execute_unprepared(sql).await.unwrap();
     assert!(result.rows_affected() > 0, "it changes nothing: {sql}");

@@ -85,6 +85,50 @@ async fn a_reminder_that_would_come_after_the_end_goes_out_in_quiet_hours(
 
 #[rstest]
 #[tokio::test]
+async fn a_package_that_ends_in_quiet_hours_is_confirmed_in_them(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on(database, async |app| {
+        let shop = Shop::open(app).await;
+        let policy = v1::ReminderPolicy {
+            used_up: true,
+            ..Default::default()
+        };
+        set_policy(app, &["used_up"], policy).await;
+        set_quiet(app, 22, 8, 7).await;
+        app.clock.set(local("2026-01-15 22:30"));
+        let pass = shop.sell_lessons("1", until("2026-01-15")).await;
+        let listed = app
+            .emails()
+            .list_upcoming(v1::ListUpcomingRequest::default());
+        let listed = listed.await.unwrap().into_inner().notices;
+        let now = app.clock.now().timestamp();
+        assert_eq!(listed[0].package_id, pass.id);
+        assert_eq!(listed[0].send_at.unwrap().seconds, now);
+        let mut room = Mailroom::capturing(app);
+        assert_eq!(room.deliver().await.sent, 1);
+
+        // One that ends later can wait, and so can that it is used up or has ended.
+        shop.sell_lessons("1", until("2026-01-16")).await;
+        shop.sell_lessons("1", until("2026-01-15")).await;
+        let delivered = room.deliver().await;
+        assert_eq!((delivered.sent, delivered.postponed), (1, 1));
+        let last = shop.use_lessons_of(&pass.id, "1");
+        shop.consume(last).await.unwrap();
+        assert_eq!(room.deliver().await.postponed, 1);
+        let delivered = room.run_at("2026-01-16 07:00").await;
+        assert_eq!((delivered.sent, delivered.postponed), (0, 1));
+        assert_eq!(room.run_at("2026-01-16 08:00").await.sent, 3);
+        for kind in [EmailKind::UsedUp, EmailKind::Expired] {
+            let told = only_email(app, kind).await;
+            assert_eq!(told.state(), EmailState::Sent, "{kind:?}: {}", told.reason);
+        }
+    })
+    .await;
+}
+
+#[rstest]
+#[tokio::test]
 async fn a_text_that_counts_days_is_not_carried_into_the_next_day(
     #[values(Sqlite, Postgres)] database: Database,
 ) {

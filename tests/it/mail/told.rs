@@ -150,6 +150,45 @@ async fn semantics_42_little_left_is_told_when_the_line_is_crossed_and_not_below
 }
 
 #[rstest]
+#[case(Line::Credits("3".to_owned()))]
+#[case(Line::Percent(20))]
+#[tokio::test]
+async fn a_bonus_counts_with_what_was_sold_and_the_line_is_crossed_once(
+    #[values(Sqlite, Postgres)] database: Database,
+    #[case] line: Line,
+) {
+    on(database, async |app| {
+        let shop = Shop::open(app).await;
+        switch_on(app, low(line)).await;
+        let package = shop.sell_lessons("10", days(60)).await;
+        let extend = v1::ExtendPackageRequest {
+            request_id: app.request_id(),
+            package_id: package.id,
+            new_expiry: Some(v1::extend_package_request::NewExpiry::LastUsableDate(
+                "2026-12-31".to_owned(),
+            )),
+            bonuses: vec![v1::BonusCredits {
+                line_id: package.lines[0].id.clone(),
+                amount: "5".to_owned(),
+            }],
+            ..Default::default()
+        };
+        app.packages().extend_package(extend).await.unwrap();
+        let mut room = Mailroom::capturing(app);
+        assert_eq!(room.run().await.sent, 1, "the confirmation");
+        for (used, sent) in [("8", 0), ("2", 0), ("2", 1), ("1", 0), ("2", 0)] {
+            shop.consume(shop.use_lessons(used)).await.unwrap();
+            let delivered = room.run().await;
+            let ended = (delivered.sent, delivered.cancelled);
+            assert_eq!(ended, (sent, 0), "after a use of {used}");
+        }
+        let told = only_email(app, EmailKind::LowBalance).await;
+        assert_eq!(told.subject, "Only 3 lessons left: Standard");
+    })
+    .await;
+}
+
+#[rstest]
 #[tokio::test]
 async fn what_is_held_counts_as_left_until_it_is_captured(
     #[values(Sqlite, Postgres)] database: Database,

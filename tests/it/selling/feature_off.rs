@@ -50,6 +50,7 @@ async fn switched_off_everything_but_the_business_itself_says_so(
             emails: list_emails ListEmailsRequest, get_email GetEmailRequest,
                 list_suppressions ListSuppressionsRequest, add_suppression AddSuppressionRequest,
                 remove_suppression RemoveSuppressionRequest, report_bounce ReportBounceRequest,
+                retry_email RetryEmailRequest, cancel_email CancelEmailRequest,
                 list_upcoming ListUpcomingRequest,
                 get_reminder_policy GetReminderPolicyRequest,
                 update_reminder_policy UpdateReminderPolicyRequest;

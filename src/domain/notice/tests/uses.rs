@@ -5,10 +5,13 @@ use std::sync::Arc;
 use super::{AFTER, BEFORE, shift, truths};
 use crate::domain::business::LowBalance;
 use crate::domain::entry::{Account, Balances, EntryKind};
-use crate::domain::line::Line;
+use crate::domain::line::{Line, LineKind};
+use crate::domain::lot::Lot;
 use crate::domain::notice::*;
+use crate::domain::package::Package;
 use crate::domain::testing::book::package;
 use crate::domain::testing::{at, credits, item, line_for, lot};
+use crate::ids::CreditTypeId;
 
 /// Ten credits that pay, with these balances: available, held, consumed, expired.
 fn paying([available, held, consumed, expired]: [&str; 4]) -> Lot {
@@ -28,6 +31,16 @@ fn at_rate(left: &str) -> Lot {
     let mut lot = paying([left, "0", "0", "0"]);
     lot.line = Arc::new(Line {
         kind: LineKind::Rate { rate_minor: 100 },
+        ..Line::clone(&lot.line)
+    });
+    lot
+}
+
+/// Ten credits of another type that pay, of which so many are left.
+fn of_another_type(left: &str) -> Lot {
+    let mut lot = paying([left, "0", "0", "0"]);
+    lot.line = Arc::new(Line {
+        credit_type_id: CreditTypeId::generate(at(7)),
         ..Line::clone(&lot.line)
     });
     lot
@@ -84,13 +97,27 @@ fn a_package_is_used_up_when_nothing_that_pays_is_left_or_held_or_was_lost() {
 }
 
 #[test]
-fn little_is_left_when_one_lot_that_pays_has_so_much_or_less_but_not_nothing() {
+fn little_is_left_when_the_lots_of_a_credit_type_have_so_much_or_less_but_not_nothing() {
     let two = Some(LowBalance::Credits(credits("2")));
+    let half = Some(LowBalance::Percent(50));
     let full = || paying(["10", "0", "0", "0"]);
     let not_low = Some(DropReason::NotLow);
     for (line, lots, expected) in [
         (two, vec![paying(["2", "0", "8", "0"])], None),
-        (two, vec![full(), paying(["1", "0", "9", "0"])], None),
+        (two, vec![full(), of_another_type("1")], None),
+        (two, vec![full(), paying(["1", "0", "9", "0"])], not_low),
+        (
+            two,
+            vec![paying(["1", "0", "9", "0"]), paying(["1", "0", "9", "0"])],
+            None,
+        ),
+        (
+            two,
+            vec![paying(["0", "0", "10", "0"]), paying(["0", "2", "8", "0"])],
+            None,
+        ),
+        (half, vec![paying(["0", "0", "10", "0"]), full()], None),
+        (half, vec![paying(["1", "0", "9", "0"]), full()], not_low),
         (two, vec![paying(["2.1", "0", "7.9", "0"])], not_low),
         (two, vec![paying(["1", "2", "7", "0"])], not_low),
         (two, vec![full(), paying(["0", "0", "10", "0"])], not_low),
