@@ -260,6 +260,18 @@ pub struct Attempt {
     pub detail: String,
 }
 
+impl Attempt {
+    /// Whether the e-mail may have arrived with it.
+    pub const fn may_have_delivered(&self) -> bool {
+        match self.outcome {
+            None | Some(AttemptOutcome::Accepted | AttemptOutcome::Unknown) => true,
+            Some(
+                AttemptOutcome::Rejected | AttemptOutcome::Deferred | AttemptOutcome::Unreachable,
+            ) => false,
+        }
+    }
+}
+
 /// An address as suppressions know it: trimmed and in lower case.
 pub fn folded(address: &str) -> String {
     address.trim().to_lowercase()

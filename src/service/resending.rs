@@ -7,7 +7,7 @@ use sea_orm::DatabaseTransaction;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::customer::Customer;
-use crate::domain::email::{Email, EmailState};
+use crate::domain::email::{Attempt, Email, EmailState};
 use crate::domain::notice::DropReason;
 use crate::domain::refusal::{EmailingRefusal, Refusal};
 use crate::ids::{BusinessId, EmailId, NoticeId};
@@ -79,9 +79,10 @@ pub async fn retry(
     if let Some(customer) = &customer {
         check_there(customer)?;
     }
-    let tried = email_attempts::last(&txn, business_id, &[*id]).await?;
-    if tried.is_empty() && !email.is_test {
-        // What it says is fixed by the first attempt, and there was none.
+    check_text(&email)?;
+    let attempts = email_attempts::of_email(&txn, business_id, *id).await?;
+    if !email.is_test && !attempts.iter().any(Attempt::may_have_delivered) {
+        // Nobody can have got what it says, so it says what is true when it goes out.
         email.text = None;
     }
     check_address(&txn, &email, customer.as_ref()).await?;
@@ -154,17 +155,23 @@ async fn lock(
     Ok(locked.ok_or_else(|| resolve::not_found("e-mail", &id))?)
 }
 
-/// Refuses an e-mail that has nowhere to go: whose text was cleared, or whose address nothing is sent to.
+/// Refuses an e-mail whose text was cleared.
+fn check_text(email: &Email) -> Result<(), Refusal> {
+    let text = email.text.as_ref();
+    if text.is_some_and(|text| text.to_address.is_empty()) {
+        let email_id = email.id;
+        return Err(EmailingRefusal::TextCleared { email_id }.into());
+    }
+    Ok(())
+}
+
+/// Refuses an e-mail to an address that nothing is sent to.
 async fn check_address(
     txn: &DatabaseTransaction,
     email: &Email,
     customer: Option<&Customer>,
 ) -> Result<(), ServiceError> {
     let fixed = email.text.as_ref().map(|text| text.to_address.as_str());
-    if fixed.is_some_and(str::is_empty) {
-        let email_id = email.id;
-        return Err(Refusal::from(EmailingRefusal::TextCleared { email_id }).into());
-    }
     match fixed.or_else(|| customer?.email.as_deref()) {
         Some(address) => suppressions::check(txn, email.business_id, address).await,
         None => Ok(()),
