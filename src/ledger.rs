@@ -8,7 +8,8 @@
 //! those that a batch gives back, have a transaction of their own (`solo`). Several replicas may do this on
 //! one PostgreSQL: row locks and unique keys are the truth.
 //!
-//! Order of locks, everywhere: customer, package, lots, each by id. The hot path locks lots only; a
+//! Order of locks, everywhere: customer, package, lots, each by id. Where credits go on from there to another package,
+//! that one and its lots come after (`reach`); it is the newer one. The hot path locks lots only; a
 //! decision with effects on a package is not written there but taken again in the solo lane, which
 //! locks the package first.
 
@@ -17,12 +18,14 @@ mod facts;
 pub mod opening;
 pub mod post;
 pub mod queue;
+pub mod reach;
 pub mod replay;
 mod solo;
 pub mod submit;
 pub mod tell;
 pub mod uses;
 pub mod verify;
+pub mod whole;
 pub mod within;
 
 pub use submit::{Ledger, Receipt, Submission};

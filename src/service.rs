@@ -68,7 +68,6 @@ pub mod resolve;
 pub mod revocation;
 pub mod roles;
 pub mod sales;
-mod settled;
 pub mod sharing;
 pub mod subscriptions;
 pub mod suppressions;

@@ -16,7 +16,8 @@ use crate::domain::refusal::{CannotAmend, Refusal};
 use crate::domain::settle::settle;
 use crate::ids::HoldId;
 
-/// A package that is being changed, with all lots of it and the open holds in them.
+/// A package that is being changed, with all lots of it and the open holds in them. The draft also has the lots of
+/// others to which what is held in these goes on, where there are such.
 #[derive(Debug)]
 pub struct Amendment<'a> {
     /// The package as it is so far.
@@ -61,6 +62,30 @@ impl<'a> Amendment<'a> {
     /// When it is decided.
     pub fn now(&self) -> DateTime<Utc> {
         self.draft.stamp().now
+    }
+
+    /// The lots of the package as they are so far.
+    pub fn lots(&self) -> impl Iterator<Item = &Lot> {
+        self.draft.lots_of(self.package.id)
+    }
+
+    /// What the open holds hold in the package.
+    pub fn held(&self) -> Vec<Held> {
+        let held = self.draft.holds().map(|hold| Held {
+            hold_id: hold.id,
+            amount: self.held_by(hold),
+            service_at: hold.service_at,
+            times_out_at: hold.times_out_at,
+        });
+        held.filter(|held| held.amount > Credits::ZERO).collect()
+    }
+
+    fn held_by(&self, hold: &Hold) -> Credits {
+        let here = hold.parts.iter();
+        let here = here.filter(|part| self.draft.is_in(part.lot_id, self.package.id));
+        here.fold(Credits::ZERO, |sum, part| {
+            sum.checked_add(part.left).unwrap_or(sum)
+        })
     }
 
     /// Makes the changes on the package that its credits have caused since.
@@ -175,23 +200,4 @@ pub struct Held {
     pub service_at: DateTime<Utc>,
     /// When it ends by itself; none: never.
     pub times_out_at: Option<DateTime<Utc>>,
-}
-
-/// What the open holds hold in the lots of the draft.
-pub fn held_in(draft: &Draft<'_>) -> Vec<Held> {
-    let held = draft.holds().map(|hold| Held {
-        hold_id: hold.id,
-        amount: held_by(draft, hold),
-        service_at: hold.service_at,
-        times_out_at: hold.times_out_at,
-    });
-    held.filter(|held| held.amount > Credits::ZERO).collect()
-}
-
-fn held_by(draft: &Draft<'_>, hold: &Hold) -> Credits {
-    let here = hold.parts.iter();
-    let here = here.filter(|part| draft.lot(part.lot_id).is_ok());
-    here.fold(Credits::ZERO, |sum, part| {
-        sum.checked_add(part.left).unwrap_or(sum)
-    })
 }

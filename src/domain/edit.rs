@@ -88,12 +88,12 @@ fn resize(
     lot_id: LotId,
 ) -> Result<(), Refusal> {
     let package_id = amendment.package.id;
-    let of_line = amendment.draft.lots().filter(|lot| lot.line.id == line_id);
+    let of_line = amendment.lots().filter(|lot| lot.line.id == line_id);
     let old = of_line
         .flat_map(|lot| in_package(&lot.fold.balances))
         .try_fold(Credits::ZERO, Credits::checked_add)
         .ok_or(Refusal::AmountTooLarge)?;
-    let line = amendment.draft.lots().find(|lot| lot.line.id == line_id);
+    let line = amendment.lots().find(|lot| lot.line.id == line_id);
     let line = line.map(|lot| Arc::clone(&lot.line));
     let line = line.ok_or(Refusal::LineNotInPackage {
         package_id,

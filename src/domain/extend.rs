@@ -17,7 +17,7 @@ use crate::domain::posting::Draft;
 use crate::domain::refusal::Refusal;
 use crate::domain::validity::{self, Period};
 use crate::domain::value;
-use crate::ids::LotId;
+use crate::ids::{LotId, PackageId};
 
 /// A later expiry, with what the caller may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +96,7 @@ pub fn extend(amendment: &mut Amendment<'_>, extension: Extension) -> Result<(),
     amendment.package.end_at(extension.expires_at);
     amendment.retell();
     amendment.tell_expiry(kind, old);
-    restore_all(&mut amendment.draft)?;
+    restore_all(&mut amendment.draft, amendment.package.id)?;
     for bonus in extension.bonuses {
         issue(&mut amendment.draft, &amendment.package, bonus)?;
     }
@@ -133,11 +133,11 @@ fn check(
     }
 }
 
-/// Brings back what the latest expiry took, with the value that it took.
-fn restore_all(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+/// Brings back what the latest expiry took of a package, with the value that it took.
+fn restore_all(draft: &mut Draft<'_>, package_id: PackageId) -> Result<(), Refusal> {
     let effective_at = draft.stamp().now;
     let lost: Vec<_> = draft
-        .lots()
+        .lots_of(package_id)
         .map(|lot| (lot.id, lot.fold.balances.expired, lot.fold.pools.expired))
         .filter(|(_, expired, _)| *expired > Credits::ZERO)
         .collect();

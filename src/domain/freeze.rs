@@ -6,7 +6,7 @@
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::amend::{Amendment, Held, held_in};
+use crate::domain::amend::{Amendment, Held};
 use crate::domain::calendar;
 use crate::domain::change::{ChangeKind, Expiry};
 use crate::domain::package::Package;
@@ -105,7 +105,7 @@ pub fn freeze(
     package.freezes = package.freezes.saturating_add(1);
     amendment.retell();
     amendment.tell_expiry(ChangeKind::Frozen, old);
-    Ok(held_in(&amendment.draft))
+    Ok(amendment.held())
 }
 
 /// Thaws a package now.
@@ -124,7 +124,7 @@ pub fn unfreeze(amendment: &mut Amendment<'_>) -> Result<Vec<Held>, Refusal> {
     package.thaw(now);
     amendment.retell();
     amendment.tell_expiry(ChangeKind::Thawed, old);
-    Ok(held_in(&amendment.draft))
+    Ok(amendment.held())
 }
 
 #[cfg(test)]

@@ -416,6 +416,11 @@ impl Lot {
         self.next_timeout_at.is_some_and(|due_at| due_at <= at)
     }
 
+    /// Whether something is set aside in it.
+    pub fn is_held(&self) -> bool {
+        self.fold.balances.held > Credits::ZERO
+    }
+
     /// Whether its package's clock of first use runs and nothing in this lot is used or held any more.
     pub fn might_stop_clock(&self) -> bool {
         let balances = &self.fold.balances;

@@ -168,6 +168,12 @@ impl<'a> Draft<'a> {
             .filter(move |lot| lot.package_id == package_id)
     }
 
+    /// Whether it has this lot, and the lot is one of this package.
+    pub fn is_in(&self, lot_id: LotId, package_id: PackageId) -> bool {
+        let lot = self.lots.get(&lot_id);
+        lot.is_some_and(|lot| lot.package_id == package_id)
+    }
+
     /// Gives the lots of a package what they copy from it.
     pub fn retell(&mut self, package_id: PackageId, change: impl Fn(&mut Terms)) {
         for lot in self.lots.values_mut() {

@@ -4,6 +4,8 @@
 //! revoked or was moved to another one meanwhile, they go on to where its other credits are, in the
 //! same posting (design section 2, semantics 11 and 22).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use chrono::{DateTime, Utc};
 
 use crate::domain::credits::Credits;
@@ -65,6 +67,28 @@ pub fn send_on(
     let movement = bare(kind, (Account::Available, to), (amount, value), at, by_time);
     draft.post(lot_id, movement)?;
     Ok(true)
+}
+
+/// The lots that are missing among these, though credits go on to them from one of these in which something
+/// `comes_back`: whatever frees or undoes credits there is decided with those.
+pub fn missing(lots: &[Lot], comes_back: impl Fn(&Lot) -> bool) -> BTreeSet<LotId> {
+    let known: BTreeMap<LotId, &Lot> = lots.iter().map(|lot| (lot.id, lot)).collect();
+    let sources = lots.iter().filter(|lot| comes_back(lot));
+    sources.filter_map(|lot| end_of(lot, &known)).collect()
+}
+
+/// Where the chain that begins with a lot leaves those that are known, if it does.
+fn end_of(lot: &Lot, known: &BTreeMap<LotId, &Lot>) -> Option<LotId> {
+    let mut at = lot;
+    // Only a damaged chain goes in a circle.
+    for _ in 0..known.len() {
+        let to = at.transferred_to?;
+        match known.get(&to) {
+            Some(next) => at = next,
+            None => return Some(to),
+        }
+    }
+    None
 }
 
 /// Moves all that is available in one lot into another, with its value.

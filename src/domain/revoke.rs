@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::amend::{Amendment, Held, held_in};
+use crate::domain::amend::{Amendment, Held};
 use crate::domain::change::{ChangeKind, Value};
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Account, EntryKind};
@@ -16,7 +16,7 @@ use crate::domain::part::Part;
 use crate::domain::posting::Draft;
 use crate::domain::refusal::{CannotAmend, Refusal};
 use crate::domain::returned::{bare, send_on, send_on_all, stop_clock};
-use crate::ids::{LineId, LotId};
+use crate::ids::{LineId, LotId, PackageId};
 
 /// What a line of a package loses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,8 +43,8 @@ pub fn revoke(amendment: &mut Amendment<'_>) -> Result<Vec<Held>, Refusal> {
         .into());
     }
     amendment.refuse_transferred()?;
-    let released = held_in(&amendment.draft);
-    release_all(&mut amendment.draft)?;
+    let released = amendment.held();
+    release_all(&mut amendment.draft, package_id)?;
     stop_clock(&mut amendment.draft, package_id, now, false)?;
     amendment.apply_effects();
     amendment.package.revoked_at = Some(now);
@@ -64,7 +64,6 @@ pub fn reinstate(amendment: &mut Amendment<'_>) -> Result<(), Refusal> {
         return Err(CannotAmend::NotRevoked { package_id }.into());
     }
     let taken: Vec<(LotId, Credits, i64)> = amendment
-        .draft
         .lots()
         .map(|lot| (lot.id, lot.fold.balances.revoked, lot.fold.pools.revoked))
         .filter(|(_, revoked, _)| *revoked > Credits::ZERO)
@@ -109,14 +108,14 @@ pub fn losses(draft: &Draft<'_>) -> Vec<LineLoss> {
     losses
 }
 
-/// Frees what is held in the lots of the draft; a hold of which nothing is left has ended with that.
-fn release_all(draft: &mut Draft<'_>) -> Result<(), Refusal> {
+/// Frees what is held in a package; a hold of which nothing is left has ended with that.
+fn release_all(draft: &mut Draft<'_>, package_id: PackageId) -> Result<(), Refusal> {
     let holding: Vec<Hold> = draft.holds().cloned().collect();
     for mut hold in holding {
         let parts: Vec<Part> = hold
             .parts
             .iter()
-            .filter(|part| part.left > Credits::ZERO && draft.lot(part.lot_id).is_ok())
+            .filter(|part| part.left > Credits::ZERO && draft.is_in(part.lot_id, package_id))
             .cloned()
             .collect();
         if parts.is_empty() {

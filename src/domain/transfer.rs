@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::amend::{Amendment, held_in};
+use crate::domain::amend::Amendment;
 use crate::domain::change::{ChangeKind, Owner, Value};
 use crate::domain::credits::Credits;
 use crate::domain::entry::{Account, EntryKind};
@@ -89,7 +89,7 @@ fn check(amendment: &Amendment<'_>, receiver: CustomerId, consent: Consent) -> R
         }
         .into());
     }
-    let holds = held_in(&amendment.draft).len();
+    let holds = amendment.held().len();
     if holds > 0 {
         return Err(CannotAmend::HoldsCredits { package_id, holds }.into());
     }

@@ -14,9 +14,10 @@ use crate::domain::hold::Hold;
 use crate::domain::lot::Lot;
 use crate::domain::settle::as_of;
 use crate::ids::{BusinessId, CustomerId, HoldId, LotId, PackageId};
-use crate::ledger::uses;
+use crate::ledger::{reach, uses};
 use crate::store::error::StoreError;
-use crate::store::{customers, entries, holds, lots, package_members, packages};
+use crate::store::lots::moved::followed;
+use crate::store::{customers, entries, holds, lots, package_members};
 
 /// Which lots a submission is decided on.
 #[derive(Clone, Debug)]
@@ -110,25 +111,42 @@ pub(super) async fn packages(
     }
 }
 
-/// Locks what is in the scope, in the order that holds everywhere, and reads it.
+/// Locks what is in the scope, in the order that holds everywhere, and reads it; with it where goes what comes
+/// back, which may have become somewhere else since the scope was found.
 pub(super) async fn lock(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
-    scope: &Scope,
+    (scope, command): (&Scope, &Command),
 ) -> Result<Facts, StoreError> {
-    let (packages, lots) = match scope {
-        Scope::Lots { ids, .. } => (Vec::new(), lots::lock(txn, business_id, ids).await?),
-        Scope::Packages(ids) => {
-            let packages = packages::lock(txn, business_id, ids).await?;
-            let lots = lots::lock_of_packages(txn, business_id, ids).await?;
-            (packages, lots)
+    let comes_back = |lot: &Lot| command.undoes().is_some() || lot.is_held();
+    match scope {
+        Scope::Lots { ids, .. } => reach::lock_lots(txn, business_id, ids, comes_back).await,
+        Scope::Packages(ids) => reach::lock_packages(txn, business_id, ids, comes_back).await,
+    }
+}
+
+/// The packages on which a use is decided once more that those in the scope could not pay: the same ones, and
+/// where there may be more that could. None: there are no others.
+pub(super) async fn wider(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    scope: &Scope,
+    facts: &Facts,
+    now: DateTime<Utc>,
+) -> Result<Option<Vec<PackageId>>, StoreError> {
+    let more = if let Some(customer_id) = scope.more_of() {
+        let mut all = lots::shared::usable_by(txn, business_id, customer_id).await?;
+        all.retain(Lot::is_open);
+        all
+    } else {
+        let beside = reach::beside(txn, business_id, &facts.lots, now).await?;
+        if beside.is_empty() {
+            return Ok(None);
         }
+        beside
     };
-    Ok(Facts {
-        lots,
-        packages,
-        ..Facts::default()
-    })
+    let all: Vec<Lot> = facts.lots.iter().cloned().chain(more).collect();
+    Ok(Some(packages_of(&all)))
 }
 
 /// Adds what the command wants to know besides its lots, now that those are locked: nobody else writes
@@ -345,23 +363,6 @@ async fn of_use(
         .map(|entry| entry.lot_id)
         .collect();
     followed(db, business_id, ids).await
-}
-
-/// These lots, and those to which their credits were moved.
-async fn followed(
-    db: &impl ConnectionTrait,
-    business_id: BusinessId,
-    mut ids: Vec<LotId>,
-) -> Result<Vec<Lot>, StoreError> {
-    let mut found: Vec<Lot> = Vec::new();
-    // A lot is moved once, to a newer one, so this ends.
-    while !ids.is_empty() {
-        let lots = lots::by_ids(db, business_id, &ids).await?;
-        ids = lots.iter().filter_map(|lot| lot.transferred_to).collect();
-        ids.retain(|id| found.iter().all(|lot| lot.id != *id));
-        found.extend(lots);
-    }
-    Ok(found)
 }
 
 fn with_lots(scope: Scope, more: &[Lot]) -> Scope {

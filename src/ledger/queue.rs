@@ -6,10 +6,9 @@ use sea_orm::DatabaseTransaction;
 use crate::domain::lot::{Lot, Stamp};
 use crate::domain::package::Package;
 use crate::domain::queue;
-use crate::domain::settle;
-use crate::ledger::post;
+use crate::ledger::{post, reach};
 use crate::store::error::StoreError;
-use crate::store::{holds, lots, packages};
+use crate::store::{lots, packages};
 
 /// Moves what waits for packages that were just written with their lots, and what waits for that.
 pub async fn move_on<'a>(
@@ -61,8 +60,7 @@ async fn settled(
 ) -> Result<Vec<Lot>, StoreError> {
     let business_id = package.business_id;
     let lots = lots::of_packages(txn, business_id, &[package.id]).await?;
-    let due = holds::due_in(txn, business_id, &lots, stamp.now).await?;
-    Ok(settle::as_of(&lots, &due, stamp.now))
+    reach::settled(txn, business_id, lots, stamp.now).await
 }
 
 /// Gives the lots of a package what they copy from it.

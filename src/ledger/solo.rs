@@ -2,7 +2,7 @@
 //!
 //! It locks the lots concerned, looks up the request id, settles, decides, appends and commits. What it must
 //! not write so it decides again, after locking the packages first, then all their lots: a decision with
-//! effects on a package or on one that waits for it, and a call without a named package whose candidates did not suffice though there
+//! effects on a package or on one that waits for it, and a call whose candidates did not suffice though there
 //! may be more. It waits for rows that others hold, which a batch never does.
 
 use std::time::Duration;
@@ -28,6 +28,9 @@ use crate::store::{holds, lots};
 
 /// How often a unit is tried that lost to others.
 pub(super) const TRIES_MAX: u32 = 8;
+/// How often a call is decided on more than before: on packages, and on those from which time has moved something
+/// to them.
+pub(super) const ESCALATIONS_MAX: usize = 3;
 /// The longest pause before the second try; it doubles with each.
 const FIRST_PAUSE_MILLISECONDS_MAX: u64 = 10;
 
@@ -73,17 +76,14 @@ impl Solo {
         let (business_id, now) = (submission.business_id, self.clock.now());
         let reader = self.db.reader();
         let scope = facts::scope(reader, business_id, &submission.command, now).await?;
-        match self.unit(submission, scope).await? {
-            Outcome::Done(receipt) => Ok(receipt),
-            Outcome::Escalate(package_ids) => {
-                match self.unit(submission, Scope::Packages(package_ids)).await? {
-                    Outcome::Done(receipt) => Ok(receipt),
-                    Outcome::Escalate(_) => {
-                        Err(StoreError::corrupt("packages", "an effect").into())
-                    }
-                }
-            }
+        let mut outcome = self.unit(submission, scope).await?;
+        for _ in 0..ESCALATIONS_MAX {
+            outcome = match outcome {
+                Outcome::Done(receipt) => return Ok(receipt),
+                Outcome::Escalate(ids) => self.unit(submission, Scope::Packages(ids)).await?,
+            };
         }
+        done(outcome)
     }
 
     /// One transaction: lock, look up, settle and decide, append, commit.
@@ -100,6 +100,14 @@ impl Solo {
     }
 }
 
+/// The receipt of what must be done by now.
+pub(super) fn done(outcome: Outcome) -> Result<Receipt, LedgerError> {
+    match outcome {
+        Outcome::Done(receipt) => Ok(receipt),
+        Outcome::Escalate(_) => Err(StoreError::corrupt("packages", "an effect").into()),
+    }
+}
+
 /// Locks, looks up the request id, settles and decides, and appends; the caller commits.
 pub(super) async fn decide_in(
     clock: &Clock,
@@ -108,7 +116,7 @@ pub(super) async fn decide_in(
     scope: &Scope,
 ) -> Result<Outcome, LedgerError> {
     let (business_id, command) = (submission.business_id, &submission.command);
-    let mut facts = facts::lock(txn, business_id, scope).await?;
+    let mut facts = facts::lock(txn, business_id, (scope, command)).await?;
     let stamp = submission.stamp(clock.now(), &facts.lots);
     let (request_id, hash) = (submission.request_id, &submission.request_hash);
     if let Some(receipt) = replayed(txn, business_id, request_id, hash).await? {
@@ -122,13 +130,8 @@ pub(super) async fn decide_in(
     let mut posting = match decide(&facts, command, &stamp) {
         Ok(posting) => posting,
         Err(refusal @ Refusal::InsufficientCredits { .. }) => {
-            let Some(customer_id) = scope.more_of() else {
-                return Err(refusal.into());
-            };
-            let mut all = lots::shared::usable_by(txn, business_id, customer_id).await?;
-            all.retain(Lot::is_open);
-            all.extend(facts.lots);
-            return Ok(Outcome::Escalate(packages_of(&all)));
+            let wider = facts::wider(txn, business_id, scope, &facts, stamp.now).await?;
+            return wider.map(Outcome::Escalate).ok_or(refusal.into());
         }
         Err(refusal) => return Err(refusal.into()),
     };

@@ -12,14 +12,14 @@ use crate::domain::package::Package;
 use crate::domain::posting::Draft;
 use crate::domain::refusal::Refusal;
 use crate::ids::{LotId, PackageId, Reference};
-use crate::ledger::{post, queue};
+use crate::ledger::reach::settled;
+use crate::ledger::{post, queue, whole};
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, view};
 use crate::service::resolve;
-use crate::service::settled::settled;
-use crate::store::{businesses, holds, lots, packages};
+use crate::store::{businesses, holds, lots};
 
 /// Which package is to be changed, and why.
 #[derive(Clone, Debug)]
@@ -73,22 +73,20 @@ pub(super) async fn lock(
 ) -> Result<Locked, ServiceError> {
     let business_id = call.business_id();
     let id = resolve::package(txn, business_id, &target.package).await?;
-    let package = packages::lock(txn, business_id, &[id])
-        .await?
-        .pop()
-        .ok_or_else(|| resolve::not_found("package", &target.package))?;
-    let package_lots = lots::lock_of_packages(txn, business_id, &[id]).await?;
+    let mut whole = whole::lock(txn, &ctx.clock, business_id, &[id]).await?;
+    let package = whole.packages.pop();
+    let package = package.ok_or_else(|| resolve::not_found("package", &target.package))?;
     let etag = target.etag.as_deref();
     resolve::check_etag("package", id, package.version, etag)?;
-    let ids: Vec<LotId> = package_lots.iter().map(|lot| lot.id).collect();
+    let ids: Vec<LotId> = whole.lots.iter().map(|lot| lot.id).collect();
     Ok(Locked {
         business: businesses::get(txn, business_id)
             .await?
             .ok_or_else(|| resolve::not_found("business", &business_id))?,
         package,
         holds: holds::open_in(txn, business_id, &ids).await?,
-        lots: package_lots,
-        stamp: call.stamp(ctx.clock.now()),
+        lots: whole.lots,
+        stamp: call.stamp(whole.now),
     })
 }
 

@@ -12,13 +12,13 @@ use crate::domain::lot::Lot;
 use crate::domain::selection::{Wanted, judge};
 use crate::domain::settle;
 use crate::ids::{BusinessId, CreditTypeId, CustomerId, PackageId, Reference};
+use crate::ledger::reach::{may_be_moved, settled};
 use crate::service::buyers::check_there;
 use crate::service::call::Call;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::sum;
 use crate::service::resolve;
-use crate::service::settled::settled;
 use crate::store::{customers, lots, packages};
 
 /// Whose balance, and of what.
@@ -98,7 +98,7 @@ pub async fn get(
 }
 
 /// The settled lots of a customer by one query, which calls that come at the same time share; none where it
-/// takes more than that to tell: there are none, or time has ended a hold.
+/// takes more than that to tell: there are none, or time has ended a hold, perhaps in a package of somebody else.
 async fn at_once(
     ctx: &Context,
     business_id: BusinessId,
@@ -114,7 +114,7 @@ async fn at_once(
         return Ok(None);
     };
     let as_of = ctx.clock.now();
-    if found.iter().any(|lot| lot.has_timed_out_hold(as_of)) {
+    if may_be_moved(&found, as_of) || found.iter().any(|lot| lot.has_timed_out_hold(as_of)) {
         return Ok(None);
     }
     let prepaid = found

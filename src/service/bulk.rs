@@ -24,7 +24,7 @@ use crate::domain::package::Package;
 use crate::domain::posting::Draft;
 use crate::domain::refusal::Refusal;
 use crate::ids::{BulkRunId, BusinessId, CreditTypeId, LotId, PackageId, new_uuid};
-use crate::ledger::post;
+use crate::ledger::{post, reach, whole};
 use crate::service::call::Call;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
@@ -234,19 +234,18 @@ async fn work_on(
     ids: &[PackageId],
 ) -> Result<Vec<BulkResult>, ServiceError> {
     let business_id = run.business_id;
-    let locked = packages::lock(txn, business_id, ids).await?;
-    let mut by_package = lots_by_package(lots::lock_of_packages(txn, business_id, ids).await?);
+    let locked = whole::lock(txn, &ctx.clock, business_id, ids).await?;
+    let mut by_package = lots_by_package(locked.lots);
     let mut counted = closure_packages::of_packages(txn, business_id, ids).await?;
     // Not before the locks: a closure that somebody else has applied to these packages since must count.
     let facts = Facts::read(txn, run).await?;
-    let now = ctx.clock.now();
     let mut results = Vec::new();
-    for package in locked {
+    for package in locked.packages {
         let lots = by_package.remove(&package.id).unwrap_or_default();
         // Read one by one: a hold may lie in two packages, and the first has written what time did to it.
         let holds = open_holds(txn, business_id, &lots).await?;
         let before = counted.remove(&package.id).unwrap_or_default();
-        let decided = decide(run, &facts, &package, (lots, holds), &before, now);
+        let decided = decide(run, &facts, &package, (lots, holds), &before, locked.now);
         results.extend(result_of(&package, &decided));
         if let Ok(Some(mut decision)) = decided {
             let stamp = &decision.stamp;
@@ -274,7 +273,8 @@ pub(super) async fn preview(
     let counted = closure_packages::of_packages(db, business_id, ids).await?;
     let mut results = Vec::new();
     for package in found.into_iter().rev() {
-        let lots = by_package.remove(&package.id).unwrap_or_default();
+        let mut lots = by_package.remove(&package.id).unwrap_or_default();
+        lots.extend(reach::beside(db, business_id, &lots, run.created_at).await?);
         let holds = open_holds(db, business_id, &lots).await?;
         let before = counted.get(&package.id).cloned().unwrap_or_default();
         let decided = decide(run, facts, &package, (lots, holds), &before, run.created_at);
@@ -375,7 +375,7 @@ fn decide(
 fn is_wanted(selection: &Selection, amendment: &Amendment<'_>) -> bool {
     match selection {
         Selection::Filter(filter) if !filter.statuses.is_empty() => {
-            let lots: Vec<Lot> = amendment.draft.lots().cloned().collect();
+            let lots: Vec<Lot> = amendment.lots().cloned().collect();
             let status = amendment.package.status(&lots, amendment.now());
             filter.statuses.contains(&status)
         }
@@ -406,7 +406,7 @@ fn first_line_of(
     amendment: &Amendment<'_>,
     credit_type_id: CreditTypeId,
 ) -> Result<Arc<Line>, Refusal> {
-    let lines = amendment.draft.lots().map(|lot| &lot.line);
+    let lines = amendment.lots().map(|lot| &lot.line);
     let lines = lines.filter(|line| line.credit_type_id == credit_type_id);
     let first = lines.min_by_key(|line| (line.position, line.id));
     first.cloned().ok_or(Refusal::CreditTypeNotInPackage {

@@ -15,10 +15,11 @@ use crate::domain::pricing::CarryOver;
 use crate::domain::refusal::Refusal;
 use crate::domain::subscription::{Span, Subscription};
 use crate::ids::{LotId, PackageId};
-use crate::ledger::{post, queue};
+use crate::ledger::{post, queue, whole};
 use crate::service::call::Call;
+use crate::service::context::Context;
 use crate::service::error::ServiceError;
-use crate::store::{holds, lots, packages, subscription_periods};
+use crate::store::{holds, lots, subscription_periods};
 
 /// What a period that ends has, locked.
 #[derive(Debug, Default)]
@@ -42,6 +43,7 @@ pub(super) struct Carried {
 
 /// Locks the packages of the paid period that ends at `ends_at`, and what is in them.
 pub(super) async fn lock(
+    ctx: &Context,
     txn: &DatabaseTransaction,
     subscription: &Subscription,
     ends_at: DateTime<Utc>,
@@ -56,13 +58,12 @@ pub(super) async fn lock(
     };
     let renewed = period.renewal.map(|renewal| renewal.package_id);
     let ids: Vec<PackageId> = period.carried_over.into_iter().chain(renewed).collect();
-    let packages = packages::lock(txn, business_id, &ids).await?;
-    let lots = lots::lock_of_packages(txn, business_id, &ids).await?;
-    let lot_ids: Vec<LotId> = lots.iter().map(|lot| lot.id).collect();
+    let ending = whole::lock(txn, &ctx.clock, business_id, &ids).await?;
+    let lot_ids: Vec<LotId> = ending.lots.iter().map(|lot| lot.id).collect();
     Ok(Ending {
-        packages,
+        packages: ending.packages,
         holds: holds::open_in(txn, business_id, &lot_ids).await?,
-        lots,
+        lots: ending.lots,
     })
 }
 

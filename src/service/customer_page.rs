@@ -17,6 +17,7 @@ use crate::domain::customer::Customer;
 use crate::domain::lot::Lot;
 use crate::domain::package::Status;
 use crate::ids::{BusinessId, CustomerId, PackageId};
+use crate::ledger::reach::settled;
 use crate::mail::content::PackageFacts;
 use crate::mail::templates::TemplateSet;
 use crate::service::context::Context;
@@ -28,7 +29,6 @@ use crate::service::mailing::MailSettings;
 use crate::service::package_view::view;
 use crate::service::portal::{self, MyEntry, MyEntryList};
 use crate::service::resolve;
-use crate::service::settled::settled;
 use crate::store::error::StoreError;
 use crate::store::{lots, packages};
 

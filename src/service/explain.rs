@@ -12,13 +12,13 @@ use crate::domain::lot::{Lot, Stamp};
 use crate::domain::refusal::Refusal;
 use crate::domain::selection::{Wanted, WhyNot, judge, pay_order, rank};
 use crate::ids::{BusinessId, LotId, PackageId};
+use crate::ledger::reach::{self, settled};
 use crate::ledger::uses;
 use crate::service::balances::{self, BalanceQuery};
 use crate::service::call::Call;
 use crate::service::consume::{Use, refuse_unknown, taking};
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
-use crate::service::settled::settled;
 use crate::store::{holds, lots, package_members, packages};
 
 /// The most lots that are explained: those that come first.
@@ -74,7 +74,9 @@ pub async fn explain(
         }
         (Question::Use(_), Some(consume)) => {
             let facts = facts(&txn, business_id, &consume, as_of).await?;
-            explain_use(&facts, &consume, &stamp(call, as_of))
+            let (mut looks, refusal) = explain_use(&facts, &consume, &stamp(call, as_of));
+            looks.retain(|look| is_asked_of(&look.lot, &facts, &consume));
+            (looks, refusal)
         }
         (Question::Use(_), None) => (Vec::new(), None),
     };
@@ -114,6 +116,7 @@ pub(super) async fn facts(
         .filter(|lot| lot.terms.is_limited)
         .map(|lot| lot.id)
         .collect();
+    found.extend(reach::beside(txn, business_id, &found, now).await?);
     let mut open = holds::due_in(txn, business_id, &found, now).await?;
     if !limited.is_empty() {
         open.extend(holds::open_in(txn, business_id, &limited).await?);
@@ -127,6 +130,13 @@ pub(super) async fn facts(
         lots: found,
         ..Facts::default()
     })
+}
+
+/// Whether the lot is of a package that the use could be asked of, and not only of one from which credits come.
+fn is_asked_of(lot: &Lot, facts: &Facts, consume: &Consume) -> bool {
+    lot.customer_id == consume.customer_id
+        || facts.shared_with.contains(&lot.package_id)
+        || consume.package_ids.contains(&lot.package_id)
 }
 
 fn stamp(call: &Call, now: DateTime<Utc>) -> Stamp {

@@ -46,7 +46,7 @@ pub async fn extend_package(
         call.require(Permission::PackagesForceRestore)?;
     }
     amending::change(ctx, call, &input.target, |amendment, business| {
-        let package_lots: Vec<Lot> = amendment.draft.lots().cloned().collect();
+        let package_lots: Vec<Lot> = amendment.lots().cloned().collect();
         let extension = Extension {
             expires_at: input.until.for_package(&amendment.package)?,
             quarantine_days: business.quarantine_days,

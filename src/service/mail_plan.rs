@@ -19,6 +19,7 @@ use crate::domain::notice::{self, DropReason, Notice, Window};
 use crate::domain::package::Package;
 use crate::domain::settle;
 use crate::ids::{BusinessId, PackageId, TemplateId};
+use crate::ledger::reach;
 use crate::service::error::ServiceError;
 use crate::store::{changes, holds, lots, notices};
 
@@ -51,7 +52,7 @@ pub struct MailPlan {
 /// What is stored about some packages.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// All their lots.
+    /// All their lots, and those of packages between which and them time moves something.
     pub lots: Vec<Lot>,
     /// The open holds in them that time ends.
     pub holds: Vec<Hold>,
@@ -68,7 +69,7 @@ pub struct Found {
     pub notices: Vec<Notice>,
     /// The packages, as time has made them by then.
     pub packages: HashMap<PackageId, Package>,
-    /// Their lots, settled.
+    /// The lots that are known, settled.
     pub lots: Vec<Lot>,
 }
 
@@ -132,7 +133,8 @@ impl Known {
             return Ok(Self::default());
         }
         let ids: Vec<PackageId> = page.iter().map(|package| package.id).collect();
-        let lots = lots::of_packages(db, business_id, &ids).await?;
+        let mut lots = lots::of_packages(db, business_id, &ids).await?;
+        lots.extend(reach::beside(db, business_id, &lots, until).await?);
         Ok(Self {
             holds: holds::due_in(db, business_id, &lots, until).await?,
             lots,

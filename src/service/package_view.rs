@@ -15,8 +15,8 @@ use crate::domain::line::Line;
 use crate::domain::lot::{Lot, Origin};
 use crate::domain::package::{Package, Status};
 use crate::ids::{CustomerId, LineId, LotId, PackageId};
+use crate::ledger::reach::settled;
 use crate::service::error::ServiceError;
-use crate::service::settled::settled;
 use crate::store::{lots, package_members};
 
 /// A package at one moment.

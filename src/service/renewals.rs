@@ -96,7 +96,7 @@ pub async fn record(
     let carried_before = known.as_ref().and_then(|period| period.carried_over);
     let ending = match subscription.rhythm.span_of(starts_on) {
         Some(span) if carried_before.is_none() => {
-            carrying::lock(&txn, &subscription, span.starts_at).await?
+            carrying::lock(ctx, &txn, &subscription, span.starts_at).await?
         }
         _ => Ending::default(),
     };

@@ -8,6 +8,7 @@ use crate::domain::posting::Draft;
 use crate::domain::revoke::{LineLoss, losses, reinstate, revoke};
 use crate::domain::sale::Sale;
 use crate::ids::{BusinessId, LotId, PackageId, Reference, SaleId};
+use crate::ledger::reach;
 use crate::service::amending::{self, Changed, Target};
 use crate::service::call::{Answer, Call};
 use crate::service::context::Context;
@@ -86,10 +87,13 @@ pub async fn preview(
         .await?
         .ok_or_else(|| resolve::not_found("package", reference))?;
     let package_lots = lots::of_packages(&txn, business_id, &[id]).await?;
-    let ids: Vec<LotId> = package_lots.iter().map(|lot| lot.id).collect();
-    let open = holds::open_in(&txn, business_id, &ids).await?;
     let stamp = call.stamp(ctx.clock.now());
-    let draft = Draft::with_holds(&stamp, package_lots.iter().cloned(), open);
+    let mut all = package_lots.clone();
+    all.extend(reach::beside(&txn, business_id, &all, stamp.now).await?);
+    all.extend(reach::ahead(&txn, business_id, &all).await?);
+    let ids: Vec<LotId> = all.iter().map(|lot| lot.id).collect();
+    let open = holds::open_in(&txn, business_id, &ids).await?;
+    let draft = Draft::with_holds(&stamp, all, open);
     let mut amendment = Amendment::begin(&package, draft)?;
     let released = revoke(&mut amendment)?;
     let losses = losses(&amendment.draft);

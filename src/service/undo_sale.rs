@@ -13,14 +13,14 @@ use crate::domain::refusal::Refusal;
 use crate::domain::sale::Sale;
 use crate::domain::unsell::take_back;
 use crate::ids::{LotId, PackageId, SaleId};
-use crate::ledger::{post, queue};
+use crate::ledger::{post, queue, whole};
 use crate::service::call::{Answer, Call};
 use crate::service::charges;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::package_view::{PackageView, views};
 use crate::service::resolve;
-use crate::store::{businesses, holds, lots, packages, sales, subscription_periods};
+use crate::store::{businesses, holds, lots, sales, subscription_periods};
 
 /// Which sale is to be undone.
 #[derive(Clone, Debug)]
@@ -126,12 +126,12 @@ pub(super) async fn take_all_back<T>(
     rule: impl FnMut(&mut Amendment<'_>) -> Result<T, Refusal>,
 ) -> Result<TakenBack<T>, ServiceError> {
     let business_id = call.business_id();
-    let sold = packages::lock(txn, business_id, ids).await?;
-    let sold_lots = lots::lock_of_packages(txn, business_id, ids).await?;
-    let lot_ids: Vec<LotId> = sold_lots.iter().map(|lot| lot.id).collect();
+    let sold = whole::lock(txn, &ctx.clock, business_id, ids).await?;
+    let lot_ids: Vec<LotId> = sold.lots.iter().map(|lot| lot.id).collect();
     let open = holds::open_in(txn, business_id, &lot_ids).await?;
-    let stamp = call.stamp(ctx.clock.now());
-    let decided = decide(&sold, Draft::with_holds(&stamp, sold_lots, open), rule)?;
+    let stamp = call.stamp(sold.now);
+    let draft = Draft::with_holds(&stamp, sold.lots, open);
+    let decided = decide(&sold.packages, draft, rule)?;
     let mut packages = Vec::with_capacity(decided.packages.len());
     for (mut package, changes) in decided.packages {
         post::record_changes(txn, &stamp, &mut package, changes).await?;

@@ -16,6 +16,7 @@ use crate::domain::refusal::Refusal;
 use crate::domain::selection::{Wanted, WhyNot, judge, pay_order};
 use crate::domain::use_limit::{Allowance, Allowances};
 use crate::ids::{CustomerId, ItemId, LotId, PackageId, Reference};
+use crate::ledger::reach::{self, settled};
 use crate::ledger::uses;
 use crate::service::buyers::check_there;
 use crate::service::call::Call;
@@ -23,7 +24,6 @@ use crate::service::consume::item_facts;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::resolve;
-use crate::service::settled::settled;
 use crate::store::{customers, holds, lots, packages};
 
 /// For whom, for what and when.
@@ -164,10 +164,11 @@ async fn allowances(
 ) -> Result<Allowances, ServiceError> {
     let business_id = call.business_id();
     let limited = lots.iter().filter(|lot| lot.terms.is_limited);
-    let limited: Vec<Lot> = limited.cloned().collect();
+    let mut limited: Vec<Lot> = limited.cloned().collect();
     if limited.is_empty() {
         return Ok(Allowances::new());
     }
+    limited.extend(reach::beside(db, business_id, &limited, now.max(at)).await?);
     let ids: Vec<LotId> = limited.iter().map(|lot| lot.id).collect();
     let mut package_ids: Vec<PackageId> = limited.iter().map(|lot| lot.package_id).collect();
     package_ids.sort_unstable();

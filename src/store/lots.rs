@@ -1,6 +1,7 @@
 //! `lots`: the ledger's atoms, with what their entries add up to.
 
 pub mod batch;
+pub mod moved;
 mod row;
 pub mod shared;
 pub mod sums;

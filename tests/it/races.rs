@@ -3,6 +3,7 @@
 //! The harness proves the ledger of every test from a new connection when the test is over.
 
 mod cancelled;
+mod moving;
 mod processes;
 
 use carnet::proto::v1;

@@ -1,5 +1,6 @@
 //! The job that writes expiries down (D6): it only says what is true already.
 
+use carnet::ids::PackageId;
 use carnet::jobs::settle;
 use carnet::proto::v1;
 use carnet::proto::v1::{EntryKind, PackageStatus};
@@ -8,6 +9,7 @@ use rstest::rstest;
 use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::{TestApp, on};
 use crate::support::mailroom::local;
+use crate::support::plant::{Tamperer, uuid_literal};
 use crate::support::shop::{Shop, never, until};
 
 /// A package's entries, the oldest first.
@@ -134,4 +136,56 @@ async fn a_ledger_that_was_never_swept_tells_and_becomes_the_same(
     assert_eq!(told[0], told[1]);
     assert_eq!(told[0].status, PackageStatus::Expired);
     assert_eq!(told[0].restored.available, "5");
+}
+
+#[rstest]
+#[tokio::test]
+async fn what_is_damaged_is_skipped_and_stops_nothing_else(
+    #[values(Sqlite, Postgres)] database: Database,
+) {
+    on(database, async |app| {
+        let shop = Shop::open(app).await;
+        let ends_at = local("2026-01-21 00:00");
+        let hold = async |package: &v1::Package| {
+            let hold = v1::HoldRequest {
+                package_ids: vec![package.id.clone()],
+                ..shop.hold_lessons_until("1", ends_at)
+            };
+            shop.hold(hold).await.unwrap();
+        };
+        let damaged = shop.sell_lessons("8", never()).await;
+        let sound = shop.sell_lessons("8", never()).await;
+        hold(&damaged).await;
+        hold(&sound).await;
+        let theirs = Shop::open(&app.second_business().await).await;
+        let ends = theirs.sell_lessons("5", until("2026-01-20")).await;
+        app.clock.set(local("2026-01-25 12:00"));
+        let tamperer = Tamperer::of(app).await;
+        let db = &app.context().db;
+        let id = |text: &str| uuid_literal(db, text.parse::<PackageId>().unwrap().uuid());
+        // Its credits went on to a lot that is not there.
+        tamperer
+            .plant(&format!(
+                "UPDATE lots SET transferred_to = {} WHERE package_id = {}",
+                id(&ends.id),
+                id(&damaged.id)
+            ))
+            .await;
+        let settled = settle::step(app.context()).await.unwrap();
+        assert_eq!((settled.lots, settled.skipped), (2, 1));
+        assert_eq!(shop.left(&sound.id).await, "8");
+        let written = theirs.entries(&ends.id).await;
+        assert_eq!(written.last().unwrap().kind(), EntryKind::Expire);
+        tamperer
+            .plant(&format!(
+                "UPDATE lots SET transferred_to = NULL WHERE package_id = {}",
+                id(&damaged.id)
+            ))
+            .await;
+        tamperer.done().await;
+        let settled = settle::step(app.context()).await.unwrap();
+        assert_eq!((settled.lots, settled.skipped), (1, 0));
+        assert_eq!(shop.left(&damaged.id).await, "8");
+    })
+    .await;
 }

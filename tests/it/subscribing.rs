@@ -1,6 +1,7 @@
 //! Subscriptions and their renewals (C6), through gRPC on both databases.
 
 mod carrying;
+mod held_over;
 mod mistakes;
 
 use carnet::domain::permission::Permission;

@@ -1,5 +1,7 @@
 //! The rules of carrying over (semantics 34).
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use proptest::prelude::*;
 
@@ -10,6 +12,7 @@ use crate::domain::freeze::freeze;
 use crate::domain::line::ItemFacts;
 use crate::domain::package::Status;
 use crate::domain::part::Portion;
+use crate::domain::returned::missing;
 use crate::domain::testing::book::*;
 use crate::domain::testing::{at, credits, item, line_for, start};
 
@@ -120,6 +123,22 @@ fn what_is_held_stays_and_follows_only_where_all_goes_on() {
         assert_eq!(book.balances(new).available, credits(moved));
         assert_eq!(book.balances(lot).expired, credits(expired));
     }
+}
+
+#[test]
+fn what_times_out_later_is_settled_with_the_lot_that_it_follows_to() {
+    let (mut book, swim, lot, _) = month();
+    book.act(1, hold(units(&swim, "1"), Some(14))).unwrap();
+    let (carried, _) = book.carry(at(12), CarryOver::All, &next());
+    let new = lot_of(&book, &carried.unwrap()).id;
+    let alone = [book.lots[&lot].clone()];
+    assert_eq!(missing(&alone, Lot::is_held), BTreeSet::from([new]));
+    assert_eq!(missing(&alone, |lot| !lot.is_held()), BTreeSet::new());
+    let all: Vec<Lot> = book.lots.values().cloned().collect();
+    assert_eq!(missing(&all, |_| true), BTreeSet::new());
+    book.settle(at(15));
+    assert_eq!(book.balances(lot).held, credits("0"));
+    assert_eq!(book.balances(new).available, credits("4"));
 }
 
 #[test]

@@ -15,8 +15,8 @@ use crate::domain::notice::{
     DropReason, Notice, NoticeKind, Recipient, can_wait, is_overtaken, may_be_told, still_true,
 };
 use crate::domain::package::Package;
-use crate::domain::settle;
 use crate::ids::{BusinessId, CreditTypeId, CustomerId, EmailId, NoticeId, PackageId, TemplateId};
+use crate::ledger::reach::settled;
 use crate::service::ServiceError;
 use crate::service::email_content;
 use crate::service::email_rendering::OwnTemplates;
@@ -24,8 +24,7 @@ use crate::service::mail_plan::leads_of;
 use crate::service::mailing::MailSettings;
 use crate::store::error::StoreError;
 use crate::store::{
-    businesses, customers, email_attempts, holds, lots, notices, packages, suppressions,
-    template_versions,
+    businesses, customers, email_attempts, lots, notices, packages, suppressions, template_versions,
 };
 
 /// What some e-mails of a business are about.
@@ -93,8 +92,7 @@ impl Facts {
         let ids: Vec<PackageId> = ids.into_iter().collect();
         let found = packages::by_ids(txn, business_id, &ids).await?;
         let lots = lots::of_packages(txn, business_id, &ids).await?;
-        let due = holds::due_in(txn, business_id, &lots, now).await?;
-        let lots = settle::as_of(&lots, &due, now);
+        let lots = settled(txn, business_id, lots, now).await?;
         let types = email_content::types_of(txn, business_id, &lots).await?;
         let kinds: BTreeSet<NoticeKind> = told.iter().map(|email| email.kind).collect();
         let kinds: Vec<NoticeKind> = kinds.into_iter().collect();

@@ -6,13 +6,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::entry::EntryKind;
 use crate::domain::package::Package;
-use crate::domain::settle;
 use crate::domain::trigger::{EventKind, Trigger, happened};
 use crate::ids::{BusinessId, LotId, PackageId};
+use crate::ledger::reach::settled;
 use crate::service::events::of_package;
 use crate::service::{Context, ServiceError};
 use crate::store::entries::Written;
-use crate::store::{entries, event_scans, events, holds, lots, packages, triggers};
+use crate::store::{entries, event_scans, events, lots, packages, triggers};
 
 /// What entries are looked for: what can use a package up, and what says that it ended.
 const KINDS: [EntryKind; 3] = [EntryKind::Consume, EntryKind::Capture, EntryKind::Expire];
@@ -101,8 +101,7 @@ async fn raise(
         };
         let all = lots::of_packages(reader, business_id, &[package_id]).await?;
         let now = ctx.clock.now();
-        let due = holds::due_in(reader, business_id, &all, now).await?;
-        let all = settle::as_of(&all, &due, now);
+        let all = settled(reader, business_id, all, now).await?;
         let Some(kind) = happened(&package, &all, &seen.kinds) else {
             continue;
         };

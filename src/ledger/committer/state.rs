@@ -16,6 +16,7 @@ use crate::domain::posting::Posting;
 use crate::domain::queue::calls_the_next;
 use crate::domain::refusal::Refusal;
 use crate::ids::{BusinessId, LotId};
+use crate::ledger::reach::may_be_moved;
 use crate::ledger::submit::{Receipt, Submission};
 
 /// What one call comes to, if the batch is committed.
@@ -117,7 +118,11 @@ impl State {
                 }
                 Verdict::Posted(posting)
             }
-            Err(Refusal::InsufficientCredits { .. }) if !scope.is_complete => Verdict::Solo,
+            Err(Refusal::InsufficientCredits { .. })
+                if !scope.is_complete || may_be_moved(&facts.lots, stamp.now) =>
+            {
+                Verdict::Solo
+            }
             // A batch does not see that a package is shared of which nothing is left.
             Err(Refusal::PackageOfOtherCustomer { .. }) => Verdict::Solo,
             Err(refusal) => Verdict::Refused(refusal),

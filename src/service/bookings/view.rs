@@ -12,8 +12,8 @@ use crate::domain::line::LineKind;
 use crate::domain::lot::Lot;
 use crate::domain::package::Package;
 use crate::ids::{BusinessId, HoldId, LotId, PackageId};
+use crate::ledger::reach::settled;
 use crate::service::error::ServiceError;
-use crate::service::settled::settled;
 use crate::store::{holds, lots, packages};
 
 /// A booking at one moment.

@@ -12,6 +12,7 @@ use crate::domain::lot::{Lot, Pools};
 use crate::domain::refusal::Refusal;
 use crate::domain::settle;
 use crate::ids::{BusinessId, CreditTypeId, LotId, Reference};
+use crate::ledger::reach;
 use crate::service::balances::{BalanceQuery, BalanceScope, lots_of};
 use crate::service::call::Call;
 use crate::service::context::Context;
@@ -117,8 +118,10 @@ async fn of_lots(
             standing.discount(&moved).ok_or_else(too_large)?;
         }
     }
-    let due = holds::due_in(txn, business_id, lots, now).await?;
-    for entry in settle::unwritten(lots, &due, now)?.entries {
+    let mut all = lots.to_vec();
+    all.extend(reach::beside(txn, business_id, lots, now).await?);
+    let due = holds::due_in(txn, business_id, &all, now).await?;
+    for entry in settle::unwritten(&all, &due, now)?.entries {
         if let Some(standing) = of_lots.get_mut(&entry.lot_id)
             && counts_at(&entry) <= at
         {

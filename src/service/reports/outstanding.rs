@@ -10,11 +10,11 @@ use crate::domain::line::LineKind;
 use crate::domain::lot::Lot;
 use crate::domain::refusal::Refusal;
 use crate::ids::{BusinessId, CreditTypeId, CustomerId, PackageId, Reference};
+use crate::ledger::reach::settled;
 use crate::service::call::Call;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
 use crate::service::reports::{only_type, unwritten};
-use crate::service::settled::settled;
 use crate::store::customers::Filter;
 use crate::store::{customers, lots};
 

@@ -14,9 +14,9 @@ use crate::domain::queue::{has_available, start_behind};
 use crate::domain::refusal::Refusal;
 use crate::ids::{PackageId, TemplateId};
 use crate::ledger::queue::put_behind;
+use crate::ledger::reach::settled;
 use crate::service::error::ServiceError;
 use crate::service::package_view;
-use crate::service::settled::settled;
 use crate::store::{lots, packages};
 
 /// The queues of the buyers of a call.

@@ -21,7 +21,7 @@ fn template(shop: &Shop, carry_over: CarryOver, most: i32) -> v1::Template {
 }
 
 /// A subscription from 31 January on.
-async fn subscribed(shop: &Shop, carry_over: CarryOver, most: i32) -> String {
+pub(super) async fn subscribed(shop: &Shop, carry_over: CarryOver, most: i32) -> String {
     let template_id = shop.offer(template(shop, carry_over, most)).await;
     let request = asked(shop, &template_id, "2026-01-31");
     let made = try_to_subscribe(shop, request).await.unwrap();
@@ -29,7 +29,7 @@ async fn subscribed(shop: &Shop, carry_over: CarryOver, most: i32) -> String {
     made.id
 }
 
-async fn renewed(shop: &Shop, id: &str, start: &str) -> v1::RecordRenewalResponse {
+pub(super) async fn renewed(shop: &Shop, id: &str, start: &str) -> v1::RecordRenewalResponse {
     renew(&shop.tenant, paid(&shop.tenant, id, start))
         .await
         .unwrap()

@@ -57,10 +57,15 @@ impl Held {
 
     /// Waits until somebody waits for this. SQLite does not tell.
     pub(crate) async fn until_somebody_waits(&self) {
+        self.until_so_many_wait(1).await;
+    }
+
+    /// Waits until so many wait for this, or for one who does. SQLite does not tell.
+    pub(crate) async fn until_so_many_wait(&self, count: i64) {
         while self.watching.backend() == DbBackend::Postgres {
             let statement = Statement::from_string(DbBackend::Postgres, WAITING);
             let row = self.watching.reader().query_one_raw(statement).await;
-            if row.unwrap().unwrap().try_get_by_index::<i64>(0).unwrap() > 0 {
+            if row.unwrap().unwrap().try_get_by_index::<i64>(0).unwrap() >= count {
                 return;
             }
         }
