@@ -2,8 +2,8 @@
 //!
 //! It locks the lots concerned, looks up the request id, settles, decides, appends and commits. What it must
 //! not write so it decides again, after locking the packages first, then all their lots: a decision with
-//! effects on a package or on one that waits for it, and a call without a named package whose candidates did not suffice though there
-//! may be more. It waits for rows that others hold, which a batch never does.
+//! effects on a package or on one that waits for it. It looks at all lots that could pay, and waits for rows
+//! that others hold: a batch does neither.
 
 use std::time::Duration;
 
@@ -17,7 +17,6 @@ use crate::domain::decide::decide;
 use crate::domain::entry::{Entry, Hash};
 use crate::domain::lot::Lot;
 use crate::domain::queue::calls_the_next;
-use crate::domain::refusal::Refusal;
 use crate::ids::{BusinessId, HoldId, LotId, PackageId};
 use crate::ledger::facts::{self, Scope, packages_of};
 use crate::ledger::submit::{Receipt, Submission};
@@ -119,19 +118,7 @@ pub(super) async fn decide_in(
         return Ok(Outcome::Escalate(packages_of(&facts.lots)));
     }
     facts::complete(txn, business_id, command, stamp.now, &mut facts).await?;
-    let mut posting = match decide(&facts, command, &stamp) {
-        Ok(posting) => posting,
-        Err(refusal @ Refusal::InsufficientCredits { .. }) => {
-            let Some(customer_id) = scope.more_of() else {
-                return Err(refusal.into());
-            };
-            let mut all = lots::shared::usable_by(txn, business_id, customer_id).await?;
-            all.retain(Lot::is_open);
-            all.extend(facts.lots);
-            return Ok(Outcome::Escalate(packages_of(&all)));
-        }
-        Err(refusal) => return Err(refusal.into()),
-    };
+    let mut posting = decide(&facts, command, &stamp)?;
     let changes_packages = !posting.effects.is_empty() || calls_the_next(&posting);
     if changes_packages && !scope.holds_packages() {
         // All packages that were looked at, so that the second look sees what the first one saw.

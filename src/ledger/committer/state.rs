@@ -106,6 +106,9 @@ impl State {
             ..Facts::of_lots(lots.into_iter().cloned())
         };
         match decide(&facts, &submission.command, &stamp) {
+            // What was not looked at might pay instead.
+            Ok(posting) if !scope.decides(&posting, &facts.lots) => Verdict::Solo,
+            Err(_) if scope.ends_at.is_some() => Verdict::Solo,
             Ok(posting) if !posting.effects.is_empty() || calls_the_next(&posting) => Verdict::Solo,
             // What a customer is to be told is queued with the posting.
             Ok(posting) if !submission.watch.crossed(&posting).is_empty() => Verdict::Solo,
@@ -117,7 +120,6 @@ impl State {
                 }
                 Verdict::Posted(posting)
             }
-            Err(Refusal::InsufficientCredits { .. }) if !scope.is_complete => Verdict::Solo,
             // A batch does not see that a package is shared of which nothing is left.
             Err(Refusal::PackageOfOtherCustomer { .. }) => Verdict::Solo,
             Err(refusal) => Verdict::Refused(refusal),
