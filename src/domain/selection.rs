@@ -158,6 +158,27 @@ pub enum Rank {
     Id,
 }
 
+/// What comes first in the order in which lots pay, and stands in the row of a lot: its priority, then its
+/// end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Turn {
+    priority: i32,
+    never_ends: bool,
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl Turn {
+    /// The turn of a lot, which it shares with others.
+    pub fn of(lot: &Lot) -> Self {
+        let expires_at = lot.terms.expires_at;
+        Self {
+            priority: lot.priority,
+            never_ends: expires_at.is_none(),
+            expires_at,
+        }
+    }
+}
+
 /// The first thing that tells two lots apart that stand in the order in which they are looked at.
 pub fn rank(a: &Lot, b: &Lot, named: &[PackageId]) -> Rank {
     let ranks = [
@@ -190,9 +211,8 @@ pub fn named_order(named: &[PackageId], a: &Lot, b: &Lot) -> Ordering {
 /// The order in which lots pay: priority, earliest expiry (never last), narrower line, lower unit value
 /// as issued (so a bonus first), oldest, id. A total order (design section 2).
 pub fn pay_order(a: &Lot, b: &Lot) -> Ordering {
-    a.priority
-        .cmp(&b.priority)
-        .then_with(|| earliest(a.terms.expires_at, b.terms.expires_at))
+    Turn::of(a)
+        .cmp(&Turn::of(b))
         .then_with(|| a.line.narrowness().cmp(&b.line.narrowness()))
         .then_with(|| unit_value(a.issued, b.issued))
         .then_with(|| a.created_at.cmp(&b.created_at))

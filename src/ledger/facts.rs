@@ -23,32 +23,15 @@ use crate::store::{customers, entries, holds, lots, package_members};
 #[derive(Clone, Debug)]
 pub(super) enum Scope {
     /// These.
-    Lots {
-        /// Their ids.
-        ids: Vec<LotId>,
-        /// The customer who may have more lots that could pay.
-        more_of: Option<CustomerId>,
-    },
+    Lots(Vec<LotId>),
     /// All lots of these packages, which are locked as well.
     Packages(Vec<PackageId>),
 }
 
 impl Scope {
-    fn lots(ids: Vec<LotId>) -> Self {
-        Self::Lots { ids, more_of: None }
-    }
-
     /// Whether the packages are locked, so that what changes them may be written.
     pub(super) fn holds_packages(&self) -> bool {
         matches!(self, Self::Packages(_))
-    }
-
-    /// The customer who may have more lots that could pay.
-    pub(super) fn more_of(&self) -> Option<CustomerId> {
-        match self {
-            Self::Lots { more_of, .. } => *more_of,
-            Self::Packages(_) => None,
-        }
     }
 }
 
@@ -71,14 +54,14 @@ pub(super) async fn scope(
         Command::Reverse(reverse) => {
             let lots = of_use(db, business_id, reverse.posting_id).await?;
             Ok(match reverse.meanwhile {
-                Meanwhile::Expire => Scope::lots(ids_of(&lots)),
+                Meanwhile::Expire => Scope::Lots(ids_of(&lots)),
                 Meanwhile::Restore { .. } => Scope::Packages(packages_of(&lots)),
             })
         }
         Command::Move(moved) => {
             let used = of_use(db, business_id, moved.posting_id).await?;
             let Some(first) = used.first() else {
-                return Ok(Scope::lots(Vec::new()));
+                return Ok(Scope::Lots(Vec::new()));
             };
             let entries = entries::of_posting(db, business_id, moved.posting_id).await?;
             let survivor = survivor_of(db, business_id, &entries).await?;
@@ -100,14 +83,7 @@ pub(super) async fn packages(
 ) -> Result<Vec<PackageId>, StoreError> {
     match scope(db, business_id, command, now).await? {
         Scope::Packages(ids) => Ok(ids),
-        Scope::Lots { ids, more_of } => {
-            let mut lots = lots::by_ids(db, business_id, &ids).await?;
-            if let Some(customer_id) = more_of {
-                let more = lots::shared::usable_by(db, business_id, customer_id).await?;
-                lots.extend(more.into_iter().filter(Lot::is_open));
-            }
-            Ok(packages_of(&lots))
-        }
+        Scope::Lots(ids) => Ok(packages_of(&lots::by_ids(db, business_id, &ids).await?)),
     }
 }
 
@@ -120,32 +96,24 @@ pub(super) async fn lock(
 ) -> Result<Facts, StoreError> {
     let comes_back = |lot: &Lot| command.undoes().is_some() || lot.is_held();
     match scope {
-        Scope::Lots { ids, .. } => reach::lock_lots(txn, business_id, ids, comes_back).await,
+        Scope::Lots(ids) => reach::lock_lots(txn, business_id, ids, comes_back).await,
         Scope::Packages(ids) => reach::lock_packages(txn, business_id, ids, comes_back).await,
     }
 }
 
 /// The packages on which a use is decided once more that those in the scope could not pay: the same ones, and
-/// where there may be more that could. None: there are no others.
+/// those from which time may have moved something to them. None: there are no others.
 pub(super) async fn wider(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
-    scope: &Scope,
     facts: &Facts,
     now: DateTime<Utc>,
 ) -> Result<Option<Vec<PackageId>>, StoreError> {
-    let more = if let Some(customer_id) = scope.more_of() {
-        let mut all = lots::shared::usable_by(txn, business_id, customer_id).await?;
-        all.retain(Lot::is_open);
-        all
-    } else {
-        let beside = reach::beside(txn, business_id, &facts.lots, now).await?;
-        if beside.is_empty() {
-            return Ok(None);
-        }
-        beside
-    };
-    let all: Vec<Lot> = facts.lots.iter().cloned().chain(more).collect();
+    let beside = reach::beside(txn, business_id, &facts.lots, now).await?;
+    if beside.is_empty() {
+        return Ok(None);
+    }
+    let all: Vec<Lot> = facts.lots.iter().cloned().chain(beside).collect();
     Ok(Some(packages_of(&all)))
 }
 
@@ -284,7 +252,7 @@ async fn of_taking(
     }
 }
 
-/// Lots of the named packages, or those of the customer that could pay first.
+/// Lots of the named packages, or all that the customer could pay with.
 async fn payers(
     db: &impl ConnectionTrait,
     business_id: BusinessId,
@@ -292,19 +260,14 @@ async fn payers(
     package_ids: &[PackageId],
 ) -> Result<Scope, StoreError> {
     if package_ids.is_empty() {
-        let found = lots::batch::candidates(db, [(business_id, customer_id)]).await?;
-        let mut ids: Vec<LotId> = found.into_values().flatten().collect();
-        let is_complete = ids.len() < lots::CANDIDATES_MAX;
+        let mut ids = lots::open_of_customer(db, business_id, customer_id).await?;
         let others = lots::shared::of_others(db, business_id, customer_id).await?;
         ids.extend(others.iter().filter(|lot| lot.is_open()).map(|lot| lot.id));
-        return Ok(Scope::Lots {
-            ids,
-            more_of: (!is_complete).then_some(customer_id),
-        });
+        return Ok(Scope::Lots(ids));
     }
     let asked = package_ids.iter().map(|id| (business_id, *id));
     let found = lots::batch::of_packages(db, asked).await?;
-    Ok(Scope::lots(found.into_values().flatten().collect()))
+    Ok(Scope::Lots(found.into_values().flatten().collect()))
 }
 
 /// All packages that could pay, if one of them ended since a service whose later expiry does not count.
@@ -339,12 +302,12 @@ async fn of_hold(
     with_candidates: bool,
 ) -> Result<Scope, StoreError> {
     let Some(hold) = holds::get(db, business_id, hold_id).await? else {
-        return Ok(Scope::lots(Vec::new()));
+        return Ok(Scope::Lots(Vec::new()));
     };
     let ids: Vec<LotId> = hold.parts.iter().map(|part| part.lot_id).collect();
     let lots = followed(db, business_id, ids).await?;
     if !with_candidates {
-        return Ok(Scope::lots(ids_of(&lots)));
+        return Ok(Scope::Lots(ids_of(&lots)));
     }
     let more = payers(db, business_id, hold.customer_id, &[]).await?;
     Ok(with_lots(more, &lots))
@@ -367,11 +330,11 @@ async fn of_use(
 
 fn with_lots(scope: Scope, more: &[Lot]) -> Scope {
     match scope {
-        Scope::Lots { mut ids, more_of } => {
+        Scope::Lots(mut ids) => {
             ids.extend(ids_of(more));
             ids.sort_unstable();
             ids.dedup();
-            Scope::Lots { ids, more_of }
+            Scope::Lots(ids)
         }
         Scope::Packages(mut ids) => {
             ids.extend(packages_of(more));

@@ -2,8 +2,9 @@
 //!
 //! It locks the lots concerned, looks up the request id, settles, decides, appends and commits. What it must
 //! not write so it decides again, after locking the packages first, then all their lots: a decision with
-//! effects on a package or on one that waits for it, and a call whose candidates did not suffice though there
-//! may be more. It waits for rows that others hold, which a batch never does.
+//! effects on a package or on one that waits for it, and a use that is refused for want of credits where time may
+//! have moved some to these lots. It looks at all lots that could pay, and waits for rows that others hold: a batch
+//! does neither.
 
 use std::time::Duration;
 
@@ -17,7 +18,6 @@ use crate::domain::decide::decide;
 use crate::domain::entry::{Entry, Hash};
 use crate::domain::lot::Lot;
 use crate::domain::queue::calls_the_next;
-use crate::domain::refusal::Refusal;
 use crate::ids::{BusinessId, HoldId, LotId, PackageId};
 use crate::ledger::facts::{self, Scope, packages_of};
 use crate::ledger::submit::{Receipt, Submission};
@@ -130,7 +130,7 @@ pub(super) async fn decide_in(
     let mut posting = match decide(&facts, command, &stamp) {
         Ok(posting) => posting,
         Err(refusal @ Refusal::InsufficientCredits { .. }) => {
-            let wider = facts::wider(txn, business_id, scope, &facts, stamp.now).await?;
+            let wider = facts::wider(txn, business_id, &facts, stamp.now).await?;
             return wider.map(Outcome::Escalate).ok_or(refusal.into());
         }
         Err(refusal) => return Err(refusal.into()),

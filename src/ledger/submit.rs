@@ -1,8 +1,8 @@
 //! Submitting a command that only moves credits.
 //!
 //! What may share a commit with other calls goes to the committer, everything else to the solo lane, and so
-//! does what the committer gives back: a call whose rows are taken, one with effects on a package, and one
-//! whose candidates did not suffice. Nothing that only wants to know enters the queue.
+//! does what the committer gives back: a call whose rows are taken, one with effects on a package, and one for
+//! which lots might pay that a batch does not look at. Nothing that only wants to know enters the queue.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -11,6 +11,7 @@ mod chain;
 mod flaw;
 mod head;
 mod holding;
+mod moved;
 mod postings;
 mod replay;
 mod undo;
@@ -25,7 +26,7 @@ pub use head::Head;
 
 use crate::domain::credits::Credits;
 use crate::domain::entry::Entry;
-use crate::domain::lot::Lot;
+use crate::domain::lot::{Lot, Origin};
 use crate::domain::package::Package;
 use crate::ids::{BusinessId, LotId, PackageId};
 use crate::store::db::Database;
@@ -35,6 +36,7 @@ use crate::store::{holds, lots, packages};
 
 use flaw::Findings;
 use head::Heads;
+use moved::Arrival;
 use replay::Replay;
 
 /// After how long nothing that was recorded can still be under way: longer than statements may run and
@@ -154,7 +156,7 @@ impl Walk<'_> {
             after = Some(*last);
             let (lots, packages) = self.read(&ids).await?;
             self.copies(&lots, &packages);
-            self.lots(&lots).await?;
+            self.lots(&lots, &packages).await?;
             if progress(self.done).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -250,7 +252,11 @@ impl Walk<'_> {
         }
     }
 
-    async fn lots(&mut self, lots: &[Lot]) -> Result<(), StoreError> {
+    async fn lots(
+        &mut self,
+        lots: &[Lot],
+        packages: &HashMap<PackageId, Package>,
+    ) -> Result<(), StoreError> {
         let short: Vec<&Lot> = lots.iter().filter(|lot| chain::is_short(lot)).collect();
         let chains = match chain::short(self.db, &short).await {
             // Read one by one below, so that only the damaged one cannot be.
@@ -258,11 +264,12 @@ impl Walk<'_> {
             chains => chains?,
         };
         for (lot, entries) in short.iter().zip(&chains) {
-            let undone = undo::prove(self.db, self.business_id, entries, &mut self.findings).await;
-            self.or_damaged(lot.id, undone)?;
+            let proved = self.others(entries).await;
+            self.or_damaged(lot.id, proved)?;
         }
         let ids = short.iter().map(|lot| lot.id);
         let mut chains: HashMap<LotId, Vec<Entry>> = ids.zip(chains).collect();
+        let mut arrivals = Vec::new();
         for lot in lots {
             let mut replay = Replay::new(lot);
             if let Some(entries) = chains.remove(&lot.id) {
@@ -272,16 +279,34 @@ impl Walk<'_> {
                 self.or_damaged(lot.id, paged)?;
             }
             self.findings.in_lot(lot.id, replay.end());
+            if let Some((first, amount)) = replay.begun()
+                && lot.origin == Origin::Transferred
+            {
+                let package = packages.get(&lot.package_id);
+                arrivals.push(Arrival {
+                    lot,
+                    first,
+                    amount,
+                    came_from: package.and_then(|package| package.came_from),
+                });
+            }
             self.heads.end_of_lot(lot.id);
             self.done.lots = self.done.lots.saturating_add(1);
         }
-        Ok(())
+        moved::prove(self.db, self.business_id, &arrivals, &mut self.findings).await
+    }
+
+    /// What entries of a lot say of others, and of holds.
+    async fn others(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
+        let (db, business_id) = (self.db, self.business_id);
+        undo::prove(db, business_id, entries, &mut self.findings).await?;
+        holding::prove_ends(db, business_id, entries, &mut self.findings).await
     }
 
     async fn pages(&mut self, replay: &mut Replay<'_>, lot: &Lot) -> Result<(), StoreError> {
         for newest in chain::pages(self.db, lot).await? {
             let entries = chain::page(self.db, lot, newest).await?;
-            undo::prove(self.db, self.business_id, &entries, &mut self.findings).await?;
+            self.others(&entries).await?;
             self.entries(replay, lot.id, &entries);
         }
         Ok(())

@@ -21,7 +21,8 @@ use crate::store::lines;
 use crate::store::rows::{self, Rows};
 use row::{Column, Entity, Model, TABLE, lot, row};
 
-/// The most lots that a call which names no package looks at (design section 5).
+/// The most lots of a customer that a batch looks at for a call which names no package (design section 5), and
+/// the most of others that the customer may use.
 pub const CANDIDATES_MAX: usize = 64;
 
 /// Where a lot belongs, which never changes.
@@ -75,13 +76,15 @@ pub async fn lock(
     business_id: BusinessId,
     ids: &[LotId],
 ) -> Result<Vec<Lot>, StoreError> {
-    let ids: Vec<Uuid> = ids.iter().copied().map(LotId::uuid).collect();
-    locked(
-        txn,
-        business_id,
-        Entity::find().filter(is_any(Column::Id, ids)),
-    )
-    .await
+    let mut ids: Vec<Uuid> = ids.iter().copied().map(LotId::uuid).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut lots = Vec::with_capacity(ids.len());
+    for chunk in ids.chunks(IDS_PER_STATEMENT_MAX) {
+        let query = Entity::find().filter(is_any(Column::Id, chunk.iter().copied()));
+        lots.extend(locked(txn, business_id, query).await?);
+    }
+    Ok(lots)
 }
 
 /// Locks all lots of packages in the order of their ids and reads them.
@@ -118,6 +121,24 @@ pub async fn of_customer(
         .all(db)
         .await?;
     read(db, business_id, rows).await
+}
+
+/// The ids of all open lots of a customer, without locks.
+pub async fn open_of_customer(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    customer_id: CustomerId,
+) -> Result<Vec<LotId>, StoreError> {
+    let ids: Vec<Uuid> = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::BusinessId.eq(business_id.uuid()))
+        .filter(Column::CustomerId.eq(customer_id.uuid()))
+        .filter(Expr::col(Column::IsOpen))
+        .into_tuple()
+        .all(db)
+        .await?;
+    Ok(ids.into_iter().map(LotId::from_uuid).collect())
 }
 
 /// Those of these lots that exist, in the order of their ids.

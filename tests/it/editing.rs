@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use tonic::{Code, Status};
 
-use crate::support::app::Database::{self, Postgres, Sqlite};
+use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::on;
 use crate::support::refused::{field_faults, refused};
 use crate::support::shop::{Shop, euros, until};
@@ -61,7 +61,7 @@ fn through(date: &str) -> v1::PackageEdit {
 #[rstest]
 #[tokio::test]
 async fn each_change_of_an_edit_is_recorded_with_its_old_value(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -122,7 +122,7 @@ async fn each_change_of_an_edit_is_recorded_with_its_old_value(
 #[rstest]
 #[tokio::test]
 async fn what_an_edit_may_not_do_is_refused_with_its_reason(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -190,7 +190,7 @@ async fn what_an_edit_may_not_do_is_refused_with_its_reason(
 #[rstest]
 #[tokio::test]
 async fn a_price_quantities_and_an_earlier_end_want_permissions_of_their_own(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;

@@ -6,7 +6,7 @@ use carnet::proto::v1::{LotRank, Reason};
 use rstest::rstest;
 use tonic::Code;
 
-use crate::support::app::Database::{self, Postgres, Sqlite};
+use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::{TestApp, on};
 use crate::support::refused::refused;
 use crate::support::shop::{Shop, days, until};
@@ -33,7 +33,7 @@ fn lessons(shop: &Shop, units: &str) -> v1::UseQuestion {
 #[rstest]
 #[tokio::test]
 async fn a_choice_is_explained_lot_by_lot_in_the_order_of_the_choice(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -72,7 +72,7 @@ async fn a_choice_is_explained_lot_by_lot_in_the_order_of_the_choice(
 #[rstest]
 #[tokio::test]
 async fn a_refusal_is_explained_with_the_reason_that_the_use_would_get(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -97,7 +97,7 @@ async fn a_refusal_is_explained_with_the_reason_that_the_use_would_get(
 #[rstest]
 #[tokio::test]
 async fn a_balance_is_explained_by_the_lots_that_make_it(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use rstest::rstest;
 use tonic::Code;
 
-use crate::support::app::Database::{self, Postgres, Sqlite};
+use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::{TestApp, on, on_tuned};
 use crate::support::refused::refused;
 use crate::support::shop::{Shop, days, never};
@@ -70,7 +70,9 @@ async fn play(app: &TestApp) -> Vec<String> {
 
 #[rstest]
 #[tokio::test]
-async fn batching_off_gives_the_same_ledger(#[values(Sqlite, Postgres)] database: Database) {
+async fn batching_off_gives_the_same_ledger(
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
+) {
     let mut told = Vec::new();
     on(database, async |app| told.push(play(app).await)).await;
     on_tuned(database, alone, async |app| told.push(play(app).await)).await;
@@ -86,7 +88,7 @@ async fn batching_off_gives_the_same_ledger(#[values(Sqlite, Postgres)] database
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_of_two_businesses_in_a_crowd_stay_apart(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
     #[values(true, false)] apart: bool,
 ) {
     let tune = move |settings: &mut Settings| settings.ledger.ledger_batch_one_business = apart;
@@ -119,7 +121,7 @@ async fn calls_of_two_businesses_in_a_crowd_stay_apart(
 #[rstest]
 #[tokio::test]
 async fn an_id_that_a_command_without_entries_used_is_refused(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;

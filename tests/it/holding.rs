@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use tonic::Code;
 
-use crate::support::app::Database::{self, Postgres, Sqlite};
+use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::on;
 use crate::support::ledger::stamp;
 use crate::support::refused::{field_faults, refused};
@@ -20,7 +20,7 @@ fn at(text: &str) -> DateTime<Utc> {
 #[rstest]
 #[tokio::test]
 async fn semantics_17_held_credits_are_available_to_nobody_else(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -44,7 +44,7 @@ async fn semantics_17_held_credits_are_available_to_nobody_else(
 #[rstest]
 #[tokio::test]
 async fn semantics_18_a_hold_ends_once_and_says_how(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -83,7 +83,7 @@ async fn semantics_18_a_hold_ends_once_and_says_how(
 #[rstest]
 #[tokio::test]
 async fn semantics_19_the_rest_of_a_part_captured_goes_back_and_more_needs_a_word(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -120,7 +120,7 @@ async fn semantics_19_the_rest_of_a_part_captured_goes_back_and_more_needs_a_wor
 #[rstest]
 #[tokio::test]
 async fn semantics_20_a_timed_out_hold_is_free_for_every_reader_at_that_instant(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -153,7 +153,7 @@ async fn semantics_20_a_timed_out_hold_is_free_for_every_reader_at_that_instant(
 #[rstest]
 #[tokio::test]
 async fn semantics_20_a_hold_may_be_captured_by_its_time_out(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -178,7 +178,7 @@ async fn semantics_20_a_hold_may_be_captured_by_its_time_out(
 #[rstest]
 #[tokio::test]
 async fn semantics_11_credits_stay_held_after_the_end_and_expire_when_released(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -208,7 +208,7 @@ async fn semantics_11_credits_stay_held_after_the_end_and_expire_when_released(
 #[rstest]
 #[tokio::test]
 async fn semantics_9_a_hold_starts_the_clock_of_first_use_and_its_end_unsets_it(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -239,7 +239,7 @@ async fn semantics_9_a_hold_starts_the_clock_of_first_use_and_its_end_unsets_it(
 #[rstest]
 #[tokio::test]
 async fn a_repeat_of_a_hold_gets_its_answer_and_what_is_only_checked_holds_nothing(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -275,7 +275,7 @@ async fn a_repeat_of_a_hold_gets_its_answer_and_what_is_only_checked_holds_nothi
 #[rstest]
 #[tokio::test]
 async fn two_captures_of_one_hold_at_once_use_it_once(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -295,7 +295,7 @@ async fn two_captures_of_one_hold_at_once_use_it_once(
 #[rstest]
 #[tokio::test]
 async fn a_bad_hold_is_refused_by_field_and_a_hold_of_another_business_is_not_there(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;

@@ -42,6 +42,7 @@ mod limiting;
 mod mail;
 mod mail_jobs;
 mod mail_model;
+mod many_lots;
 mod metrics;
 mod model;
 mod money_model;

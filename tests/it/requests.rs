@@ -1,5 +1,7 @@
 //! Request ids (semantics 37): one effect and equal answers, however often and however late.
 
+mod updating;
+
 use carnet::jobs::settle;
 use carnet::proto::v1;
 use carnet::proto::v1::extend_package_request::NewExpiry;

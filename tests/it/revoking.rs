@@ -7,7 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use tonic::{Code, Status};
 
-use crate::support::app::Database::{self, Postgres, Sqlite};
+use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::on;
 use crate::support::refused::refused;
 use crate::support::shop::{Shop, days, euros, until};
@@ -54,7 +54,7 @@ async fn preview(app: &Tenant, package_id: &str) -> Result<v1::PreviewRevokeResp
 #[rstest]
 #[tokio::test]
 async fn semantics_23_a_package_is_taken_away_as_the_preview_said(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -130,7 +130,7 @@ async fn semantics_23_a_package_is_taken_away_as_the_preview_said(
 #[rstest]
 #[tokio::test]
 async fn what_has_ended_meanwhile_is_lost_when_it_is_reinstated(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -153,7 +153,7 @@ async fn what_has_ended_meanwhile_is_lost_when_it_is_reinstated(
 #[rstest]
 #[tokio::test]
 async fn a_hold_in_two_packages_goes_on_in_the_one_that_stays(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -175,7 +175,7 @@ async fn a_hold_in_two_packages_goes_on_in_the_one_that_stays(
 #[rstest]
 #[tokio::test]
 async fn releasing_a_hold_that_ended_with_its_package_answers_with_what_came_back_of_it_alone(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -201,7 +201,7 @@ async fn releasing_a_hold_that_ended_with_its_package_answers_with_what_came_bac
 #[rstest]
 #[tokio::test]
 async fn revoking_needs_its_permission_an_etag_that_is_true_and_keeps_nothing_when_it_only_checks(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -249,7 +249,7 @@ async fn revoking_needs_its_permission_an_etag_that_is_true_and_keeps_nothing_wh
 #[rstest]
 #[tokio::test]
 async fn a_clock_that_a_time_out_stopped_is_stopped_for_an_extension_too(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;

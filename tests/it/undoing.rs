@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
 use tonic::Code;
 
-use crate::support::app::Database::{self, Postgres, Sqlite};
+use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::on;
 use crate::support::ledger::stamp;
 use crate::support::refused::refused;
@@ -22,7 +22,7 @@ fn at(text: &str) -> DateTime<Utc> {
 #[rstest]
 #[tokio::test]
 async fn semantics_3_a_used_up_package_that_is_named_beside_one_that_ended_is_passed_over(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -47,7 +47,7 @@ async fn semantics_3_a_used_up_package_that_is_named_beside_one_that_ended_is_pa
 #[rstest]
 #[tokio::test]
 async fn a_use_by_hand_is_moved_by_hand_though_it_wrote_that_a_hold_timed_out(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -74,7 +74,7 @@ async fn a_use_by_hand_is_moved_by_hand_though_it_wrote_that_a_hold_timed_out(
 #[rstest]
 #[tokio::test]
 async fn semantics_22_a_use_is_undone_into_its_very_lots_and_never_twice(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -114,7 +114,7 @@ async fn semantics_22_a_use_is_undone_into_its_very_lots_and_never_twice(
 #[rstest]
 #[tokio::test]
 async fn undoing_one_use_many_times_at_once_brings_it_back_once(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -134,7 +134,7 @@ async fn undoing_one_use_many_times_at_once_brings_it_back_once(
 #[rstest]
 #[tokio::test]
 async fn semantics_22_what_goes_back_into_an_ended_package_is_lost_or_restored_alone(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -172,7 +172,7 @@ async fn semantics_22_what_goes_back_into_an_ended_package_is_lost_or_restored_a
 #[rstest]
 #[tokio::test]
 async fn d9_a_use_of_the_wrong_package_is_moved_in_one_call(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -200,7 +200,7 @@ async fn d9_a_use_of_the_wrong_package_is_moved_in_one_call(
 #[rstest]
 #[tokio::test]
 async fn a_captured_hold_is_undone_like_any_use_and_unsets_the_clock(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -228,7 +228,7 @@ async fn a_captured_hold_is_undone_like_any_use_and_unsets_the_clock(
 #[rstest]
 #[tokio::test]
 async fn semantics_1_credits_are_corrected_downward_in_the_lot_and_upward_beside_it(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -266,7 +266,7 @@ async fn semantics_1_credits_are_corrected_downward_in_the_lot_and_upward_beside
 #[rstest]
 #[tokio::test]
 async fn semantics_3_a_use_from_before_the_end_restores_what_it_needs(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -310,7 +310,7 @@ async fn semantics_3_a_use_from_before_the_end_restores_what_it_needs(
 #[rstest]
 #[tokio::test]
 async fn semantics_3_a_late_use_needs_a_permission_of_its_own_and_the_quarantine(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -333,7 +333,7 @@ async fn semantics_3_a_late_use_needs_a_permission_of_its_own_and_the_quarantine
 #[rstest]
 #[tokio::test]
 async fn one_id_for_a_use_and_for_an_edit_takes_effect_once(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -367,7 +367,7 @@ async fn one_id_for_a_use_and_for_an_edit_takes_effect_once(
 #[rstest]
 #[tokio::test]
 async fn what_a_time_out_captured_is_undone_by_the_request_that_held_it(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;

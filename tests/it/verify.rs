@@ -4,6 +4,8 @@
 mod heads;
 mod holds;
 mod job;
+mod live;
+mod moves;
 mod plants;
 
 use std::ops::ControlFlow;
@@ -11,7 +13,7 @@ use std::ops::ControlFlow;
 use carnet::domain::credits::Credits;
 use carnet::domain::entry::{About, Account, Actor, EntryKind};
 use carnet::domain::lot::{Lot, Movement, Stamp};
-use carnet::domain::posting::Draft;
+use carnet::domain::posting::{Draft, Posting};
 use carnet::jobs::settle;
 use carnet::ledger::post::post_in;
 use carnet::ledger::verify::{Asked, Report, verify};
@@ -33,6 +35,36 @@ async fn prove(app: &TestApp) -> Report {
     verify(&app.context().db, app.business_id, &asked, go_on)
         .await
         .unwrap()
+}
+
+/// So many uses of one credit of a lot.
+fn uses(app: &TestApp, lot: Lot, count: usize) -> Posting {
+    let stamp = Stamp {
+        posting_id: app.request_id().parse().unwrap(),
+        now: app.clock.now(),
+        request_hash: None,
+        method: "Consume".to_owned(),
+        actor: Actor::System,
+        purpose: None,
+    };
+    let id = lot.id;
+    let mut draft = Draft::open(&stamp, [lot]);
+    for _ in 0..count {
+        let fold = draft.lots().next().unwrap().fold;
+        let use_one = Movement {
+            kind: EntryKind::Consume,
+            from: Account::Available,
+            to: Account::Consumed,
+            amount: Credits::UNIT,
+            value: fold.value_leaving(Credits::UNIT).unwrap(),
+            effective_at: stamp.now,
+            by_time: false,
+            undoes: None,
+            about: About::default(),
+        };
+        draft.post(id, use_one).unwrap();
+    }
+    draft.close()
 }
 
 /// A ledger with a use over two packages, an expiry, a restoration and a bonus, each at an instant of its
@@ -93,35 +125,9 @@ async fn a_sound_ledger_is_sound_and_a_lot_of_any_length_is_replayed(
         let mut page = lots::page(ctx.db.reader(), app.business_id, None, 10)
             .await
             .unwrap();
-        let lot = page.pop().unwrap();
-        let stamp = Stamp {
-            posting_id: app.request_id().parse().unwrap(),
-            now: app.clock.now(),
-            request_hash: None,
-            method: "Consume".to_owned(),
-            actor: Actor::System,
-            purpose: None,
-        };
-        let mut draft = Draft::open(&stamp, [lot.clone()]);
-        for _ in 0..2_300 {
-            let fold = draft.lots().next().unwrap().fold;
-            let use_one = Movement {
-                kind: EntryKind::Consume,
-                from: Account::Available,
-                to: Account::Consumed,
-                amount: Credits::UNIT,
-                value: fold.value_leaving(Credits::UNIT).unwrap(),
-                effective_at: stamp.now,
-                by_time: false,
-                undoes: None,
-                about: About::default(),
-            };
-            draft.post(lot.id, use_one).unwrap();
-        }
+        let posting = uses(app, page.pop().unwrap(), 2_300);
         let txn = ctx.db.begin().await.unwrap();
-        post_in(&txn, app.business_id, &draft.close(), "")
-            .await
-            .unwrap();
+        post_in(&txn, app.business_id, &posting, "").await.unwrap();
         txn.commit().await.unwrap();
 
         let report = prove(app).await;

@@ -14,7 +14,7 @@ use carnet::ledger::{LedgerError, Receipt, Submission, within};
 use rstest::rstest;
 use tonic::Code;
 
-use crate::support::app::Database::{self, Postgres, Sqlite};
+use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::{TestApp, on};
 use crate::support::refused::refused;
 use crate::support::shop::{Shop, days};
@@ -76,7 +76,7 @@ fn hold_of(receipt: &Receipt) -> HoldId {
 #[rstest]
 #[tokio::test]
 async fn commands_of_one_transaction_are_all_done_or_none(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
@@ -107,7 +107,7 @@ async fn commands_of_one_transaction_are_all_done_or_none(
 #[rstest]
 #[tokio::test]
 async fn credits_of_an_invoice_line_are_freed_and_undone_by_it_alone(
-    #[values(Sqlite, Postgres)] database: Database,
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;

@@ -158,6 +158,9 @@ fn lots_pay_by_priority_end_narrowness_unit_value_and_age() {
     for pair in lots.windows(2) {
         let ((before, by), (after, _)) = (&pair[0], &pair[1]);
         assert_eq!(rank(before, after, &[]), *by);
+        let has_own_turn = matches!(by, Rank::Priority | Rank::Expiry);
+        assert_eq!(Turn::of(before) < Turn::of(after), has_own_turn);
+        assert!(Turn::of(before) <= Turn::of(after));
     }
 }
 

@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use sea_orm::ConnectionTrait;
 
 use crate::domain::lot::Lot;
+use crate::domain::posting::Posting;
+use crate::domain::selection::Turn;
 use crate::ids::{LotId, PackageId};
 use crate::ledger::submit::Submission;
 use crate::store::error::StoreError;
 use crate::store::lines::LineCache;
-use crate::store::lots::{self, CANDIDATES_MAX};
+use crate::store::lots;
 use crate::store::package_members;
 
 /// The lots that one call is decided on.
@@ -19,8 +21,23 @@ pub(super) struct Scope {
     pub(super) lot_ids: Vec<LotId>,
     /// The packages of others among them that the customer may use.
     pub(super) shared_with: BTreeSet<PackageId>,
-    /// Whether there are no others that could pay.
-    pub(super) is_complete: bool,
+    /// All lots that could pay and whose turn comes before this one are among them; none: all are.
+    pub(super) ends_at: Option<Turn>,
+}
+
+impl Scope {
+    /// Whether nothing that was not looked at could have paid instead of these lots.
+    pub(super) fn decides(&self, posting: &Posting, lots: &[Lot]) -> bool {
+        let Some(end) = self.ends_at else {
+            return true;
+        };
+        let comes_before = |lot: &Lot| Turn::of(lot) < end;
+        let mut paid = posting.entries.iter().filter(|entry| !entry.by_time);
+        paid.all(|entry| {
+            let lot = lots.iter().find(|lot| lot.id == entry.lot_id);
+            lot.is_some_and(comes_before)
+        })
+    }
 }
 
 /// What a batch is decided on.
@@ -56,7 +73,7 @@ pub(super) async fn read<'a>(
     let scopes = asked.map(|(business_id, shareable)| {
         let mut lot_ids = Vec::new();
         let mut shared_with = BTreeSet::new();
-        let mut is_complete = false;
+        let mut ends_at = None;
         if let Some(shareable) = shareable {
             let customer = (business_id, shareable.customer_id);
             shared_with.extend(found.shared_with.get(&customer).into_iter().flatten());
@@ -66,13 +83,13 @@ pub(super) async fn read<'a>(
             }
             if shareable.package_ids.is_empty() {
                 lot_ids.extend(found.of_customers.get(&customer).into_iter().flatten());
+                ends_at = found.ends.get(&customer).copied();
             }
-            is_complete = !shareable.package_ids.is_empty() || lot_ids.len() < CANDIDATES_MAX;
         }
         Scope {
             lot_ids,
             shared_with,
-            is_complete,
+            ends_at,
         }
     });
     Ok(Read {

@@ -107,6 +107,9 @@ impl State {
             ..Facts::of_lots(lots.into_iter().cloned())
         };
         match decide(&facts, &submission.command, &stamp) {
+            // What was not looked at might pay instead.
+            Ok(posting) if !scope.decides(&posting, &facts.lots) => Verdict::Solo,
+            Err(_) if scope.ends_at.is_some() => Verdict::Solo,
             Ok(posting) if !posting.effects.is_empty() || calls_the_next(&posting) => Verdict::Solo,
             // What a customer is to be told is queued with the posting.
             Ok(posting) if !submission.watch.may_have_crossed(&posting).is_empty() => Verdict::Solo,
@@ -118,9 +121,7 @@ impl State {
                 }
                 Verdict::Posted(posting)
             }
-            Err(Refusal::InsufficientCredits { .. })
-                if !scope.is_complete || may_be_moved(&facts.lots, stamp.now) =>
-            {
+            Err(Refusal::InsufficientCredits { .. }) if may_be_moved(&facts.lots, stamp.now) => {
                 Verdict::Solo
             }
             // A batch does not see that a package is shared of which nothing is left.

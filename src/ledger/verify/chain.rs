@@ -29,11 +29,12 @@ pub(super) async fn short(db: &Database, lots: &[&Lot]) -> Result<Vec<Vec<Entry>
     let Some(business_id) = lots.first().map(|lot| lot.business_id) else {
         return Ok(Vec::new());
     };
-    let ids: Vec<_> = lots.iter().map(|lot| lot.id).collect();
+    // As they were read: whoever writes goes on with the chain, and does not change what is behind.
+    let ends: Vec<EntryKey> = lots.iter().filter_map(|lot| lot.tail.last).collect();
     let depth = lots.iter().map(|lot| lot.tail.seq).max().unwrap_or(0);
     // One more than there should be, so that a chain that goes on is seen.
     let depth = depth.max(1).saturating_add(1);
-    let found = proof::chains(db.reader(), business_id, &ids, depth).await?;
+    let found = proof::chains(db.reader(), business_id, &ends, depth).await?;
     let by_key: HashMap<EntryKey, Entry> =
         found.into_iter().map(|entry| (entry.key, entry)).collect();
     Ok(lots.iter().map(|lot| follow(lot, &by_key)).collect())

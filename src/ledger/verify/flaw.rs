@@ -123,6 +123,9 @@ pub enum Flaw {
     /// The lot tells another value or quantity as issued.
     #[error("the lot tells another issue than its first entry")]
     Issued,
+    /// The lot was moved out of another one, and tells another value or quantity as issued.
+    #[error("the lot tells another issue than the lot that it came from")]
+    IssuedElsewhere,
     /// Columns of the lot's row contradict each other or the line.
     #[error("the lot's row contradicts itself or its line")]
     Row,
@@ -150,6 +153,15 @@ pub enum Flaw {
     /// The hold has ended and still holds something, or holds nothing and has not ended.
     #[error("the hold has ended and holds something, or holds nothing and has not ended")]
     HoldEnd,
+    /// An entry ends a hold that was ended by nobody or by another posting, or in another way.
+    #[error("entry {0} ends a hold that says otherwise")]
+    EndsHold(i64),
+    /// The posting that is said to have ended the hold did not, not all of it, or in another way.
+    #[error("the hold was not ended so by the posting that it names")]
+    HoldEndedBy,
+    /// Transfers of one posting take other credits, or another value, out of lots than they bring into others.
+    #[error("what left lots by transfer is not what arrived in others")]
+    Transfers,
     /// `n` does not count from 0 without gaps.
     #[error("entry {0} leaves a gap before it")]
     PostingGap(i32),

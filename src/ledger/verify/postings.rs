@@ -1,4 +1,5 @@
-//! Postings: the entries of one request stand together, and every stored entry is in some lot's chain.
+//! Postings: the entries of one request stand together, what it moves between lots arrives, and every stored
+//! entry is in some lot's chain.
 
 use chrono::{DateTime, Utc};
 
@@ -26,6 +27,7 @@ pub(super) async fn prove(
     loop {
         let page = proof::links(db.reader(), business_id, after, LINKS_PER_PAGE).await?;
         let Some(last) = page.last() else {
+            walk.end_posting(findings);
             return Ok(Some(stored));
         };
         after = Some(last.key);
@@ -47,17 +49,17 @@ struct Walk {
     before: Option<Link>,
     /// Its first entry that time did not cause.
     asked_for: Option<Link>,
+    /// The credits and the value that left lots by transfer and have not arrived in others.
+    underway: [i128; 2],
 }
 
 impl Walk {
     fn link(&mut self, link: Link, findings: &mut Findings) {
-        let before = self
-            .before
-            .take()
-            .filter(|before| before.key.posting_id == link.key.posting_id);
-        if before.is_none() {
-            self.asked_for = None;
+        let is_same = |before: &Link| before.key.posting_id == link.key.posting_id;
+        if !self.before.as_ref().is_some_and(is_same) {
+            self.end_posting(findings);
         }
+        let before = self.before.take();
         let wanted = before.map_or(0, |before| before.key.n.saturating_add(1));
         if link.key.n != wanted {
             findings.in_posting(link.key, Flaw::PostingGap(link.key.n));
@@ -68,6 +70,19 @@ impl Walk {
                 findings.in_posting(link.key, Flaw::PostingRequest(link.key.n));
             }
         }
+        for (underway, moved) in self.underway.iter_mut().zip(link.moves) {
+            *underway = underway.saturating_add(moved);
+        }
         self.before = Some(link);
+    }
+
+    /// Ends the posting that was walked over, if there is one: what left lots has arrived.
+    fn end_posting(&mut self, findings: &mut Findings) {
+        let over = std::mem::take(self);
+        if let Some(last) = over.before
+            && over.underway != [0, 0]
+        {
+            findings.in_posting(last.key, Flaw::Transfers);
+        }
     }
 }

@@ -20,8 +20,8 @@ pub(super) struct Replay<'a> {
     last: Option<EntryKey>,
     hash: Hash,
     recorded_at: Option<chrono::DateTime<chrono::Utc>>,
-    /// The first entry's amount and value.
-    begun: Option<(Credits, i64)>,
+    /// The first entry, its amount and its value.
+    begun: Option<(EntryKey, Credits, i64)>,
     /// The last posting in which credits came back into the lot.
     returned_in: Option<Uuid>,
 }
@@ -92,12 +92,19 @@ impl<'a> Replay<'a> {
         self.last = Some(entry.key);
         self.hash = entry.hash;
         self.recorded_at = Some(entry.recorded_at);
-        self.begun = self.begun.or(Some((entry.amount, entry.value)));
+        let begun = (entry.key, entry.amount, entry.value);
+        self.begun = self.begun.or(Some(begun));
         let returns = entry.to == Account::Available && entry.from != Account::Issued;
         if returns {
             self.returned_in = Some(entry.key.posting_id);
         }
         flaws
+    }
+
+    /// The first entry, and its amount.
+    pub(super) fn begun(&self) -> Option<(EntryKey, Credits)> {
+        let (key, amount, _) = self.begun?;
+        Some((key, amount))
     }
 
     /// Says what is wrong with the lot, now that all its entries were seen.
@@ -248,11 +255,12 @@ fn true_tail(end: &Replay<'_>) -> Option<Flaw> {
 }
 
 /// What was issued is kept apart for the order in which lots pay; what came by a transfer copies it from
-/// the lot that it left. What is given for nothing is worth nothing.
+/// the lot that it left ([`super::moved`]). What is given for nothing is worth nothing.
 fn true_issue(end: &Replay<'_>) -> Option<Flaw> {
     let issued = end.lot.issued;
     let came_by_transfer = end.lot.origin == Origin::Transferred;
-    let told = came_by_transfer || end.begun == Some((issued.quantity, issued.value));
+    let begun = end.begun.map(|(_, amount, value)| (amount, value));
+    let told = came_by_transfer || begun == Some((issued.quantity, issued.value));
     let worthless = end.lot.origin != Origin::Bonus || issued.value == 0;
     flaw_unless(told && worthless, Flaw::Issued)
 }

@@ -10,7 +10,7 @@ use sea_orm::sea_query::Value;
 use sea_orm::{Condition, QueryOrder, QuerySelect, Statement};
 
 use super::row::{Column, Entity, read};
-use crate::domain::entry::{Entry, EntryKey};
+use crate::domain::entry::{Account, Entry, EntryKey};
 use crate::ids::{BusinessId, LotId};
 use crate::store::error::StoreError;
 
@@ -27,10 +27,24 @@ pub struct Link {
     pub by_time: bool,
     /// The hash of the request, as it is stored.
     pub request_hash: Option<Vec<u8>>,
+    /// The credits, in millionths, and the value that it takes out of its lot by a transfer; below zero what it
+    /// brings in.
+    pub moves: [i128; 2],
 }
 
 /// The columns of a [`Link`], in its order.
-type LinkRow = (Uuid, i32, Uuid, i64, bool, Option<Vec<u8>>);
+type LinkRow = (
+    Uuid,
+    i32,
+    Uuid,
+    i64,
+    bool,
+    Option<Vec<u8>>,
+    i16,
+    i16,
+    i64,
+    i64,
+);
 
 /// How many lots a business has.
 pub async fn count_lots(
@@ -82,28 +96,37 @@ pub async fn odd_lots(
     ids(db, &sql, values).await
 }
 
-/// The chains of these lots from their ends backwards, each at most `depth` entries, in any order.
+/// The chains from these entries backwards, each at most `depth` entries, in any order. A lot that was read
+/// earlier says where its own begins: since then, others may have gone on with it.
 pub async fn chains(
     db: &impl ConnectionTrait,
     business_id: BusinessId,
-    lot_ids: &[LotId],
+    ends: &[EntryKey],
     depth: i64,
 ) -> Result<Vec<Entry>, StoreError> {
-    let (list, mut values) = bound(business_id, lot_ids);
-    values.push(depth.into());
-    let depth_place = values.len();
+    if ends.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut values: Vec<Value> = vec![business_id.uuid().into(), depth.into()];
+    let mut list = String::new();
+    for end in ends {
+        values.extend([end.posting_id.into(), end.n.into()]);
+        let (posting_id, n) = (values.len().saturating_sub(1), values.len());
+        let comma = if list.is_empty() { "" } else { ", " };
+        // Writing to a string cannot fail.
+        let _done = write!(list, "{comma}(${posting_id}, ${n})");
+    }
     let sql = format!(
-        "WITH RECURSIVE chain AS (
-            SELECT entries.*, 1 AS depth FROM lots
-            JOIN entries ON entries.business_id = lots.business_id
-                AND entries.posting_id = lots.last_posting_id AND entries.n = lots.last_n
-            WHERE lots.business_id = $1 AND lots.id IN ({list})
+        "WITH RECURSIVE ends (posting_id, n) AS (VALUES {list}), chain AS (
+            SELECT entries.*, 1 AS depth FROM ends
+            JOIN entries ON entries.business_id = $1
+                AND entries.posting_id = ends.posting_id AND entries.n = ends.n
             UNION ALL
             SELECT earlier.*, chain.depth + 1 FROM chain
             JOIN entries AS earlier ON earlier.business_id = chain.business_id
                 AND earlier.posting_id = chain.previous_posting_id
                 AND earlier.n = chain.previous_n
-            WHERE chain.depth < ${depth_place}
+            WHERE chain.depth < $2
         )
         SELECT * FROM chain"
     );
@@ -157,6 +180,10 @@ pub async fn links(
         .column(Column::RecordedAt)
         .column(Column::ByTime)
         .column(Column::RequestHash)
+        .column(Column::FromAccount)
+        .column(Column::ToAccount)
+        .column(Column::Amount)
+        .column(Column::Value)
         .filter(Column::BusinessId.eq(business_id.uuid()));
     if let Some(after) = after {
         // The first bound is implied, and lets the index begin at the right place.
@@ -175,14 +202,27 @@ pub async fn links(
         .into_tuple()
         .all(db)
         .await?;
-    let link = |(posting_id, n, lot_id, recorded_at, by_time, request_hash)| Link {
+    Ok(rows.into_iter().map(link).collect())
+}
+
+fn link(row: LinkRow) -> Link {
+    let (posting_id, n, lot_id, recorded_at, by_time, request_hash, from, to, amount, value) = row;
+    let transferred = Account::Transferred.code();
+    let direction = if to == transferred {
+        1
+    } else if from == transferred {
+        -1
+    } else {
+        0
+    };
+    Link {
         key: EntryKey { posting_id, n },
         lot_id: LotId::from_uuid(lot_id),
         recorded_at,
         by_time,
         request_hash,
-    };
-    Ok(rows.into_iter().map(link).collect())
+        moves: [amount, value].map(|moved| i128::from(moved).saturating_mul(direction)),
+    }
 }
 
 async fn these(

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::row::{Column, Model, TABLE, lot, row};
 use super::{CANDIDATES_MAX, shared};
 use crate::domain::lot::Lot;
+use crate::domain::selection::Turn;
 use crate::ids::{BusinessId, CustomerId, LineId, LotId, PackageId};
 use crate::store::columns::{in_order, known};
 use crate::store::error::StoreError;
@@ -47,43 +48,6 @@ struct Found {
     business_id: Uuid,
     asked_id: Uuid,
     lot_id: Uuid,
-}
-
-/// The open lots of each of these customers that could pay first, at most [`CANDIDATES_MAX`] of each, by an
-/// index and without locks; which of them do is decided on locked rows.
-pub async fn candidates(
-    db: &impl ConnectionTrait,
-    customers: impl IntoIterator<Item = (BusinessId, CustomerId)>,
-) -> Result<HashMap<(BusinessId, CustomerId), Vec<LotId>>, StoreError> {
-    let backend = db.get_database_backend();
-    let pairs = customers.into_iter();
-    let pairs = pairs.map(|(business_id, id)| (business_id.uuid(), id.uuid()));
-    let customers = Rows::of_pairs(["business_id", "asked_id"], pairs);
-    let given = customers.table(backend);
-    let order = "priority, expires_at NULLS LAST, id";
-    let sql = if backend == DbBackend::Postgres {
-        format!(
-            "SELECT given.business_id, given.asked_id, open.id AS lot_id
-             FROM {given} CROSS JOIN LATERAL (
-                SELECT id FROM lots
-                WHERE lots.business_id = given.business_id AND lots.customer_id = given.asked_id
-                    AND lots.is_open
-                ORDER BY {order} LIMIT {CANDIDATES_MAX}
-             ) AS open"
-        )
-    } else {
-        format!(
-            "SELECT business_id, asked_id, lot_id FROM (
-                SELECT given.business_id, given.asked_id, lots.id AS lot_id, row_number() OVER (
-                    PARTITION BY given.business_id, given.asked_id ORDER BY {order}
-                ) AS place
-                FROM {given} JOIN lots ON lots.business_id = given.business_id
-                    AND lots.customer_id = given.asked_id AND lots.is_open
-             ) WHERE place <= {CANDIDATES_MAX}"
-        )
-    };
-    let found = found(db, sql, customers).await?;
-    Ok(grouped(found, CustomerId::from_uuid))
 }
 
 /// The ids of all lots of each of these packages, without locks.
@@ -164,6 +128,9 @@ pub struct Payers {
     pub of_customers: HashMap<(BusinessId, CustomerId), Vec<LotId>>,
     /// The packages of others that a customer may use, of which something was found here.
     pub shared_with: HashMap<(BusinessId, CustomerId), BTreeSet<PackageId>>,
+    /// Where the look at a customer's lots ended that may have more: those whose turn comes before are all
+    /// there.
+    pub ends: HashMap<(BusinessId, CustomerId), Turn>,
     /// All of each package.
     pub of_packages: HashMap<(BusinessId, PackageId), Vec<LotId>>,
     /// All of them, some perhaps twice.
@@ -235,7 +202,34 @@ pub async fn payers(
         rows.push(row);
     }
     payers.lots = with_lines(db, &rows, lines).await?;
+    payers.ends = ends(&payers);
     Ok(payers)
+}
+
+/// Where the look at those customers ended of whose lots, or of what they share, the most were found.
+fn ends(payers: &Payers) -> HashMap<(BusinessId, CustomerId), Turn> {
+    let is_full = |ids: &Vec<LotId>| ids.len() >= CANDIDATES_MAX;
+    if !payers.of_customers.values().any(is_full) {
+        return HashMap::new();
+    }
+    let lots: HashMap<LotKey, &Lot> = payers
+        .lots
+        .iter()
+        .map(|lot| ((lot.business_id, lot.id), lot))
+        .collect();
+    let full = payers.of_customers.iter().filter(|(_, ids)| is_full(ids));
+    full.filter_map(|((business_id, customer_id), ids)| {
+        let found = ids.iter().filter_map(|id| lots.get(&(*business_id, *id)));
+        let (own, shared): (Vec<&Lot>, Vec<&Lot>) =
+            found.partition(|lot| lot.customer_id == *customer_id);
+        let last = |lots: &Vec<&Lot>| lots.iter().map(|lot| Turn::of(lot)).max();
+        let cut_off = [own, shared]
+            .into_iter()
+            .filter(|lots| lots.len() >= CANDIDATES_MAX);
+        let end = cut_off.filter_map(|lots| last(&lots)).min()?;
+        Some(((*business_id, *customer_id), end))
+    })
+    .collect()
 }
 
 /// The query that finds the open lots of the customers in `given`, at most [`CANDIDATES_MAX`] of each: the

@@ -3,8 +3,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use carnet::ids::PackageId;
+use carnet::config::Settings;
+use carnet::ids::{CustomerId, PackageId};
 use carnet::proto::v1;
+use carnet::store::db::BATCH_LANES;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
@@ -68,6 +70,55 @@ async fn a_crowd_on_one_package_shares_commits_and_never_oversells(
             let commits = commits(app).await;
             assert!(commits < 40, "{commits} commits");
         }
+    })
+    .await;
+}
+
+/// How many transactions wrote uses of more than one business. Only PostgreSQL says.
+async fn mixed_commits(app: &TestApp) -> i64 {
+    let sql = "SELECT count(*) FROM (SELECT feed FROM entries WHERE kind = 2 GROUP BY feed
+        HAVING count(DISTINCT business_id) > 1) AS mixed";
+    let statement = Statement::from_string(DbBackend::Postgres, sql);
+    let row = app.context().db.reader().query_one_raw(statement).await;
+    row.unwrap().unwrap().try_get_by_index(0).unwrap()
+}
+
+/// Which lane the uses of the shop's customer go through.
+fn lane(shop: &Shop) -> u128 {
+    let id: CustomerId = shop.customer.parse().unwrap();
+    id.uuid().as_u128() % u128::from(BATCH_LANES)
+}
+
+#[rstest]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_is_of_one_business_where_that_is_set_and_of_several_where_not(
+    #[values(true, false)] apart: bool,
+) {
+    let tune = move |settings: &mut Settings| settings.ledger.ledger_batch_one_business = apart;
+    on_tuned(Postgres, tune, async |app| {
+        let other = app.second_business().await;
+        let (left, mut right) = (Shop::open(app).await, Shop::open(&other).await);
+        // Calls in different lanes share no commit anyway.
+        while lane(&right) != lane(&left) {
+            right.customer = right.customer("Kati Kask").await;
+        }
+        for shop in [&left, &right] {
+            shop.sell_lessons("40", never()).await;
+        }
+        let held = Held::entries(app).await;
+        let shops = [&left, &right].into_iter().cycle().take(CLIENTS);
+        let calls = join_all(shops.map(|shop| shop.consume(shop.use_lessons("1"))));
+        let release = async {
+            held.until_somebody_waits().await;
+            held.let_go().await;
+        };
+        let (results, ()) = tokio::join!(calls, release);
+        for result in results {
+            result.unwrap();
+        }
+        let (mixed, all) = (mixed_commits(app).await, commits(app).await);
+        assert_eq!(mixed == 0, apart, "{mixed} of {all} commits");
+        assert!(usize::try_from(all).unwrap() < CLIENTS, "{all} commits");
     })
     .await;
 }
@@ -180,7 +231,7 @@ async fn rows_that_somebody_holds_keep_no_other_call_waiting() {
 async fn a_call_that_finds_the_queue_full_is_told_when_to_come_back(
     #[values(Sqlite, Postgres)] database: Database,
 ) {
-    let short = |settings: &mut carnet::config::Settings| settings.ledger.ledger_batch_max = 2;
+    let short = |settings: &mut Settings| settings.ledger.ledger_batch_max = 2;
     on_tuned(database, short, async |app| {
         let shop = Shop::open(app).await;
         let package = shop.sell_lessons("100", never()).await;

@@ -24,6 +24,11 @@ impl Held {
         Self::by(app, "LOCK TABLE entries IN SHARE ROW EXCLUSIVE MODE").await
     }
 
+    /// Keeps everybody from reading entries as well; only on PostgreSQL.
+    pub(crate) async fn entries_from_readers(app: &TestApp) -> Self {
+        Self::by(app, "LOCK TABLE entries IN ACCESS EXCLUSIVE MODE").await
+    }
+
     /// Holds the lots of a package.
     pub(crate) async fn lots_of(app: &TestApp, package_id: &str) -> Self {
         let id = package_id.parse::<PackageId>().unwrap().uuid();
@@ -77,6 +82,18 @@ impl Held {
             WHERE datname = current_database() AND wait_event_type = 'Lock'";
         let watching = self.watching.reader();
         watching.execute_unprepared(ended).await.unwrap();
+    }
+
+    /// The transaction, to write in it.
+    pub(crate) fn txn(&self) -> &DatabaseTransaction {
+        &self.txn
+    }
+
+    /// Keeps what was written in it.
+    pub(crate) async fn commit(self) {
+        self.txn.commit().await.unwrap();
+        self.watching.close().await.unwrap();
+        self.connection.close().await.unwrap();
     }
 
     pub(crate) async fn let_go(self) {

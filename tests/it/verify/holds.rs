@@ -1,5 +1,7 @@
 //! Holds, undoings and corrections are proved like everything else, and faults planted in them are found.
 
+use carnet::jobs::settle;
+use carnet::proto::v1;
 use carnet::proto::v1::adjust_request::Change;
 use chrono::TimeDelta;
 use rstest::rstest;
@@ -9,9 +11,11 @@ use super::plants::plant_each;
 use super::prove;
 use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::on;
+use crate::support::ledger::stamp;
 use crate::support::shop::{Shop, days};
 
-/// `{hold}` is an open hold of 3 that times out, `{over}` one that was captured, `{lot}` the lot of both.
+/// `{hold}` is an open hold of 3 that times out, `{over}` one that was captured, `{lot}` the lot of both; `{timed}`
+/// would have timed out when it was captured, `{freed}` was released, and the time-out of `{late}` captured it.
 const PLANTS: &[(&str, &str)] = &[
     (
         "UPDATE hold_lots SET held = 0 WHERE hold_id = {hold}",
@@ -44,6 +48,34 @@ const PLANTS: &[(&str, &str)] = &[
     (
         "DELETE FROM hold_lots WHERE hold_id = {over}",
         "the hold does not have the parts of its posting",
+    ),
+    (
+        "UPDATE holds SET ended_as = NULL, ended_by = NULL WHERE id = {timed}",
+        "ends a hold that says otherwise",
+    ),
+    (
+        "UPDATE holds SET ended_as = NULL, ended_by = NULL, times_out_at = service_at WHERE id = {freed}",
+        "ends a hold that says otherwise",
+    ),
+    (
+        "UPDATE holds SET ended_as = 2 WHERE id = {timed}",
+        "the hold was not ended so by the posting that it names",
+    ),
+    (
+        "UPDATE holds SET ended_as = 1 WHERE id = {freed}",
+        "the hold was not ended so by the posting that it names",
+    ),
+    (
+        "UPDATE holds SET ended_by = {over} WHERE id = {timed}",
+        "the hold was not ended so by the posting that it names",
+    ),
+    (
+        "UPDATE holds SET ended_as = 1, ended_by = {over} WHERE id = {late}",
+        "ends a hold that says otherwise",
+    ),
+    (
+        "UPDATE hold_lots SET captured_posting_id = NULL, captured_n = NULL WHERE hold_id = {late}",
+        "ends a hold that says otherwise",
     ),
     (
         "UPDATE holds SET on_time_out = 99 WHERE id = {over}",
@@ -79,22 +111,36 @@ async fn a_planted_fault_of_each_kind_is_found_in_holds(
         shop.reverse(restoring).await.unwrap();
         assert_eq!(prove(app).await.faults, []);
 
-        let other = shop.sell_lessons("8", days(30)).await;
+        let other = shop.sell_lessons("11", days(30)).await;
+        let soon = |minutes| Some(stamp(app.clock.now() + TimeDelta::minutes(minutes)));
+        let one = |times_out_at| v1::HoldRequest {
+            times_out_at,
+            on_time_out: v1::OnTimeOut::Capture.into(),
+            ..shop.hold_lessons_of(&other.id, "1")
+        };
+        let late = shop.hold(one(soon(1))).await.unwrap();
+        app.clock.advance(TimeDelta::minutes(2));
+        settle::step(app.context()).await.unwrap();
+        let timed = shop.hold(one(soon(60))).await.unwrap();
+        shop.capture(shop.capturing(&timed)).await.unwrap();
+        let freed = shop.hold(one(None)).await.unwrap();
+        shop.release(&freed).await.unwrap();
         let over = shop
             .hold(shop.hold_lessons_of(&other.id, "2"))
             .await
             .unwrap();
         shop.capture(shop.capturing(&over)).await.unwrap();
         let mut request = shop.hold_lessons_of(&other.id, "3");
-        request.times_out_at = Some(crate::support::ledger::stamp(
-            app.clock.now() + TimeDelta::hours(1),
-        ));
+        request.times_out_at = soon(60);
         let open = shop.hold(request).await.unwrap();
         let uuid = |posting_id: &str| posting_id.parse::<Uuid>().unwrap();
         let lot_id = open.parts[0].lot_id.parse::<carnet::ids::LotId>().unwrap();
         let names = [
             ("{hold}", uuid(&open.posting_id)),
             ("{over}", uuid(&over.posting_id)),
+            ("{timed}", uuid(&timed.posting_id)),
+            ("{freed}", uuid(&freed.posting_id)),
+            ("{late}", uuid(&late.posting_id)),
             ("{lot}", lot_id.uuid()),
         ];
         plant_each(app, &names, PLANTS).await;

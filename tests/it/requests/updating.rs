@@ -1,0 +1,110 @@
+//! One id for a use and for an edit of a package: whoever comes second is told that it was used.
+
+use carnet::proto::v1;
+use rstest::rstest;
+use tonic::{Code, Status};
+
+use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
+use crate::support::app::on;
+use crate::support::refused::refused;
+use crate::support::shop::{Shop, days};
+use crate::support::steps::mask;
+
+/// Which package is edited.
+#[derive(Clone, Copy, Debug)]
+enum Edited {
+    /// The one that is used.
+    Used,
+    /// Another one of the business.
+    Other,
+}
+
+use Edited::{Other, Used};
+
+async fn update(
+    shop: &Shop,
+    (request_id, package_id): (&str, &str),
+    priority: i32,
+) -> Result<v1::Package, Status> {
+    let request = v1::UpdatePackageRequest {
+        request_id: request_id.to_owned(),
+        package_id: package_id.to_owned(),
+        edit: Some(v1::PackageEdit {
+            priority,
+            ..Default::default()
+        }),
+        update_mask: Some(mask(&["priority"])),
+        reason: "A mistake at the desk".to_owned(),
+        ..Default::default()
+    };
+    let answer = shop.tenant.packages().update_package(request).await?;
+    Ok(answer.into_inner().package.unwrap())
+}
+
+#[rstest]
+#[tokio::test]
+async fn an_id_of_a_use_is_refused_for_an_edit_and_the_other_way_round(
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
+    #[values(Used, Other)] edited: Edited,
+) {
+    on(database, async |app| {
+        let shop = Shop::open(app).await;
+        let used = shop.sell_lessons("8", days(30)).await;
+        let other = shop.sell_lessons("8", days(60)).await;
+        let edited = match edited {
+            Used => &used,
+            Other => &other,
+        };
+        let all = async || [shop.package(&used.id).await, shop.package(&other.id).await];
+
+        let first = shop.use_lessons_of(&used.id, "1");
+        shop.consume(first.clone()).await.unwrap();
+        let before = all().await;
+        let second = update(&shop, (&first.request_id, &edited.id), 5).await;
+        refused(second, Code::AlreadyExists, "REQUEST_ID_REUSED");
+        assert_eq!(all().await, before);
+
+        let mut second = shop.use_lessons_of(&used.id, "1");
+        let first = update(&shop, (&second.request_id, &edited.id), 7).await;
+        assert_eq!(first.unwrap().priority, 7);
+        let before = all().await;
+        let refusal = shop.consume(second.clone()).await;
+        refused(refusal, Code::AlreadyExists, "REQUEST_ID_REUSED");
+        // Nor does it tell anything else, whatever else stands in its way.
+        second.package_ids.clear();
+        second.what = shop.use_lessons("100").what;
+        let refusal = shop.consume(second).await;
+        refused(refusal, Code::AlreadyExists, "REQUEST_ID_REUSED");
+        assert_eq!(all().await, before);
+    })
+    .await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn of_a_use_and_an_edit_of_one_package_at_once_under_one_id_one_takes_effect(
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
+) {
+    on(database, async |app| {
+        let shop = Shop::open(app).await;
+        let used = shop.sell_lessons("8", days(30)).await.id;
+        let (mut uses, mut priority) = (0, 0);
+        for round in 1..=5 {
+            let using = shop.use_lessons_of(&used, "1");
+            let id = using.request_id.clone();
+            let updating = update(&shop, (&id, &used), round);
+            let (using, updating) = tokio::join!(shop.consume(using), updating);
+            assert_ne!(using.is_ok(), updating.is_ok());
+            if using.is_ok() {
+                uses += 1;
+                refused(updating, Code::AlreadyExists, "REQUEST_ID_REUSED");
+            } else {
+                priority = round;
+                refused(using, Code::AlreadyExists, "REQUEST_ID_REUSED");
+            }
+            assert_eq!(shop.left(&used).await, (8 - uses).to_string());
+            assert_eq!(shop.package(&used).await.priority, priority);
+        }
+    })
+    .await;
+}
