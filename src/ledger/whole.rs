@@ -46,7 +46,9 @@ pub async fn lock(
     let now = clock.now();
     let goes_on = facts.packages.iter().any(|it| !ids.contains(&it.id));
     if goes_on {
-        let written = write_settled(txn, now, business_id, facts.clone()).await?;
+        // On the heap, since it is large and most calls do without it.
+        let writing = Box::pin(write_settled(txn, now, business_id, facts.clone()));
+        let written = writing.await?;
         if written.is_some() {
             facts = lock_all().await?;
         }
