@@ -98,10 +98,9 @@ async fn a_package_that_ends_in_quiet_hours_is_confirmed_in_them(
         set_quiet(app, 22, 8, 7).await;
         app.clock.set(local("2026-01-15 22:30"));
         let pass = shop.sell_lessons("1", until("2026-01-15")).await;
-        let listed = app
-            .emails()
-            .list_upcoming(v1::ListUpcomingRequest::default());
-        let listed = listed.await.unwrap().into_inner().notices;
+        let request = v1::ListUpcomingRequest::default();
+        let listed = app.emails().list_upcoming(request).await;
+        let listed = listed.unwrap().into_inner().notices;
         let now = app.clock.now().timestamp();
         assert_eq!(listed[0].package_id, pass.id);
         assert_eq!(listed[0].send_at.unwrap().seconds, now);
