@@ -99,10 +99,8 @@ pub(super) async fn prove_ends(
 ) -> Result<(), StoreError> {
     let ends = chain.iter().filter(|entry| entry.from == Account::Held);
     let ids: BTreeSet<Uuid> = ends.clone().filter_map(|it| it.about.hold_id).collect();
-    if ids.is_empty() && ends.clone().next().is_none() {
-        return Ok(());
-    }
     let ids: Vec<Uuid> = ids.into_iter().collect();
+    // How a hold ended is written with what ended it, and never again.
     let holds = holds::by_ids(db.reader(), business_id, &ids).await?;
     let by_id: HashMap<Uuid, &Hold> = holds.iter().map(|hold| (hold.id.uuid(), hold)).collect();
     for entry in ends {
