@@ -18,6 +18,7 @@ use crate::domain::decide::decide;
 use crate::domain::entry::{Entry, Hash};
 use crate::domain::lot::Lot;
 use crate::domain::queue::calls_the_next;
+use crate::domain::refusal::Refusal;
 use crate::ids::{BusinessId, HoldId, LotId, PackageId};
 use crate::ledger::facts::{self, Scope, packages_of};
 use crate::ledger::submit::{Receipt, Submission};
