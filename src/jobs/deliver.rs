@@ -169,7 +169,7 @@ impl Deliverer {
                 Some(Taken::ToSend(to_send)) => {
                     let span = to_send.span.clone();
                     let sent = self.send_after(report.settle(last.take()), *to_send);
-                    let (done, goes_on) = sent.instrument(span).await?;
+                    let (done, goes_on) = Box::pin(sent).instrument(span).await?;
                     *last = Some(self.desk.hand_in(done));
                     if let GoesOn::No = goes_on? {
                         break;

@@ -169,7 +169,7 @@ fn a_language_from_right_to_left_turns_the_layout_round() {
         );
         let name = "<td class=\"name\" align=\"right\"";
         assert!(html.contains(name), "{html}");
-        let turned = html.contains("text-align: right;padding-left: 12px");
+        let turned = html.contains("text-align:right;padding-left:12px");
         assert!(turned, "{html}");
     }
 }

@@ -105,7 +105,9 @@ pub async fn record(
 ) -> Result<Answer<Paid>, ServiceError> {
     match input {
         PaymentOf::Sale(money) => Ok(sale(of_sale::record(ctx, call, money).await?)),
-        PaymentOf::Invoice(money) => Ok(invoice(of_invoice::record(ctx, call, money).await?)),
+        PaymentOf::Invoice(money) => Ok(invoice(
+            Box::pin(of_invoice::record(ctx, call, money)).await?,
+        )),
         PaymentOf::Charge(charged) => record_charged(ctx, call, charged).await,
     }
 }

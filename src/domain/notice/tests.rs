@@ -427,9 +427,5 @@ fn semantics_44_what_tells_of_a_package_does_not_wait_until_that_has_ended() {
         // It is over already, so there is no hurry.
         assert!(waits(kind, expires_at, expires_at + hour), "{kind:?}");
     }
-    assert!(waits(
-        NoticeKind::Expired,
-        expires_at - hour,
-        expires_at + hour
-    ));
+    assert!(waits(NoticeKind::Expired, expires_at, expires_at + hour));
 }

@@ -148,13 +148,11 @@ async fn is_part(
 /// before.
 fn ended_so(hold: &Hold, how: HoldEnd, posted: &[Entry]) -> bool {
     let captures = ending(hold, posted).any(|entry| entry.kind == EntryKind::Capture);
-    let (ended, held) = (
-        by_lot(ending(hold, posted).map(|entry| (entry.lot_id, entry.amount))),
-        in_lots(hold),
-    );
+    let ended = by_lot(ending(hold, posted).map(|entry| (entry.lot_id, entry.amount)));
+    let was_held = in_lots(hold);
     captures == (how == HoldEnd::Captured)
         && !ended.is_empty()
-        && ended.iter().all(|(id, sum)| held.get(id) == Some(sum))
+        && ended.iter().all(|(id, sum)| was_held.get(id) == Some(sum))
 }
 
 /// Those of these entries by which somebody ended the hold.

@@ -146,7 +146,7 @@ mod tests {
         let body = "<table><tbody>\n{{#each rows}}\n<tr><td class=\"a\" style=\"margin: {{gap}}\">{{> units}}\n</td></tr>\n\
             {{/each}}\n</tbody></table>";
         let wanted = "<html><head><title>{{subject}}</title></head><body><table><tbody>\n{{#each rows}}\n<tr>\
-            <td class=\"a\" style=\"color: {{ink}};padding-{{end}}: 1px;margin: {{gap}}\"><b>{{count}}</b>\n</td></tr>\n\
+            <td class=\"a\" style=\"color:{{ink}};padding-{{end}}:1px;margin:{{gap}}\"><b>{{count}}</b>\n</td></tr>\n\
             {{/each}}\n</tbody></table></body></html>";
         assert_eq!(styled(layout, body).as_deref(), Some(wanted));
     }

@@ -114,7 +114,7 @@ fn little_is_left_when_the_lots_of_a_credit_type_have_so_much_or_less_but_not_no
         (
             two,
             vec![paying(["0", "0", "10", "0"]), paying(["0", "2", "8", "0"])],
-            None,
+            Some(DropReason::UsedUp),
         ),
         (half, vec![paying(["0", "0", "10", "0"]), full()], None),
         (half, vec![paying(["1", "0", "9", "0"]), full()], not_low),
