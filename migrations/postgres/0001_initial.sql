@@ -974,6 +974,7 @@ CREATE TABLE emails (
 );
 -- There is none by due_at alone: whoever wants the next ones of a business would have to read those of all.
 CREATE INDEX emails_waiting ON emails (business_id, due_at, id) WHERE finished_at IS NULL;
+CREATE INDEX emails_by_customer ON emails (business_id, customer_id, id);
 CREATE INDEX emails_with_text ON emails (business_id, finished_at, id)
     WHERE to_address IS NOT NULL AND finished_at IS NOT NULL;
 CREATE INDEX emails_by_state ON emails (business_id, state, id);

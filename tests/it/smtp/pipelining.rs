@@ -41,8 +41,7 @@ async fn from_the_second_message_on_all_before_the_text_is_one_write(
         );
     }
     // Of four messages a recipient and a DATA each.
-    // Of the sender that nobody answered for.
-    assert_eq!(server.ahead(), ahead + 1);
+    assert_eq!(server.ahead(), ahead);
 }
 
 #[rstest]
@@ -127,5 +126,6 @@ async fn a_server_that_answers_for_no_sender_is_asked_again_one_by_one() {
     );
     assert!(is_accepted(&session.send(&mari(), leave()).await));
     assert_eq!((server.connections(), server.received().len()), (3, 3));
-    assert_eq!(server.ahead(), ahead);
+    // Of the sender that nobody answered for.
+    assert_eq!(server.ahead(), ahead + 1);
 }
