@@ -108,7 +108,7 @@ pub async fn record(
         PaymentOf::Invoice(money) => Ok(invoice(
             Box::pin(of_invoice::record(ctx, call, money)).await?,
         )),
-        PaymentOf::Charge(charged) => record_charged(ctx, call, charged).await,
+        PaymentOf::Charge(charged) => Box::pin(record_charged(ctx, call, charged)).await,
     }
 }
 

@@ -85,8 +85,8 @@ async fn every_kind_is_shown_with_a_sample_in_the_look_of_the_business(
             for look in [
                 "src=\"https://swim.example/logo.png\" alt=\"Swim school\"",
                 "href=\"https://swim.example/packages\"",
-                "background-color: #fde047",
-                "color: #000000",
+                "background-color:#fde047",
+                "color:#000000",
                 "Just reply to this e-mail",
             ] {
                 assert!(
