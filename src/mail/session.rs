@@ -15,6 +15,7 @@
 //! encryption "if offered".
 
 mod bounded;
+mod outcomes;
 pub mod settings;
 mod stream;
 mod trace;
@@ -37,8 +38,8 @@ use self::bounded::{Bounded, Bounds};
 use self::settings::{SmtpSettings, Timeouts};
 use self::stream::Failure;
 use super::message::Outgoing;
-use super::reply::{Reply, unexpected};
-use super::transport::{Leave, Outcome, Stage, TOO_LATE};
+use super::reply::Reply;
+use super::transport::{Leave, Outcome, Stage};
 
 /// A connection that lay idle longer is not used again; many servers hang up after a minute.
 const IDLE_MAX: Duration = Duration::from_secs(25);
@@ -379,88 +380,5 @@ impl<'a> Iterator for Chunks<'a> {
         self.rest = rest;
         self.bounds.hold_back(rest.is_empty());
         Some(chunk)
-    }
-}
-
-impl Reply {
-    /// Nobody was asked.
-    fn too_late() -> Self {
-        let reason = TOO_LATE.to_owned();
-        Self::Broken { reason }
-    }
-
-    /// The outcome of a refused sender. A refusal for good is about this sender, and others may have others; it is
-    /// tried again nevertheless, since what it takes to be let in is settled on the server.
-    fn into_no_to_sender(self) -> Outcome {
-        let stage = Stage::Sender;
-        match self {
-            Self::Said { code, .. } if code >= 500 => Outcome::Refused {
-                permanent: false,
-                stage,
-                code: Some(code),
-                enhanced: None,
-                reply: self.describe(),
-            },
-            Self::Said { .. } | Self::Broken { .. } => Outcome::NotTried {
-                stage,
-                reason: self.describe(),
-            },
-        }
-    }
-
-    /// The outcome of a command after the recipient was named, before the final dot.
-    fn into_failure(self, stage: Stage, kept: End) -> (Outcome, End) {
-        match self {
-            Self::Said { code, .. } if code >= 400 => {
-                let end = if code == 421 { End::Broken } else { kept };
-                (self.into_refusal(stage), end)
-            }
-            Self::Said { .. } => {
-                let reason = unexpected(&self.describe());
-                (Outcome::Interrupted { stage, reason }, End::Broken)
-            }
-            Self::Broken { reason } => (Outcome::Interrupted { stage, reason }, End::Broken),
-        }
-    }
-
-    /// The outcome of the final dot.
-    fn into_final(self) -> (Outcome, End) {
-        match self {
-            Self::Said { .. } if self.is_completion() => (
-                Outcome::Accepted {
-                    reply: self.describe(),
-                },
-                End::Between,
-            ),
-            Self::Said { code, .. } if code >= 400 => {
-                let end = if code == 421 {
-                    End::Broken
-                } else {
-                    End::Between
-                };
-                (self.into_refusal(Stage::FinalDot), end)
-            }
-            Self::Said { .. } => (
-                Outcome::Unknown {
-                    reason: unexpected(&self.describe()),
-                },
-                End::Broken,
-            ),
-            Self::Broken { reason } => (Outcome::Unknown { reason }, End::Broken),
-        }
-    }
-
-    fn into_refusal(self, stage: Stage) -> Outcome {
-        let reply = self.describe();
-        match self {
-            Self::Said { code, enhanced, .. } => Outcome::Refused {
-                permanent: code >= 500,
-                stage,
-                code: Some(code),
-                enhanced,
-                reply,
-            },
-            Self::Broken { reason } => Outcome::Interrupted { stage, reason },
-        }
     }
 }

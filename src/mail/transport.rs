@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use super::capture::CaptureFolder;
 use super::message::Outgoing;
 use super::session::SmtpSession;
-use crate::domain::email::StatusCode;
 
 /// How long writing a file can take, by a generous guess.
 const CAPTURE_MAX: Duration = Duration::from_mins(1);
@@ -35,6 +34,10 @@ impl Leave<Ready<()>> {
         Self { from, until }
     }
 }
+
+/// What a server says of a recipient's address that is bad (RFC 3463, RFC 7505). Other codes of the same subject speak
+/// of the sender, whom many servers refuse only once they know for whom the message is.
+const BAD_RECIPIENT: [&str; 5] = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"];
 
 /// How far a session with a mail server came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -148,8 +151,8 @@ impl Outcome {
                 enhanced,
                 ..
             } => {
-                let code = enhanced.as_deref().and_then(StatusCode::parse);
-                let is_bad = code.is_some_and(StatusCode::condemns_address);
+                let code = enhanced.as_deref();
+                let is_bad = code.is_some_and(|code| BAD_RECIPIENT.contains(&code));
                 *permanent && *stage == Stage::Recipient && is_bad
             }
             Self::Accepted { .. }

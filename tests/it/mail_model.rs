@@ -76,11 +76,6 @@ pub(super) enum Command {
     },
     /// Both replicas look for the day's run at once.
     RunDay,
-    /// A replica dies in the middle of the day's run, if it is due.
-    DieInRun {
-        replica: usize,
-        millis: u64,
-    },
     /// A replica delivers what is due.
     Deliver {
         replica: usize,
@@ -120,8 +115,6 @@ fn commands() -> BoxedStrategy<Command> {
             .prop_map(|(customer, subscribed)| Command::Subscribe { customer, subscribed }),
         1 => (0..ERASED_MAX).prop_map(|customer| Command::Erase { customer }),
         6 => Just(Command::RunDay),
-        1 => (replica(), 0..30_u64)
-            .prop_map(|(replica, millis)| Command::DieInRun { replica, millis }),
         4 => replica().prop_map(|replica| Command::Deliver { replica }),
         2 => Just(Command::DeliverBoth),
         2 => (replica(), any::<bool>())

@@ -1,7 +1,6 @@
 //! One server with two replicas' jobs, on which everything is played.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
 use carnet::domain::notice::NoticeKind;
 use carnet::ids::PackageId;
@@ -15,7 +14,6 @@ use carnet::service::{Context, readiness};
 use carnet::store::notices;
 use chrono::{NaiveDate, TimeDelta};
 use proptest::sample::Index;
-use tokio::time::timeout;
 
 use super::Command;
 use super::oracle::{LEADS, Moment, Told};
@@ -108,12 +106,6 @@ impl Scene {
             }
             Command::Erase { customer } => self.erase(*customer).await,
             Command::RunDay => self.run_day().await,
-            Command::DieInRun { replica, millis } => {
-                let run = Box::pin(mail_day::step(&self.replicas[*replica]));
-                if let Ok(run) = timeout(Duration::from_millis(*millis), run).await {
-                    run.unwrap();
-                }
-            }
             Command::Deliver { replica } => self.deliver(*replica, None).await,
             Command::DeliverBoth => self.deliver_both().await,
             Command::PutOff { replica, is_away } => {

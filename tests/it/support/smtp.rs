@@ -3,6 +3,8 @@
 //! [`SmtpServer::plan`] queues what it does the next time a stage is reached; without a plan it is a
 //! good server. It keeps every message that it took, whether or not it told the client so.
 
+mod plan;
+
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -15,50 +17,10 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+pub(crate) use plan::{Act, At};
+
 /// How late an answer comes that is only late.
 const LATE: Duration = Duration::from_millis(40);
-
-/// Where in the dialogue the server is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum At {
-    Greeting,
-    Ehlo,
-    StartTls,
-    Auth,
-    Mail,
-    Rcpt,
-    Data,
-    /// After the first line of the message.
-    Body,
-    /// After the final dot.
-    Dot,
-    Rset,
-}
-
-/// What the server does instead of the right thing.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Act {
-    /// Does the right thing: for one that comes before another that is planned.
-    Go,
-    /// Answers this, with a line break added.
-    Say(&'static str),
-    /// Answers this and hangs up.
-    SayAndDrop(&'static str),
-    /// Hangs up.
-    Drop,
-    /// Says nothing more and keeps the connection.
-    Hang,
-    /// Does the right thing, but late.
-    Slow,
-    /// Only at the dot: keeps the message and then hangs up without an answer.
-    TakeAndDrop,
-    /// Only at the dot: keeps the message and never answers.
-    TakeAndHang,
-    /// Only at the dot: answers properly, then hangs up.
-    TakeAnswerAndDrop,
-    /// Only at the dot: keeps the message and answers properly after [`SmtpServer::release`].
-    TakeAndWait,
-}
 
 /// One message as it arrived, without dot-stuffing.
 #[derive(Clone, Debug)]
