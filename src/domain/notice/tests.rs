@@ -298,15 +298,10 @@ fn shift(lot: &mut Lot, kind: EntryKind, from: Account, to: Account) {
     lot.post(&stamp, 0, movement).unwrap();
 }
 
-/// Whether a notice of each kind, found at `found_at`, still holds at `now`.
-fn truths(
-    found_at: &str,
-    now: &str,
-    change: impl Fn(&mut Package, &mut Lot),
-) -> Vec<Option<DropReason>> {
-    let (mut package, mut lot) = package();
-    let notice = |kind| Notice {
-        id: NoticeId::generate(DateTime::UNIX_EPOCH),
+/// A notice of this kind about a package, found at `at`.
+fn notice_of(package: &Package, kind: NoticeKind, at: DateTime<Utc>) -> Notice {
+    Notice {
+        id: NoticeId::generate(at),
         business_id: package.business_id,
         kind,
         package_id: package.id,
@@ -316,8 +311,18 @@ fn truths(
         expiry_epoch: 0,
         lead_days: None,
         dropped: None,
-        created_at: instant(found_at),
-    };
+        created_at: at,
+    }
+}
+
+/// Whether a notice of each kind, found at `found_at`, still holds at `now`.
+fn truths(
+    found_at: &str,
+    now: &str,
+    change: impl Fn(&mut Package, &mut Lot),
+) -> Vec<Option<DropReason>> {
+    let (mut package, mut lot) = package();
+    let notice = |kind| notice_of(&package, kind, instant(found_at));
     let notices: Vec<_> = NoticeKind::ALL
         .iter()
         .copied()
@@ -395,19 +400,7 @@ fn semantics_44_what_tells_of_a_package_does_not_wait_until_that_has_ended() {
     let (package, lot) = package();
     let expires_at = package.expires_at.unwrap();
     let waits = |kind, at: DateTime<Utc>, end| {
-        let notice = Notice {
-            id: NoticeId::generate(at),
-            business_id: package.business_id,
-            kind,
-            package_id: package.id,
-            cause: String::new(),
-            customer_id: package.customer_id,
-            email_id: None,
-            expiry_epoch: 0,
-            lead_days: None,
-            dropped: None,
-            created_at: at,
-        };
+        let notice = notice_of(&package, kind, at);
         let settled = settle::as_of(std::slice::from_ref(&lot), &[], at);
         can_wait(
             &notice,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{AFTER, BEFORE, shift, truths};
+use super::{AFTER, BEFORE, notice_of, shift, truths};
 use crate::domain::business::LowBalance;
 use crate::domain::entry::{Account, Balances, EntryKind};
 use crate::domain::line::{Line, LineKind};
@@ -53,19 +53,7 @@ fn dropped(
     settled: &[Lot],
 ) -> Option<DropReason> {
     let package = package();
-    let notice = Notice {
-        id: NoticeId::generate(at(0)),
-        business_id: package.business_id,
-        kind,
-        package_id: package.id,
-        cause: String::new(),
-        customer_id: package.customer_id,
-        email_id: None,
-        expiry_epoch: 0,
-        lead_days: None,
-        dropped: None,
-        created_at: at(0),
-    };
+    let notice = notice_of(&package, kind, at(0));
     let policy = ReminderPolicy {
         low_balance,
         ..ReminderPolicy::default()
