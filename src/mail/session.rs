@@ -4,7 +4,7 @@
 //! before it is used and put back only between messages, so whatever ends an attempt early (an error,
 //! a time-out, a dropped future) drops the connection, and no answer to one message can be taken for
 //! that of the next. Every stage has a time-out of its own, and nothing is written once the claim of the
-//! e-mail has run out ([`bounded`]). A connection that the server closed in the meantime is replaced once, as
+//! e-mail has run out (`bounded`). A connection that the server closed in the meantime is replaced once, as
 //! long as it answered for no sender.
 //!
 //! Where a server takes several commands at once (RFC 2920) all that comes before the text is one write from the
