@@ -2,7 +2,8 @@
 //! in a task of its own, and say how it ended.
 //!
 //! A client that hangs up drops the handler, never the task: a database unit is not cut in the middle.
-//! A unit that lost to others is tried again here, as a whole; one that waited too long is not.
+//! A unit that lost to others is tried again here, as a whole; one that waited too long is not. One whose connection
+//! to the database broke may have been committed: it is tried again where its request id tells.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +29,7 @@ use crate::grpc::stream::{End, Feeder, Messages};
 use crate::proto::v1;
 use crate::service::{Call, Caller, Context, ServiceError, denials, within};
 
-/// How often a unit is tried that lost to others.
+/// How often a unit is tried that lost to others, or its connection.
 const TRIES_MAX: u32 = 6;
 /// The longest pause before the second try; it doubles with each.
 const FIRST_PAUSE_MILLISECONDS_MAX: u64 = 20;
@@ -269,7 +270,9 @@ impl Api {
             let mut tries = 1;
             loop {
                 let result = work(&ctx, &call, &input).await;
-                let again = matches!(&result, Err(error) if error.is_worth_another_try());
+                let again = result.as_ref().is_err_and(|error| {
+                    error.is_worth_another_try() || (error.is_cut_off() && call.may_run_twice())
+                });
                 if !again || tries >= TRIES_MAX {
                     if let Err(error) = &result {
                         denials::note_refused(&ctx, &call, error).await;

@@ -203,6 +203,11 @@ impl Call {
         Ok(())
     }
 
+    /// Whether nothing happens twice where its unit runs twice: it reads, keeps nothing, or has a request id.
+    pub fn may_run_twice(&self) -> bool {
+        self.method.is_empty() || self.validate_only || self.request_id.is_some()
+    }
+
     /// Commits, unless the call only wanted to know; then nothing is kept, the request id included.
     pub async fn commit(&self, txn: DatabaseTransaction) -> Result<(), ServiceError> {
         if self.validate_only {

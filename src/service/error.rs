@@ -69,6 +69,12 @@ impl ServiceError {
         matches!(self, Self::Contention(cause) if !matches!(cause, StoreError::TooSlow(_)))
     }
 
+    /// Whether the connection to the database broke, perhaps after the commit: a unit that tells a repeat from the
+    /// first may run again.
+    pub fn is_cut_off(&self) -> bool {
+        matches!(self, Self::Unavailable(cause) if cause.is_cut_off())
+    }
+
     /// Says a taken unique key as what it stands for: the external id of a thing of this kind.
     pub fn taken(error: StoreError, kind: &'static str, external_id: Option<&str>) -> Self {
         match (error, external_id) {

@@ -67,6 +67,13 @@ impl StoreError {
         }
     }
 
+    /// Whether a connection broke that there was, perhaps after a commit, so that another one may tell. Where there
+    /// was none to be had, another try would only keep the caller waiting.
+    pub fn is_cut_off(&self) -> bool {
+        matches!(self, Self::Unavailable(cause)
+            if !matches!(cause, DbErr::ConnectionAcquire(_) | DbErr::Conn(_)))
+    }
+
     /// The same failure, where a lock was to be waited for only so long that a try in another way makes sense.
     #[must_use]
     pub fn contended_if_locked(self) -> Self {

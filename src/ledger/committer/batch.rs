@@ -70,15 +70,8 @@ impl Part {
         match error {
             // Another copy of a request was faster, or somebody held what was needed, or the connection was
             // lost, perhaps after the commit.
-            StoreError::Taken(_) | StoreError::Contention(_) | StoreError::Unavailable(_)
-                if may_be_tried && !is_unreachable(error) =>
-            {
-                vec![Self {
-                    tries: self.tries.saturating_add(1),
-                    look_up: true,
-                    ..self
-                }]
-            }
+            StoreError::Taken(_) | StoreError::Contention(_) if may_be_tried => self.once_more(),
+            StoreError::Unavailable(_) if may_be_tried && error.is_cut_off() => self.once_more(),
             StoreError::Unavailable(_) | StoreError::Full(_) | StoreError::TooSlow(_) => {
                 for call in self.calls {
                     let failed = LedgerError::Store(error.clone());
@@ -93,6 +86,14 @@ impl Part {
             | StoreError::Taken(_)
             | StoreError::Contention(_) => self.halves(),
         }
+    }
+
+    fn once_more(self) -> Vec<Self> {
+        vec![Self {
+            tries: self.tries.saturating_add(1),
+            look_up: true,
+            ..self
+        }]
     }
 
     fn halves(mut self) -> Vec<Self> {
@@ -113,14 +114,6 @@ impl Part {
             })
             .into()
     }
-}
-
-/// Whether there was not even a connection: then another try would only keep callers waiting.
-fn is_unreachable(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::Unavailable(sea_orm::DbErr::ConnectionAcquire(_) | sea_orm::DbErr::Conn(_))
-    )
 }
 
 /// Decides the calls and commits what they come to; the verdicts are true from then on.
