@@ -17,12 +17,12 @@ use clap::Args;
 pub(super) use self::kept::hex;
 use self::kept::{Kept, NamedHead};
 use crate::app;
-use crate::cli::progress::{Progress, ProgressStyle};
+use crate::cli::progress::{Progress, ProgressStyle, bar};
 use crate::clock::Clock;
 use crate::config::DatabaseSettings;
 use crate::ids::BusinessId;
 use crate::ledger::verify::{
-    Asked, Done, Fault, Flaw, Head, Place, Report, instant, settled_at, verify,
+    Asked, Done, Fault, Flaw, Head, Place, Report, Step, instant, settled_at, verify,
 };
 use crate::store::db::Database;
 use crate::store::{businesses, migrate};
@@ -129,12 +129,22 @@ async fn prove(
 
 fn how_far(id: BusinessId, done: Done, progress: &Progress) -> String {
     let Done {
+        step,
         lots,
         lots_total,
         entries,
     } = done;
-    let rate = progress.per_second(entries);
-    format!("{id}: {lots} of {lots_total} lots, {entries} entries, {rate} entries/s")
+    match step {
+        Step::Lots => {
+            let (bar, rate) = (bar(lots, lots_total), progress.per_second(entries));
+            format!("{id}: {bar} {lots} of {lots_total} lots, {entries} entries, {rate} entries/s")
+        }
+        Step::Holds(read) => format!("{id}: all lots proved; {read} holds"),
+        Step::Postings(read) => {
+            let bar = bar(read, entries);
+            format!("{id}: lots and holds proved; {bar} {read} of {entries} entries by posting")
+        }
+    }
 }
 
 /// The heads to check, by business.

@@ -55,9 +55,23 @@ pub struct Asked {
     pub heads: Vec<DateTime<Utc>>,
 }
 
+/// The steps of a proof, in their order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Step {
+    /// The lots and their entries.
+    #[default]
+    Lots,
+    /// The holds, so many of them by now.
+    Holds(u64),
+    /// The entries once more, by posting, so many of them by now.
+    Postings(u64),
+}
+
 /// How far a proof is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Done {
+    /// What is under way.
+    pub step: Step,
     /// How many lots were replayed.
     pub lots: u64,
     /// How many there are.
@@ -163,8 +177,12 @@ impl Walk<'_> {
         }
         let done = self.done;
         let (db, business_id) = (self.db, self.business_id);
-        let go_on = || progress(done).is_continue();
-        if !holding::prove(db, business_id, &mut self.findings, go_on).await? {
+        let mut go_on = |step| progress(Done { step, ..done }).is_continue();
+        if !holding::prove(db, business_id, &mut self.findings, |read| {
+            go_on(Step::Holds(read))
+        })
+        .await?
+        {
             return Ok(ControlFlow::Break(()));
         }
         let stored = postings::prove(
@@ -172,7 +190,7 @@ impl Walk<'_> {
             self.business_id,
             self.settled_at,
             &mut self.findings,
-            || progress(done).is_continue(),
+            |read| go_on(Step::Postings(read)),
         )
         .await?;
         let Some(stored) = stored else {

@@ -41,14 +41,14 @@ pub(super) fn in_lot(lot: &Lot, open: &[Hold]) -> Vec<Flaw> {
     flaws
 }
 
-/// Walks over all holds; false if `go_on` said that it is enough.
+/// Walks over all holds; false if `go_on`, which hears how many were read, said that it is enough.
 pub(super) async fn prove(
     db: &Database,
     business_id: BusinessId,
     findings: &mut Findings,
-    mut go_on: impl FnMut() -> bool,
+    mut go_on: impl FnMut(u64) -> bool,
 ) -> Result<bool, StoreError> {
-    let mut after = None;
+    let (mut after, mut read) = (None, 0_u64);
     loop {
         let snapshot = db.snapshot().await?;
         let page = match holds::page(&snapshot, business_id, after, HOLDS_PER_PAGE).await {
@@ -72,6 +72,7 @@ pub(super) async fn prove(
         let postings = entries::of_postings(&snapshot, keys).await?;
         snapshot.rollback().await?;
         for hold in &page {
+            read = read.saturating_add(1);
             let posted = |id| {
                 let entries = postings.get(&(business_id, id));
                 entries.map_or(&[][..], Vec::as_slice)
@@ -84,7 +85,7 @@ pub(super) async fn prove(
                 findings.add(Place::Posting(hold.id.uuid()), flaw);
             }
         }
-        if !go_on() {
+        if !go_on(read) {
             return Ok(false);
         }
     }

@@ -13,15 +13,15 @@ use crate::store::error::StoreError;
 const LINKS_PER_PAGE: u64 = 5_000;
 
 /// Walks over all postings; says how many entries were recorded at `settled_at` or before, or nothing if
-/// `go_on` said that it is enough.
+/// `go_on`, which hears how many were read, said that it is enough.
 pub(super) async fn prove(
     db: &Database,
     business_id: BusinessId,
     settled_at: DateTime<Utc>,
     findings: &mut Findings,
-    mut go_on: impl FnMut() -> bool,
+    mut go_on: impl FnMut(u64) -> bool,
 ) -> Result<Option<u64>, StoreError> {
-    let mut stored = 0_u64;
+    let (mut stored, mut read) = (0_u64, 0_u64);
     let mut walk = Walk::default();
     let mut after = None;
     loop {
@@ -32,12 +32,13 @@ pub(super) async fn prove(
         };
         after = Some(last.key);
         for link in page {
+            read = read.saturating_add(1);
             if link.recorded_at <= settled_at.timestamp_micros() {
                 stored = stored.saturating_add(1);
             }
             walk.link(link, findings);
         }
-        if !go_on() {
+        if !go_on(read) {
             return Ok(None);
         }
     }
