@@ -265,7 +265,7 @@ async fn shake_hands<W: Wire + 'static>(
         }
         Some(Act::Hang) => {
             state.lock().unwrap().count_stall();
-            std::future::pending().await;
+            std::future::pending::<()>().await;
         }
         Some(_) => {
             // In the middle of it: the client's first word is heard.
