@@ -303,9 +303,13 @@ impl Open {
             () = &mut dot_begun => None,
             result = &mut sending => Some(result),
             () = tokio::time::sleep(limits.body) => {
-                let reply = Reply::timed_out(limits.body);
-                trace::end(&body, &reply);
-                return reply.into_failure(Stage::Body, End::Broken);
+                // After standing still all may have been written in the same moment.
+                if dot_begun.as_mut().now_or_never().is_none() {
+                    let reply = Reply::timed_out(limits.body);
+                    trace::end(&body, &reply);
+                    return reply.into_failure(Stage::Body, End::Broken);
+                }
+                None
             }
         };
         let answer = match early {

@@ -14,9 +14,12 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 use crate::support::app::{Postgres, TestApp, channel, on_tuned, settings};
+use crate::support::fresh::Fresh;
 use crate::support::postgres;
 use crate::support::process::until;
 use crate::support::proxy::{Break, Proxy};
+use crate::support::refused::refused;
+use crate::support::sessions::deadlocks;
 use crate::support::shop::{Shop, days, never, period};
 use crate::support::tenant::Tenant;
 
@@ -157,7 +160,7 @@ async fn a_call_that_a_deadlock_ended_is_decided_again() {
             ))
             .await
             .unwrap();
-        let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+        app.expect_deadlocks();
         let call = persist(async || shop.consume(request.clone()).await);
         let meanwhile = async {
             until(SEEN_BY, "a call that waits", async || {
@@ -172,11 +175,7 @@ async fn a_call_that_a_deadlock_ended_is_decided_again() {
         assert_eq!(answer.unwrap().total, "9");
         assert_eq!(shop.left(&ids[0]).await, "0");
         assert_eq!(shop.left(&ids[1]).await, "7");
-        let forced = async || {
-            let statement = Statement::from_string(onlooker.get_database_backend(), deadlocks);
-            let row = onlooker.query_one_raw(statement).await.unwrap().unwrap();
-            row.try_get_by_index::<i64>(0).unwrap() > 0
-        };
+        let forced = async || deadlocks(&onlooker).await > 0;
         until(SEEN_BY, "a deadlock on record", forced).await;
         stranger.close().await.unwrap();
         onlooker.close().await.unwrap();
@@ -184,13 +183,36 @@ async fn a_call_that_a_deadlock_ended_is_decided_again() {
     .await;
 }
 
+/// What PostgreSQL says of a transaction that cannot be put in an order with others.
+const SERIALIZATION_FAILURE: &str = "40001";
+
+/// Runs `test` on a server in whose database all transactions have this isolation unless they say otherwise.
+async fn on_isolated(isolation: &str, proxy: &Proxy, test: impl AsyncFnOnce(&TestApp)) {
+    let fresh = Fresh::migrated(Postgres).await;
+    let connection = postgres::connect(&fresh.url).await;
+    let sql = format!(
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_isolation = %L',
+            current_database(), '{isolation}'); END $$"
+    );
+    connection.execute_unprepared(&sql).await.unwrap();
+    connection.close().await.unwrap();
+    let mut settings = settings(&fresh.url);
+    settings.mail.mail_capture_folder = fresh.folder.path().join("mail");
+    proxy.lead(&mut settings);
+    let app = Box::pin(TestApp::start(fresh, settings)).await;
+    assert_session(&app, "default_transaction_isolation", isolation).await;
+    Box::pin(test(&app)).await;
+    Box::pin(app.finish()).await;
+}
+
+#[rstest]
 #[tokio::test]
-async fn a_serialization_failure_is_decided_again() {
-    let serializable = |settings: &mut Settings| {
-        with_session(settings, "default_transaction_isolation%3Dserializable");
-    };
-    on_tuned(Postgres, serializable, async |app| {
-        assert_session(app, "default_transaction_isolation", "serializable").await;
+async fn a_serialization_failure_is_decided_again(
+    #[values("repeatable read", "serializable")] isolation: &str,
+    #[values(true, false)] is_named: bool,
+) {
+    let proxy = Proxy::to_postgres().await;
+    on_isolated(isolation, &proxy, async |app| {
         let shop = Shop::open(app).await;
         let package = shop.sell_lessons("8", never()).await;
         let stranger = postgres::connect(app.database_url()).await;
@@ -198,7 +220,12 @@ async fn a_serialization_failure_is_decided_again() {
         for round in 1..=3 {
             let touch = "BEGIN; UPDATE lots SET created_at = created_at";
             stranger.execute_unprepared(touch).await.unwrap();
-            let request = shop.use_lessons_of(&package.id, "2");
+            let request = if is_named {
+                shop.use_lessons_of(&package.id, "2")
+            } else {
+                shop.use_lessons("2")
+            };
+            let before = proxy.failures(SERIALIZATION_FAILURE);
             let call = persist(async || shop.consume(request.clone()).await);
             let meanwhile = async {
                 until(SEEN_BY, "a call that waits", async || {
@@ -209,6 +236,8 @@ async fn a_serialization_failure_is_decided_again() {
             };
             let (answer, ()) = tokio::join!(call, meanwhile);
             assert_eq!(answer.unwrap().total, "2");
+            let failures = proxy.failures(SERIALIZATION_FAILURE);
+            assert!(failures > before, "round {round} met none");
             assert_eq!(shop.left(&package.id).await, (8 - 2 * round).to_string());
         }
         stranger.close().await.unwrap();
@@ -217,44 +246,65 @@ async fn a_serialization_failure_is_decided_again() {
     .await;
 }
 
+/// How often a crowd comes before it is said that its calls never fail for their order.
+const CROWDS_MAX: usize = 40;
+
 #[rstest]
 #[tokio::test(flavor = "multi_thread")]
 async fn two_servers_in_any_isolation_let_the_right_number_win(
-    #[values("read%20committed", "repeatable%20read", "serializable")] isolation: &str,
+    #[values("read committed", "repeatable read", "serializable")] isolation: &str,
 ) {
-    // A blank within the value is escaped once more.
-    let setting = format!(
-        "default_transaction_isolation%3D{}",
-        isolation.replace("%20", "%5C%20")
-    );
-    let tune = |settings: &mut Settings| with_session(settings, &setting);
-    on_tuned(Postgres, tune, async |app| {
-        let wanted = isolation.replace("%20", " ");
-        assert_session(app, "default_transaction_isolation", &wanted).await;
+    let proxy = Proxy::to_postgres().await;
+    on_isolated(isolation, &proxy, async |app| {
         let mut other = settings(app.database_url());
-        with_session(&mut other, &setting);
+        proxy.lead(&mut other);
         let other = App::build(other, app.clock.clone()).await.unwrap();
         let other = other.bind().await.unwrap();
         let beside = app.through(channel(&other));
         let shop = Shop::open(app).await;
-        let hot = shop.sell_lessons("15", days(30)).await;
-        let calls = (0..24).map(|client| {
-            let request = if client % 3 == 0 {
-                shop.use_lessons_of(&hot.id, "1")
-            } else {
-                shop.use_lessons("1")
-            };
-            let side: &Tenant = if client % 2 == 0 { app } else { &beside };
-            persist(async move || side.credits().consume(request.clone()).await)
-        });
-        let results = join_all(calls).await;
-        let won = results.iter().filter(|result| result.is_ok()).count();
-        assert_eq!(won, 15);
-        for status in results.into_iter().filter_map(Result::err) {
-            assert_eq!(status.code(), Code::FailedPrecondition, "{status:?}");
+        let template_id = shop.offer(shop.lessons("15", days(30))).await;
+        for _ in 0..CROWDS_MAX {
+            let hot = shop.sell(&template_id).await;
+            crowd(&shop, [app, &beside], &hot.id).await;
+            if isolation == "read committed" || proxy.failures(SERIALIZATION_FAILURE) > 0 {
+                break;
+            }
         }
-        assert_eq!(shop.left(&hot.id).await, "0");
+        let has_failures = proxy.failures(SERIALIZATION_FAILURE) > 0;
+        assert_eq!(has_failures, isolation != "read committed");
         other.stop().await;
     })
     .await;
+}
+
+/// Many want the fifteen credits of a package, through both sides.
+async fn crowd(shop: &Shop, sides: [&Tenant; 2], package_id: &str) {
+    let calls = (0..24).map(|client| {
+        // Who waits for nothing shares a commit; a hold has one of its own.
+        let request = if client % 3 == 0 {
+            Wanted::Hold(shop.hold_lessons_of(package_id, "1"))
+        } else if client % 3 == 1 {
+            Wanted::Use(shop.use_lessons_of(package_id, "1"))
+        } else {
+            Wanted::Use(shop.use_lessons("1"))
+        };
+        let credits = sides[client % 2].credits();
+        persist(async move || match request.clone() {
+            Wanted::Hold(request) => credits.clone().hold(request).await.map(|_| ()),
+            Wanted::Use(request) => credits.clone().consume(request).await.map(|_| ()),
+        })
+    });
+    let results = join_all(calls).await;
+    let won = results.iter().filter(|result| result.is_ok()).count();
+    assert_eq!(won, 15);
+    for result in results.into_iter().filter(Result::is_err) {
+        refused(result, Code::FailedPrecondition, "INSUFFICIENT_CREDITS");
+    }
+    assert_eq!(shop.left(package_id).await, "0");
+}
+
+#[derive(Clone, Debug)]
+enum Wanted {
+    Use(v1::ConsumeRequest),
+    Hold(v1::HoldRequest),
 }

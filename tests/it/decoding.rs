@@ -1,6 +1,8 @@
 //! Requests as anybody may send them: whatever the bytes, reading them ends in a use of credits or in
 //! faults that name fields of the message.
 
+mod anything;
+
 use carnet::grpc::convert::using::consumption;
 use carnet::grpc::faults::Faults;
 use carnet::proto::v1;

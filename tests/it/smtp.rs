@@ -77,7 +77,7 @@ fn hanging(at: At) -> Timeouts {
     let short = Duration::from_millis(150);
     match at {
         At::Greeting | At::Ehlo => limits.greeting = short,
-        At::StartTls => limits.tls = short,
+        At::StartTls | At::Handshake => limits.tls = short,
         At::Auth => limits.auth = short,
         At::Mail | At::Rcpt | At::Rset => limits.command = short,
         At::Data => limits.data = short,

@@ -19,6 +19,7 @@ pub(crate) mod proxy;
 pub(crate) mod refused;
 pub(crate) mod scrape;
 pub(crate) mod sentences;
+pub(crate) mod sessions;
 pub(crate) mod shop;
 pub(crate) mod smtp;
 pub(crate) mod staff;

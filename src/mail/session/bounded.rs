@@ -131,6 +131,10 @@ impl AsyncWrite for Bounded {
             }
             this.held.drain(..written);
         }
+        // TLS takes more than the connection does, the final dot with it.
+        if this.stream.has_unwritten() {
+            this.bounds.check()?;
+        }
         Pin::new(&mut this.stream).poll_flush(context)
     }
 

@@ -152,6 +152,16 @@ fn is_complete(reply: &[u8]) -> bool {
     last.get(3) != Some(&b'-')
 }
 
+impl Stream {
+    /// Whether something was taken that the connection did not take yet.
+    pub(super) fn has_unwritten(&self) -> bool {
+        match &self.io {
+            Io::Clear(_) => false,
+            Io::Tls(tls) => tls.get_ref().1.wants_write(),
+        }
+    }
+}
+
 impl AsyncTokioStream for Stream {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         match &self.io {

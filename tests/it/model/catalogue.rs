@@ -138,36 +138,43 @@ impl Line {
         (self.covers.iter().any(names_category), self.covers.len())
     }
 
-    /// The units that it pays for, times the rate of the dearest item.
-    fn weight(&self) -> i128 {
+    /// The units that so many credits of it pay for, times the rate of the dearest item.
+    pub(super) fn weight_of(&self, quantity: i64) -> i128 {
         let weights = self.covers.iter().map(|(target, per_unit)| {
             let (Target::Item(item) | Target::CategoryOf(item)) = target;
             let rate = i128::from(ITEMS[*item].2);
             (
                 rate,
-                rate * i128::from(self.quantity) * i128::from(ONE) / i128::from(*per_unit),
+                rate * i128::from(quantity) * i128::from(ONE) / i128::from(*per_unit),
             )
         });
         weights.max_by_key(|(rate, _)| *rate).unwrap().1
     }
 }
 
+/// An amount by largest remainder, and whether an order that is not given here decides who gets what is over.
+pub(super) fn shares(amount: i64, weights: &[i128]) -> (Vec<i64>, bool) {
+    let sum: i128 = weights.iter().sum();
+    let amount_of = |weight: &i128| i128::from(amount) * weight;
+    let mut values: Vec<i64> = weights
+        .iter()
+        .map(|weight| i64::try_from(amount_of(weight) / sum).unwrap())
+        .collect();
+    let rest = |index: &usize| amount_of(&weights[*index]) % sum;
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by_key(|index| -rest(index));
+    let missing = usize::try_from(amount - values.iter().sum::<i64>()).unwrap();
+    for index in order.iter().take(missing) {
+        values[*index] += 1;
+    }
+    let is_tied = missing > 0 && order.get(missing).map(rest) == Some(rest(&order[missing - 1]));
+    (values, is_tied)
+}
+
 impl Template {
     /// Semantics 26: the price falls to the lines by largest remainder.
     pub(super) fn line_values(&self) -> Vec<i64> {
-        let weights: Vec<i128> = self.lines.iter().map(Line::weight).collect();
-        let sum: i128 = weights.iter().sum();
-        let price = i128::from(self.price);
-        let mut values: Vec<i64> = weights
-            .iter()
-            .map(|weight| i64::try_from(price * weight / sum).unwrap())
-            .collect();
-        let mut order: Vec<usize> = (0..values.len()).collect();
-        order.sort_by_key(|index| -(price * weights[*index] % sum));
-        let missing = self.price - values.iter().sum::<i64>();
-        for index in order.into_iter().take(usize::try_from(missing).unwrap()) {
-            values[index] += 1;
-        }
-        values
+        let weights = self.lines.iter().map(|line| line.weight_of(line.quantity));
+        shares(self.price, &weights.collect::<Vec<i128>>()).0
     }
 }

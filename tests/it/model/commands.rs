@@ -58,6 +58,8 @@ pub(super) enum Loose {
     Reinstate(usize),
     /// To its owner, or to another customer.
     Transfer(usize, bool),
+    /// By so many cents more or less.
+    Reprice(usize, i64),
 }
 
 #[derive(Clone, Debug)]

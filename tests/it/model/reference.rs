@@ -17,6 +17,7 @@ mod extending;
 mod freezing;
 pub(super) mod lot;
 pub(super) mod package;
+mod repricing;
 mod revoking;
 mod settling;
 mod taking;

@@ -4,6 +4,7 @@ use carnet::app::{App, Running};
 use carnet::clock::Clock;
 use carnet::jobs::settle;
 use carnet::ledger::verify::{Asked, verify};
+use carnet::store::db::Database as Connection;
 use carnet::store::{businesses, lots};
 use futures_util::future::join_all;
 use std::cell::Cell;
@@ -163,6 +164,24 @@ impl Service {
         }
     }
 
+    /// Replays the whole ledger as it lies there, settled or not, while the servers are up.
+    pub(super) async fn prove(&self) {
+        let db = &self.servers[self.next_turn() % self.servers.len()]
+            .context()
+            .db;
+        self.prove_in(db).await;
+    }
+
+    async fn prove_in(&self, connection: &Connection) {
+        for business in businesses::all(connection.reader()).await.unwrap() {
+            let go_on = |_| ControlFlow::Continue(());
+            let report = verify(connection, business.id, &Asked::everything(), go_on)
+                .await
+                .unwrap();
+            assert_eq!(report.faults, [], "{}", self.label);
+        }
+    }
+
     /// Settles what is due, compares every entry with the reference's, and replays the whole ledger.
     pub(super) async fn finish(&mut self, state: &State) {
         self.settle_all().await;
@@ -170,13 +189,7 @@ impl Service {
         self.compare_entries(&state.ledger).await;
         self.stop_servers().await;
         let connection = self.fresh.connect().await;
-        for business in businesses::all(connection.reader()).await.unwrap() {
-            let go_on = |_| ControlFlow::Continue(());
-            let report = verify(&connection, business.id, &Asked::everything(), go_on)
-                .await
-                .unwrap();
-            assert_eq!(report.faults, [], "{}", self.label);
-        }
+        self.prove_in(&connection).await;
         connection.close().await.unwrap();
     }
 

@@ -10,10 +10,11 @@
 //!
 //! Calls go through a real channel. When the test is over, the server is stopped, and the harness runs the
 //! jobs until they have nothing left to do and proves from a new connection that every balance is what its
-//! entries say, that no e-mail that is due is forgotten and none was sent twice, and that no transaction is
-//! open.
+//! entries say, that no e-mail that is due is forgotten and none was sent twice, that no transaction is open, and that
+//! none waited for others in a circle.
 
 use std::ops::{ControlFlow, Deref};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use carnet::app::{App, Running};
 use carnet::clock::Clock;
@@ -32,6 +33,7 @@ pub(crate) use crate::support::fresh::Database::{self, Partitioned, Postgres, Sq
 use crate::support::fresh::{Fresh, Roles};
 use crate::support::mailroom::{self, Mailroom};
 use crate::support::pooler;
+use crate::support::sessions::prove_no_deadlock;
 use crate::support::tenant::Tenant;
 
 /// When every test begins, UTC: a Thursday morning in winter.
@@ -48,6 +50,7 @@ pub(crate) struct TestApp {
     mail: MailSettings,
     running: Running,
     tenant: Tenant,
+    expects_deadlocks: AtomicBool,
 }
 
 impl Deref for TestApp {
@@ -121,7 +124,13 @@ impl TestApp {
             mail,
             running,
             tenant,
+            expects_deadlocks: AtomicBool::new(false),
         }
+    }
+
+    /// This test makes transactions wait for each other in a circle; in no other may they.
+    pub(crate) fn expect_deadlocks(&self) {
+        self.expects_deadlocks.store(true, Ordering::Relaxed);
     }
 
     /// What use cases and the jobs' steps work with.
@@ -173,9 +182,13 @@ impl TestApp {
             mail,
             running,
             tenant,
+            expects_deadlocks,
         } = self;
         drop((channel, tenant));
         running.stop().await;
+        if fresh.url.starts_with("postgres") && !expects_deadlocks.into_inner() {
+            prove_no_deadlock(&fresh.url).await;
+        }
         let connection = fresh.connect().await;
         prove_ledger(&connection).await;
         mailroom::prove(&connection, &clock, &mail).await;

@@ -36,6 +36,8 @@ pub(crate) enum Pace {
 }
 
 type Planned = Arc<Mutex<Option<Break>>>;
+/// The SQLSTATE of each failure that the database told of.
+type Failures = Arc<Mutex<Vec<String>>>;
 
 /// Passes connections on, until it is cut; then there is nobody at its address.
 #[derive(Debug)]
@@ -44,6 +46,7 @@ pub(crate) struct Proxy {
     target: String,
     passing: Mutex<Option<JoinHandle<()>>>,
     planned: Planned,
+    failures: Failures,
     pace: watch::Sender<Pace>,
 }
 
@@ -57,6 +60,7 @@ impl Proxy {
             target,
             passing: Mutex::new(None),
             planned: Arc::default(),
+            failures: Arc::default(),
             pace: watch::Sender::new(Pace::Fast),
         };
         proxy.pass(listener);
@@ -101,18 +105,26 @@ impl Proxy {
         self.planned.lock().unwrap().is_some()
     }
 
+    /// How many failures with this SQLSTATE the database has told of.
+    pub(crate) fn failures(&self, code: &str) -> usize {
+        let failures = self.failures.lock().unwrap();
+        failures.iter().filter(|it| *it == code).count()
+    }
+
     fn pass(&self, listener: TcpListener) {
         let (target, planned) = (self.target.clone(), Arc::clone(&self.planned));
+        let failures = Arc::clone(&self.failures);
         let pace = self.pace.subscribe();
         let passing = tokio::spawn(async move {
             // Dropped with this task, and every connection with it.
             let mut connections = JoinSet::new();
             while let Ok((near, _)) = listener.accept().await {
                 let (target, planned) = (target.clone(), Arc::clone(&planned));
+                let failures = Arc::clone(&failures);
                 let mut pace = pace.clone();
                 connections.spawn(async move {
                     let far = TcpStream::connect(target).await?;
-                    pass_on(near, far, &planned, &mut pace).await
+                    pass_on(near, far, (&planned, &failures), &mut pace).await
                 });
             }
         });
@@ -124,7 +136,7 @@ impl Proxy {
 async fn pass_on(
     mut near: TcpStream,
     mut far: TcpStream,
-    planned: &Planned,
+    (planned, failures): (&Planned, &Failures),
     pace: &mut watch::Receiver<Pace>,
 ) -> Result<()> {
     let (mut asked, mut answered) = (vec![0; 16_384], vec![0; 16_384]);
@@ -157,11 +169,19 @@ async fn pass_on(
                 if message.is_empty() {
                     return Ok(());
                 }
+                failures.lock().unwrap().extend(codes(message));
                 wait_for(pace, message).await;
                 near.write_all(message).await?;
             }
         }
     }
+}
+
+/// The SQLSTATE in each failure that a message tells of: a field between that of its severity and its text.
+fn codes(message: &[u8]) -> impl Iterator<Item = String> {
+    let fields = message.windows(9);
+    let codes = fields.filter(|it| it.starts_with(b"\0C") && it.ends_with(b"\0M"));
+    codes.map(|it| String::from_utf8_lossy(&it[2..7]).into_owned())
 }
 
 /// Takes as long as the wire does with a message.

@@ -4,90 +4,33 @@
 //! good server. It keeps every message that it took, whether or not it told the client so.
 
 mod plan;
+mod state;
 
-use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
+use socket2::SockRef;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use crate::support::tls::PrivateCa;
+
 pub(crate) use plan::{Act, At};
+pub(crate) use state::Received;
+use state::State;
 
 /// How late an answer comes that is only late.
 const LATE: Duration = Duration::from_millis(40);
-
-/// One message as it arrived, without dot-stuffing.
-#[derive(Clone, Debug)]
-pub(crate) struct Received {
-    pub(crate) sender: String,
-    pub(crate) recipient: String,
-    /// What followed the sender's address.
-    pub(crate) mail_parameters: String,
-    pub(crate) text: String,
-    pub(crate) encrypted: bool,
-    pub(crate) signed_in: Option<String>,
-}
-
-#[derive(Default)]
-struct State {
-    plans: VecDeque<(At, Act)>,
-    received: Vec<Received>,
-    connections: usize,
-    open: usize,
-    /// How many connections may be open at once.
-    open_max: Option<usize>,
-    resets: usize,
-    stalls: usize,
-    /// How many commands came before the one before them was answered.
-    ahead: usize,
-    /// How often it asked for a text.
-    asked: usize,
-    answered: usize,
-    released: Arc<Notify>,
-    /// What the server offers beside STARTTLS.
-    offers: Vec<&'static str>,
-}
-
-impl State {
-    fn enter(&mut self) {
-        self.connections = self.connections.saturating_add(1);
-        self.open = self.open.saturating_add(1);
-        if self.open_max.is_some_and(|max| self.open > max) {
-            let refuse = Act::SayAndDrop("421 4.7.0 too many connections");
-            self.plans.push_front((At::Greeting, refuse));
-        }
-    }
-
-    fn leave(&mut self) {
-        self.open = self.open.saturating_sub(1);
-    }
-
-    fn count_stall(&mut self) {
-        self.stalls = self.stalls.saturating_add(1);
-    }
-
-    fn count_answered(&mut self) {
-        self.answered = self.answered.saturating_add(1);
-    }
-
-    fn count_ahead(&mut self) {
-        self.ahead = self.ahead.saturating_add(1);
-    }
-
-    fn count_asked(&mut self) {
-        self.asked = self.asked.saturating_add(1);
-    }
-
-    fn count_reset(&mut self) {
-        self.resets = self.resets.saturating_add(1);
-    }
-}
+/// What a server offers of which nobody says more.
+const OFFERS: &[&str] = &["8BITMIME", "AUTH PLAIN LOGIN"];
+/// What a narrow server is sent at once, and what it keeps unread.
+const SEGMENT_BYTES: u32 = 536;
+const BUFFER_BYTES: u32 = 2_048;
+const BACKLOG: u32 = 128;
 
 /// How the server encrypts.
 #[derive(Clone)]
@@ -112,12 +55,27 @@ impl Drop for SmtpServer {
 
 impl SmtpServer {
     pub(crate) async fn start(mode: Mode) -> Self {
-        Self::offering(mode, &["8BITMIME", "AUTH PLAIN LOGIN"]).await
+        Self::offering(mode, OFFERS).await
     }
 
     /// A server with these extensions.
     pub(crate) async fn offering(mode: Mode, offers: &[&'static str]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback");
+        Self::at(listener, mode, offers)
+    }
+
+    /// A server to which little is on its way while it does not read: some 50 kB.
+    pub(crate) fn narrow(mode: Mode) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        SockRef::from(&socket)
+            .set_tcp_mss(SEGMENT_BYTES)
+            .expect("TCP");
+        socket.set_recv_buffer_size(BUFFER_BYTES).expect("a socket");
+        socket.bind(([127, 0, 0, 1], 0).into()).expect("loopback");
+        Self::at(socket.listen(BACKLOG).expect("bound"), mode, OFFERS)
+    }
+
+    fn at(listener: TcpListener, mode: Mode, offers: &[&'static str]) -> Self {
         let address = listener.local_addr().expect("bound");
         let state = Arc::new(Mutex::new(State {
             offers: offers.to_vec(),
@@ -164,6 +122,11 @@ impl SmtpServer {
     /// Every message the server took.
     pub(crate) fn received(&self) -> Vec<Received> {
         self.state.lock().unwrap().received.clone()
+    }
+
+    /// Those that it took after the first so many.
+    pub(crate) fn received_after(&self, count: usize) -> Vec<Received> {
+        self.state.lock().unwrap().received[count..].to_vec()
     }
 
     /// How many connections there were.
@@ -238,12 +201,12 @@ async fn serve(tcp: TcpStream, mode: Mode, state: Arc<Mutex<State>>) {
     tcp.set_nodelay(true).expect("a live socket");
     let mut encrypted = false;
     let wire: Box<dyn Wire> = match &mode {
-        Mode::Implicit(acceptor) => match acceptor.accept(tcp).await {
+        Mode::Implicit(acceptor) => match shake_hands(tcp, acceptor, &state).await {
             Ok(tls) => {
                 encrypted = true;
-                Box::new(tls)
+                tls
             }
-            Err(_) => return,
+            Err(Ended) => return,
         },
         Mode::Clear | Mode::StartTls(_) => Box::new(tcp),
     };
@@ -271,16 +234,47 @@ async fn serve(tcp: TcpStream, mode: Mode, state: Arc<Mutex<State>>) {
             if connection.act(At::StartTls, "220 go ahead").await.is_err() {
                 return;
             }
-            let Ok(tls) = acceptor.accept(connection.wire.into_inner()).await else {
+            let clear = connection.wire.into_inner();
+            let Ok(tls) = shake_hands(clear, acceptor, &connection.state).await else {
                 return;
             };
-            connection.wire = BufReader::new(Box::new(tls));
+            connection.wire = BufReader::new(tls);
             connection.encrypted = true;
             connection.offers_tls = false;
         } else if connection.command(&line).await.is_err() {
             return;
         }
     }
+}
+
+/// Makes a connection private, unless something else is planned.
+async fn shake_hands<W: Wire + 'static>(
+    mut wire: W,
+    acceptor: &TlsAcceptor,
+    state: &Mutex<State>,
+) -> Result<Box<dyn Wire>, Ended> {
+    let planned = state.lock().unwrap().take_plan(At::Handshake);
+    let stranger = matches!(planned, Some(Act::Pose)).then(|| PrivateCa::new().acceptor);
+    match planned {
+        None | Some(Act::Go | Act::Pose) => {}
+        Some(Act::Slow) => tokio::time::sleep(LATE).await,
+        Some(Act::Say(other)) => {
+            // Whoever takes this for a handshake is not answered.
+            wire.write_all(format!("{other}\r\n").as_bytes()).await?;
+            wire.flush().await?;
+        }
+        Some(Act::Hang) => {
+            state.lock().unwrap().count_stall();
+            std::future::pending::<()>().await;
+        }
+        Some(_) => {
+            // In the middle of it: the client's first word is heard.
+            wire.read_u8().await?;
+            return Err(Ended);
+        }
+    }
+    let tls = stranger.as_ref().unwrap_or(acceptor).accept(wire).await?;
+    Ok(Box::new(tls))
 }
 
 impl Connection {
@@ -305,15 +299,19 @@ impl Connection {
     }
 
     fn planned(&self, at: At) -> Option<Act> {
-        let mut state = self.state.lock().unwrap();
-        let index = state.plans.iter().position(|(planned, _)| *planned == at)?;
-        state.plans.remove(index).map(|(_, act)| act)
+        self.state.lock().unwrap().take_plan(at)
     }
 
     /// Says nothing more.
     async fn stall<T>(&mut self) -> T {
         self.state.lock().unwrap().count_stall();
         std::future::pending().await
+    }
+
+    async fn wait_for_release(&mut self) {
+        let released = Arc::clone(&self.state.lock().unwrap().released);
+        self.state.lock().unwrap().count_stall();
+        released.notified().await;
     }
 
     /// Does what is planned here; otherwise says `reply`. True if it was not planned.
@@ -338,9 +336,7 @@ impl Connection {
                 Ok(true)
             }
             Some(Act::TakeAndWait) => {
-                let released = Arc::clone(&self.state.lock().unwrap().released);
-                self.state.lock().unwrap().count_stall();
-                released.notified().await;
+                self.wait_for_release().await;
                 self.say(reply).await?;
                 Ok(true)
             }
@@ -348,7 +344,7 @@ impl Connection {
                 self.say(reply).await?;
                 Err(Ended)
             }
-            Some(Act::Drop | Act::TakeAndDrop) => Err(Ended),
+            Some(Act::Drop | Act::TakeAndDrop | Act::Pose) => Err(Ended),
         }
     }
 
@@ -436,6 +432,7 @@ impl Connection {
             match self.planned(At::Body) {
                 Some(Act::Hang) => self.stall().await,
                 Some(Act::Slow) => tokio::time::sleep(LATE).await,
+                Some(Act::TakeAndWait) => self.wait_for_release().await,
                 Some(_) => return Err(Ended),
                 None => {}
             }

@@ -125,6 +125,8 @@ fn calls() -> impl Strategy<Value = Loose> {
         1 => (0..16_usize).prop_map(Loose::Reinstate),
         2 => (0..16_usize, prop::bool::weighted(0.1))
             .prop_map(|(package, to_owner)| Loose::Transfer(package, to_owner)),
+        2 => (0..16_usize, prop_oneof![-5..=5_i64, -3_000..3_000_i64])
+            .prop_map(|(package, change)| Loose::Reprice(package, change)),
     ]
 }
 

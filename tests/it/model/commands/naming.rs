@@ -113,6 +113,14 @@ impl State {
                 };
                 Call::Transfer { package, receiver }
             }
+            Loose::Reprice(index, change) => {
+                let package = ledger.mostly(*index, |package| ledger.goes_on(package))?;
+                let price = ledger.packages[package].price + change;
+                Call::Reprice {
+                    package,
+                    price: price.max(0),
+                }
+            }
         })
     }
 }

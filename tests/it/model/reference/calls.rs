@@ -119,6 +119,10 @@ pub(in crate::model) enum Call {
         package: usize,
         receiver: usize,
     },
+    Reprice {
+        package: usize,
+        price: i64,
+    },
 }
 
 /// What was taken from a lot.
@@ -248,6 +252,7 @@ impl Ledger {
             Call::Revoke { package } => self.revoke(number, *package),
             Call::Reinstate { package } => self.reinstate(*package),
             Call::Transfer { package, receiver } => self.transfer(*package, *receiver),
+            Call::Reprice { package, price } => self.reprice(*package, *price),
         }
     }
 
@@ -283,6 +288,7 @@ impl Ledger {
             freezes: (0, 0),
             freezes_max: template.freezes_max,
             transferable: template.transferable,
+            price: template.price,
         });
         let package = self.packages.len() - 1;
         for (line, (sold, value)) in template.lines.iter().zip(values).enumerate() {
@@ -310,6 +316,7 @@ impl Ledger {
             freezes: (0, 0),
             freezes_max: None,
             transferable: false,
+            price: 0,
         });
         self.issue(self.packages.len() - 1, 0, (0, amount));
         Ok(Answer::default())

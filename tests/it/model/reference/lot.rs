@@ -26,6 +26,8 @@ pub(in crate::model) struct Lot {
     pub(in crate::model) issued: (i64, i64),
     /// Value and quantity that shares are counted by.
     basis: (i64, i64),
+    /// Whether they begin with what was unused when it was last revalued: then what comes back adds to them.
+    revalued: bool,
     /// The lot to which all its credits were moved.
     pub(super) moved_to: Option<usize>,
     /// Credits by account; they sum to zero.
@@ -33,7 +35,7 @@ pub(in crate::model) struct Lot {
     /// Value by account; held credits' value lies with the available ones'.
     worth: [i64; 8],
     pub(in crate::model) entries: Vec<Entry>,
-    /// Whether something was undone in it: then it may stray from its share by more than half a cent.
+    /// Whether something was undone in it, or it was revalued: then it may stray from its share by more than half a cent.
     pub(in crate::model) undone: bool,
 }
 
@@ -71,6 +73,7 @@ impl Lot {
             created_at,
             issued,
             basis: (0, 0),
+            revalued: false,
             moved_to: None,
             credits: [0; 8],
             worth: [0; 8],
@@ -127,7 +130,14 @@ impl Lot {
         };
         self.worth[pool(from)] -= entry.value;
         self.worth[pool(to)] += entry.value;
-        if matches!(from, Account::Issued | Account::Transferred) {
+        let is_new = matches!(from, Account::Issued | Account::Transferred);
+        let is_back =
+            to == Account::Available && !matches!(from, Account::Available | Account::Held);
+        if entry.kind == EntryKind::Revalue {
+            self.basis = (self.unused_value(), self.unused());
+            self.revalued = true;
+            self.undone = true;
+        } else if is_new || (self.revalued && is_back) {
             self.basis = (self.basis.0 + entry.value, self.basis.1 + entry.amount);
         }
         assert_eq!(self.credits.iter().sum::<i64>(), 0);

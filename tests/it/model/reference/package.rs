@@ -44,6 +44,8 @@ pub(in crate::model) struct Package {
     pub(in crate::model) frozen: Option<Freeze>,
     pub(in crate::model) revoked_at: Option<Instant>,
     pub(super) transferable: bool,
+    /// What was agreed, in cents.
+    pub(in crate::model) price: i64,
     /// When and into which package its credits were moved.
     pub(in crate::model) transferred: Option<(Instant, usize)>,
     /// The package that its credits came from.

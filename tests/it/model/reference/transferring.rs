@@ -18,6 +18,7 @@ impl Ledger {
             customer: receiver,
             came_from: Some(package),
             clock: waiting,
+            price: 0,
             ..known.clone()
         });
         let received = self.packages.len() - 1;

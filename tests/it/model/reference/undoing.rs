@@ -168,6 +168,7 @@ impl Ledger {
                     clock: None,
                     freezes: (0, 0),
                     came_from: Some(old.package),
+                    price: 0,
                     ..ended
                 });
                 made.push((old.package, self.packages.len() - 1));

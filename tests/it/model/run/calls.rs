@@ -210,7 +210,8 @@ impl Service {
             | Call::Unfreeze { .. }
             | Call::Revoke { .. }
             | Call::Reinstate { .. }
-            | Call::Transfer { .. } => self.send_amending(&tenant, call, sending).await,
+            | Call::Transfer { .. }
+            | Call::Reprice { .. } => self.send_amending(&tenant, call, sending).await,
             Call::Consume { ask, delivered_at } => {
                 let request = v1::ConsumeRequest {
                     request_id,

@@ -81,6 +81,7 @@ impl Service {
             customer: customers.iter().position(|id| *id == package.customer_id),
             transferred: instant(package.transferred_at).zip(moved_to),
             came_from: self.names.package(&package.came_from_package_id),
+            price: cents(package.price.as_ref()),
             status: package.status(),
             starts_at: instant(package.starts_at),
             expires_at: instant(package.expires_at),
@@ -194,6 +195,7 @@ impl Service {
 pub(super) struct Facts {
     status: PackageStatus,
     customer: Option<usize>,
+    price: i64,
     starts_at: Option<Instant>,
     expires_at: Option<Instant>,
     restorable_until: Option<Instant>,
@@ -213,6 +215,7 @@ impl Facts {
         Self {
             status: status(ledger, number),
             customer: Some(package.customer),
+            price: package.price,
             starts_at: Some(package.starts_at),
             expires_at: package.expires_at,
             restorable_until: package.restorable_until(),

@@ -6,6 +6,8 @@ pub(crate) enum At {
     Greeting,
     Ehlo,
     StartTls,
+    /// When TLS begins, after `STARTTLS` or at once.
+    Handshake,
     Auth,
     Mail,
     Rcpt,
@@ -38,6 +40,9 @@ pub(crate) enum Act {
     TakeAndHang,
     /// Only at the dot: answers properly, then hangs up.
     TakeAnswerAndDrop,
-    /// Only at the dot: keeps the message and answers properly after `SmtpServer::release`.
+    /// Only at the dot: keeps the message and answers properly after `SmtpServer::release`; within the text: reads
+    /// on after that.
     TakeAndWait,
+    /// Only at the handshake: shows a certificate that a stranger signed.
+    Pose,
 }

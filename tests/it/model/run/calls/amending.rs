@@ -8,6 +8,7 @@ use crate::model::run::Service;
 use crate::model::run::calls::{Got, Sending, request_id};
 use crate::model::run::names::{decimal, millionths};
 use crate::support::ledger::stamp;
+use crate::support::shop::euros;
 use crate::support::tenant::Tenant;
 
 impl Service {
@@ -104,6 +105,24 @@ impl Service {
                 };
                 let got = packages.transfer_package(request).await?.into_inner();
                 received = got.received;
+                (got.package, Vec::new(), got.replayed)
+            }
+            Call::Reprice { package, price } => {
+                let request = v1::UpdatePackageRequest {
+                    request_id,
+                    package_id: names.packages[*package].id.clone(),
+                    edit: Some(v1::PackageEdit {
+                        price: Some(euros(*price)),
+                        ..Default::default()
+                    }),
+                    update_mask: Some(prost_types::FieldMask {
+                        paths: vec!["price".to_owned()],
+                    }),
+                    reason,
+                    validate_only,
+                    ..Default::default()
+                };
+                let got = packages.update_package(request).await?.into_inner();
                 (got.package, Vec::new(), got.replayed)
             }
             other => panic!("{other:?} changes no package"),
