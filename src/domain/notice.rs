@@ -12,12 +12,15 @@ use crate::domain::calendar;
 use crate::domain::entry::coded;
 use crate::ids::{BusinessId, CustomerId, EmailId, NoticeId, PackageId};
 
+mod newer;
 mod overtaken;
 mod truth;
 
+pub use newer::{is_covered_by_newer, tells_of_an_end};
 pub use overtaken::is_overtaken;
 pub use truth::{
-    can_wait, has_lost_something, has_something_to_lose, is_used_up, left_of_types, still_true,
+    Facts, can_wait, has_lost_something, has_something_to_lose, is_used_up, left_of_types,
+    still_true,
 };
 
 /// How many days back a run still tells what fell due.
@@ -94,6 +97,8 @@ coded! {
         Erased = 20, "erased";
         /// Somebody of the business cancelled its e-mail.
         ByHand = 21, "by_hand";
+        /// A newer package of the same template covers the customer.
+        NewerPackage = 22, "newer_package";
     }
 }
 

@@ -175,7 +175,7 @@ async fn look(
     let now = ctx.clock.now();
     let limit = PACKAGES_PER_TRANSACTION_MAX;
     let page = packages::ending_between(&txn, business_id, range, after, limit).await?;
-    let known = Known::read(&txn, business_id, &page, now).await?;
+    let known = Known::read(&txn, &run.plan.business, &page, (now, now)).await?;
     let mut found = run.plan.find(&page, &known, now).notices;
     found.retain(|notice| notice.dropped.is_none_or(is_recorded));
     let made = write_emails(&txn, run, &mut found, now).await?;

@@ -4,8 +4,9 @@
 //! What is found says why it is not told, where it is not. Nothing here writes.
 
 mod find;
+pub mod others;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasher;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
@@ -18,7 +19,7 @@ use crate::domain::lot::Lot;
 use crate::domain::notice::{self, DropReason, Notice, Window};
 use crate::domain::package::Package;
 use crate::domain::settle;
-use crate::ids::{BusinessId, PackageId, TemplateId};
+use crate::ids::{PackageId, TemplateId};
 use crate::ledger::reach;
 use crate::service::error::ServiceError;
 use crate::store::{changes, holds, lots, notices};
@@ -52,12 +53,14 @@ pub struct MailPlan {
 /// What is stored about some packages.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// All their lots, and those of packages between which and them time moves something.
+    /// All their lots and those of `others`, and those of packages between which and them time moves something.
     pub lots: Vec<Lot>,
     /// The open holds in them that time ends.
     pub holds: Vec<Hold>,
     /// Their notices.
     pub notices: Vec<Notice>,
+    /// Packages that may go on where one of them ends.
+    pub others: Vec<Package>,
     /// When their ends were moved last.
     pub changed_at: HashMap<PackageId, DateTime<Utc>>,
 }
@@ -71,6 +74,8 @@ pub struct Found {
     pub packages: HashMap<PackageId, Package>,
     /// The lots that are known, settled.
     pub lots: Vec<Lot>,
+    /// Packages that may go on where one of them ends, each with its settled lots.
+    pub others: Vec<(Package, Vec<Lot>)>,
 }
 
 impl MailPlan {
@@ -100,8 +105,10 @@ impl MailPlan {
     /// What falls due of these packages, of which `known` was read, as things are at `at`.
     pub fn find(&self, page: &[Package], known: &Known, at: DateTime<Utc>) -> Found {
         let lots = settle::as_of(&known.lots, &known.holds, at);
+        let others = others::with_lots(&known.others, &lots);
         let facts = Facts {
             lots: &lots,
+            others: &others,
             known,
             now: at,
         };
@@ -117,29 +124,35 @@ impl MailPlan {
             notices,
             packages,
             lots,
+            others,
         }
     }
 }
 
 impl Known {
-    /// Reads it, with all that time ends by `until`.
+    /// Reads what is known at `now`, with all that time ends by `until`.
     pub async fn read(
         db: &impl ConnectionTrait,
-        business_id: BusinessId,
+        business: &Business,
         page: &[Package],
-        until: DateTime<Utc>,
+        (now, until): (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<Self, ServiceError> {
         if page.is_empty() {
             return Ok(Self::default());
         }
-        let ids: Vec<PackageId> = page.iter().map(|package| package.id).collect();
-        let mut lots = lots::of_packages(db, business_id, &ids).await?;
+        let business_id = business.id;
+        let others = others::beside(db, business, page, now).await?;
+        let page_ids: Vec<PackageId> = page.iter().map(|package| package.id).collect();
+        let with_others: BTreeSet<PackageId> = page.iter().chain(&others).map(|it| it.id).collect();
+        let with_others: Vec<PackageId> = with_others.into_iter().collect();
+        let mut lots = lots::of_packages(db, business_id, &with_others).await?;
         lots.extend(reach::beside(db, business_id, &lots, until).await?);
         Ok(Self {
             holds: holds::due_in(db, business_id, &lots, until).await?,
             lots,
-            notices: notices::of_packages(db, business_id, &ids).await?,
-            changed_at: changes::last_recorded_at(db, business_id, &ids).await?,
+            others,
+            notices: notices::of_packages(db, business_id, &page_ids).await?,
+            changed_at: changes::last_recorded_at(db, business_id, &page_ids).await?,
         })
     }
 }
@@ -172,5 +185,8 @@ pub fn due_at(business: &Business, day: NaiveDate) -> Option<DateTime<Utc>> {
 /// Whether a run records a notice that it does not tell for this reason: what it let pass, but not what
 /// there never was to tell.
 pub fn is_recorded(reason: DropReason) -> bool {
-    matches!(reason, DropReason::Missed | DropReason::RemindedRecently)
+    matches!(
+        reason,
+        DropReason::Missed | DropReason::RemindedRecently | DropReason::NewerPackage
+    )
 }

@@ -306,7 +306,8 @@ impl<'a> Look<'a> {
     }
 
     async fn known(&self, page: &[Package]) -> Result<Known, ServiceError> {
-        Known::read(self.ctx.db.reader(), self.business.id, page, self.horizon()).await
+        let moments = (self.now, self.horizon());
+        Known::read(self.ctx.db.reader(), &self.business, page, moments).await
     }
 }
 

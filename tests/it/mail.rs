@@ -12,6 +12,7 @@ mod killed;
 mod late;
 mod log;
 mod matrix;
+mod newer;
 mod own_templates;
 mod policy;
 mod quiet;

@@ -20,7 +20,7 @@ const PERCENT_MAX: i32 = 99;
 const HOUR_MAX: i32 = 23;
 
 /// What a client can write of the reminder policy.
-fn policy_fields(message: &v1::ReminderPolicy) -> [Writable; 11] {
+fn policy_fields(message: &v1::ReminderPolicy) -> [Writable; 12] {
     [
         ("lead_days", !message.lead_days.is_empty()),
         ("local_hour", message.local_hour != 0),
@@ -33,6 +33,7 @@ fn policy_fields(message: &v1::ReminderPolicy) -> [Writable; 11] {
         ("hold_timed_out", message.hold_timed_out),
         ("mandatory_kinds", !message.mandatory_kinds.is_empty()),
         ("quiet_hours", message.quiet_hours.is_some()),
+        ("skip_if_newer_package", message.skip_if_newer_package),
     ]
     .map(|(name, given)| Writable { name, given })
 }
@@ -77,6 +78,7 @@ pub fn policy_update(
             hold_timed_out: chosen("hold_timed_out", message.hold_timed_out),
             mandatory: mask.has("mandatory_kinds").then_some(mandatory),
             quiet_hours: mask.has("quiet_hours").then_some(quiet_hours),
+            skip_if_newer_package: chosen("skip_if_newer_package", message.skip_if_newer_package),
         })
     })
 }
@@ -164,6 +166,7 @@ pub fn to_policy(versioned: &VersionedPolicy) -> v1::ReminderPolicy {
             .map(|kind| to_kind(*kind).into())
             .collect(),
         quiet_hours,
+        skip_if_newer_package: policy.skip_if_newer_package,
         etag: etag(versioned.version),
     }
 }
