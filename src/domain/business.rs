@@ -86,7 +86,7 @@ pub struct Sender {
     pub link_base_url: Option<String>,
     /// The `https` address of a picture shown above the text.
     pub logo_url: Option<String>,
-    /// The colour of the button and of unused units, as `#rrggbb`.
+    /// The colour of the button, as `#rrggbb`.
     pub accent_colour: Option<String>,
 }
 
