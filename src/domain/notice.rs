@@ -291,11 +291,11 @@ pub struct Recipient {
     pub is_unsubscribed: bool,
 }
 
-/// Whether the business wants this kind of notice; `leads` are those in force for the package.
-pub fn is_on(kind: NoticeKind, policy: &ReminderPolicy, leads: &[u32]) -> bool {
+/// Whether this kind of notice is wanted by the policy in force for a package.
+pub fn is_on(kind: NoticeKind, policy: &ReminderPolicy) -> bool {
     match kind {
         NoticeKind::Confirmation => policy.confirmation,
-        NoticeKind::Expiring => !leads.is_empty(),
+        NoticeKind::Expiring => !policy.lead_days.is_empty(),
         NoticeKind::Expired => policy.expired_notice,
         NoticeKind::LowBalance => policy.low_balance.is_some(),
         NoticeKind::UsedUp => policy.used_up,
@@ -305,20 +305,19 @@ pub fn is_on(kind: NoticeKind, policy: &ReminderPolicy, leads: &[u32]) -> bool {
     }
 }
 
-/// Whether an e-mail of this kind may go to this customer at all; `leads` are those in force for the
-/// package.
+/// Whether an e-mail of this kind may go to this customer at all; the policy is the one in force for the package.
 ///
 /// # Errors
 /// Why not.
 pub fn may_be_told(
     kind: NoticeKind,
     business: &Business,
-    leads: &[u32],
+    policy: &ReminderPolicy,
     recipient: &Recipient,
 ) -> Result<(), DropReason> {
     if !business.feature_enabled {
         Err(DropReason::FeatureOff)
-    } else if !is_on(kind, &business.reminder_policy, leads) {
+    } else if !is_on(kind, policy) {
         Err(DropReason::KindOff)
     } else if recipient.is_erased {
         Err(DropReason::Erased)
@@ -328,7 +327,7 @@ pub fn may_be_told(
         Err(DropReason::NoAddress)
     } else if recipient.is_suppressed {
         Err(DropReason::Suppressed)
-    } else if recipient.is_unsubscribed && !business.reminder_policy.is_mandatory(kind) {
+    } else if recipient.is_unsubscribed && !policy.is_mandatory(kind) {
         Err(DropReason::Unsubscribed)
     } else {
         Ok(())

@@ -143,7 +143,7 @@ async fn begin(
     day.lease_until = now.checked_add_signed(LEASE);
     mail_days::update(&txn, &day).await?;
     let last_done = mail_days::last_done(&txn, business.id).await?;
-    let leads = template_versions::reminder_leads(&txn, business.id).await?;
+    let policies = template_versions::reminder_policies(&txn, &business).await?;
     txn.commit().await?;
     Ok(Some(Run {
         plan: MailPlan {
@@ -151,7 +151,7 @@ async fn begin(
             purpose: Purpose::Run,
             today,
             window: Window::after(last_done, today),
-            leads,
+            policies,
         },
         fence: day.fence,
     }))

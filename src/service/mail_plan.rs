@@ -7,7 +7,6 @@ mod find;
 pub mod others;
 
 use std::collections::{BTreeSet, HashMap};
-use std::hash::BuildHasher;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use sea_orm::ConnectionTrait;
@@ -19,7 +18,8 @@ use crate::domain::lot::Lot;
 use crate::domain::notice::{self, DropReason, Notice, Window};
 use crate::domain::package::Package;
 use crate::domain::settle;
-use crate::ids::{PackageId, TemplateId};
+use crate::domain::template_emails::ReminderPolicies;
+use crate::ids::PackageId;
 use crate::ledger::reach;
 use crate::service::error::ServiceError;
 use crate::store::{changes, holds, lots, notices};
@@ -46,8 +46,8 @@ pub struct MailPlan {
     pub today: NaiveDate,
     /// The days whose notices are decided on with it.
     pub window: Window,
-    /// The leads of templates that have their own.
-    pub leads: HashMap<(TemplateId, i32), Vec<u32>>,
+    /// The policies in force for its packages.
+    pub policies: ReminderPolicies,
 }
 
 /// What is stored about some packages.
@@ -79,16 +79,11 @@ pub struct Found {
 }
 
 impl MailPlan {
-    /// The leads in force for a package: its template's own, or the business's.
-    pub fn leads_of(&self, package: &Package) -> &[u32] {
-        leads_of(package, &self.business, &self.leads)
-    }
-
     /// The ranges of `expires_at` to look at, for every lead that any package may have.
     pub fn ranges(&self) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
-        let policy = &self.business.reminder_policy;
-        let leads = policy.lead_days.iter().chain(self.leads.values().flatten());
-        let includes_expired = policy.expired_notice || self.purpose == Purpose::LookAhead;
+        let leads = self.policies.all().flat_map(|policy| &policy.lead_days);
+        let tells = self.policies.all().any(|policy| policy.expired_notice);
+        let includes_expired = tells || self.purpose == Purpose::LookAhead;
         notice::days_to_look_at(leads.copied(), includes_expired, &self.window)
             .into_iter()
             .filter_map(|(from, through)| {
@@ -163,18 +158,6 @@ impl Found {
         let of_package = |lot: &&Lot| lot.package_id == package_id;
         self.lots.iter().filter(of_package).cloned().collect()
     }
-}
-
-/// The leads in force for a package: its template's own, or the business's.
-pub fn leads_of<'a, S: BuildHasher>(
-    package: &Package,
-    business: &'a Business,
-    of_templates: &'a HashMap<(TemplateId, i32), Vec<u32>, S>,
-) -> &'a [u32] {
-    package
-        .template
-        .and_then(|version| of_templates.get(&version))
-        .unwrap_or(&business.reminder_policy.lead_days)
 }
 
 /// When the run of a business's local day is due.

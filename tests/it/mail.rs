@@ -13,6 +13,7 @@ mod late;
 mod log;
 mod matrix;
 mod newer;
+mod of_templates;
 mod own_templates;
 mod policy;
 mod quiet;

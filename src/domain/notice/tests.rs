@@ -198,11 +198,10 @@ fn who_must_not_be_told_is_not_told_and_the_reason_says_why() {
     let check = |change: fn(&mut Business, &mut Recipient)| {
         let (mut business, mut recipient) = (business(), RECIPIENT);
         change(&mut business, &mut recipient);
-        let leads = business.reminder_policy.lead_days.clone();
         NoticeKind::ALL
             .iter()
             .take(3)
-            .map(|kind| may_be_told(*kind, &business, &leads, &recipient).err())
+            .map(|kind| may_be_told(*kind, &business, &business.reminder_policy, &recipient).err())
             .collect::<Vec<_>>()
     };
     assert_eq!(check(|_, _| ()), [None, None, None]);

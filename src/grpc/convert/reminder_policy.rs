@@ -54,7 +54,9 @@ pub fn policy_update(
         let hour = faults.number("local_hour", message.local_hour, 0..=HOUR_MAX);
         let low_balance = match &message.low_balance {
             None => Some(None),
-            Some(message) => low_balance(message, faults).map(Some),
+            Some(message) => faults
+                .within("low_balance", |faults| low_balance(message, faults))
+                .map(Some),
         };
         let mandatory = kinds("mandatory_kinds", &message.mandatory_kinds, faults);
         let (mask, leads, hour) = (mask?, leads?, u32::try_from(hour?).ok()?);
@@ -83,8 +85,9 @@ pub fn policy_update(
     })
 }
 
-fn low_balance(message: &v1::LowBalance, faults: &mut Faults) -> Option<LowBalance> {
-    faults.within("low_balance", |faults| match &message.line {
+/// The line of a low balance.
+pub fn low_balance(message: &v1::LowBalance, faults: &mut Faults) -> Option<LowBalance> {
+    match &message.line {
         Some(Line::Credits(credits)) => amount(faults, "credits", credits).map(LowBalance::Credits),
         Some(Line::Percent(percent)) => {
             let percent = faults.number("percent", *percent, 1..=PERCENT_MAX)?;
@@ -94,7 +97,7 @@ fn low_balance(message: &v1::LowBalance, faults: &mut Faults) -> Option<LowBalan
             faults.add("line", "must be given");
             None
         }
-    })
+    }
 }
 
 fn quiet_hours(message: v1::QuietHours, faults: &mut Faults) -> Option<QuietHours> {
@@ -113,7 +116,8 @@ fn quiet_hours(message: v1::QuietHours, faults: &mut Faults) -> Option<QuietHour
     })
 }
 
-fn to_low_balance(line: LowBalance) -> v1::LowBalance {
+/// The line of a low balance as a message.
+pub fn to_low_balance(line: LowBalance) -> v1::LowBalance {
     let line = match line {
         LowBalance::Credits(credits) => Line::Credits(credits.to_string()),
         LowBalance::Percent(percent) => {

@@ -16,12 +16,13 @@ use crate::domain::notice::{
     still_true,
 };
 use crate::domain::package::Package;
-use crate::ids::{BusinessId, CreditTypeId, CustomerId, EmailId, NoticeId, PackageId, TemplateId};
+use crate::domain::template_emails::ReminderPolicies;
+use crate::ids::{BusinessId, CreditTypeId, CustomerId, EmailId, NoticeId, PackageId};
 use crate::ledger::reach::settled;
 use crate::service::ServiceError;
 use crate::service::email_content;
 use crate::service::email_rendering::OwnTemplates;
-use crate::service::mail_plan::{leads_of, others};
+use crate::service::mail_plan::others;
 use crate::service::mailing::MailSettings;
 use crate::store::error::StoreError;
 use crate::store::{
@@ -48,7 +49,7 @@ pub(super) struct Facts {
     packages: HashMap<PackageId, (Package, Vec<Lot>)>,
     /// Packages that may go on where one of them ends.
     others: Vec<(Package, Vec<Lot>)>,
-    leads: HashMap<(TemplateId, i32), Vec<u32>>,
+    policies: ReminderPolicies,
 }
 
 /// What one of them is about.
@@ -124,7 +125,10 @@ impl Facts {
             reminded,
             others: others::with_lots(&others, &lots),
             packages: with_lots(found, lots),
-            leads: template_versions::reminder_leads(txn, business_id).await?,
+            policies: match &business {
+                Some(business) => template_versions::reminder_policies(txn, business).await?,
+                None => ReminderPolicies::default(),
+            },
             contacts: contacts.into_iter().map(|it| (it.id, it)).collect(),
             business,
         })
@@ -217,11 +221,10 @@ impl Told<'_> {
             is_suppressed: self.is_suppressed,
             is_unsubscribed: self.contact.unsubscribed_at.is_some(),
         };
-        let policy = &self.business.reminder_policy;
-        let leads = self.package(notice).map_or(&*policy.lead_days, |(it, _)| {
-            leads_of(it, self.business, &self.facts.leads)
-        });
-        may_be_told(notice.kind, self.business, leads, &recipient)?;
+        let policies = &self.facts.policies;
+        let package = self.package(notice);
+        let policy = package.map_or(policies.of_business(), |(it, _)| policies.of(it));
+        may_be_told(notice.kind, self.business, policy, &recipient)?;
         if is_overtaken(notice, &self.facts.reminded) {
             return Err(DropReason::Missed);
         }
@@ -245,7 +248,7 @@ impl Told<'_> {
         Some(notice::Facts {
             package,
             lots,
-            policy: &self.business.reminder_policy,
+            policy: self.facts.policies.of(package),
             others: &self.facts.others,
         })
     }

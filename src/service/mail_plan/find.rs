@@ -60,7 +60,7 @@ fn newer(
     facts: &Facts<'_>,
     lots: &[Lot],
 ) -> Option<DropReason> {
-    let policy = &plan.business.reminder_policy;
+    let policy = plan.policies.of(package);
     let checked = notice::Facts {
         package,
         lots,
@@ -77,7 +77,7 @@ fn reminders(
     timeline: &Timeline,
     lots: &[Lot],
 ) -> Vec<Notice> {
-    let own = plan.leads_of(package);
+    let own = &plan.policies.of(package).lead_days;
     let off = own.is_empty().then_some(DropReason::KindOff);
     let leads = if own.is_empty() {
         &plan.business.reminder_policy.lead_days
@@ -117,7 +117,7 @@ fn expired(
     lots: &[Lot],
 ) -> Option<Notice> {
     let told = notice::expired_due(timeline, &plan.window)?;
-    let is_off = !plan.business.reminder_policy.expired_notice;
+    let is_off = !plan.policies.of(package).expired_notice;
     let dropped = bar(package)
         .or(is_off.then_some(DropReason::KindOff))
         .or((!notice::has_lost_something(lots)).then_some(DropReason::NothingLost))

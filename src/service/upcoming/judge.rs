@@ -14,9 +14,10 @@ use crate::domain::notice::{
 };
 use crate::domain::package::Package;
 use crate::domain::settle;
-use crate::ids::{CustomerId, TemplateId};
+use crate::domain::template_emails::ReminderPolicies;
+use crate::ids::CustomerId;
 use crate::service::error::ServiceError;
-use crate::service::mail_plan::{Known, MailPlan, leads_of, others};
+use crate::service::mail_plan::{Known, MailPlan, others};
 use crate::store::{customers, suppressions};
 
 /// When something would be sent.
@@ -26,7 +27,7 @@ pub(super) struct Moment(pub(super) DateTime<Utc>);
 /// What is known about some packages and those who would be told of them.
 pub(super) struct Judge<'a> {
     business: &'a Business,
-    leads: &'a HashMap<(TemplateId, i32), Vec<u32>>,
+    policies: &'a ReminderPolicies,
     now: DateTime<Utc>,
     known: Known,
     customers: HashMap<CustomerId, Customer>,
@@ -55,7 +56,7 @@ impl<'a> Judge<'a> {
         let addresses: Vec<&str> = own.chain(fixed).collect();
         Ok(Self {
             business: &look.business,
-            leads: &look.leads,
+            policies: &look.policies,
             now: look.now,
             known: look.known(page).await?,
             suppressed: suppressions::among(reader, business_id, addresses).await?,
@@ -112,7 +113,7 @@ impl<'a> Judge<'a> {
         let fixed = email.and_then(|email| email.text.as_ref());
         let fixed = fixed.map(|text| text.to_address.clone());
         let to_email = fixed.or_else(|| customer?.email.clone());
-        let policy = &self.business.reminder_policy;
+        let policy = self.policies.of(package);
         let facts = Facts {
             package,
             lots,
@@ -154,7 +155,7 @@ impl<'a> Judge<'a> {
             is_suppressed: to_email.is_some_and(|it| self.suppressed.contains(&folded(it))),
             is_unsubscribed: customer.is_some_and(|it| it.unsubscribed_at.is_some()),
         };
-        let leads = leads_of(package, self.business, self.leads);
-        may_be_told(notice.kind, self.business, leads, &recipient).err()
+        let policy = self.policies.of(package);
+        may_be_told(notice.kind, self.business, policy, &recipient).err()
     }
 }
