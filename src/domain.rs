@@ -59,6 +59,7 @@ pub mod selection;
 pub mod send_rate;
 pub mod settle;
 pub mod subscription;
+pub mod template_emails;
 pub mod transfer;
 pub mod trigger;
 pub mod unsell;

@@ -17,6 +17,7 @@ use carnet::domain::money::Currency;
 use carnet::domain::overlap::SellingRules;
 use carnet::domain::permission::Permission;
 use carnet::domain::pricing::Pricing;
+use carnet::domain::template_emails::{TemplateEmails, UseEmails};
 use carnet::domain::validity::{Anchor, Period, PeriodUnit, Validity};
 use carnet::ids::{CreditTypeId, ItemId, LineId, TemplateId};
 use carnet::service::Context;
@@ -183,6 +184,7 @@ fn template(
             subject: Subject::Item(item.id),
             credits_per_unit: Credits::UNIT,
         }],
+        emails: UseEmails::default(),
     };
     line.check()?;
     let length = Period::new(1, PeriodUnit::Year)?;
@@ -207,6 +209,7 @@ fn template(
             priority: None,
             quarantine_days: None,
             reminder_leads: None,
+            emails: TemplateEmails::default(),
             lines: vec![line.into()],
             pricing: Pricing::default(),
             selling: SellingRules::default(),

@@ -182,6 +182,7 @@ CREATE TABLE template_versions (
     priority INTEGER,
     quarantine_days INTEGER,
     reminder_leads JSONB,
+    emails JSONB,
     freeze_policy JSONB,
     use_limit JSONB,
     booking_rules JSONB,
@@ -196,7 +197,8 @@ CREATE TABLE template_versions (
     PRIMARY KEY (business_id, template_id, definition_version),
     FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id)
 );
-CREATE INDEX template_versions_with_leads ON template_versions (business_id) WHERE reminder_leads IS NOT NULL;
+CREATE INDEX template_versions_with_reminders ON template_versions (business_id)
+    WHERE reminder_leads IS NOT NULL OR emails IS NOT NULL;
 
 -- What one kind of credits pays for. Never changed, and shared by all packages that were sold with it.
 -- A line of credits given by hand belongs to no template.
@@ -212,6 +214,7 @@ CREATE TABLE lines (
     quantity BIGINT NOT NULL CHECK (quantity > 0),
     rate_minor BIGINT CHECK (rate_minor >= 0),
     covers JSONB NOT NULL,
+    emails JSONB,
     PRIMARY KEY (business_id, id),
     UNIQUE (business_id, template_id, definition_version, position),
     FOREIGN KEY (business_id, template_id, definition_version)

@@ -183,6 +183,7 @@ CREATE TABLE template_versions (
     priority INTEGER,
     quarantine_days INTEGER,
     reminder_leads TEXT,
+    emails TEXT,
     freeze_policy TEXT,
     use_limit TEXT,
     booking_rules TEXT,
@@ -197,7 +198,8 @@ CREATE TABLE template_versions (
     PRIMARY KEY (business_id, template_id, definition_version),
     FOREIGN KEY (business_id, template_id) REFERENCES templates (business_id, id)
 ) STRICT;
-CREATE INDEX template_versions_with_leads ON template_versions (business_id) WHERE reminder_leads IS NOT NULL;
+CREATE INDEX template_versions_with_reminders ON template_versions (business_id)
+    WHERE reminder_leads IS NOT NULL OR emails IS NOT NULL;
 
 -- What one kind of credits pays for. Never changed, and shared by all packages that were sold with it.
 -- A line of credits given by hand belongs to no template.
@@ -213,6 +215,7 @@ CREATE TABLE lines (
     quantity INTEGER NOT NULL CHECK (quantity > 0),
     rate_minor INTEGER CHECK (rate_minor >= 0),
     covers TEXT NOT NULL,
+    emails TEXT,
     PRIMARY KEY (business_id, id),
     UNIQUE (business_id, template_id, definition_version, position),
     FOREIGN KEY (business_id, template_id, definition_version)

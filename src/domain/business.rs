@@ -86,7 +86,7 @@ pub struct Sender {
     pub link_base_url: Option<String>,
     /// The `https` address of a picture shown above the text.
     pub logo_url: Option<String>,
-    /// The colour of the button and of unused units, as `#rrggbb`.
+    /// The colour of the button, as `#rrggbb`.
     pub accent_colour: Option<String>,
 }
 
@@ -119,6 +119,8 @@ pub struct ReminderPolicy {
     pub mandatory: Vec<NoticeKind>,
     /// The hours in which nothing goes out; none: there are no such.
     pub quiet_hours: Option<QuietHours>,
+    /// Whether it is not told that a package ends or is used up where a newer one of its template goes on (semantics 42).
+    pub skip_if_newer_package: bool,
 }
 
 impl ReminderPolicy {
@@ -178,6 +180,7 @@ impl Default for ReminderPolicy {
             hold_timed_out: false,
             mandatory: Vec::new(),
             quiet_hours: None,
+            skip_if_newer_package: false,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::domain::line::{self, Line};
 use crate::domain::overlap::SellingRules;
 use crate::domain::pricing::Pricing;
 use crate::domain::refusal::Refusal;
+use crate::domain::template_emails::TemplateEmails;
 use crate::domain::use_limit::UseLimit;
 use crate::domain::validity::Validity;
 use crate::ids::{CreditTypeId, ItemId, TemplateId};
@@ -112,6 +113,8 @@ pub struct Definition {
     pub quarantine_days: Option<i32>,
     /// Days before expiry on which reminders go out; none: the business's.
     pub reminder_leads: Option<Vec<u32>>,
+    /// Which other e-mails are sent of its packages.
+    pub emails: TemplateEmails,
     /// How often and for how long its packages may be frozen; none: as the business says.
     pub freeze: Option<FreezePolicy>,
     /// How much of a package each customer may use on a day or in a week; none: as the business says.
@@ -162,6 +165,7 @@ mod tests {
             priority: None,
             quarantine_days: None,
             reminder_leads: None,
+            emails: TemplateEmails::default(),
             freeze: None,
             use_limit: None,
             booking_rules: None,

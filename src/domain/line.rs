@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::credits::Credits;
 use crate::domain::refusal::Refusal;
+use crate::domain::template_emails::UseEmails;
 use crate::ids::{CreditTypeId, ItemId, LineId};
 
 /// Whether the credits of a line pay, or its units are priced and counted.
@@ -83,6 +84,8 @@ pub struct Line {
     pub quantity: Credits,
     /// What it covers; nothing means that it is used by credit type and amount only.
     pub covers: Vec<Coverage>,
+    /// What the template of its package wants told of uses; copied from there, so that who uses credits need not ask.
+    pub emails: UseEmails,
 }
 
 /// How narrow a line is; the narrower pays first (semantics 4).
@@ -195,6 +198,7 @@ mod tests {
             decimal_places: 1,
             quantity: Credits::parse(quantity).unwrap(),
             covers: covers.iter().map(coverage).collect(),
+            emails: UseEmails::default(),
         }
     }
 

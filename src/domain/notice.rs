@@ -12,12 +12,15 @@ use crate::domain::calendar;
 use crate::domain::entry::coded;
 use crate::ids::{BusinessId, CustomerId, EmailId, NoticeId, PackageId};
 
+mod newer;
 mod overtaken;
 mod truth;
 
+pub use newer::{is_covered_by_newer, tells_of_an_end};
 pub use overtaken::is_overtaken;
 pub use truth::{
-    can_wait, has_lost_something, has_something_to_lose, is_used_up, left_of_types, still_true,
+    Facts, can_wait, has_lost_something, has_something_to_lose, is_used_up, left_of_types,
+    still_true,
 };
 
 /// How many days back a run still tells what fell due.
@@ -94,6 +97,8 @@ coded! {
         Erased = 20, "erased";
         /// Somebody of the business cancelled its e-mail.
         ByHand = 21, "by_hand";
+        /// A newer package of the same template covers the customer.
+        NewerPackage = 22, "newer_package";
     }
 }
 
@@ -286,11 +291,11 @@ pub struct Recipient {
     pub is_unsubscribed: bool,
 }
 
-/// Whether the business wants this kind of notice; `leads` are those in force for the package.
-pub fn is_on(kind: NoticeKind, policy: &ReminderPolicy, leads: &[u32]) -> bool {
+/// Whether this kind of notice is wanted by the policy in force for a package.
+pub fn is_on(kind: NoticeKind, policy: &ReminderPolicy) -> bool {
     match kind {
         NoticeKind::Confirmation => policy.confirmation,
-        NoticeKind::Expiring => !leads.is_empty(),
+        NoticeKind::Expiring => !policy.lead_days.is_empty(),
         NoticeKind::Expired => policy.expired_notice,
         NoticeKind::LowBalance => policy.low_balance.is_some(),
         NoticeKind::UsedUp => policy.used_up,
@@ -300,20 +305,19 @@ pub fn is_on(kind: NoticeKind, policy: &ReminderPolicy, leads: &[u32]) -> bool {
     }
 }
 
-/// Whether an e-mail of this kind may go to this customer at all; `leads` are those in force for the
-/// package.
+/// Whether an e-mail of this kind may go to this customer at all; the policy is the one in force for the package.
 ///
 /// # Errors
 /// Why not.
 pub fn may_be_told(
     kind: NoticeKind,
     business: &Business,
-    leads: &[u32],
+    policy: &ReminderPolicy,
     recipient: &Recipient,
 ) -> Result<(), DropReason> {
     if !business.feature_enabled {
         Err(DropReason::FeatureOff)
-    } else if !is_on(kind, &business.reminder_policy, leads) {
+    } else if !is_on(kind, policy) {
         Err(DropReason::KindOff)
     } else if recipient.is_erased {
         Err(DropReason::Erased)
@@ -323,7 +327,7 @@ pub fn may_be_told(
         Err(DropReason::NoAddress)
     } else if recipient.is_suppressed {
         Err(DropReason::Suppressed)
-    } else if recipient.is_unsubscribed && !business.reminder_policy.is_mandatory(kind) {
+    } else if recipient.is_unsubscribed && !policy.is_mandatory(kind) {
         Err(DropReason::Unsubscribed)
     } else {
         Ok(())

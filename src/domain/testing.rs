@@ -14,6 +14,7 @@ use crate::domain::line::{Coverage, ItemFacts, Line, LineKind, Subject};
 use crate::domain::lot::{Basis, Fold, Lot, Movement, Origin, Stamp, Tail, Terms};
 use crate::domain::money::Currency;
 use crate::domain::policies::Policies;
+use crate::domain::template_emails::UseEmails;
 use crate::ids::{BusinessId, CreditTypeId, CustomerId, ItemId, LineId, LotId, PackageId, TokenId};
 
 pub(crate) mod book;
@@ -59,6 +60,7 @@ pub(crate) fn line(covers: &[(Subject, &str)]) -> Arc<Line> {
                 credits_per_unit: credits(per_unit),
             })
             .collect(),
+        emails: UseEmails::default(),
     })
 }
 

@@ -2,6 +2,9 @@
 //! (semantics 42). It is told when the line is crossed downward, so each crossing has one posting that
 //! is its cause, and below the line nothing more is said.
 //!
+//! A template may want something else told than its business. Each line of a package has what its template wants of
+//! that ([`Line::emails`]), so a posting says all that is to be known.
+//!
 //! A posting has only the lots that it moved, and the line is over all lots of a package. So first it is asked whether
 //! a posting may have crossed a line, which costs a command that nobody wants to hear of one comparison, since every
 //! use makes it; then, where it may, whether it did. A line in percent depends on what lots had that are used up by
@@ -12,15 +15,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::domain::business::{Business, LowBalance};
 use crate::domain::credits::Credits;
 use crate::domain::entry::Account;
-use crate::domain::line::LineKind;
+use crate::domain::line::{Line, LineKind};
 use crate::domain::lot::Lot;
 use crate::domain::notice::{NoticeKind, is_used_up, left_of_types};
 use crate::domain::posting::Posting;
 use crate::ids::{CreditTypeId, PackageId};
 
-/// What a business wants told of uses.
+/// What a business wants told of uses, where a template does not want something else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Watch {
+    is_on: bool,
     low_balance: Option<LowBalance>,
     used_up: bool,
 }
@@ -32,6 +36,7 @@ impl Watch {
             return Self::default();
         }
         Self {
+            is_on: true,
             low_balance: business.reminder_policy.low_balance,
             used_up: business.reminder_policy.used_up,
         }
@@ -39,18 +44,19 @@ impl Watch {
 
     /// The packages in which a posting may have crossed a line that is watched.
     pub fn may_have_crossed(&self, posting: &Posting) -> BTreeSet<PackageId> {
-        if *self == Self::default() {
+        let lots = &posting.lots;
+        if !self.is_on || lots.iter().all(|lot| !self.asks_of(&lot.line)) {
             return BTreeSet::new();
         }
         let used = used(posting);
         let touched = used.filter(|(lot, _)| {
             let left = lot.fold.unused().unwrap_or_default();
-            let may_be_low = match self.low_balance {
+            let may_be_low = match self.low_balance(&lot.line) {
                 Some(LowBalance::Credits(line)) => left <= line,
                 Some(LowBalance::Percent(_)) => true,
                 None => false,
             };
-            may_be_low || (self.used_up && left == Credits::ZERO)
+            may_be_low || (self.used_up(&lot.line) && left == Credits::ZERO)
         });
         touched.map(|(lot, _)| lot.package_id).collect()
     }
@@ -67,13 +73,12 @@ impl Watch {
             let of_type = taken.entry(lot.line.credit_type_id).or_default();
             *of_type = of_type.checked_add(amount).unwrap_or(*of_type);
         }
-        if taken.is_empty() {
-            return None;
-        }
-        if self.used_up && is_used_up(lots) {
+        // All lines of a package say the same of it.
+        let (lot, _) = used(posting).find(|(lot, _)| lot.package_id == package_id)?;
+        if self.used_up(&lot.line) && is_used_up(lots) {
             return Some(NoticeKind::UsedUp);
         }
-        let low_balance = self.low_balance?;
+        let low_balance = self.low_balance(&lot.line)?;
         let is_crossed = left_of_types(lots).into_iter().any(|(id, left)| {
             let line = low_balance.of(left.issued);
             let taken = taken.get(&id).copied().unwrap_or_default();
@@ -81,6 +86,20 @@ impl Watch {
             left.unused <= line && before.is_some_and(|before| line < before)
         });
         is_crossed.then_some(NoticeKind::LowBalance)
+    }
+}
+
+impl Watch {
+    fn low_balance(&self, line: &Line) -> Option<LowBalance> {
+        line.emails.low_balance(self.low_balance)
+    }
+
+    fn used_up(&self, line: &Line) -> bool {
+        line.emails.used_up(self.used_up)
+    }
+
+    fn asks_of(&self, line: &Line) -> bool {
+        self.used_up(line) || self.low_balance(line).is_some()
     }
 }
 
@@ -100,7 +119,8 @@ mod tests {
 
     use super::*;
     use crate::domain::decide::Command;
-    use crate::domain::line::{ItemFacts, Line};
+    use crate::domain::line::ItemFacts;
+    use crate::domain::template_emails::{OwnLowBalance, UseEmails};
     use crate::domain::testing::book::*;
     use crate::domain::testing::{at, business, credits, item, line_for};
 
@@ -180,6 +200,62 @@ mod tests {
         let mut switched_off = business();
         switched_off.feature_enabled = false;
         switched_off.reminder_policy.used_up = true;
+        assert_eq!(told(&book, Watch::of(&switched_off), &posting), []);
+    }
+
+    /// The same line of a template that wants this told.
+    fn told_by(line: &Arc<Line>, low_balance: Option<OwnLowBalance>, used_up: bool) -> Arc<Line> {
+        Arc::new(Line {
+            emails: UseEmails {
+                low_balance,
+                used_up: Some(used_up),
+            },
+            ..Line::clone(line)
+        })
+    }
+
+    #[test]
+    fn a_template_says_itself_what_is_told_of_its_packages() {
+        use NoticeKind::{LowBalance as Low, UsedUp};
+        let swim = item();
+        let line = line_for(&swim);
+        let three = Some(OwnLowBalance::At(LowBalance::Credits(credits("3"))));
+        let quiet = told_by(&line, Some(OwnLowBalance::Never), false);
+        let uses = ["2", "1", "2"];
+        for (line, watch, expected) in [
+            (&quiet, watching(true, true), [None, None, None]),
+            (&line, watching(false, false), [None, None, None]),
+            (
+                &told_by(&line, three, true),
+                watching(false, false),
+                [Some(Low), None, Some(UsedUp)],
+            ),
+            (
+                &told_by(&line, three, false),
+                watching(true, true),
+                [Some(Low), None, None],
+            ),
+            (
+                &told_by(&line, None, false),
+                watching(true, true),
+                [None, Some(Low), None],
+            ),
+        ] {
+            let mut book = Book::default();
+            book.sell(package(), &[(line, "5", 500)]);
+            assert_eq!(told_of_uses(&mut book, watch, &swim, &uses), expected);
+        }
+    }
+
+    #[test]
+    fn nothing_is_told_of_a_business_that_is_switched_off_whatever_its_templates_say() {
+        let swim = item();
+        let line = told_by(&line_for(&swim), None, true);
+        let mut book = Book::default();
+        book.sell(package(), &[(&line, "5", 500)]);
+        let posting = book.act(1, Command::Consume(units(&swim, "5"))).unwrap();
+        let mut switched_off = business();
+        switched_off.feature_enabled = false;
         assert_eq!(told(&book, Watch::of(&switched_off), &posting), []);
     }
 

@@ -37,5 +37,6 @@ pub mod selling;
 pub mod subscription;
 pub mod suppression;
 pub mod template;
+pub mod template_emails;
 pub mod trigger;
 pub mod using;

@@ -143,7 +143,7 @@ async fn begin(
     day.lease_until = now.checked_add_signed(LEASE);
     mail_days::update(&txn, &day).await?;
     let last_done = mail_days::last_done(&txn, business.id).await?;
-    let leads = template_versions::reminder_leads(&txn, business.id).await?;
+    let policies = template_versions::reminder_policies(&txn, &business).await?;
     txn.commit().await?;
     Ok(Some(Run {
         plan: MailPlan {
@@ -151,7 +151,7 @@ async fn begin(
             purpose: Purpose::Run,
             today,
             window: Window::after(last_done, today),
-            leads,
+            policies,
         },
         fence: day.fence,
     }))
@@ -175,7 +175,7 @@ async fn look(
     let now = ctx.clock.now();
     let limit = PACKAGES_PER_TRANSACTION_MAX;
     let page = packages::ending_between(&txn, business_id, range, after, limit).await?;
-    let known = Known::read(&txn, business_id, &page, now).await?;
+    let known = Known::read(&txn, &run.plan.business, &page, (now, now)).await?;
     let mut found = run.plan.find(&page, &known, now).notices;
     found.retain(|notice| notice.dropped.is_none_or(is_recorded));
     let made = write_emails(&txn, run, &mut found, now).await?;

@@ -19,10 +19,11 @@ use crate::domain::lot::Lot;
 use crate::domain::notice::{self, Notice, NoticeKind};
 use crate::domain::package::Package;
 use crate::domain::posting::Posting;
+use crate::domain::template_emails::ReminderPolicies;
 use crate::domain::watch::Watch;
 use crate::ids::{BusinessId, CustomerId, LotId, NoticeId, PackageId};
 use crate::store::error::StoreError;
-use crate::store::{businesses, emails, lots, notices, packages};
+use crate::store::{businesses, emails, lots, notices, packages, template_versions};
 
 /// Packages to tell one customer of.
 pub struct Occasion<'a> {
@@ -35,7 +36,7 @@ pub struct Occasion<'a> {
     pub packages: Vec<&'a Package>,
 }
 
-/// Queues one e-mail for each occasion, unless the business has that off.
+/// Queues one e-mail for each occasion, of those of its packages for which that is on.
 pub async fn queue(
     txn: &DatabaseTransaction,
     business: &Business,
@@ -43,30 +44,48 @@ pub async fn queue(
     occasions: &[Occasion<'_>],
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
-    if !(business.feature_enabled && notice::is_on(kind, &business.reminder_policy, &[])) {
+    if !business.feature_enabled {
         return Ok(());
     }
-    let told = occasions.iter().filter(|it| !it.packages.is_empty());
+    let mut packages = occasions.iter().flat_map(|it| &it.packages);
+    let policies = if packages.any(|package| package.template.is_some()) {
+        template_versions::reminder_policies(txn, business).await?
+    } else {
+        ReminderPolicies::new(&business.reminder_policy, [])
+    };
+    let is_told = |package: &&&Package| notice::is_on(kind, policies.of(package));
+    let told = occasions
+        .iter()
+        .filter(|it| it.packages.iter().any(|package| is_told(&package)));
     let new: Vec<Email> = told
         .clone()
         .map(|it| Email::new(business.id, it.customer_id, kind, it.name.clone(), now))
         .collect();
+    if new.is_empty() {
+        return Ok(());
+    }
     let email_ids = emails::ensure(txn, &new).await?;
     let mut queued = Vec::new();
     for (occasion, email_id) in told.zip(email_ids) {
-        queued.extend(occasion.packages.iter().map(|package| Notice {
-            id: NoticeId::generate(now),
-            business_id: business.id,
-            kind,
-            package_id: package.id,
-            cause: occasion.name.clone(),
-            customer_id: occasion.customer_id,
-            email_id: Some(email_id),
-            expiry_epoch: package.expiry_epoch,
-            lead_days: None,
-            dropped: None,
-            created_at: now,
-        }));
+        queued.extend(
+            occasion
+                .packages
+                .iter()
+                .filter(is_told)
+                .map(|package| Notice {
+                    id: NoticeId::generate(now),
+                    business_id: business.id,
+                    kind,
+                    package_id: package.id,
+                    cause: occasion.name.clone(),
+                    customer_id: occasion.customer_id,
+                    email_id: Some(email_id),
+                    expiry_epoch: package.expiry_epoch,
+                    lead_days: None,
+                    dropped: None,
+                    created_at: now,
+                }),
+        );
     }
     notices::insert(txn, &queued).await
 }

@@ -5,7 +5,7 @@ use std::fs;
 use rstest::rstest;
 
 use super::*;
-use crate::mail::content::{BusinessLook, LineFacts, PackageFacts, Start};
+use crate::mail::content::{BusinessLook, Colour, LineFacts, PackageFacts, Start};
 
 fn lessons(available: i64, used: i64, lost: i64) -> LineFacts {
     let credits = |units: i64| units.saturating_mul(1_000_000);
@@ -204,6 +204,26 @@ fn used_and_unused_units_are_told_apart_without_colour() {
     );
     let html = render(&standard(EmailKind::Expired, "en")).html;
     assert_eq!(html.matches("class=\"mark lost\"").count(), 7);
+}
+
+#[test]
+fn unused_units_are_green_and_used_ones_red_whatever_the_colour_of_the_business() {
+    let mut content = standard(EmailKind::Expiring, "en");
+    content.business.accent = Colour::parse("#123456");
+    let html = render(&content).html;
+    let styles = |class: &str| -> Vec<&str> {
+        let marks = html.split("<td class=\"mark ").skip(1);
+        let marks = marks.filter(|mark| mark.starts_with(class));
+        marks.map(|mark| mark.split('>').next().unwrap()).collect()
+    };
+    let (left, used) = (styles("left"), styles("used"));
+    assert_eq!((left.len(), used.len()), (7, 1));
+    for style in left {
+        assert!(style.contains("background-color:#15803d"), "{style}");
+        assert!(!style.contains("#123456"), "{style}");
+    }
+    assert!(used[0].contains("background-color:#fee4e2"), "{used:?}");
+    assert!(html.contains("#123456"), "the button");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::domain::offer::{Offer, ValidityOverride};
 use crate::domain::package::Package;
 use crate::domain::refusal::Refusal;
 use crate::domain::sale::{LineWeight, Price};
+use crate::domain::template_emails::UseEmails;
 use crate::domain::validity::Validity;
 use crate::ids::{BusinessId, CreditTypeId, CustomerId, ItemId, LineId, Reference, TemplateId};
 use crate::ledger::post;
@@ -196,6 +197,7 @@ async fn credits(
         decimal_places: credit_type.decimal_places,
         quantity: *amount,
         covers,
+        emails: UseEmails::default(),
     };
     line.check()?;
     let line = Arc::new(line);

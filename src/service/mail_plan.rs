@@ -4,9 +4,9 @@
 //! What is found says why it is not told, where it is not. Nothing here writes.
 
 mod find;
+pub mod others;
 
-use std::collections::HashMap;
-use std::hash::BuildHasher;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use sea_orm::ConnectionTrait;
@@ -18,7 +18,8 @@ use crate::domain::lot::Lot;
 use crate::domain::notice::{self, DropReason, Notice, Window};
 use crate::domain::package::Package;
 use crate::domain::settle;
-use crate::ids::{BusinessId, PackageId, TemplateId};
+use crate::domain::template_emails::ReminderPolicies;
+use crate::ids::PackageId;
 use crate::ledger::reach;
 use crate::service::error::ServiceError;
 use crate::store::{changes, holds, lots, notices};
@@ -45,19 +46,21 @@ pub struct MailPlan {
     pub today: NaiveDate,
     /// The days whose notices are decided on with it.
     pub window: Window,
-    /// The leads of templates that have their own.
-    pub leads: HashMap<(TemplateId, i32), Vec<u32>>,
+    /// The policies in force for its packages.
+    pub policies: ReminderPolicies,
 }
 
 /// What is stored about some packages.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    /// All their lots, and those of packages between which and them time moves something.
+    /// All their lots and those of `others`, and those of packages between which and them time moves something.
     pub lots: Vec<Lot>,
     /// The open holds in them that time ends.
     pub holds: Vec<Hold>,
     /// Their notices.
     pub notices: Vec<Notice>,
+    /// Packages that may go on where one of them ends.
+    pub others: Vec<Package>,
     /// When their ends were moved last.
     pub changed_at: HashMap<PackageId, DateTime<Utc>>,
 }
@@ -71,19 +74,16 @@ pub struct Found {
     pub packages: HashMap<PackageId, Package>,
     /// The lots that are known, settled.
     pub lots: Vec<Lot>,
+    /// Packages that may go on where one of them ends, each with its settled lots.
+    pub others: Vec<(Package, Vec<Lot>)>,
 }
 
 impl MailPlan {
-    /// The leads in force for a package: its template's own, or the business's.
-    pub fn leads_of(&self, package: &Package) -> &[u32] {
-        leads_of(package, &self.business, &self.leads)
-    }
-
     /// The ranges of `expires_at` to look at, for every lead that any package may have.
     pub fn ranges(&self) -> Vec<(DateTime<Utc>, DateTime<Utc>)> {
-        let policy = &self.business.reminder_policy;
-        let leads = policy.lead_days.iter().chain(self.leads.values().flatten());
-        let includes_expired = policy.expired_notice || self.purpose == Purpose::LookAhead;
+        let leads = self.policies.all().flat_map(|policy| &policy.lead_days);
+        let tells = self.policies.all().any(|policy| policy.expired_notice);
+        let includes_expired = tells || self.purpose == Purpose::LookAhead;
         notice::days_to_look_at(leads.copied(), includes_expired, &self.window)
             .into_iter()
             .filter_map(|(from, through)| {
@@ -100,8 +100,10 @@ impl MailPlan {
     /// What falls due of these packages, of which `known` was read, as things are at `at`.
     pub fn find(&self, page: &[Package], known: &Known, at: DateTime<Utc>) -> Found {
         let lots = settle::as_of(&known.lots, &known.holds, at);
+        let others = others::with_lots(&known.others, &lots);
         let facts = Facts {
             lots: &lots,
+            others: &others,
             known,
             now: at,
         };
@@ -117,29 +119,35 @@ impl MailPlan {
             notices,
             packages,
             lots,
+            others,
         }
     }
 }
 
 impl Known {
-    /// Reads it, with all that time ends by `until`.
+    /// Reads what is known at `now`, with all that time ends by `until`.
     pub async fn read(
         db: &impl ConnectionTrait,
-        business_id: BusinessId,
+        business: &Business,
         page: &[Package],
-        until: DateTime<Utc>,
+        (now, until): (DateTime<Utc>, DateTime<Utc>),
     ) -> Result<Self, ServiceError> {
         if page.is_empty() {
             return Ok(Self::default());
         }
-        let ids: Vec<PackageId> = page.iter().map(|package| package.id).collect();
-        let mut lots = lots::of_packages(db, business_id, &ids).await?;
+        let business_id = business.id;
+        let others = others::beside(db, business, page, now).await?;
+        let page_ids: Vec<PackageId> = page.iter().map(|package| package.id).collect();
+        let with_others: BTreeSet<PackageId> = page.iter().chain(&others).map(|it| it.id).collect();
+        let with_others: Vec<PackageId> = with_others.into_iter().collect();
+        let mut lots = lots::of_packages(db, business_id, &with_others).await?;
         lots.extend(reach::beside(db, business_id, &lots, until).await?);
         Ok(Self {
             holds: holds::due_in(db, business_id, &lots, until).await?,
             lots,
-            notices: notices::of_packages(db, business_id, &ids).await?,
-            changed_at: changes::last_recorded_at(db, business_id, &ids).await?,
+            others,
+            notices: notices::of_packages(db, business_id, &page_ids).await?,
+            changed_at: changes::last_recorded_at(db, business_id, &page_ids).await?,
         })
     }
 }
@@ -152,18 +160,6 @@ impl Found {
     }
 }
 
-/// The leads in force for a package: its template's own, or the business's.
-pub fn leads_of<'a, S: BuildHasher>(
-    package: &Package,
-    business: &'a Business,
-    of_templates: &'a HashMap<(TemplateId, i32), Vec<u32>, S>,
-) -> &'a [u32] {
-    package
-        .template
-        .and_then(|version| of_templates.get(&version))
-        .unwrap_or(&business.reminder_policy.lead_days)
-}
-
 /// When the run of a business's local day is due.
 pub fn due_at(business: &Business, day: NaiveDate) -> Option<DateTime<Utc>> {
     calendar::at_local_hour(day, business.reminder_policy.local_hour, business.zone)
@@ -172,5 +168,8 @@ pub fn due_at(business: &Business, day: NaiveDate) -> Option<DateTime<Utc>> {
 /// Whether a run records a notice that it does not tell for this reason: what it let pass, but not what
 /// there never was to tell.
 pub fn is_recorded(reason: DropReason) -> bool {
-    matches!(reason, DropReason::Missed | DropReason::RemindedRecently)
+    matches!(
+        reason,
+        DropReason::Missed | DropReason::RemindedRecently | DropReason::NewerPackage
+    )
 }

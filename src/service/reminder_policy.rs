@@ -47,6 +47,8 @@ pub struct PolicyUpdate {
     pub mandatory: Option<Vec<NoticeKind>>,
     /// The hours in which nothing goes out; none within: there are no such.
     pub quiet_hours: Option<Option<QuietHours>>,
+    /// Whether nothing is told of a package where a newer one of its template goes on.
+    pub skip_if_newer_package: Option<bool>,
 }
 
 /// The policy as it is.
@@ -96,6 +98,8 @@ pub async fn update(
         policy.mandatory.dedup();
     }
     policy.quiet_hours = input.quiet_hours.unwrap_or(policy.quiet_hours);
+    let skip = input.skip_if_newer_package;
+    policy.skip_if_newer_package = skip.unwrap_or(policy.skip_if_newer_package);
     businesses::update(&txn, &mut business).await?;
     let value = VersionedPolicy {
         policy: business.reminder_policy,

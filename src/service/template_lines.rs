@@ -11,6 +11,7 @@ use crate::domain::catalog::{CreditType, Item};
 use crate::domain::credits::Credits;
 use crate::domain::line::{Coverage, Line, LineKind, Subject};
 use crate::domain::refusal::Refusal;
+use crate::domain::template_emails::UseEmails;
 use crate::ids::{BusinessId, CreditTypeId, ItemId, LineId, Reference};
 use crate::service::error::ServiceError;
 use crate::service::resolve;
@@ -47,7 +48,7 @@ pub enum NewSubject {
     Category(String),
 }
 
-/// Builds the lines of a new version. Their credit types are locked against being archived meanwhile.
+/// Builds the lines of a new version that wants this told of uses. Their credit types are locked against being archived meanwhile.
 ///
 /// # Errors
 /// `NOT_FOUND` for a credit type or an item, [`Refusal::CreditTypeArchived`], [`Refusal::ItemInactive`], and
@@ -55,7 +56,7 @@ pub enum NewSubject {
 pub async fn build(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
-    lines: &[NewLine],
+    (lines, emails): (&[NewLine], UseEmails),
     now: DateTime<Utc>,
 ) -> Result<Vec<Arc<Line>>, ServiceError> {
     let mut ids = Vec::with_capacity(lines.len());
@@ -77,6 +78,7 @@ pub async fn build(
             decimal_places: credit_type.decimal_places,
             quantity: line.quantity,
             covers: items.covered(&line.covers)?,
+            emails,
         };
         line.check()?;
         built.push(Arc::new(line));
@@ -98,20 +100,22 @@ pub async fn check_credit_types(
     Ok(())
 }
 
-/// The same lines for another version.
-pub fn copies(lines: &[Arc<Line>], now: DateTime<Utc>) -> Vec<Arc<Line>> {
+/// The same lines for another version, that wants this told of uses.
+pub fn copies(lines: &[Arc<Line>], emails: UseEmails, now: DateTime<Utc>) -> Vec<Arc<Line>> {
     let copy = |line: &Arc<Line>| Line {
         id: LineId::generate(now),
+        emails,
         ..Line::clone(line)
     };
     lines.iter().map(copy).map(Arc::new).collect()
 }
 
-/// Whether two lists of lines differ in nothing but the ids of the lines.
+/// Whether two lists of lines differ in nothing but the ids of the lines, and in what is told of their uses.
 pub fn are_alike(left: &[Arc<Line>], right: &[Arc<Line>]) -> bool {
     let alike = |(left, right): (&Arc<Line>, &Arc<Line>)| {
         let renamed = Line {
             id: right.id,
+            emails: right.emails,
             ..Line::clone(left)
         };
         renamed == **right

@@ -12,6 +12,7 @@ use crate::domain::freeze::FreezePolicy;
 use crate::domain::overlap::SellingRules;
 use crate::domain::pricing::Pricing;
 use crate::domain::refusal::Refusal;
+use crate::domain::template_emails::TemplateEmails;
 use crate::domain::use_limit::UseLimit;
 use crate::domain::validity::Validity;
 use crate::ids::{Reference, TemplateId};
@@ -47,6 +48,8 @@ pub struct NewTemplate {
     pub quarantine_days: Option<i32>,
     /// Days before expiry on which reminders go out; none: the business's.
     pub reminder_leads: Option<Vec<u32>>,
+    /// Which other e-mails are sent of its packages.
+    pub emails: TemplateEmails,
     /// How often and for how long its packages may be frozen.
     pub freeze: Option<FreezePolicy>,
     /// How much of a package each customer may use on a day or in a week.
@@ -88,6 +91,8 @@ pub struct TemplateUpdate {
     pub quarantine_days: Option<Option<i32>>,
     /// Days before expiry on which reminders go out.
     pub reminder_leads: Option<Option<Vec<u32>>>,
+    /// Which other e-mails are sent of its packages: all of it.
+    pub emails: Option<TemplateEmails>,
     /// How often and for how long its packages may be frozen.
     pub freeze: Option<Option<FreezePolicy>>,
     /// How much of a package each customer may use on a day or in a week.
@@ -149,6 +154,7 @@ pub async fn create(
     if let Some(earlier) = call.claim(&txn, now).await? {
         return Ok(earlier);
     }
+    let lines = (&*input.lines, input.emails.uses);
     let template = Template {
         id: TemplateId::generate(now),
         external_id: input.external_id.clone(),
@@ -163,11 +169,12 @@ pub async fn create(
             priority: input.priority,
             quarantine_days: input.quarantine_days,
             reminder_leads: input.reminder_leads.clone(),
+            emails: input.emails,
             freeze: input.freeze,
             use_limit: input.use_limit,
             booking_rules: input.booking_rules,
             transferable: input.transferable,
-            lines: template_lines::build(&txn, call.business_id(), &input.lines, now).await?,
+            lines: template_lines::build(&txn, call.business_id(), lines, now).await?,
             pricing: input.pricing.clone(),
             selling: input.selling,
         },
@@ -199,7 +206,7 @@ pub async fn copy(
     let mut definition = original.definition;
     definition.number = 1;
     definition.name = input.name.clone().unwrap_or(definition.name);
-    definition.lines = template_lines::copies(&definition.lines, now);
+    definition.lines = template_lines::copies(&definition.lines, definition.emails.uses, now);
     template_lines::check_credit_types(&txn, call.business_id(), &definition.lines).await?;
     let template = Template {
         id: TemplateId::generate(now),
@@ -305,29 +312,28 @@ async fn redefined(
     now: DateTime<Utc>,
 ) -> Result<Option<Definition>, ServiceError> {
     let change = input.clone();
+    let kept = old.clone();
     let mut new = Definition {
-        number: old.number,
-        name: change.name.unwrap_or_else(|| old.name.clone()),
-        description: change
-            .description
-            .unwrap_or_else(|| old.description.clone()),
-        price_minor: change.price_minor.unwrap_or(old.price_minor),
-        tax_basis_points: change.tax_basis_points.unwrap_or(old.tax_basis_points),
-        validity: change.validity.unwrap_or(old.validity),
-        priority: change.priority.unwrap_or(old.priority),
-        quarantine_days: change.quarantine_days.unwrap_or(old.quarantine_days),
-        reminder_leads: change
-            .reminder_leads
-            .unwrap_or_else(|| old.reminder_leads.clone()),
-        freeze: change.freeze.unwrap_or(old.freeze),
-        use_limit: change.use_limit.unwrap_or(old.use_limit),
-        booking_rules: change.booking_rules.unwrap_or(old.booking_rules),
-        transferable: change.transferable.unwrap_or(old.transferable),
-        lines: old.lines.clone(),
-        pricing: change.pricing.unwrap_or_else(|| old.pricing.clone()),
-        selling: change.selling.unwrap_or(old.selling),
+        number: kept.number,
+        name: change.name.unwrap_or(kept.name),
+        description: change.description.unwrap_or(kept.description),
+        price_minor: change.price_minor.unwrap_or(kept.price_minor),
+        tax_basis_points: change.tax_basis_points.unwrap_or(kept.tax_basis_points),
+        validity: change.validity.unwrap_or(kept.validity),
+        priority: change.priority.unwrap_or(kept.priority),
+        quarantine_days: change.quarantine_days.unwrap_or(kept.quarantine_days),
+        reminder_leads: change.reminder_leads.unwrap_or(kept.reminder_leads),
+        emails: change.emails.unwrap_or(kept.emails),
+        freeze: change.freeze.unwrap_or(kept.freeze),
+        use_limit: change.use_limit.unwrap_or(kept.use_limit),
+        booking_rules: change.booking_rules.unwrap_or(kept.booking_rules),
+        transferable: change.transferable.unwrap_or(kept.transferable),
+        lines: kept.lines,
+        pricing: change.pricing.unwrap_or(kept.pricing),
+        selling: change.selling.unwrap_or(kept.selling),
     };
     if let Some(lines) = &change.lines {
+        let lines = (&**lines, new.emails.uses);
         let lines = template_lines::build(txn, call.business_id(), lines, now).await?;
         if !template_lines::are_alike(&lines, &old.lines) {
             new.lines = lines;
@@ -338,7 +344,7 @@ async fn redefined(
     }
     new.check()?;
     if new.lines == old.lines {
-        new.lines = template_lines::copies(&old.lines, now);
+        new.lines = template_lines::copies(&old.lines, new.emails.uses, now);
     }
     new.number = old.number.saturating_add(1);
     Ok(Some(new))

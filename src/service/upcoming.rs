@@ -8,8 +8,6 @@
 
 mod judge;
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Days, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -18,7 +16,8 @@ use crate::domain::calendar;
 use crate::domain::email::Email;
 use crate::domain::notice::{DropReason, NoticeKind, Window};
 use crate::domain::package::Package;
-use crate::ids::{BusinessId, CustomerId, EmailId, PackageId, TemplateId};
+use crate::domain::template_emails::ReminderPolicies;
+use crate::ids::{BusinessId, CustomerId, EmailId, PackageId};
 use crate::service::call::Call;
 use crate::service::context::Context;
 use crate::service::error::ServiceError;
@@ -107,7 +106,7 @@ struct Chunk {
 struct Look<'a> {
     ctx: &'a Context,
     business: Business,
-    leads: HashMap<(TemplateId, i32), Vec<u32>>,
+    policies: ReminderPolicies,
     last_done: Option<NaiveDate>,
     first_day: NaiveDate,
     last_day: NaiveDate,
@@ -174,7 +173,7 @@ impl<'a> Look<'a> {
         let last_day = today.checked_add_days(Days::new(u64::from(days)));
         Ok(Self {
             ctx,
-            leads: template_versions::reminder_leads(reader, id).await?,
+            policies: template_versions::reminder_policies(reader, &business).await?,
             business,
             last_done,
             first_day: after_last.map_or(today, |day| day.max(today)),
@@ -290,7 +289,7 @@ impl<'a> Look<'a> {
             purpose: Purpose::LookAhead,
             today: day,
             window: Window::after(last_done, day),
-            leads: self.leads.clone(),
+            policies: self.policies.clone(),
         }
     }
 
@@ -306,7 +305,8 @@ impl<'a> Look<'a> {
     }
 
     async fn known(&self, page: &[Package]) -> Result<Known, ServiceError> {
-        Known::read(self.ctx.db.reader(), self.business.id, page, self.horizon()).await
+        let moments = (self.now, self.horizon());
+        Known::read(self.ctx.db.reader(), &self.business, page, moments).await
     }
 }
 

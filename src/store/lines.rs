@@ -9,6 +9,7 @@ use sea_orm::{DatabaseTransaction, QueryOrder, Set};
 use crate::domain::catalog::TemplateState;
 use crate::domain::credits::Credits;
 use crate::domain::line::{Line, LineKind};
+use crate::domain::template_emails::UseEmails;
 use crate::ids::{BusinessId, CreditTypeId, LineId, TemplateId};
 use crate::store::columns::{IDS_PER_STATEMENT_MAX, from_json, is_any, known, to_json};
 use crate::store::error::StoreError;
@@ -35,6 +36,7 @@ mod entity {
         pub quantity: i64,
         pub rate_minor: Option<i64>,
         pub covers: Json,
+        pub emails: Option<Json>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -80,6 +82,10 @@ pub async fn insert(
                 .map_err(|_| StoreError::corrupt(TABLE, line.id))?),
             quantity: Set(line.quantity.millionths()),
             covers: Set(to_json(&line.covers, TABLE)?),
+            emails: Set(match line.emails {
+                none if none == UseEmails::default() => None,
+                some => Some(to_json(&some, TABLE)?),
+            }),
         });
     }
     if !rows.is_empty() {
@@ -212,5 +218,9 @@ fn read(row: Model) -> Result<Arc<Line>, StoreError> {
             .map_err(|_| StoreError::corrupt(TABLE, id))?,
         quantity: Credits::from_millionths(row.quantity),
         covers: from_json(row.covers, TABLE, id)?,
+        emails: match row.emails {
+            None => UseEmails::default(),
+            Some(json) => from_json(json, TABLE, id)?,
+        },
     }))
 }

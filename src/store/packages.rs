@@ -6,13 +6,14 @@ mod row;
 
 use std::collections::HashSet;
 
+use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::{DatabaseTransaction, QueryOrder, QuerySelect, Select, Unchanged};
+use sea_orm::{Condition, DatabaseTransaction, QueryOrder, QuerySelect, Select, Unchanged};
 
 use crate::domain::package::Package;
 use crate::ids::{BusinessId, CustomerId, PackageId, SaleId, TemplateId};
 use crate::store::by_id;
-use crate::store::columns::{IDS_PER_STATEMENT_MAX, is_any};
+use crate::store::columns::{IDS_PER_STATEMENT_MAX, is_any, micros};
 use crate::store::error::StoreError;
 use crate::store::external_ids;
 use crate::store::rows;
@@ -154,6 +155,33 @@ pub async fn of_template(
         .order_by_asc(Column::Id)
         .all(db)
         .await?;
+    rows.into_iter().map(read).collect()
+}
+
+/// The packages of templates that these customers have and that end after `now` or never, but for those that were
+/// taken away or moved, in the order of their ids.
+pub async fn lasting(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    owners: impl IntoIterator<Item = CustomerId>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Package>, StoreError> {
+    let owners: Vec<Uuid> = owners.into_iter().map(CustomerId::uuid).collect();
+    let mut rows = Vec::new();
+    for chunk in owners.chunks(IDS_PER_STATEMENT_MAX) {
+        let ends_later = Condition::any()
+            .add(Column::ExpiresAt.is_null())
+            .add(Column::ExpiresAt.gt(micros(now)));
+        let of_chunk = Entity::find()
+            .filter(Column::BusinessId.eq(business_id.uuid()))
+            .filter(is_any(Column::CustomerId, chunk.iter().copied()))
+            .filter(Column::TemplateId.is_not_null())
+            .filter(Column::RevokedAt.is_null())
+            .filter(Column::TransferredAt.is_null())
+            .filter(ends_later);
+        rows.extend(of_chunk.all(db).await?);
+    }
+    rows.sort_unstable_by_key(|row| row.id);
     rows.into_iter().map(read).collect()
 }
 

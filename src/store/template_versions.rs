@@ -1,14 +1,14 @@
 //! `template_versions`: what a template offers, version by version. Rows are never changed.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use sea_orm::entity::prelude::*;
-use sea_orm::{DatabaseTransaction, QuerySelect, Set};
+use sea_orm::{Condition, DatabaseTransaction, QuerySelect, Set};
 
+use crate::domain::business::Business;
 use crate::domain::catalog::{Definition, Template};
 use crate::domain::invoice::IssueWhen;
 use crate::domain::overlap::{Overlap, SellingRules};
+use crate::domain::template_emails::{OwnReminders, ReminderPolicies, TemplateEmails};
 use crate::ids::{BusinessId, TemplateId};
 use crate::store::columns::{from_json, known, micros, to_json};
 use crate::store::error::StoreError;
@@ -37,6 +37,7 @@ mod entity {
         pub priority: Option<i32>,
         pub quarantine_days: Option<i32>,
         pub reminder_leads: Option<Json>,
+        pub emails: Option<Json>,
         pub freeze_policy: Option<Json>,
         pub use_limit: Option<Json>,
         pub booking_rules: Option<Json>,
@@ -86,6 +87,10 @@ pub async fn insert(
             .as_ref()
             .map(|leads| to_json(leads, TABLE))
             .transpose()?),
+        emails: Set(match definition.emails {
+            none if none == TemplateEmails::default() => None,
+            some => Some(to_json(&some, TABLE)?),
+        }),
         freeze_policy: Set(definition
             .freeze
             .as_ref()
@@ -133,27 +138,41 @@ pub async fn get(
     }
 }
 
-/// The leads of the versions that have their own.
-pub async fn reminder_leads(
+/// The reminder policies in force for the packages of a business.
+pub async fn reminder_policies(
     db: &impl ConnectionTrait,
-    business_id: BusinessId,
-) -> Result<HashMap<(TemplateId, i32), Vec<u32>>, StoreError> {
-    let rows: Vec<(Uuid, i32, Json)> = Entity::find()
+    business: &Business,
+) -> Result<ReminderPolicies, StoreError> {
+    // As the index has it.
+    let says_something = Condition::any()
+        .add(Column::ReminderLeads.is_not_null())
+        .add(Column::Emails.is_not_null());
+    let rows: Vec<(Uuid, i32, Option<Json>, Option<Json>)> = Entity::find()
         .select_only()
         .column(Column::TemplateId)
         .column(Column::DefinitionVersion)
         .column(Column::ReminderLeads)
-        .filter(Column::BusinessId.eq(business_id.uuid()))
-        .filter(Column::ReminderLeads.is_not_null())
+        .column(Column::Emails)
+        .filter(Column::BusinessId.eq(business.id.uuid()))
+        .filter(says_something)
         .into_tuple()
         .all(db)
         .await?;
-    rows.into_iter()
-        .map(|(id, number, leads)| {
-            let id = TemplateId::from_uuid(id);
-            Ok(((id, number), from_json(leads, TABLE, id)?))
-        })
-        .collect()
+    let mut own = Vec::with_capacity(rows.len());
+    for (id, number, leads, said) in rows {
+        let id = TemplateId::from_uuid(id);
+        let lead_days = leads.map(|json| from_json(json, TABLE, id)).transpose()?;
+        let emails = emails(said, id)?;
+        own.push(((id, number), OwnReminders { lead_days, emails }));
+    }
+    Ok(ReminderPolicies::new(&business.reminder_policy, own))
+}
+
+fn emails(said: Option<Json>, id: TemplateId) -> Result<TemplateEmails, StoreError> {
+    match said {
+        None => Ok(TemplateEmails::default()),
+        Some(json) => from_json(json, TABLE, id),
+    }
 }
 
 async fn read(
@@ -178,6 +197,7 @@ async fn read(
             .reminder_leads
             .map(|json| from_json(json, TABLE, id))
             .transpose()?,
+        emails: emails(row.emails, id)?,
         freeze: row
             .freeze_policy
             .map(|json| from_json(json, TABLE, id))

@@ -12,6 +12,8 @@ mod killed;
 mod late;
 mod log;
 mod matrix;
+mod newer;
+mod of_templates;
 mod own_templates;
 mod policy;
 mod quiet;

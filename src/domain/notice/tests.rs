@@ -198,11 +198,10 @@ fn who_must_not_be_told_is_not_told_and_the_reason_says_why() {
     let check = |change: fn(&mut Business, &mut Recipient)| {
         let (mut business, mut recipient) = (business(), RECIPIENT);
         change(&mut business, &mut recipient);
-        let leads = business.reminder_policy.lead_days.clone();
         NoticeKind::ALL
             .iter()
             .take(3)
-            .map(|kind| may_be_told(*kind, &business, &leads, &recipient).err())
+            .map(|kind| may_be_told(*kind, &business, &business.reminder_policy, &recipient).err())
             .collect::<Vec<_>>()
     };
     assert_eq!(check(|_, _| ()), [None, None, None]);
@@ -333,9 +332,15 @@ fn truths(
     change(&mut package, &mut lot);
     lot.terms = package.terms();
     let settled = settle::as_of(std::slice::from_ref(&lot), &[], instant(now));
+    let facts = Facts {
+        package: &package,
+        lots: &settled,
+        policy: &policy,
+        others: &[],
+    };
     notices
         .iter()
-        .map(|notice| still_true(notice, &package, &settled, &policy, instant(now)).err())
+        .map(|notice| still_true(notice, &facts, instant(now)).err())
         .collect()
 }
 
@@ -402,13 +407,13 @@ fn semantics_44_what_tells_of_a_package_does_not_wait_until_that_has_ended() {
     let waits = |kind, at: DateTime<Utc>, end| {
         let notice = notice_of(&package, kind, at);
         let settled = settle::as_of(std::slice::from_ref(&lot), &[], at);
-        can_wait(
-            &notice,
-            &package,
-            &settled,
-            &ReminderPolicy::default(),
-            (at, end),
-        )
+        let facts = Facts {
+            package: &package,
+            lots: &settled,
+            policy: &ReminderPolicy::default(),
+            others: &[],
+        };
+        can_wait(&notice, &facts, (at, end))
     };
     let hour = chrono::TimeDelta::hours(1);
     let micro = chrono::TimeDelta::microseconds(1);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{DropReason, Notice, NoticeKind};
+use super::{DropReason, Notice, NoticeKind, is_covered_by_newer};
 use crate::domain::business::{LowBalance, ReminderPolicy};
 use crate::domain::credits::Credits;
 use crate::domain::line::LineKind;
@@ -70,18 +70,39 @@ fn is_low(lots: &[Lot], line: Option<LowBalance>) -> bool {
     left.any(|it| Credits::ZERO < it.unused && it.unused <= line.of(it.issued))
 }
 
-/// Whether what a notice says holds at `now`, given the package's lots settled at `now` (G6) and the
-/// policy of the business.
+/// What a notice is checked against.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The package that it is about.
+    pub package: &'a Package,
+    /// That package's lots, settled.
+    pub lots: &'a [Lot],
+    /// The policy in force for the package.
+    pub policy: &'a ReminderPolicy,
+    /// Other packages, each with its settled lots: with those of the same customer and template that may go on when
+    /// this one ends, if the policy asks for them.
+    pub others: &'a [(Package, Vec<Lot>)],
+}
+
+/// Whether what a notice says holds at `now`, given what there is at `now` (G6).
 ///
 /// # Errors
 /// Why not.
 pub fn still_true(
     notice: &Notice,
-    package: &Package,
-    settled: &[Lot],
-    policy: &ReminderPolicy,
+    facts: &Facts<'_>,
     now: DateTime<Utc>,
 ) -> Result<(), DropReason> {
+    holds(notice, facts, now)?;
+    if is_covered_by_newer(notice.kind, facts, now) {
+        return Err(DropReason::NewerPackage);
+    }
+    Ok(())
+}
+
+/// Whether what a notice says of its package holds at `now`.
+fn holds(notice: &Notice, facts: &Facts<'_>, now: DateTime<Utc>) -> Result<(), DropReason> {
+    let (package, settled, policy) = (facts.package, facts.lots, facts.policy);
     if package.revoked_at.is_some() {
         return Err(DropReason::Revoked);
     }
@@ -141,14 +162,13 @@ pub fn still_true(
 /// unless it is about that (semantics 44).
 pub fn can_wait(
     notice: &Notice,
-    package: &Package,
-    settled: &[Lot],
-    policy: &ReminderPolicy,
+    facts: &Facts<'_>,
     (now, end): (DateTime<Utc>, DateTime<Utc>),
 ) -> bool {
     let tells_of_the_end = matches!(notice.kind, NoticeKind::Expired | NoticeKind::UsedUp);
-    let ends = package.expires_at.is_some_and(|at| now < at && at <= end);
-    (tells_of_the_end || !ends) && still_true(notice, package, settled, policy, end).is_ok()
+    let expires_at = facts.package.expires_at;
+    let ends = expires_at.is_some_and(|at| now < at && at <= end);
+    (tells_of_the_end || !ends) && still_true(notice, facts, end).is_ok()
 }
 
 fn is_long_past(since: DateTime<Utc>, now: DateTime<Utc>) -> bool {

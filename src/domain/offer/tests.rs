@@ -5,6 +5,7 @@ use crate::domain::catalog::{Definition, TemplateState};
 use crate::domain::credits::Credits;
 use crate::domain::overlap::SellingRules;
 use crate::domain::pricing::Pricing;
+use crate::domain::template_emails::TemplateEmails;
 use crate::domain::testing::{at, business, credits, customer, item, line_for, start};
 use crate::domain::validity::{Anchor, Period, PeriodUnit};
 
@@ -231,6 +232,7 @@ fn template(pricing: Pricing, is_freestyle: bool) -> Template {
             priority: None,
             quarantine_days: None,
             reminder_leads: None,
+            emails: TemplateEmails::default(),
             freeze: None,
             use_limit: None,
             booking_rules: None,

@@ -20,7 +20,7 @@ const PERCENT_MAX: i32 = 99;
 const HOUR_MAX: i32 = 23;
 
 /// What a client can write of the reminder policy.
-fn policy_fields(message: &v1::ReminderPolicy) -> [Writable; 11] {
+fn policy_fields(message: &v1::ReminderPolicy) -> [Writable; 12] {
     [
         ("lead_days", !message.lead_days.is_empty()),
         ("local_hour", message.local_hour != 0),
@@ -33,6 +33,7 @@ fn policy_fields(message: &v1::ReminderPolicy) -> [Writable; 11] {
         ("hold_timed_out", message.hold_timed_out),
         ("mandatory_kinds", !message.mandatory_kinds.is_empty()),
         ("quiet_hours", message.quiet_hours.is_some()),
+        ("skip_if_newer_package", message.skip_if_newer_package),
     ]
     .map(|(name, given)| Writable { name, given })
 }
@@ -53,7 +54,9 @@ pub fn policy_update(
         let hour = faults.number("local_hour", message.local_hour, 0..=HOUR_MAX);
         let low_balance = match &message.low_balance {
             None => Some(None),
-            Some(message) => low_balance(message, faults).map(Some),
+            Some(message) => faults
+                .within("low_balance", |faults| low_balance(message, faults))
+                .map(Some),
         };
         let mandatory = kinds("mandatory_kinds", &message.mandatory_kinds, faults);
         let (mask, leads, hour) = (mask?, leads?, u32::try_from(hour?).ok()?);
@@ -77,12 +80,14 @@ pub fn policy_update(
             hold_timed_out: chosen("hold_timed_out", message.hold_timed_out),
             mandatory: mask.has("mandatory_kinds").then_some(mandatory),
             quiet_hours: mask.has("quiet_hours").then_some(quiet_hours),
+            skip_if_newer_package: chosen("skip_if_newer_package", message.skip_if_newer_package),
         })
     })
 }
 
-fn low_balance(message: &v1::LowBalance, faults: &mut Faults) -> Option<LowBalance> {
-    faults.within("low_balance", |faults| match &message.line {
+/// The line of a low balance.
+pub fn low_balance(message: &v1::LowBalance, faults: &mut Faults) -> Option<LowBalance> {
+    match &message.line {
         Some(Line::Credits(credits)) => amount(faults, "credits", credits).map(LowBalance::Credits),
         Some(Line::Percent(percent)) => {
             let percent = faults.number("percent", *percent, 1..=PERCENT_MAX)?;
@@ -92,7 +97,7 @@ fn low_balance(message: &v1::LowBalance, faults: &mut Faults) -> Option<LowBalan
             faults.add("line", "must be given");
             None
         }
-    })
+    }
 }
 
 fn quiet_hours(message: v1::QuietHours, faults: &mut Faults) -> Option<QuietHours> {
@@ -111,7 +116,8 @@ fn quiet_hours(message: v1::QuietHours, faults: &mut Faults) -> Option<QuietHour
     })
 }
 
-fn to_low_balance(line: LowBalance) -> v1::LowBalance {
+/// The line of a low balance as a message.
+pub fn to_low_balance(line: LowBalance) -> v1::LowBalance {
     let line = match line {
         LowBalance::Credits(credits) => Line::Credits(credits.to_string()),
         LowBalance::Percent(percent) => {
@@ -164,6 +170,7 @@ pub fn to_policy(versioned: &VersionedPolicy) -> v1::ReminderPolicy {
             .map(|kind| to_kind(*kind).into())
             .collect(),
         quiet_hours,
+        skip_if_newer_package: policy.skip_if_newer_package,
         etag: etag(versioned.version),
     }
 }

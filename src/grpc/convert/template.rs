@@ -10,6 +10,7 @@ use crate::grpc::convert::policies::{
     booking_rules, freeze, to_booking_rules, to_freeze, to_use_limit, use_limit,
 };
 use crate::grpc::convert::pricing::{pricing, selling_rules, to_pricing, to_selling_rules};
+use crate::grpc::convert::template_emails::{emails, to_emails};
 use crate::grpc::faults::{Faults, timestamp};
 use crate::grpc::mask::{Mask, Writable, writable};
 use crate::grpc::page::Page;
@@ -32,7 +33,7 @@ pub const PRIORITY_MAX: i32 = 1_000;
 pub const QUARANTINE_DAYS_MAX: i32 = 3_650;
 
 /// What a client can write of a template.
-fn fields(message: &v1::Template) -> [Writable; 16] {
+fn fields(message: &v1::Template) -> [Writable; 17] {
     writable([
         ("external_id", !message.external_id.is_empty()),
         ("name", !message.name.is_empty()),
@@ -44,6 +45,7 @@ fn fields(message: &v1::Template) -> [Writable; 16] {
         ("priority", message.priority.is_some()),
         ("quarantine_days", message.quarantine_days.is_some()),
         ("reminder_leads", message.reminder_leads.is_some()),
+        ("emails", message.emails.is_some()),
         ("freeze", message.freeze.is_some()),
         ("use_limit", message.use_limit.is_some()),
         ("booking_rules", message.booking_rules.is_some()),
@@ -70,6 +72,7 @@ pub fn new_template(
         let priority = priority(message, faults);
         let quarantine_days = quarantine_days(message, faults);
         let reminder_leads = reminder_leads(message, faults);
+        let emails = emails(message.emails.as_ref(), faults);
         let freeze = freeze(message.freeze.as_ref(), faults);
         let use_limit = use_limit(message.use_limit.as_ref(), faults);
         let booking_rules = booking_rules(message.booking_rules.as_ref(), faults);
@@ -87,6 +90,7 @@ pub fn new_template(
             priority: priority?,
             quarantine_days: quarantine_days?,
             reminder_leads: reminder_leads?,
+            emails: emails?,
             freeze: freeze?,
             use_limit: use_limit?,
             booking_rules: booking_rules?,
@@ -123,6 +127,7 @@ pub fn template_update(
         let priority = mask.field("priority", || priority(message, faults));
         let quarantine_days = mask.field("quarantine_days", || quarantine_days(message, faults));
         let reminder_leads = mask.field("reminder_leads", || reminder_leads(message, faults));
+        let emails = mask.field("emails", || emails(message.emails.as_ref(), faults));
         let freeze = mask.field("freeze", || freeze(message.freeze.as_ref(), faults));
         let use_limit = mask.field("use_limit", || {
             use_limit(message.use_limit.as_ref(), faults)
@@ -148,6 +153,7 @@ pub fn template_update(
             priority: priority?,
             quarantine_days: quarantine_days?,
             reminder_leads: reminder_leads?,
+            emails: emails?,
             freeze: freeze?,
             use_limit: use_limit?,
             booking_rules: booking_rules?,
@@ -294,6 +300,7 @@ pub fn to_template(template: Template, currency: Currency) -> v1::Template {
         reminder_leads: definition.reminder_leads.map(|days| v1::ReminderLeads {
             days: to_days(&days),
         }),
+        emails: to_emails(definition.emails),
         use_limit: definition.use_limit.map(to_use_limit),
         booking_rules: definition.booking_rules.map(to_booking_rules),
         freeze: definition.freeze.map(to_freeze),

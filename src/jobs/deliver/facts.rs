@@ -12,15 +12,17 @@ use crate::domain::customer::Customer;
 use crate::domain::email::{Attempt, Email, folded};
 use crate::domain::lot::Lot;
 use crate::domain::notice::{
-    DropReason, Notice, NoticeKind, Recipient, can_wait, is_overtaken, may_be_told, still_true,
+    self, DropReason, Notice, NoticeKind, Recipient, can_wait, is_overtaken, may_be_told,
+    still_true,
 };
 use crate::domain::package::Package;
-use crate::ids::{BusinessId, CreditTypeId, CustomerId, EmailId, NoticeId, PackageId, TemplateId};
+use crate::domain::template_emails::ReminderPolicies;
+use crate::ids::{BusinessId, CreditTypeId, CustomerId, EmailId, NoticeId, PackageId};
 use crate::ledger::reach::settled;
 use crate::service::ServiceError;
 use crate::service::email_content;
 use crate::service::email_rendering::OwnTemplates;
-use crate::service::mail_plan::leads_of;
+use crate::service::mail_plan::others;
 use crate::service::mailing::MailSettings;
 use crate::store::error::StoreError;
 use crate::store::{
@@ -45,7 +47,9 @@ pub(super) struct Facts {
     reminded: Vec<Notice>,
     /// Each as its settled lots say, with them.
     packages: HashMap<PackageId, (Package, Vec<Lot>)>,
-    leads: HashMap<(TemplateId, i32), Vec<u32>>,
+    /// Packages that may go on where one of them ends.
+    others: Vec<(Package, Vec<Lot>)>,
+    policies: ReminderPolicies,
 }
 
 /// What one of them is about.
@@ -91,6 +95,18 @@ impl Facts {
         let ids: BTreeSet<PackageId> = notices.values().flatten().map(|it| it.package_id).collect();
         let ids: Vec<PackageId> = ids.into_iter().collect();
         let found = packages::by_ids(txn, business_id, &ids).await?;
+        let others = match &business {
+            Some(business) => {
+                let of_an_end = notices.values().flatten();
+                let of_an_end = of_an_end.filter(|it| notice::tells_of_an_end(it.kind));
+                let ended: BTreeSet<PackageId> = of_an_end.map(|it| it.package_id).collect();
+                let ended = found.iter().filter(|it| ended.contains(&it.id));
+                others::beside(txn, business, ended, now).await?
+            }
+            None => Vec::new(),
+        };
+        let ids: BTreeSet<PackageId> = found.iter().chain(&others).map(|it| it.id).collect();
+        let ids: Vec<PackageId> = ids.into_iter().collect();
         let lots = lots::of_packages(txn, business_id, &ids).await?;
         let lots = settled(txn, business_id, lots, now).await?;
         let types = email_content::types_of(txn, business_id, &lots).await?;
@@ -107,8 +123,12 @@ impl Facts {
             suppressed,
             notices,
             reminded,
+            others: others::with_lots(&others, &lots),
             packages: with_lots(found, lots),
-            leads: template_versions::reminder_leads(txn, business_id).await?,
+            policies: match &business {
+                Some(business) => template_versions::reminder_policies(txn, business).await?,
+                None => ReminderPolicies::default(),
+            },
             contacts: contacts.into_iter().map(|it| (it.id, it)).collect(),
             business,
         })
@@ -201,11 +221,10 @@ impl Told<'_> {
             is_suppressed: self.is_suppressed,
             is_unsubscribed: self.contact.unsubscribed_at.is_some(),
         };
-        let policy = &self.business.reminder_policy;
-        let leads = self.package(notice).map_or(&*policy.lead_days, |(it, _)| {
-            leads_of(it, self.business, &self.facts.leads)
-        });
-        may_be_told(notice.kind, self.business, leads, &recipient)?;
+        let policies = &self.facts.policies;
+        let package = self.package(notice);
+        let policy = package.map_or(policies.of_business(), |(it, _)| policies.of(it));
+        may_be_told(notice.kind, self.business, policy, &recipient)?;
         if is_overtaken(notice, &self.facts.reminded) {
             return Err(DropReason::Missed);
         }
@@ -214,15 +233,24 @@ impl Told<'_> {
 
     fn is_true_at(&self, notice: &Notice, at: DateTime<Utc>) -> Result<(), DropReason> {
         // A package is never deleted; one that is not there has nothing to be told of.
-        let (package, lots) = self.package(notice).ok_or(DropReason::Revoked)?;
-        let policy = &self.business.reminder_policy;
-        still_true(notice, package, lots, policy, at)
+        let checked = self.checked(notice).ok_or(DropReason::Revoked)?;
+        still_true(notice, &checked, at)
     }
 
     fn can_wait(&self, notice: &Notice, end: DateTime<Utc>) -> bool {
-        let (policy, now) = (&self.business.reminder_policy, self.facts.now);
-        let package = self.package(notice);
-        package.is_some_and(|(it, lots)| can_wait(notice, it, lots, policy, (now, end)))
+        let (checked, now) = (self.checked(notice), self.facts.now);
+        checked.is_some_and(|checked| can_wait(notice, &checked, (now, end)))
+    }
+
+    /// What a notice is checked against.
+    fn checked(&self, notice: &Notice) -> Option<notice::Facts<'_>> {
+        let (package, lots) = self.package(notice)?;
+        Some(notice::Facts {
+            package,
+            lots,
+            policy: self.facts.policies.of(package),
+            others: &self.facts.others,
+        })
     }
 
     fn package(&self, notice: &Notice) -> Option<(&Package, &[Lot])> {

@@ -14,6 +14,7 @@ use crate::domain::credits::Credits;
 use crate::domain::line::{Line, LineKind};
 use crate::domain::offer::Offer;
 use crate::domain::sale::LineWeight;
+use crate::domain::template_emails::UseEmails;
 use crate::ids::{BusinessId, CreditTypeId, CustomerId, LineId};
 use crate::service::error::ServiceError;
 use crate::service::{issue, offers};
@@ -243,6 +244,7 @@ async fn by_type(
                 }
                 covers => covers?,
             },
+            emails: UseEmails::default(),
         };
         line.check().map_err(|refusal| {
             part.fault(

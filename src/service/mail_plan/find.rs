@@ -15,6 +15,7 @@ use crate::ids::NoticeId;
 pub(super) struct Facts<'a> {
     /// Settled.
     pub(super) lots: &'a [Lot],
+    pub(super) others: &'a [(Package, Vec<Lot>)],
     pub(super) known: &'a Known,
     pub(super) now: DateTime<Utc>,
 }
@@ -51,6 +52,24 @@ fn bar(package: &Package) -> Option<DropReason> {
     }
 }
 
+/// That a newer package goes on where this one ends, if the customer is told nothing of it then.
+fn newer(
+    plan: &MailPlan,
+    kind: NoticeKind,
+    package: &Package,
+    facts: &Facts<'_>,
+    lots: &[Lot],
+) -> Option<DropReason> {
+    let policy = plan.policies.of(package);
+    let checked = notice::Facts {
+        package,
+        lots,
+        policy,
+        others: facts.others,
+    };
+    notice::is_covered_by_newer(kind, &checked, facts.now).then_some(DropReason::NewerPackage)
+}
+
 fn reminders(
     plan: &MailPlan,
     package: &Package,
@@ -58,7 +77,7 @@ fn reminders(
     timeline: &Timeline,
     lots: &[Lot],
 ) -> Vec<Notice> {
-    let own = plan.leads_of(package);
+    let own = &plan.policies.of(package).lead_days;
     let off = own.is_empty().then_some(DropReason::KindOff);
     let leads = if own.is_empty() {
         &plan.business.reminder_policy.lead_days
@@ -71,7 +90,11 @@ fn reminders(
     let mattered = has_something_to_lose || notice::has_lost_something(lots);
     let never_mattered = (!mattered).then_some(DropReason::UsedUp);
     let bar = bar(package).or(off);
-    let told = due.told.map(|lead| (lead, bar.or(nothing_left)));
+    let newer = || newer(plan, NoticeKind::Expiring, package, facts, lots);
+    let told = due.told.map(|lead| {
+        let dropped = bar.or(nothing_left);
+        (lead, dropped.or_else(newer))
+    });
     let untold = due.untold.into_iter();
     let untold = untold.map(|(lead, reason)| (lead, bar.or(never_mattered).or(Some(reason))));
     told.into_iter()
@@ -94,11 +117,12 @@ fn expired(
     lots: &[Lot],
 ) -> Option<Notice> {
     let told = notice::expired_due(timeline, &plan.window)?;
-    let is_off = !plan.business.reminder_policy.expired_notice;
+    let is_off = !plan.policies.of(package).expired_notice;
     let dropped = bar(package)
         .or(is_off.then_some(DropReason::KindOff))
         .or((!notice::has_lost_something(lots)).then_some(DropReason::NothingLost))
-        .or(told.err());
+        .or(told.err())
+        .or_else(|| newer(plan, NoticeKind::Expired, package, facts, lots));
     let cause = expired_cause(package.expiry_epoch);
     let kind = NoticeKind::Expired;
     Some(new_notice(package, kind, cause, dropped, facts.now))

@@ -281,7 +281,8 @@ impl<'a> Planner<'a> {
             return Ok(own_lines);
         }
         let (txn, business_id) = (self.txn, self.business.id);
-        let lines = template_lines::build(txn, business_id, &entry.lines, self.now).await?;
+        let lines = (&*entry.lines, template.definition.emails.uses);
+        let lines = template_lines::build(txn, business_id, lines, self.now).await?;
         offer.lines = offers::weighed(txn, business_id, &lines).await?;
         offer.defaults = offers::defaults(txn, business_id, &lines).await?;
         Ok(lines)

@@ -10,13 +10,14 @@ use crate::domain::customer::Customer;
 use crate::domain::email::{Email, folded};
 use crate::domain::lot::Lot;
 use crate::domain::notice::{
-    DropReason, Notice, Recipient, can_wait, is_overtaken, may_be_told, still_true,
+    DropReason, Facts, Notice, Recipient, can_wait, is_overtaken, may_be_told, still_true,
 };
 use crate::domain::package::Package;
 use crate::domain::settle;
-use crate::ids::{CustomerId, TemplateId};
+use crate::domain::template_emails::ReminderPolicies;
+use crate::ids::CustomerId;
 use crate::service::error::ServiceError;
-use crate::service::mail_plan::{Known, MailPlan, leads_of};
+use crate::service::mail_plan::{Known, MailPlan, others};
 use crate::store::{customers, suppressions};
 
 /// When something would be sent.
@@ -26,7 +27,7 @@ pub(super) struct Moment(pub(super) DateTime<Utc>);
 /// What is known about some packages and those who would be told of them.
 pub(super) struct Judge<'a> {
     business: &'a Business,
-    leads: &'a HashMap<(TemplateId, i32), Vec<u32>>,
+    policies: &'a ReminderPolicies,
     now: DateTime<Utc>,
     known: Known,
     customers: HashMap<CustomerId, Customer>,
@@ -55,7 +56,7 @@ impl<'a> Judge<'a> {
         let addresses: Vec<&str> = own.chain(fixed).collect();
         Ok(Self {
             business: &look.business,
-            leads: &look.leads,
+            policies: &look.policies,
             now: look.now,
             known: look.known(page).await?,
             suppressed: suppressions::among(reader, business_id, addresses).await?,
@@ -74,7 +75,8 @@ impl<'a> Judge<'a> {
         let rows = found.notices.iter().filter_map(|notice| {
             let package = found.packages.get(&notice.package_id)?;
             let lots = found.lots_of(package.id);
-            Some(self.row(notice, package, &lots, moment, None))
+            let about = (package, &*lots, &*found.others);
+            Some(self.row(notice, about, moment, None))
         });
         rows.collect()
     }
@@ -88,12 +90,14 @@ impl<'a> Judge<'a> {
     ) -> Vec<Upcoming> {
         let moment = comes_up_at(email, self.now);
         let lots = settle::as_of(&self.known.lots, &self.known.holds, moment.0);
+        let others = others::with_lots(&self.known.others, &lots);
         let rows = notices.iter().filter_map(|notice| {
             let of_package = |lot: &&Lot| lot.package_id == notice.package_id;
             let lots: Vec<Lot> = lots.iter().filter(of_package).cloned().collect();
             let package = page.iter().find(|it| it.id == notice.package_id)?;
             let package = package.as_of(&lots);
-            Some(self.row(notice, &package, &lots, moment, Some(email)))
+            let about = (&package, &*lots, &*others);
+            Some(self.row(notice, about, moment, Some(email)))
         });
         rows.collect()
     }
@@ -101,8 +105,7 @@ impl<'a> Judge<'a> {
     fn row(
         &self,
         notice: &Notice,
-        package: &Package,
-        lots: &[Lot],
+        (package, lots, others): (&Package, &[Lot], &[(Package, Vec<Lot>)]),
         moment: Moment,
         email: Option<&Email>,
     ) -> Upcoming {
@@ -110,14 +113,19 @@ impl<'a> Judge<'a> {
         let fixed = email.and_then(|email| email.text.as_ref());
         let fixed = fixed.map(|text| text.to_address.clone());
         let to_email = fixed.or_else(|| customer?.email.clone());
-        let policy = &self.business.reminder_policy;
-        let is_true_at = |at| still_true(notice, package, lots, policy, at);
+        let policy = self.policies.of(package);
+        let facts = Facts {
+            package,
+            lots,
+            policy,
+            others,
+        };
         let withheld = notice
             .dropped
             .or_else(|| self.bar(notice, package, customer, to_email.as_deref()))
-            .or_else(|| is_true_at(moment.0).err())
+            .or_else(|| still_true(notice, &facts, moment.0).err())
             .or_else(|| is_overtaken(notice, &self.known.notices).then_some(DropReason::Missed));
-        let waits = |end| can_wait(notice, package, lots, policy, (moment.0, end));
+        let waits = |end| can_wait(notice, &facts, (moment.0, end));
         Upcoming {
             kind: notice.kind,
             package_id: package.id,
@@ -147,7 +155,7 @@ impl<'a> Judge<'a> {
             is_suppressed: to_email.is_some_and(|it| self.suppressed.contains(&folded(it))),
             is_unsubscribed: customer.is_some_and(|it| it.unsubscribed_at.is_some()),
         };
-        let leads = leads_of(package, self.business, self.leads);
-        may_be_told(notice.kind, self.business, leads, &recipient).err()
+        let policy = self.policies.of(package);
+        may_be_told(notice.kind, self.business, policy, &recipient).err()
     }
 }

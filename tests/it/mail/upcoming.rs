@@ -24,7 +24,11 @@ async fn page(
 }
 
 /// All of it, so many to a page.
-async fn upcoming(tenant: &Tenant, days: i32, page_size: i32) -> Vec<v1::UpcomingNotice> {
+pub(super) async fn upcoming(
+    tenant: &Tenant,
+    days: i32,
+    page_size: i32,
+) -> Vec<v1::UpcomingNotice> {
     let mut request = v1::ListUpcomingRequest {
         days,
         page_size,

@@ -151,6 +151,7 @@ impl Fixture {
             decimal_places: 0,
             quantity,
             covers: Vec::new(),
+            emails: carnet::domain::template_emails::UseEmails::default(),
         });
         let package = package(self.business_id, customer_id, through, now);
         let stamp = stamp(now);

@@ -3,6 +3,8 @@
 mod access;
 mod reports;
 
+use std::collections::BTreeSet;
+
 use carnet::config::RetentionSettings;
 use carnet::ids::{BookingSeriesId, CustomerId, GroupId, ItemId, SaleId, TemplateId};
 use carnet::jobs::{bulk, retention, settle};
@@ -14,7 +16,7 @@ use prost_types::Timestamp;
 use tonic::{Response, Status};
 
 use super::heard::Heard;
-use super::large::{Large, key};
+use super::large::{Large, OF_ONE_OWNER, key};
 
 /// What was heard while a client waited for an answer.
 pub(super) struct Asked {
@@ -472,6 +474,17 @@ impl<'a> Caller<'a> {
             .await
             .unwrap();
         self.keep("packages that end within a week");
+        // Those after them have an owner each.
+        let later = now + TimeDelta::hours(i64::from(OF_ONE_OWNER) + 100);
+        let week = (later, later + TimeDelta::days(7));
+        let page = packages::ending_between(&txn, business_id, week, None, 200)
+            .await
+            .unwrap();
+        let owners: BTreeSet<CustomerId> = page.iter().map(|it| it.customer_id).collect();
+        assert!(owners.len() > 100, "{}", owners.len());
+        let lasting = packages::lasting(&txn, business_id, owners, now).await;
+        assert!(lasting.unwrap().len() >= page.len());
+        self.keep("packages that may go on where others end");
         txn.rollback().await.unwrap();
         retention::step(&ctx, &KEEP).await.unwrap();
         self.keep("what is over");

@@ -58,7 +58,13 @@ fn dropped(
         low_balance,
         ..ReminderPolicy::default()
     };
-    still_true(&notice, &package, settled, &policy, at(1)).err()
+    let facts = Facts {
+        package: &package,
+        lots: settled,
+        policy: &policy,
+        others: &[],
+    };
+    still_true(&notice, &facts, at(1)).err()
 }
 
 #[test]
