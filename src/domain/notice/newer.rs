@@ -53,6 +53,10 @@ fn lasts_longer(other: &Package, package: &Package) -> bool {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::arithmetic_side_effects,
+    reason = "a test that overflows should fail"
+)]
 mod tests {
     use chrono::TimeDelta;
 

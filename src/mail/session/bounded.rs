@@ -142,3 +142,87 @@ impl AsyncWrite for Bounded {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use lettre::transport::smtp::extension::ClientId;
+    use rcgen::{CertificateParams, KeyPair};
+    use rustls::ServerConfig;
+    use rustls::pki_types::PrivateKeyDer;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::{sleep_until, timeout};
+    use tokio_rustls::TlsAcceptor;
+    use tokio_rustls::server::TlsStream;
+
+    use super::*;
+    use crate::mail::session::settings::SmtpSettings;
+    use crate::mail::session::stream;
+
+    /// Longer than two ends of one machine need to pass on what there is room for.
+    const SETTLED_AFTER: Duration = Duration::from_millis(200);
+
+    /// Both ends of a connection in TLS.
+    async fn private() -> (Stream, TlsStream<TcpStream>) {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let certificate = certificate.self_signed(&key).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), certificate.pem()).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!(
+            "smtps://localhost:{}",
+            listener.local_addr().unwrap().port()
+        );
+        let settings = SmtpSettings::parse(&url, Some(file.path())).unwrap();
+        let accepting = async {
+            let (tcp, _) = listener.accept().await.unwrap();
+            let acceptor = TlsAcceptor::from(Arc::new(config));
+            acceptor.accept(tcp).await.unwrap()
+        };
+        let me = ClientId::default();
+        let (near, far) = tokio::join!(stream::open(&settings, &me), accepting);
+        (near.unwrap(), far)
+    }
+
+    #[tokio::test]
+    async fn what_tls_has_taken_and_not_written_is_not_written_late_either() {
+        let (near, mut far) = private().await;
+        let bounds = Bounds::default();
+        let mut near = Bounded::new(near, bounds.clone());
+        // The other end does not read, so there is no room in the end.
+        while timeout(SETTLED_AFTER, near.flush()).await.is_ok() {
+            near.write_all(&[b'x'; 1024]).await.unwrap();
+            while !near.stream.has_unwritten() {
+                near.write_all(&[b'x'; 1024]).await.unwrap();
+            }
+        }
+        let end = Instant::now() + SETTLED_AFTER;
+        bounds.write_until(end);
+        bounds.hold_back(true);
+        near.write_all(b"\r\n.\r\n").await.unwrap();
+        bounds.hold_back(false);
+        let reading = tokio::spawn(async move {
+            sleep_until(end.into()).await;
+            let mut read = Vec::new();
+            // No farewell is an error, and all was read by then.
+            let _ = far.read_to_end(&mut read).await;
+            read
+        });
+        near.flush().await.unwrap_err();
+        assert!(bounds.was_late());
+        drop(near);
+        let read = reading.await.unwrap();
+        assert!(!read.is_empty() && read.iter().all(|byte| *byte == b'x'));
+    }
+}

@@ -75,8 +75,13 @@ impl<'a> Judge<'a> {
         let rows = found.notices.iter().filter_map(|notice| {
             let package = found.packages.get(&notice.package_id)?;
             let lots = found.lots_of(package.id);
-            let about = (package, &*lots, &*found.others);
-            Some(self.row(notice, about, moment, None))
+            let facts = Facts {
+                package,
+                lots: &lots,
+                policy: self.policies.of(package),
+                others: &found.others,
+            };
+            Some(self.row(notice, &facts, moment, None))
         });
         rows.collect()
     }
@@ -96,8 +101,13 @@ impl<'a> Judge<'a> {
             let lots: Vec<Lot> = lots.iter().filter(of_package).cloned().collect();
             let package = page.iter().find(|it| it.id == notice.package_id)?;
             let package = package.as_of(&lots);
-            let about = (&package, &*lots, &*others);
-            Some(self.row(notice, about, moment, Some(email)))
+            let facts = Facts {
+                package: &package,
+                lots: &lots,
+                policy: self.policies.of(&package),
+                others: &others,
+            };
+            Some(self.row(notice, &facts, moment, Some(email)))
         });
         rows.collect()
     }
@@ -105,7 +115,7 @@ impl<'a> Judge<'a> {
     fn row(
         &self,
         notice: &Notice,
-        (package, lots, others): (&Package, &[Lot], &[(Package, Vec<Lot>)]),
+        facts: &Facts<'_>,
         moment: Moment,
         email: Option<&Email>,
     ) -> Upcoming {
@@ -113,19 +123,15 @@ impl<'a> Judge<'a> {
         let fixed = email.and_then(|email| email.text.as_ref());
         let fixed = fixed.map(|text| text.to_address.clone());
         let to_email = fixed.or_else(|| customer?.email.clone());
-        let policy = self.policies.of(package);
-        let facts = Facts {
-            package,
-            lots,
-            policy,
-            others,
-        };
+        let Facts {
+            package, policy, ..
+        } = *facts;
         let withheld = notice
             .dropped
             .or_else(|| self.bar(notice, package, customer, to_email.as_deref()))
-            .or_else(|| still_true(notice, &facts, moment.0).err())
+            .or_else(|| still_true(notice, facts, moment.0).err())
             .or_else(|| is_overtaken(notice, &self.known.notices).then_some(DropReason::Missed));
-        let waits = |end| can_wait(notice, &facts, (moment.0, end));
+        let waits = |end| can_wait(notice, facts, (moment.0, end));
         Upcoming {
             kind: notice.kind,
             package_id: package.id,

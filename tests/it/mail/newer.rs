@@ -164,7 +164,13 @@ async fn what_waits_to_be_sent_is_dropped_once_a_newer_package_goes_on(
         let used = match kind {
             EmailKind::LowBalance => Some("7"),
             EmailKind::UsedUp => Some("8"),
-            _ => None,
+            EmailKind::Unspecified
+            | EmailKind::Confirmation
+            | EmailKind::ExpiryReminder
+            | EmailKind::Expired
+            | EmailKind::Extended
+            | EmailKind::Renewed
+            | EmailKind::HoldTimedOut => None,
         };
         if let Some(used) = used {
             let used = shop.use_lessons_of(&old.id, used);

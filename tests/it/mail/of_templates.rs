@@ -93,10 +93,10 @@ async fn extend(app: &TestApp, package_id: &str) {
 async fn live(app: &TestApp, shop: &Shop, template_ids: &[String]) {
     let mut room = Mailroom::capturing(app);
     for template_id in template_ids {
-        let held = shop.sell(template_id).await;
+        let set_aside = shop.sell(template_id).await;
         let until = app.clock.now() + TimeDelta::hours(1);
         let hold = v1::HoldRequest {
-            package_ids: vec![held.id],
+            package_ids: vec![set_aside.id],
             ..shop.hold_lessons_until("2", until)
         };
         shop.hold(hold).await.unwrap();
@@ -143,7 +143,7 @@ async fn a_template_switches_each_e_mail_on_or_off_for_its_packages(
         set_business(app, of_business).await;
         let other = offered(&shop, Some(all(!of_business))).await;
         let same = offered(&shop, None).await;
-        live(app, &shop, &[other.clone(), same.clone()]).await;
+        Box::pin(live(app, &shop, &[other.clone(), same.clone()])).await;
         let expected = if of_business { same } else { other };
         for kind in KINDS {
             assert_eq!(told_of(app, &shop, kind).await, [&*expected], "{kind:?}");
