@@ -549,7 +549,7 @@ CREATE TABLE lots (
     basis_quantity BIGINT NOT NULL CHECK (basis_quantity >= 0),
     basis_value BIGINT NOT NULL CHECK (basis_value >= 0),
     revalued BOOLEAN NOT NULL,
-    issued BIGINT NOT NULL CHECK (issued <= 0),
+    issued BIGINT NOT NULL,
     available BIGINT NOT NULL CHECK (available >= 0),
     held BIGINT NOT NULL CHECK (held >= 0),
     consumed BIGINT NOT NULL CHECK (consumed >= 0),
@@ -574,6 +574,7 @@ CREATE TABLE lots (
     PRIMARY KEY (business_id, id),
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
     FOREIGN KEY (business_id, line_id) REFERENCES lines (business_id, id),
+    CHECK (issued + transferred <= 0),
     CHECK (issued + available + held + consumed + expired + revoked_credits + transferred = 0),
     CHECK (is_open = (available > 0 OR next_timeout_at IS NOT NULL))
 ) WITH (fillfactor = 80);

@@ -550,7 +550,7 @@ CREATE TABLE lots (
     basis_quantity INTEGER NOT NULL CHECK (basis_quantity >= 0),
     basis_value INTEGER NOT NULL CHECK (basis_value >= 0),
     revalued INTEGER NOT NULL,
-    issued INTEGER NOT NULL CHECK (issued <= 0),
+    issued INTEGER NOT NULL,
     available INTEGER NOT NULL CHECK (available >= 0),
     held INTEGER NOT NULL CHECK (held >= 0),
     consumed INTEGER NOT NULL CHECK (consumed >= 0),
@@ -575,6 +575,7 @@ CREATE TABLE lots (
     PRIMARY KEY (business_id, id),
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
     FOREIGN KEY (business_id, line_id) REFERENCES lines (business_id, id),
+    CHECK (issued + transferred <= 0),
     CHECK (issued + available + held + consumed + expired + revoked_credits + transferred = 0),
     CHECK (is_open = (available > 0 OR next_timeout_at IS NOT NULL))
 ) STRICT;
