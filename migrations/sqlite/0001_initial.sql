@@ -575,7 +575,6 @@ CREATE TABLE lots (
     PRIMARY KEY (business_id, id),
     FOREIGN KEY (business_id, package_id) REFERENCES packages (business_id, id),
     FOREIGN KEY (business_id, line_id) REFERENCES lines (business_id, id),
-    CHECK (issued + transferred <= 0),
     CHECK (issued + available + held + consumed + expired + revoked_credits + transferred = 0),
     CHECK (is_open = (available > 0 OR next_timeout_at IS NOT NULL))
 ) STRICT;

@@ -2,6 +2,7 @@
 
 use carnet::domain::permission::Permission;
 use carnet::proto::v1;
+use carnet::proto::v1::adjust_request::Change;
 use carnet::proto::v1::{ChangeKind, EmailKind, PackageStatus};
 use chrono::{DateTime, TimeDelta, Utc};
 use rstest::rstest;
@@ -257,7 +258,7 @@ async fn a_package_that_was_moved_away_is_changed_no_more(
         };
         let extended = app.packages().extend_package(request).await;
         refused(extended, Code::FailedPrecondition, "PACKAGE_TRANSFERRED");
-        let more = v1::adjust_request::Change::Add("1".to_owned());
+        let more = Change::Add("1".to_owned());
         let more = shop.adjust(&package, more).await;
         refused(more, Code::FailedPrecondition, "PACKAGE_TRANSFERRED");
     })
@@ -308,6 +309,31 @@ async fn moving_needs_its_permission_an_etag_that_is_true_and_keeps_nothing_when
         };
         made.unwrap();
         refused(refusal, Code::Aborted, "ETAG_MISMATCH");
+    })
+    .await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn credits_that_came_by_a_move_are_corrected_like_others(
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
+) {
+    on(database, async |app| {
+        let shop = Shop::open(app).await;
+        let package = sell(&shop, days(30)).await;
+        let receiver = shop.customer("Jaan Kask").await;
+        let moved = transfer(app, moving(app, &package.id, &receiver)).await;
+        let got = moved.unwrap().received.unwrap();
+        for left in ["7", "6"] {
+            shop.adjust(&got, Change::Remove("1".to_owned()))
+                .await
+                .unwrap();
+            assert_eq!(shop.left(&got.id).await, left);
+        }
+        shop.adjust(&got, Change::Remove("6".to_owned()))
+            .await
+            .unwrap();
+        assert_eq!(shop.left(&got.id).await, "0");
     })
     .await;
 }
