@@ -88,7 +88,7 @@ impl SmtpServer {
                 state.lock().unwrap().enter();
                 tokio::spawn(async move {
                     serve(tcp, mode, Arc::clone(&state)).await;
-                    state.lock().unwrap().leave();
+                    state.lock().unwrap().open -= 1;
                 });
             }
         });
@@ -264,7 +264,7 @@ async fn shake_hands<W: Wire + 'static>(
             wire.flush().await?;
         }
         Some(Act::Hang) => {
-            state.lock().unwrap().count_stall();
+            state.lock().unwrap().stalls += 1;
             std::future::pending::<()>().await;
         }
         Some(_) => {
@@ -304,13 +304,13 @@ impl Connection {
 
     /// Says nothing more.
     async fn stall<T>(&mut self) -> T {
-        self.state.lock().unwrap().count_stall();
+        self.state.lock().unwrap().stalls += 1;
         std::future::pending().await
     }
 
     async fn wait_for_release(&mut self) {
         let released = Arc::clone(&self.state.lock().unwrap().released);
-        self.state.lock().unwrap().count_stall();
+        self.state.lock().unwrap().stalls += 1;
         released.notified().await;
     }
 
@@ -350,7 +350,7 @@ impl Connection {
 
     async fn command(&mut self, line: &str) -> Result<(), Ended> {
         if !self.wire.buffer().is_empty() {
-            self.state.lock().unwrap().count_ahead();
+            self.state.lock().unwrap().ahead += 1;
         }
         let verb = line
             .split([' ', ':'])
@@ -401,12 +401,12 @@ impl Connection {
             }
             "DATA" => {
                 if self.act(At::Data, "354 go ahead").await? {
-                    self.state.lock().unwrap().count_asked();
+                    self.state.lock().unwrap().asked += 1;
                     self.data().await?;
                 }
             }
             "RSET" => {
-                self.state.lock().unwrap().count_reset();
+                self.state.lock().unwrap().resets += 1;
                 (self.sender, self.recipient) = (None, None);
                 self.act(At::Rset, "250 2.0.0 forgotten").await?;
             }
@@ -470,7 +470,7 @@ impl Connection {
             self.state.lock().unwrap().received.push(received);
         }
         self.act(At::Dot, "250 2.0.0 taken").await?;
-        self.state.lock().unwrap().count_answered();
+        self.state.lock().unwrap().answered += 1;
         Ok(())
     }
 }

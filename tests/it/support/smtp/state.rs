@@ -41,8 +41,8 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn enter(&mut self) {
-        self.connections = self.connections.saturating_add(1);
-        self.open = self.open.saturating_add(1);
+        self.connections += 1;
+        self.open += 1;
         if self.open_max.is_some_and(|max| self.open > max) {
             let refuse = Act::SayAndDrop("421 4.7.0 too many connections");
             self.plans.push_front((At::Greeting, refuse));
@@ -53,29 +53,5 @@ impl State {
     pub(super) fn take_plan(&mut self, at: At) -> Option<Act> {
         let index = self.plans.iter().position(|(planned, _)| *planned == at)?;
         self.plans.remove(index).map(|(_, act)| act)
-    }
-
-    pub(super) fn leave(&mut self) {
-        self.open = self.open.saturating_sub(1);
-    }
-
-    pub(super) fn count_stall(&mut self) {
-        self.stalls = self.stalls.saturating_add(1);
-    }
-
-    pub(super) fn count_answered(&mut self) {
-        self.answered = self.answered.saturating_add(1);
-    }
-
-    pub(super) fn count_ahead(&mut self) {
-        self.ahead = self.ahead.saturating_add(1);
-    }
-
-    pub(super) fn count_asked(&mut self) {
-        self.asked = self.asked.saturating_add(1);
-    }
-
-    pub(super) fn count_reset(&mut self) {
-        self.resets = self.resets.saturating_add(1);
     }
 }
