@@ -87,9 +87,7 @@ impl Watch {
         });
         is_crossed.then_some(NoticeKind::LowBalance)
     }
-}
 
-impl Watch {
     fn low_balance(&self, line: &Line) -> Option<LowBalance> {
         line.emails.low_balance(self.low_balance)
     }
