@@ -207,6 +207,22 @@ mod tests {
         assert!(allocate(100, &[]).is_empty());
     }
 
+    #[test]
+    fn weights_are_halved_only_where_their_sum_reaches_two_to_the_126() {
+        let limit = 1_i128 << 126;
+        for (weights, usable) in [
+            ([limit - 2, 1], [limit - 2, 1]),
+            ([limit - 1, 1], [limit / 2 - 1, 0]),
+            ([limit, 1], [limit / 2, 0]),
+        ] {
+            let usable = usable.map(i128::unsigned_abs);
+            assert_eq!(
+                usable_weights(&weights),
+                (usable.to_vec(), usable.iter().sum())
+            );
+        }
+    }
+
     proptest! {
         #[test]
         fn consuming_in_any_pieces_sums_to_the_value_and_never_strays_by_more_than_half_a_cent(
