@@ -35,7 +35,11 @@ pub fn share(total: i64, part: Credits, whole: Credits) -> i64 {
     }
     let product = i128::from(total).saturating_mul(i128::from(part.millionths()));
     let rounded = round_half_even(product, i128::from(whole.millionths()));
-    let nearest = if rounded < 0 { i64::MIN } else { i64::MAX };
+    let nearest = if rounded.is_negative() {
+        i64::MIN
+    } else {
+        i64::MAX
+    };
     i64::try_from(rounded).unwrap_or(nearest)
 }
 
@@ -79,7 +83,7 @@ pub fn allocate(total: i64, weights: &[i128]) -> Vec<i64> {
         }
     }
     let signed = |part: u64| {
-        if total < 0 {
+        if total.is_negative() {
             0_i64.saturating_sub_unsigned(part)
         } else {
             0_i64.saturating_add_unsigned(part)

@@ -175,3 +175,13 @@ fn a_clock_may_stop_where_it_runs_and_nothing_is_used_or_held() {
     fresh.terms.counts_from_first_use = false;
     assert!(!fresh.might_stop_clock());
 }
+
+#[test]
+fn a_lot_is_held_while_something_is_set_aside_in_it() {
+    let mut lot = spread();
+    assert!(lot.is_held());
+    let back = (Account::Held, Account::Available);
+    let released = lot.fold.moved(EntryKind::Release, back, credits("1"), 0);
+    lot.fold = released.unwrap();
+    assert!(!lot.is_held());
+}

@@ -7,7 +7,7 @@ use crate::domain::part::Portion;
 use crate::domain::refusal::CountedIn;
 use crate::domain::testing::book::*;
 use crate::domain::testing::{at, credits, item, line, line_for, stamp};
-use crate::ids::{LotId, PackageId, UserId};
+use crate::ids::{CustomerId, LotId, PackageId, UserId};
 
 /// Three lessons for 10.00.
 fn three_lessons(package: Package) -> (Book, ItemFacts, LotId) {
@@ -371,4 +371,20 @@ fn a_move_that_cannot_be_paid_is_refused_and_leaves_nothing() {
     let ended = relocate(used.id, &[other.id], Some(&swim));
     let refusal = book.act(91, ended).unwrap_err();
     assert_eq!(refusal.reason(), "PACKAGE_EXPIRED");
+}
+
+#[test]
+fn what_one_used_who_was_merged_is_moved_for_who_took_its_place() {
+    let (mut book, swim, lot) = three_lessons(package());
+    let used = book.act(1, Command::Consume(units(&swim, "1"))).unwrap();
+    let survivor = CustomerId::generate(at(2));
+    book.lots.get_mut(&lot).unwrap().customer_id = survivor;
+    let command = relocate(used.id, &[], None);
+    let mut facts = book.facts(&command);
+    let refused = decide(&facts, &command, &stamp(3)).unwrap_err();
+    assert_eq!(refused.reason(), "INSUFFICIENT_CREDITS");
+    facts.survivor = Some(survivor);
+    let again = decide(&facts, &command, &stamp(3)).unwrap();
+    let user = again.entries.last().unwrap().about.customer_id;
+    assert_eq!(user, Some(survivor));
 }
