@@ -201,3 +201,25 @@ pub struct Held {
     /// When it ends by itself; none: never.
     pub times_out_at: Option<DateTime<Utc>>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::testing::book::{Book, package};
+    use crate::domain::testing::start;
+
+    #[test]
+    fn what_is_told_is_counted() {
+        let package = package();
+        let id = package.id;
+        let mut book = Book::default();
+        book.sell(package, &[]);
+        let amended = book.amended(start(), id, |amendment| {
+            assert_eq!(amendment.told(), 0);
+            amendment.tell(ChangeKind::PriceChanged, Value::Nothing, Value::Nothing);
+            assert_eq!(amendment.told(), 1);
+            Ok(())
+        });
+        assert_eq!(amended.unwrap().changes.len(), 1);
+    }
+}

@@ -187,3 +187,14 @@ impl ChangeKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_extension_moves_the_end_and_a_new_price_does_not() {
+        assert!(ChangeKind::Extended.moves_expiry());
+        assert!(!ChangeKind::PriceChanged.moves_expiry());
+    }
+}

@@ -133,4 +133,14 @@ mod tests {
         assert!(!text.contains(&fold("CRM-8")), "{text}");
         assert!(!text.contains("õun onne"), "{text}");
     }
+
+    #[test]
+    fn nothing_is_open_only_where_no_number_is_above_zero() {
+        assert!(Open::default().is_nothing());
+        let open = Open {
+            groups: 1,
+            ..Open::default()
+        };
+        assert!(!open.is_nothing());
+    }
 }

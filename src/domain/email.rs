@@ -427,4 +427,47 @@ mod tests {
             assert_eq!(condemns(text), expected, "{text}");
         }
     }
+
+    #[test]
+    fn it_is_erased_only_if_that_is_why_it_was_ended() {
+        let mut email = email();
+        assert!(!email.is_erased());
+        email.finish(
+            EmailState::Cancelled,
+            Some(DropReason::Erased.as_str()),
+            at(1),
+        );
+        assert!(email.is_erased());
+        email.finish(EmailState::Cancelled, Some("no_address"), at(1));
+        assert!(!email.is_erased());
+    }
+
+    #[test]
+    fn it_may_have_arrived_unless_the_mail_server_said_no_or_was_not_reached() {
+        let arrived = |outcome| {
+            let attempt = Attempt {
+                number: 1,
+                started_at: at(1),
+                finished_at: None,
+                outcome,
+                smtp_code: None,
+                detail: String::new(),
+            };
+            attempt.may_have_delivered()
+        };
+        for outcome in [
+            None,
+            Some(AttemptOutcome::Accepted),
+            Some(AttemptOutcome::Unknown),
+        ] {
+            assert!(arrived(outcome), "{outcome:?}");
+        }
+        for outcome in [
+            AttemptOutcome::Rejected,
+            AttemptOutcome::Deferred,
+            AttemptOutcome::Unreachable,
+        ] {
+            assert!(!arrived(Some(outcome)), "{outcome:?}");
+        }
+    }
 }

@@ -65,3 +65,15 @@ pub struct OwnTemplate {
     /// How often it changed, resets included; the caller's etag.
     pub version: i64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_called_as_its_field() {
+        let parts = [TextPart::Subject, TextPart::TextBody, TextPart::HtmlBody];
+        let names = parts.map(TextPart::as_str);
+        assert_eq!(names, ["subject", "text_body", "html_body"]);
+    }
+}

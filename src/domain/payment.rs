@@ -267,4 +267,16 @@ mod tests {
         let nothing = money.refund(payment(money.refundable())).unwrap_err();
         assert_eq!(nothing.reason(), "REFUND_EXCEEDS_PAID");
     }
+
+    #[test]
+    fn what_is_paid_is_one_sale_or_one_invoice() {
+        let start = DateTime::from_timestamp(0, 0).unwrap();
+        let (sale, invoice) = (SaleId::generate(start), InvoiceId::generate(start));
+        for payable in [Payable::Sale(sale), Payable::Invoice(invoice)] {
+            let (sale_id, invoice_id) = payable.ids();
+            assert_eq!(Payable::from_ids(sale_id, invoice_id), Some(payable));
+        }
+        assert_eq!(Payable::from_ids(Some(sale), Some(invoice)), None);
+        assert_eq!(Payable::from_ids(None, None), None);
+    }
 }

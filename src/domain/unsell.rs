@@ -105,8 +105,8 @@ impl Gone {
     fn from(amendment: &Amendment<'_>) -> Result<Self, Refusal> {
         let sum = |of: fn(&Lot) -> Credits| {
             let amounts = amendment.draft.lots_of(amendment.package.id).map(of);
-            let mut amounts = amounts.filter(|amount| *amount > Credits::ZERO);
             amounts
+                .map(|amount| amount.max(Credits::ZERO))
                 .try_fold(Credits::ZERO, Credits::checked_add)
                 .ok_or(Refusal::AmountTooLarge)
         };

@@ -68,10 +68,15 @@ fn semantics_34_the_oldest_unused_credits_go_on_up_to_the_cap_with_their_value()
         tale("transfer", new.id, "2", 500),
     ];
     assert_eq!(told(&posting), expected);
+    let day = calendar::last_usable_day(at(20), carried.zone);
     assert_eq!((carried.came_from, carried.sale_id), (Some(id), None));
     assert_eq!(
         (carried.starts_at, carried.expires_at),
         (start(), Some(at(20)))
+    );
+    assert_eq!(
+        (carried.validity, carried.last_usable_day()),
+        (Validity::Until(day), Some(day))
     );
     assert_eq!(new.created_at, start(), "as old as before");
     assert_eq!(new.transferred_to, None);

@@ -163,3 +163,16 @@ fn a_purpose_survives_the_ids_that_it_is_kept_as() {
         assert_eq!(about.purpose(), purpose);
     }
 }
+
+#[test]
+fn a_purpose_is_told_with_its_id() {
+    let (line, booking) = (
+        InvoiceLineId::generate(crate::domain::testing::start()),
+        BookingId::generate(crate::domain::testing::start()),
+    );
+    let told = [Purpose::InvoiceLine(line), Purpose::Booking(booking)].map(|it| it.to_string());
+    assert_eq!(
+        told,
+        [format!("invoice line {line}"), format!("booking {booking}")]
+    );
+}

@@ -308,7 +308,10 @@ fn packages_are_due_as_their_lines_say_and_once() {
         sale_id: SaleId::generate(DateTime::UNIX_EPOCH),
         package_id: PackageId::generate(DateTime::UNIX_EPOCH),
     };
+    assert_eq!(invoice.sold().count(), 0);
     invoice.issued_for(ids[0], sold).unwrap();
+    let all: Vec<_> = invoice.sold().map(|(line, sold)| (line.id, sold)).collect();
+    assert_eq!(all, [(ids[0], sold)]);
     assert_eq!(invoice.packages_due().unwrap().len(), 2);
     assert_eq!(invoice.paid_of_sales(), [(sold.sale_id, 100)]);
 }

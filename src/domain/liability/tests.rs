@@ -160,3 +160,23 @@ fn what_stands_in_two_lots_is_added_by_account() {
     let most = Standing([(Account::Available, worth(1, i64::MAX))].into());
     assert_eq!(most.clone().add(&most), None);
 }
+
+#[test]
+fn what_stands_is_told_by_account() {
+    let mut standing = Standing::default();
+    for moved in all_movements() {
+        standing.count(&moved).unwrap();
+    }
+    let accounts = [
+        (standing.balances().available, Account::Available),
+        (standing.balances().held, Account::Held),
+        (standing.balances().consumed, Account::Consumed),
+        (standing.balances().expired, Account::Expired),
+        (standing.balances().revoked, Account::Revoked),
+        (standing.balances().transferred, Account::Transferred),
+    ];
+    for (credits, account) in accounts {
+        assert_eq!(credits, standing.worth(account).credits, "{account:?}");
+    }
+    assert_ne!(standing.balances(), Balances::default());
+}

@@ -272,3 +272,38 @@ fn a_discount_is_what_was_taken_off_the_list_price() {
         assert_eq!(package.discount_minor(), discount_minor);
     }
 }
+
+#[test]
+fn a_successor_has_the_terms_and_nothing_of_what_happened() {
+    let first = Package {
+        group_id: None,
+        priority: 3,
+        frozen_at: Some(at(1)),
+        frozen_until_max: Some(at(9)),
+        expires_if_thawed: Some(at(8)),
+        freezes: 1,
+        frozen_days: 2,
+        queued_behind: Some(PackageId::generate(at(0))),
+        paid_at: None,
+        unpaid_uses: 4,
+        ..package()
+    };
+    let id = PackageId::generate(at(5));
+    let successor = first.successor(id, at(5));
+    let untouched = Package {
+        id,
+        came_from: Some(first.id),
+        priority: 3,
+        paid_at: None,
+        unpaid_uses: 4,
+        created_at: at(5),
+        ..package()
+    };
+    assert_eq!(successor, untouched);
+    let given = Package {
+        paid_at: Some(at(5)),
+        unpaid_uses: 0,
+        ..untouched
+    };
+    assert_eq!(first.given_successor(id, at(5)), given);
+}

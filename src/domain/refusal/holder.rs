@@ -241,4 +241,14 @@ mod tests {
         ];
         assert_eq!(told, expected.map(|(key, text)| (key, text.to_owned())));
     }
+
+    #[test]
+    fn what_is_open_of_a_customer_is_counted_without_what_is_not() {
+        let open = Open {
+            packages: 2,
+            invoices: 1,
+            ..Open::default()
+        };
+        assert_eq!(counted(&open), "2 packages, 1 invoices");
+    }
 }

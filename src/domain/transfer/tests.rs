@@ -45,7 +45,11 @@ fn followed(book: &Book, lot: LotId) -> LotId {
 
 #[test]
 fn semantics_25_all_that_is_available_is_moved_with_its_value_its_unit_value_and_its_end() {
-    let (mut book, _, lot, id, _) = lessons(package_until(10));
+    let shareable = Package {
+        share_max: 3,
+        ..package_until(10)
+    };
+    let (mut book, _, lot, id, _) = lessons(shareable);
     let amended = handed(&mut book, 2, id).unwrap();
     let to = followed(&book, lot);
     let expected = [
@@ -58,6 +62,7 @@ fn semantics_25_all_that_is_available_is_moved_with_its_value_its_unit_value_and
     assert_eq!(received.customer_id, somebody_else());
     assert_eq!(received.expires_at, Some(at(10)));
     assert_eq!((received.sale_id, received.price_minor), (None, 0));
+    assert_eq!(received.share_max, 1);
     let moved = &book.lots[&to];
     assert_eq!(moved.issued, book.lots[&lot].issued);
     assert_eq!(moved.customer_id, somebody_else());

@@ -148,3 +148,11 @@ fn a_trigger_for_an_item_acts_on_paid_lines_of_that_item_only() {
     assert!(!wanted.acts_on(&paid(other), None));
     assert!(trigger(EventKind::InvoicePaid).acts_on(&paid(other), None));
 }
+
+#[test]
+fn what_happens_to_a_package_is_about_its_items_too_and_a_paid_invoice_about_items_alone() {
+    let about = |kind: EventKind| (kind.is_about_package(), kind.is_about_items());
+    assert_eq!(about(EventKind::PackageSold), (true, true));
+    assert_eq!(about(EventKind::InvoicePaid), (false, true));
+    assert_eq!(about(EventKind::CustomerCreated), (false, false));
+}

@@ -116,6 +116,11 @@ fn little_is_left_when_the_lots_of_a_credit_type_have_so_much_or_less_but_not_no
         (two, vec![paying(["1", "2", "7", "0"])], not_low),
         (two, vec![full(), paying(["0", "0", "10", "0"])], not_low),
         (two, vec![full(), at_rate("1")], not_low),
+        (
+            two,
+            vec![paying(["0", "0", "10", "0"]), of_another_type("10")],
+            not_low,
+        ),
         (None, vec![paying(["2", "0", "8", "0"])], not_low),
     ] {
         assert_eq!(dropped(NoticeKind::LowBalance, line, &lots), expected);
