@@ -113,6 +113,7 @@ BEGIN
         lot.revoked_credits, lot.transferred, at, at, false, wanted, 'Consume', 2, token,
         customer, item, one
     );
+    INSERT INTO requests (business_id, request_id, created_at) VALUES (business, posting, at);
     UPDATE lots SET
         available = lot.available - one,
         consumed = lot.consumed + one,

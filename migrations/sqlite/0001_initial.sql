@@ -112,12 +112,14 @@ CREATE TABLE audit_subjects (
 
 CREATE INDEX audit_subjects_by_event ON audit_subjects (business_id, audit_event_id);
 
--- One row for each command that did something, except those whose request id lies in their entries.
+-- One row for each request that did something, so that its id does nothing else. Of a call of the ledger it has the id
+-- alone, since all that is to be known of it lies in its entries. No business is referred to: it would be looked up for
+-- each use of credits, as it is not for entries either.
 CREATE TABLE requests (
-    business_id BLOB NOT NULL REFERENCES businesses (id),
+    business_id BLOB NOT NULL,
     request_id BLOB NOT NULL,
-    method TEXT NOT NULL,
-    hash BLOB NOT NULL,
+    method TEXT,
+    hash BLOB,
     answer TEXT,
     created_at INTEGER NOT NULL,
     PRIMARY KEY (business_id, request_id)

@@ -1,7 +1,7 @@
 //! Looking up a request id before anything is refused or written.
 //!
-//! Calls of the ledger keep their request id in their entries only; every other command keeps a row in
-//! `requests` as well. Whoever looks up reads both.
+//! What a call of the ledger did is read from its entries, what another command did from `requests`. Whoever looks up
+//! reads both.
 
 use sea_orm::ConnectionTrait;
 use uuid::Uuid;
@@ -10,31 +10,7 @@ use crate::domain::entry::{Entry, Hash};
 use crate::domain::refusal::Refusal;
 use crate::ids::BusinessId;
 use crate::ledger::LedgerError;
-use crate::store::error::StoreError;
 use crate::store::{entries, requests};
-
-/// Whether a posting of this id exists: for a command that has just claimed the id in `requests`, a call
-/// of the ledger used it before.
-pub async fn has_entries(
-    db: &impl ConnectionTrait,
-    business_id: BusinessId,
-    request_id: Uuid,
-) -> Result<bool, StoreError> {
-    let entries = entries::of_posting(db, business_id, request_id).await?;
-    Ok(!entries.is_empty())
-}
-
-/// Whether a posting of this id exists that a request with another hash wrote.
-pub async fn is_of_another(
-    db: &impl ConnectionTrait,
-    business_id: BusinessId,
-    request_id: Uuid,
-    hash: &Hash,
-) -> Result<bool, StoreError> {
-    let entries = entries::of_posting(db, business_id, request_id).await?;
-    let first = entries.first();
-    Ok(first.is_some_and(|entry| entry.request_hash.as_ref() != Some(hash)))
-}
 
 /// The entries that this very request wrote earlier, without what time caused in them; `None` if its id
 /// is unused.

@@ -1,6 +1,6 @@
 //! The solo lane: a call with a transaction of its own.
 //!
-//! It locks the lots concerned, looks up the request id, settles, decides, appends and commits. What it must
+//! It claims the request id, locks the lots concerned, looks up what the id did, settles, decides, appends and commits. What it must
 //! not write so it decides again, after locking the packages first, then all their lots: a decision with
 //! effects on a package or on one that waits for it, and a use that is refused for want of credits where time may
 //! have moved some to these lots. It looks at all lots that could pay, and waits for rows that others hold: a batch
@@ -25,7 +25,7 @@ use crate::ledger::submit::{Receipt, Submission};
 use crate::ledger::{LedgerError, post, queue, replay, tell};
 use crate::store::db::Database;
 use crate::store::error::StoreError;
-use crate::store::{holds, lots};
+use crate::store::{holds, lots, requests};
 
 /// How often a unit is tried that lost to others.
 pub(super) const TRIES_MAX: u32 = 8;
@@ -87,9 +87,12 @@ impl Solo {
         done(outcome)
     }
 
-    /// One transaction: lock, look up, settle and decide, append, commit.
+    /// One transaction: claim, lock, look up, settle and decide, append, commit.
     async fn unit(&self, submission: &Submission, scope: Scope) -> Result<Outcome, LedgerError> {
         let txn = self.db.begin().await?;
+        let (business_id, request_id) = (submission.business_id, submission.request_id);
+        // Whoever claimed it is waited for with nothing locked. If it is not ours, looking up says what it was used for.
+        requests::claim_bare(&txn, business_id, request_id, self.clock.now()).await?;
         let outcome = decide_in(&self.clock, &txn, submission, &scope).await?;
         let takes_effect = matches!(&outcome, Outcome::Done(receipt) if !receipt.replayed);
         if takes_effect && !submission.validate_only {

@@ -17,7 +17,7 @@ use crate::domain::permission::{Permission, Permissions};
 use crate::domain::posting::Posting;
 use crate::domain::refusal::{AccessRefusal, Refusal};
 use crate::ids::{BusinessId, CustomerId, TokenId, new_uuid};
-use crate::ledger::{post, replay};
+use crate::ledger::post;
 use crate::service::audit;
 use crate::service::error::ServiceError;
 use crate::store::columns::{from_json, to_json};
@@ -140,9 +140,6 @@ impl Call {
         let claimed =
             requests::claim(txn, business_id, request_id, self.method, &self.hash, now).await?;
         if claimed {
-            if replay::has_entries(txn, business_id, request_id).await? {
-                return Err(Refusal::RequestIdReused { request_id }.into());
-            }
             return Ok(None);
         }
         let earlier = requests::earlier(txn, business_id, request_id).await?;
@@ -163,7 +160,7 @@ impl Call {
     /// Writes the call's posting, under its request id.
     ///
     /// # Errors
-    /// [`Refusal::RequestIdReused`] if a call of the ledger used the id since it was claimed.
+    /// [`Refusal::RequestIdReused`] if the id is that of a posting that no request asked for.
     pub async fn post(
         &self,
         txn: &DatabaseTransaction,
@@ -181,11 +178,10 @@ impl Call {
         })
     }
 
-    /// Writes down that the command was done, and remembers the answer under the request id. What this transaction locked is locked by now, so a call of
-    /// the ledger on the same rows that used the id since it was claimed is seen here.
+    /// Writes down that the command was done, and remembers the answer under the request id.
     ///
     /// # Errors
-    /// [`Refusal::RequestIdReused`] if there was one.
+    /// Failures of the database.
     pub async fn remember<T: Serialize>(
         &self,
         txn: &DatabaseTransaction,
@@ -194,10 +190,6 @@ impl Call {
         let answer = to_json(value, "requests")?;
         audit::record(txn, self, &answer).await?;
         if let Some(request_id) = self.request_id {
-            let business_id = self.business_id();
-            if replay::is_of_another(txn, business_id, request_id, &self.hash).await? {
-                return Err(Refusal::RequestIdReused { request_id }.into());
-            }
             requests::answer(txn, self.business_id(), request_id, answer).await?;
         }
         Ok(())

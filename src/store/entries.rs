@@ -18,8 +18,8 @@ use crate::domain::lot::Lot;
 use crate::ids::{BusinessId, LotId};
 use crate::store::columns::{instant, known, micros};
 use crate::store::error::{StoreError, is_missing_value};
-use crate::store::lots;
 use crate::store::rows::{self, Rows};
+use crate::store::{lots, requests};
 pub(super) use row::of_row;
 use row::{ActiveModel, COLUMNS, Column, Entity, TABLE, model, read, row};
 
@@ -34,44 +34,52 @@ pub async fn append<'a>(
     rows::insert(txn, rows_of(entries)).await
 }
 
-/// The same for calls that keep their request id in their entries only and were not looked up, together
-/// with the lots that they moved: all of it or, in one statement on PostgreSQL and else in the caller's
-/// transaction, nothing.
+/// The same for calls of the ledger that were not looked up: claims their request ids as well and writes the lots that
+/// they moved; all of it or, in one statement on PostgreSQL and else in the caller's transaction, nothing.
 ///
 /// # Errors
-/// [`StoreError::Taken`] also if a command has used the id of a posting, or a lot is not as it was read.
-pub async fn append_unclaimed<'a>(
+/// [`StoreError::Taken`] also if one of the ids is claimed, or a lot is not as it was read.
+pub async fn append_claiming<'a>(
     db: &impl ConnectionTrait,
     entries: impl IntoIterator<Item = (BusinessId, &'a Entry)>,
     moved: impl IntoIterator<Item = &'a Lot>,
 ) -> Result<(), StoreError> {
     let backend = db.get_database_backend();
-    let (models, moved) = (rows_of(entries), lots::batch::Moved::new(moved)?);
-    // A count and not EXISTS, which could be answered by reading the whole index.
-    let unclaimed = "(SELECT count(*) FROM requests WHERE requests.business_id = given.business_id
-        AND requests.request_id = given.posting_id) = 0";
+    let moved = lots::batch::Moved::new(moved)?;
     if backend != DbBackend::Postgres {
+        let entries: Vec<_> = entries.into_iter().collect();
+        let firsts = entries.iter().filter(|(_, entry)| entry.key.n == 0);
+        let claims = firsts.map(|(of, it)| (*of, it.key.posting_id, it.recorded_at));
+        requests::claim_all_bare(db, claims).await?;
         moved.write(db).await?;
-        return rows::insert_where(db, models, unclaimed).await;
+        return rows::insert(db, rows_of(entries)).await;
     }
-    let rows = Rows::of_models(models, Column::iter())?;
+    let rows = Rows::of_models(rows_of(entries), Column::iter())?;
     let names = rows.names().collect::<Vec<_>>().join(", ");
-    // Without its number an entry is refused, and with it the whole statement.
+    // Without its number an entry is refused, and with it the whole statement. The ids are asked for first, so that
+    // nothing is locked while somebody else's claim is waited for.
     let cells: Vec<String> = rows
         .names()
         .map(|name| match name {
             "n" => format!(
-                "CASE WHEN (SELECT count(*) FROM moved) = {} AND {unclaimed} THEN n END",
+                "CASE WHEN (SELECT count(*) FROM claimed) > 0
+                    AND (SELECT count(*) FROM moved) = {} THEN n END",
                 lots::batch::Moved::count_parameter(),
             ),
             name => name.to_owned(),
         })
         .collect();
     let sql = format!(
-        "WITH moved AS ({} RETURNING 1) INSERT INTO entries ({names}) SELECT {} FROM {}",
+        "WITH moved AS ({} RETURNING 1),
+        new AS (SELECT * FROM {}),
+        claimed AS (
+            INSERT INTO requests (business_id, request_id, created_at)
+            SELECT business_id, posting_id, recorded_at FROM new WHERE n = 0 RETURNING 1
+        )
+        INSERT INTO entries ({names}) SELECT {} FROM new",
         moved.sql(backend),
-        cells.join(", "),
         rows.table_after(lots::batch::Moved::parameters(), backend),
+        cells.join(", "),
     );
     let mut values = moved.values(backend);
     values.extend(rows.values(backend));

@@ -1,6 +1,8 @@
-//! `requests`: the commands that did something, by the caller's request id.
+//! `requests`: what did something, by the caller's request id.
 //!
-//! Whoever claims an id first takes effect; concurrent copies wait on the key and then read the answer.
+//! Whoever claims an id first takes effect; concurrent copies, and other requests with the same id, wait on the key.
+//! Commands keep their answer here. Calls of the ledger keep the id alone, in the transaction of their entries: those
+//! tell what it did.
 
 use std::collections::HashSet;
 
@@ -11,7 +13,7 @@ use crate::domain::entry::Hash;
 use crate::ids::BusinessId;
 use crate::store::columns::{hash, instant, micros};
 use crate::store::error::StoreError;
-use crate::store::rows::Rows;
+use crate::store::rows::{self, Rows};
 
 const TABLE: &str = "requests";
 
@@ -26,8 +28,8 @@ mod entity {
         pub business_id: Uuid,
         #[sea_orm(primary_key, auto_increment = false)]
         pub request_id: Uuid,
-        pub method: String,
-        pub hash: Vec<u8>,
+        pub method: Option<String>,
+        pub hash: Option<Vec<u8>>,
         pub answer: Option<Json>,
         pub created_at: i64,
     }
@@ -40,7 +42,7 @@ mod entity {
 
 use entity::{ActiveModel, Column, Entity};
 
-/// A request that took effect earlier.
+/// A command that took effect earlier.
 #[derive(Clone, Debug)]
 pub struct Earlier {
     /// The method that was called.
@@ -53,7 +55,7 @@ pub struct Earlier {
     pub created_at: DateTimeUtc,
 }
 
-/// Claims an id for this transaction; false if it is taken.
+/// Claims an id for a command in this transaction; false if it is taken.
 pub async fn claim(
     txn: &DatabaseTransaction,
     business_id: BusinessId,
@@ -62,17 +64,53 @@ pub async fn claim(
     request_hash: &Hash,
     now: DateTimeUtc,
 ) -> Result<bool, StoreError> {
-    let result = Entity::insert(ActiveModel {
+    let claim = ActiveModel {
+        method: Set(Some(method.to_owned())),
+        hash: Set(Some(request_hash.to_vec())),
+        ..bare(business_id, request_id, now)
+    };
+    insert(txn, claim).await
+}
+
+/// Claims an id for a call of the ledger in this transaction; false if it is taken.
+pub async fn claim_bare(
+    txn: &DatabaseTransaction,
+    business_id: BusinessId,
+    request_id: Uuid,
+    now: DateTimeUtc,
+) -> Result<bool, StoreError> {
+    insert(txn, bare(business_id, request_id, now)).await
+}
+
+/// Claims the ids of many calls of the ledger, all of them or none.
+///
+/// # Errors
+/// [`StoreError::Taken`] if one is taken.
+pub(super) async fn claim_all_bare(
+    db: &impl ConnectionTrait,
+    requests: impl IntoIterator<Item = (BusinessId, Uuid, DateTimeUtc)>,
+) -> Result<(), StoreError> {
+    let requests = requests.into_iter();
+    let models = requests.map(|(business_id, id, now)| bare(business_id, id, now));
+    rows::insert(db, models.collect()).await
+}
+
+fn bare(business_id: BusinessId, request_id: Uuid, now: DateTimeUtc) -> ActiveModel {
+    ActiveModel {
         business_id: Set(business_id.uuid()),
         request_id: Set(request_id),
-        method: Set(method.to_owned()),
-        hash: Set(request_hash.to_vec()),
+        method: Set(None),
+        hash: Set(None),
         answer: Set(None),
         created_at: Set(micros(now)),
-    })
-    .on_conflict_do_nothing_on([Column::BusinessId, Column::RequestId])
-    .exec_without_returning(txn)
-    .await?;
+    }
+}
+
+async fn insert(txn: &DatabaseTransaction, claim: ActiveModel) -> Result<bool, StoreError> {
+    let result = Entity::insert(claim)
+        .on_conflict_do_nothing_on([Column::BusinessId, Column::RequestId])
+        .exec_without_returning(txn)
+        .await?;
     // Without RETURNING a conflict is an insertion of no rows.
     Ok(matches!(result, TryInsertResult::Inserted(1..)))
 }
@@ -95,7 +133,7 @@ pub async fn answer(
     Ok(())
 }
 
-/// What this id was used for, if it was.
+/// The command that claimed this id, if one did.
 pub async fn earlier(
     db: &impl ConnectionTrait,
     business_id: BusinessId,
@@ -104,19 +142,22 @@ pub async fn earlier(
     let row = Entity::find_by_id((business_id.uuid(), request_id))
         .one(db)
         .await?;
-    row.map(|row| {
-        Ok(Earlier {
-            method: row.method,
-            hash: hash(&row.hash, TABLE, request_id)?,
-            answer: row.answer,
-            created_at: instant(row.created_at, TABLE, request_id)?,
-        })
-    })
-    .transpose()
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let Some((method, known)) = row.method.zip(row.hash) else {
+        return Ok(None);
+    };
+    Ok(Some(Earlier {
+        method,
+        hash: hash(&known, TABLE, request_id)?,
+        answer: row.answer,
+        created_at: instant(row.created_at, TABLE, request_id)?,
+    }))
 }
 
-/// Those of these ids that commands have used.
-pub async fn used(
+/// Those of these ids that commands have claimed.
+pub async fn of_commands(
     db: &impl ConnectionTrait,
     requests: impl IntoIterator<Item = (BusinessId, Uuid)>,
 ) -> Result<HashSet<(BusinessId, Uuid)>, StoreError> {
@@ -124,8 +165,8 @@ pub async fn used(
     let pairs = pairs.map(|(business_id, id)| (business_id.uuid(), id));
     let statement = Rows::of_pairs(["business_id", "request_id"], pairs).select(db, TABLE);
     let rows = Entity::find().from_raw_sql(statement).all(db).await?;
-    let keys = rows.into_iter();
-    Ok(keys
+    let commands = rows.into_iter().filter(|row| row.hash.is_some());
+    Ok(commands
         .map(|row| (BusinessId::from_uuid(row.business_id), row.request_id))
         .collect())
 }

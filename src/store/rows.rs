@@ -223,31 +223,14 @@ impl Rows {
 /// # Errors
 /// [`StoreError::Taken`] if a key of theirs exists already.
 pub(super) async fn insert<A: ActiveModelTrait>(
-    txn: &DatabaseTransaction,
-    models: Vec<A>,
-) -> Result<(), StoreError> {
-    insert_where(txn, models, "TRUE").await
-}
-
-/// Inserts rows by one statement, in their order, all of which meet a condition on `given`.
-///
-/// # Errors
-/// [`StoreError::Taken`] if a key of theirs exists already, or a row does not meet the condition.
-pub(super) async fn insert_where<A: ActiveModelTrait>(
     db: &impl ConnectionTrait,
     models: Vec<A>,
-    condition: &str,
 ) -> Result<(), StoreError> {
     if models.is_empty() {
         return Ok(());
     }
-    let count = models.len();
-    let statement = insertion(db, models, condition)?;
-    let result = db.execute_raw(statement).await?;
-    if usize::try_from(result.rows_affected()) != Ok(count) {
-        let table = A::Entity::default().table_name().to_owned();
-        return Err(StoreError::Taken(table));
-    }
+    let statement = insertion(db, models, "TRUE")?;
+    db.execute_raw(statement).await?;
     Ok(())
 }
 

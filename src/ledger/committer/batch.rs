@@ -2,7 +2,7 @@
 //!
 //! On PostgreSQL two round trips, however many calls: the lots concerned are read without locks, and one
 //! statement, a transaction of its own, writes lots and entries if every lot still has the version that was
-//! read and no command has used a request id; else it writes nothing. A note takes a transaction around it,
+//! read and all request ids were free; else it writes nothing. A note takes a transaction around it,
 //! and so does SQLite, where one statement does not write two tables.
 //!
 //! What comes of that the second time goes the locked way: begin, lock those lots that nobody else holds,
@@ -179,7 +179,7 @@ async fn write(
     let of_businesses = postings
         .iter()
         .map(|(it, posting)| (it.business_id, *posting));
-    entries::append_unclaimed(db, state::entries(of_businesses), state.moved()).await
+    entries::append_claiming(db, state::entries(of_businesses), state.moved()).await
 }
 
 fn notes<'a>(

@@ -38,7 +38,7 @@ pub(super) async fn earlier<'a>(
     let db = work.db.batch_reader();
     let once: HashSet<RequestKey> = keys.into_iter().collect();
     let postings = entries::of_postings(db, once.iter().copied()).await?;
-    let commands = requests::used(db, once).await?;
+    let commands = requests::of_commands(db, once).await?;
     let in_lots: HashSet<(BusinessId, LotId)> = postings
         .iter()
         .flat_map(|(key, entries)| entries.iter().map(|entry| (key.0, entry.lot_id)))

@@ -1,5 +1,7 @@
 //! One id for a use and for an edit of a package: whoever comes second is told that it was used.
 
+use std::time::Duration;
+
 use carnet::proto::v1;
 use rstest::rstest;
 use tonic::{Code, Status};
@@ -82,19 +84,38 @@ async fn an_id_of_a_use_is_refused_for_an_edit_and_the_other_way_round(
 
 #[rstest]
 #[tokio::test]
-async fn of_a_use_and_an_edit_of_one_package_at_once_under_one_id_one_takes_effect(
+async fn of_a_use_and_an_edit_at_once_under_one_id_one_takes_effect(
     #[values(Sqlite, Postgres, Partitioned)] database: Database,
+    #[values(Used, Other)] edited: Edited,
 ) {
     on(database, async |app| {
         let shop = Shop::open(app).await;
-        let used = shop.sell_lessons("8", days(30)).await.id;
+        let used = shop.sell_lessons("80", days(30)).await.id;
+        let other = shop.sell_lessons("80", days(60)).await.id;
+        let edited = match edited {
+            Used => &used,
+            Other => &other,
+        };
         let (mut uses, mut priority) = (0, 0);
-        for round in 1..=5 {
+        for round in 1..=40_i32 {
             let using = shop.use_lessons_of(&used, "1");
             let id = using.request_id.clone();
-            let updating = update(&shop, (&id, &used), round);
-            let (using, updating) = tokio::join!(shop.consume(using), updating);
-            assert_ne!(using.is_ok(), updating.is_ok());
+            // In every other round the one is ahead of the other, by more and more.
+            let ahead = Duration::from_micros(u64::from(round.unsigned_abs()) * 50);
+            let [use_waits, edit_waits] = [round % 2 == 0, round % 2 == 1].map(|waits| {
+                let pause = if waits { ahead } else { Duration::ZERO };
+                tokio::time::sleep(pause)
+            });
+            let using = async {
+                use_waits.await;
+                shop.consume(using).await
+            };
+            let updating = async {
+                edit_waits.await;
+                update(&shop, (&id, edited), round).await
+            };
+            let (using, updating) = tokio::join!(using, updating);
+            assert_ne!(using.is_ok(), updating.is_ok(), "{using:?} {updating:?}");
             if using.is_ok() {
                 uses += 1;
                 refused(updating, Code::AlreadyExists, "REQUEST_ID_REUSED");
@@ -102,8 +123,8 @@ async fn of_a_use_and_an_edit_of_one_package_at_once_under_one_id_one_takes_effe
                 priority = round;
                 refused(using, Code::AlreadyExists, "REQUEST_ID_REUSED");
             }
-            assert_eq!(shop.left(&used).await, (8 - uses).to_string());
-            assert_eq!(shop.package(&used).await.priority, priority);
+            assert_eq!(shop.left(&used).await, (80 - uses).to_string());
+            assert_eq!(shop.package(edited).await.priority, priority);
         }
     })
     .await;
