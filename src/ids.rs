@@ -219,6 +219,14 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_reference_is_told_as_it_is_written() {
+        let id = PackageId::from_uuid(Uuid::nil());
+        assert_eq!(Reference::Id(id).to_string(), id.to_string());
+        let external = Reference::<PackageId>::External("7".to_owned());
+        assert_eq!(external.to_string(), "ext:7");
+    }
+
     proptest! {
         #[test]
         fn every_uuid_survives_its_text_form_as_every_kind_and_as_no_other(bits: u128) {

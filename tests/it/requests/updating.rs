@@ -1,5 +1,6 @@
 //! One id for a use and for an edit of a package: whoever comes second is told that it was used.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use carnet::proto::v1;
@@ -8,6 +9,7 @@ use tonic::{Code, Status};
 
 use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::on;
+use crate::support::held::Held;
 use crate::support::refused::refused;
 use crate::support::shop::{Shop, days};
 use crate::support::steps::mask;
@@ -126,6 +128,39 @@ async fn of_a_use_and_an_edit_at_once_under_one_id_one_takes_effect(
             assert_eq!(shop.left(&used).await, (80 - uses).to_string());
             assert_eq!(shop.package(edited).await.priority, priority);
         }
+    })
+    .await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_use_waits_for_an_edit_under_its_id_that_is_about_to_end(
+    #[values(Postgres, Partitioned)] database: Database,
+) {
+    on(database, async |app| {
+        let shop = Shop::open(app).await;
+        let used = shop.sell_lessons("8", days(30)).await.id;
+        let edited = shop.sell_lessons("8", days(60)).await.id;
+        let using = shop.use_lessons_of(&used, "1");
+        let id = using.request_id.clone();
+        let held = Held::answers(app).await;
+        let second = async {
+            held.until_somebody_waits().await;
+            let mut using = pin!(shop.consume(using));
+            let early = tokio::select! {
+                result = &mut using => Some(result),
+                () = held.until_so_many_wait(2) => None,
+            };
+            held.let_go().await;
+            match early {
+                Some(result) => result,
+                None => using.await,
+            }
+        };
+        let (updated, used_as_well) = tokio::join!(update(&shop, (&id, &edited), 3), second);
+        assert_eq!(updated.unwrap().priority, 3);
+        refused(used_as_well, Code::AlreadyExists, "REQUEST_ID_REUSED");
+        assert_eq!(shop.left(&used).await, "8");
     })
     .await;
 }

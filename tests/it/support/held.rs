@@ -46,6 +46,18 @@ impl Held {
         Self::by(app, &lock).await
     }
 
+    /// Keeps commands from ending: each of them waits when it writes its answer; only on PostgreSQL.
+    pub(crate) async fn answers(app: &TestApp) -> Self {
+        let owner = Connection::connect(app.database_url(), 1).await.unwrap();
+        let plant = "CREATE FUNCTION wait_here() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$;
+            CREATE TRIGGER wait_here BEFORE UPDATE ON requests
+            FOR EACH ROW EXECUTE FUNCTION wait_here()";
+        owner.reader().execute_unprepared(plant).await.unwrap();
+        owner.close().await.unwrap();
+        Self::by(app, "SELECT pg_advisory_xact_lock(1)").await
+    }
+
     async fn by(app: &TestApp, lock: &str) -> Self {
         let connect = || Connection::connect(app.database_url(), 1);
         let (connection, watching) = (connect().await.unwrap(), connect().await.unwrap());
