@@ -385,6 +385,6 @@ fn what_one_used_who_was_merged_is_moved_for_who_took_its_place() {
     assert_eq!(refused.reason(), "INSUFFICIENT_CREDITS");
     facts.survivor = Some(survivor);
     let again = decide(&facts, &command, &stamp(3)).unwrap();
-    let user = again.entries.last().unwrap().about.customer_id;
-    assert_eq!(user, Some(survivor));
+    let customer_id = again.entries.last().unwrap().about.customer_id;
+    assert_eq!(customer_id, Some(survivor));
 }
