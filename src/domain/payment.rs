@@ -270,8 +270,8 @@ mod tests {
 
     #[test]
     fn what_is_paid_is_one_sale_or_one_invoice() {
-        let start = DateTime::from_timestamp(0, 0).unwrap();
-        let (sale, invoice) = (SaleId::generate(start), InvoiceId::generate(start));
+        let sale = SaleId::generate(DateTime::UNIX_EPOCH);
+        let invoice = InvoiceId::generate(DateTime::UNIX_EPOCH);
         for payable in [Payable::Sale(sale), Payable::Invoice(invoice)] {
             let (sale_id, invoice_id) = payable.ids();
             assert_eq!(Payable::from_ids(sale_id, invoice_id), Some(payable));

@@ -1,10 +1,10 @@
 //! The solo lane: a call with a transaction of its own.
 //!
-//! It claims the request id, locks the lots concerned, looks up what the id did, settles, decides, appends and commits. What it must
-//! not write so it decides again, after locking the packages first, then all their lots: a decision with
-//! effects on a package or on one that waits for it, and a use that is refused for want of credits where time may
-//! have moved some to these lots. It looks at all lots that could pay, and waits for rows that others hold: a batch
-//! does neither.
+//! It claims the request id, locks the lots concerned, looks up what the id did, settles, decides, appends and
+//! commits. What it must not write so it decides again, after locking the packages first, then all their lots: a
+//! decision with effects on a package or on one that waits for it, and a use that is refused for want of credits where
+//! time may have moved some to these lots. It looks at all lots that could pay, and waits for rows that others hold: a
+//! batch does neither.
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! What an entry's hash is over, and the numbers of accounts and actors.
 
 use super::*;
+use crate::domain::testing::start;
 
 /// An entry of which every column says something.
 fn full() -> Entry {
@@ -167,8 +168,8 @@ fn a_purpose_survives_the_ids_that_it_is_kept_as() {
 #[test]
 fn a_purpose_is_told_with_its_id() {
     let (line, booking) = (
-        InvoiceLineId::generate(crate::domain::testing::start()),
-        BookingId::generate(crate::domain::testing::start()),
+        InvoiceLineId::generate(start()),
+        BookingId::generate(start()),
     );
     let told = [Purpose::InvoiceLine(line), Purpose::Booking(booking)].map(|it| it.to_string());
     assert_eq!(

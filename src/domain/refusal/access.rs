@@ -76,16 +76,3 @@ impl AccessRefusal {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::testing::start;
-
-    #[test]
-    fn a_reason_has_its_published_name() {
-        let latest = start();
-        let reason = AccessRefusal::TokenExpiryTooLate { latest }.reason();
-        assert_eq!(reason, "TOKEN_EXPIRY_TOO_LATE");
-    }
-}

@@ -69,14 +69,3 @@ impl EmailingRefusal {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reason_has_its_published_name() {
-        let reason = EmailingRefusal::TemplateFaulty(Vec::new()).reason();
-        assert_eq!(reason, "EMAIL_TEMPLATE_FAULTY");
-    }
-}

@@ -67,3 +67,38 @@ impl Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::refusal::{
+        AccessRefusal, EmailingRefusal, SubscribingRefusal, TriggeringRefusal,
+    };
+    use crate::domain::testing::start;
+    use crate::ids::TriggerId;
+
+    #[test]
+    fn a_refusal_of_a_part_has_the_reason_that_the_part_gives() {
+        let ends_late = AccessRefusal::TokenExpiryTooLate { latest: start() };
+        let unpaid = SubscribingRefusal::NotPaidInFull {
+            paid_minor: 1,
+            total_minor: 2,
+        };
+        let archived = TriggeringRefusal::TriggerArchived {
+            trigger_id: TriggerId::generate(start()),
+            archived_at: start(),
+        };
+        let told: [(Refusal, &str); 4] = [
+            (ends_late.into(), "TOKEN_EXPIRY_TOO_LATE"),
+            (
+                EmailingRefusal::TemplateFaulty(Vec::new()).into(),
+                "EMAIL_TEMPLATE_FAULTY",
+            ),
+            (unpaid.into(), "RENEWAL_NOT_PAID_IN_FULL"),
+            (archived.into(), "TRIGGER_ARCHIVED"),
+        ];
+        for (refusal, reason) in told {
+            assert_eq!(refusal.reason(), reason);
+        }
+    }
+}

@@ -92,18 +92,3 @@ impl SubscribingRefusal {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reason_has_its_published_name() {
-        let (paid_minor, total_minor) = (1, 2);
-        let refusal = SubscribingRefusal::NotPaidInFull {
-            paid_minor,
-            total_minor,
-        };
-        assert_eq!(refusal.reason(), "RENEWAL_NOT_PAID_IN_FULL");
-    }
-}

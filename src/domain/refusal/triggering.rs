@@ -36,18 +36,3 @@ impl TriggeringRefusal {
         }
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::testing::start;
-
-    #[test]
-    fn a_reason_has_its_published_name() {
-        let refusal = TriggeringRefusal::TriggerArchived {
-            trigger_id: TriggerId::generate(start()),
-            archived_at: start(),
-        };
-        assert_eq!(refusal.reason(), "TRIGGER_ARCHIVED");
-    }
-}
