@@ -10,7 +10,18 @@ use crate::domain::entry::{Entry, Hash};
 use crate::domain::refusal::Refusal;
 use crate::ids::BusinessId;
 use crate::ledger::LedgerError;
+use crate::store::error::StoreError;
 use crate::store::{entries, requests};
+
+/// Whether a posting of this id exists. Where an id that was just claimed has one, no request asked for it: time did.
+pub async fn has_entries(
+    db: &impl ConnectionTrait,
+    business_id: BusinessId,
+    request_id: Uuid,
+) -> Result<bool, StoreError> {
+    let entries = entries::of_posting(db, business_id, request_id).await?;
+    Ok(!entries.is_empty())
+}
 
 /// The entries that this very request wrote earlier, without what time caused in them; `None` if its id
 /// is unused.

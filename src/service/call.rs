@@ -17,7 +17,7 @@ use crate::domain::permission::{Permission, Permissions};
 use crate::domain::posting::Posting;
 use crate::domain::refusal::{AccessRefusal, Refusal};
 use crate::ids::{BusinessId, CustomerId, TokenId, new_uuid};
-use crate::ledger::post;
+use crate::ledger::{post, replay};
 use crate::service::audit;
 use crate::service::error::ServiceError;
 use crate::store::columns::{from_json, to_json};
@@ -140,6 +140,9 @@ impl Call {
         let claimed =
             requests::claim(txn, business_id, request_id, self.method, &self.hash, now).await?;
         if claimed {
+            if replay::has_entries(txn, business_id, request_id).await? {
+                return Err(Refusal::RequestIdReused { request_id }.into());
+            }
             return Ok(None);
         }
         let earlier = requests::earlier(txn, business_id, request_id).await?;
@@ -160,7 +163,7 @@ impl Call {
     /// Writes the call's posting, under its request id.
     ///
     /// # Errors
-    /// [`Refusal::RequestIdReused`] if the id is that of a posting that no request asked for.
+    /// [`Refusal::RequestIdReused`] if a posting has got the id since it was claimed.
     pub async fn post(
         &self,
         txn: &DatabaseTransaction,

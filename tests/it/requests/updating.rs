@@ -3,7 +3,9 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use carnet::jobs::settle;
 use carnet::proto::v1;
+use chrono::TimeDelta;
 use rstest::rstest;
 use tonic::{Code, Status};
 
@@ -11,7 +13,7 @@ use crate::support::app::Database::{self, Partitioned, Postgres, Sqlite};
 use crate::support::app::on;
 use crate::support::held::Held;
 use crate::support::refused::refused;
-use crate::support::shop::{Shop, days};
+use crate::support::shop::{Shop, days, never};
 use crate::support::steps::mask;
 
 /// Which package is edited.
@@ -161,6 +163,32 @@ async fn a_use_waits_for_an_edit_under_its_id_that_is_about_to_end(
         assert_eq!(updated.unwrap().priority, 3);
         refused(used_as_well, Code::AlreadyExists, "REQUEST_ID_REUSED");
         assert_eq!(shop.left(&used).await, "8");
+    })
+    .await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn the_id_of_what_time_caused_is_good_for_no_request(
+    #[values(Sqlite, Postgres, Partitioned)] database: Database,
+) {
+    on(database, async |app| {
+        let shop = Shop::open(app).await;
+        let ended = shop.sell_lessons("8", days(30)).await.id;
+        let other = shop.sell_lessons("8", never()).await.id;
+        app.clock.advance(TimeDelta::days(60));
+        settle::step(app.context()).await.unwrap();
+        let entries = app.entries_of_package(&ended).await;
+        let expiry = entries.iter().find(|it| it.kind() == v1::EntryKind::Expire);
+        let id = expiry.unwrap().posting_id.clone();
+        let updated = update(&shop, (&id, &other), 3).await;
+        refused(updated, Code::AlreadyExists, "REQUEST_ID_REUSED");
+        let mut using = shop.use_lessons_of(&other, "1");
+        using.request_id = id;
+        let using = shop.consume(using).await;
+        refused(using, Code::AlreadyExists, "REQUEST_ID_REUSED");
+        assert_eq!(shop.left(&other).await, "8");
+        assert_eq!(shop.package(&other).await.priority, 0);
     })
     .await;
 }
